@@ -1,0 +1,50 @@
+/**
+ * What is wrong with an object that a user wrote, in the words that reach the user.
+ * @module
+ */
+
+/** Names one object of the API. `namespace` is absent for cluster-scoped kinds. */
+export interface ObjectReference {
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+/** One fault: where it is, what stands there, why it is wrong and what would be right. */
+export interface Problem {
+  readonly object: ObjectReference;
+  /** Path from the object's root, for example `spec.addresses[0]`. */
+  readonly field: string;
+  /** What stands there, as the user wrote it. */
+  readonly value: string;
+  readonly message: string;
+  readonly cure: string;
+}
+
+/** `Kind namespace/name`, or `Kind name` for cluster-scoped kinds. */
+export function formatReference(object: ObjectReference): string {
+  return object.namespace === undefined ? `${object.kind} ${object.name}` : `${object.kind} ${object.namespace}/${object.name}`;
+}
+
+/** One line without the object, as it is shown on the object itself. */
+export function formatFault(problem: Problem): string {
+  return `${problem.field}: ${JSON.stringify(problem.value)}: ${problem.message}; ${problem.cure}`;
+}
+
+/** One line with everything. */
+export function formatProblem(problem: Problem): string {
+  return `${formatReference(problem.object)}: ${formatFault(problem)}`;
+}
+
+/** Joins path pieces the way Kubernetes writes field paths. */
+export function fieldPath(pieces: readonly PropertyKey[]): string {
+  return pieces.reduce<string>(
+    (path, piece) => (typeof piece === 'number' ? `${path}[${piece}]` : path === '' ? String(piece) : `${path}.${String(piece)}`),
+    '',
+  );
+}
+
+/** How a value of any type is shown in a Problem; absent values are shown as the empty string. */
+export function showValue(value: unknown): string {
+  return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
+}

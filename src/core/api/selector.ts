@@ -1,0 +1,76 @@
+/**
+ * Kubernetes label selectors: do these labels match, and is this selector legal at all?
+ * @module
+ */
+import type { LabelSelector } from './kubernetes.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+const NO_LABELS: Labels = {};
+
+/** The legal operators of a matchExpressions entry, and what each asks of a label (undefined: label absent). */
+const OPERATORS: Readonly<Record<string, (value: string | undefined, values: readonly string[]) => boolean>> = {
+  In: (value, values) => value !== undefined && values.includes(value),
+  NotIn: (value, values) => value === undefined || !values.includes(value),
+  Exists: (value) => value !== undefined,
+  DoesNotExist: (value) => value === undefined,
+};
+
+/** True when the labels satisfy every condition of the selector. An unknown operator matches nothing. */
+export function selectorMatches(selector: LabelSelector, labels: Labels = NO_LABELS): boolean {
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (labels[key] !== value) return false;
+  for (const { key, operator, values } of selector.matchExpressions ?? []) {
+    if (!OPERATORS[operator]?.(labels[key], values ?? [])) return false;
+  }
+  return true;
+}
+
+/** Selector lists are OR-ed; an empty list restricts nothing (behaviour reference, vocabulary). */
+export function anySelectorMatches(selectors: readonly LabelSelector[], labels: Labels = NO_LABELS): boolean {
+  return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
+}
+
+/** A fault of a selector: path below the selector, value, what is wrong, what would be right. */
+export interface SelectorFault {
+  readonly path: readonly (string | number)[];
+  readonly value: string;
+  readonly message: string;
+  readonly cure: string;
+}
+
+/** Every rule that Kubernetes and upstream's parser set for one selector (behaviour reference §1.9, generic rules). */
+export function selectorFaults(selector: LabelSelector): SelectorFault[] {
+  const faults: SelectorFault[] = [];
+  const seen = new Set<string>();
+  for (const [index, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+    const at = ['matchExpressions', index];
+    const fault = (path: (string | number)[], value: string, message: string, cure: string) =>
+      faults.push({ path: [...at, ...path], value, message, cure });
+    const needsValues = operator === 'In' || operator === 'NotIn';
+    if (key === '') fault(['key'], key, 'the label key is missing', 'name a label');
+    if (!Object.hasOwn(OPERATORS, operator)) {
+      fault(['operator'], operator, 'this is no operator', `use one of ${Object.keys(OPERATORS).join(', ')}`);
+    } else if (needsValues && values.length === 0) {
+      fault(['values'], '', `${operator} needs at least one value`, 'list the values, or use Exists or DoesNotExist');
+    } else if (!needsValues && values.length > 0) {
+      fault(['values'], values.join(','), `${operator} takes no values`, 'remove the values, or use In or NotIn');
+    }
+    const repeated = values.find((value, i) => values.indexOf(value) !== i);
+    if (repeated !== undefined) fault(['values'], repeated, 'the value is listed twice', 'list it once');
+    const text = canonicalExpression(key, operator, values);
+    if (seen.has(text)) fault([], text, 'the expression is listed twice', 'list it once');
+    seen.add(text);
+  }
+  return faults;
+}
+
+/** Text that is equal for two selectors of equal meaning, apart from the order of expressions. */
+export function canonicalSelector(selector: LabelSelector): string {
+  const labels = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
+  const expressions = (selector.matchExpressions ?? []).map((e) => canonicalExpression(e.key, e.operator, e.values ?? []));
+  return JSON.stringify([labels.sort(), expressions]);
+}
+
+function canonicalExpression(key: string, operator: string, values: readonly string[]): string {
+  return `${key} ${operator} (${[...values].sort().join(',')})`;
+}

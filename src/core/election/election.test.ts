@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { L2Advertisement } from '../config/config.ts';
+import { type Candidate, type Contest, EXCLUDE_LABEL, elect } from './election.ts';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
+  name, labels: {}, alive: true, networkUnavailable: false, ...more,
+});
+const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
+  name: 'l2', pools: new Set(['p']), nodeSelectors: [], serviceSelectors: [], interfaces: [], preferences: [], ...more,
+});
+const contest = (more: Partial<Contest> = {}): Contest => ({
+  advertisements: [advertisement()], address: '198.51.100.7', anyEndpoint: true, sharesAddress: false, ignoreExcludeLabel: false, ...more,
+});
+const kube = [1, 2, 3, 4].map((i) => node(`kube-0${i}`, { labels: { name: `kube-0${i}` } }));
+const order = (c: Contest, nodes = kube) => elect(c, nodes, sha256).checks.map(({ node }) => node.slice(-1)).join('');
+
+describe('the election', () => {
+  // Behaviour reference, Appendix C.
+  it.each([
+    ['198.51.100.7', '2143'],
+    ['198.51.100.8', '3241'],
+    ['2001:db8::7', '1324'],
+  ])('orders four nodes for %s as upstream does', (address, expected) => {
+    expect(order(contest({ address }))).toBe(expected);
+  });
+
+  it('puts preferred nodes first and orders them by hash', () => {
+    const preferences = [{ weight: 50, selector: { matchExpressions: [{ key: 'name', operator: 'In', values: ['kube-02', 'kube-04'] }] } }];
+    expect(order(contest({ advertisements: [advertisement({ preferences })] }))).toBe('2413');
+  });
+
+  it('counts a preference only where its advertisement selects the node', () => {
+    const preferences = [{ weight: 100, selector: {} }];
+    const elsewhere = advertisement({ nodeSelectors: [{ matchLabels: { name: 'kube-03' } }], preferences });
+    expect(elect(contest({ advertisements: [advertisement(), elsewhere] }), kube, sha256).owner).toBe('kube-03');
+  });
+
+  it.each<[string, Partial<Contest>, Partial<Candidate>, string]>([
+    ['no endpoint can serve', { anyEndpoint: false }, {}, 'no-endpoints'],
+    ['no advertisement covers the Service', { advertisements: [] }, {}, 'no-advertisement'],
+    ['a shared address meets Service selectors', { sharesAddress: true, advertisements: [advertisement({ serviceSelectors: [{}] })] }, {}, 'shared-with-selectors'],
+    ['no advertisement selects the node', { advertisements: [advertisement({ nodeSelectors: [{ matchLabels: { rack: 'a' } }] })] }, {}, 'not-selected'],
+    ['its speaker is dead', {}, { alive: false }, 'speaker-not-alive'],
+    ['its network is unavailable', {}, { networkUnavailable: true }, 'network-unavailable'],
+    ['it is excluded from load balancers', {}, { labels: { [EXCLUDE_LABEL]: '' } }, 'excluded-by-label'],
+    ['the policy is Local and it has no endpoint', { localNodes: new Set(['other']) }, {}, 'no-local-endpoint'],
+  ])('passes a node over when %s', (_, c, n, verdict) => {
+    const result = elect(contest(c), [node('a', n)], sha256);
+    expect(result.owner).toBeUndefined();
+    expect(result.checks[0]!.verdict).toBe(verdict);
+  });
+
+  it('lets an excluded node announce when told to ignore the label', () => {
+    const excluded = node('a', { labels: { [EXCLUDE_LABEL]: 'true' } });
+    expect(elect(contest({ ignoreExcludeLabel: true }), [excluded], sha256).owner).toBe('a');
+  });
+
+  it('moves only the addresses of the node that went away', () => {
+    const owner = (address: string, nodes: Candidate[]) => elect(contest({ address }), nodes, sha256).owner;
+    for (let i = 0; i < 50; i++) {
+      const address = `192.0.2.${i}`;
+      const before = owner(address, kube);
+      const after = owner(address, kube.filter(({ name }) => name !== 'kube-02'));
+      if (before !== 'kube-02') expect(after).toBe(before);
+    }
+  });
+});

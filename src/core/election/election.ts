@@ -1,0 +1,112 @@
+/**
+ * Which node speaks for an address at layer 2, and why no other (behaviour reference §4.3).
+ * Every speaker computes this from the same facts and needs nobody's word for it.
+ * @module
+ */
+import { anySelectorMatches, type Labels, selectorMatches } from '../api/selector.ts';
+import type { L2Advertisement } from '../config/config.ts';
+
+/** One node as the election sees it. */
+export interface Candidate {
+  readonly name: string;
+  readonly labels: Labels;
+  /** Its speaker answers; see the liveness room. */
+  readonly alive: boolean;
+  /** Node condition NetworkUnavailable is True. */
+  readonly networkUnavailable: boolean;
+}
+
+/** The facts about one Service that the election needs. */
+export interface Contest {
+  /** Advertisements of the pool that match the Service. */
+  readonly advertisements: readonly L2Advertisement[];
+  /** Canonical text of the first address: it alone decides for all addresses of the Service. */
+  readonly address: string;
+  /** Some endpoint, anywhere, can serve. */
+  readonly anyEndpoint: boolean;
+  /** externalTrafficPolicy Local: nodes that have an endpoint that can serve. Undefined with policy Cluster. */
+  readonly localNodes?: ReadonlySet<string>;
+  /** The Service shares its address, which advertisements with Service selectors cannot express. */
+  readonly sharesAddress: boolean;
+  readonly ignoreExcludeLabel: boolean;
+}
+
+/** Outcome of the checks for one node, in the order in which they are made. */
+export type NodeVerdict =
+  | 'owner'
+  | 'lost-election'
+  | 'no-endpoints'
+  | 'shared-with-selectors'
+  | 'no-advertisement'
+  | 'not-selected'
+  | 'speaker-not-alive'
+  | 'network-unavailable'
+  | 'excluded-by-label'
+  | 'no-local-endpoint';
+
+export interface NodeCheck {
+  readonly node: string;
+  readonly verdict: NodeVerdict;
+  /** Sum of preference weights; counts only among nodes that may announce. */
+  readonly score: number;
+}
+
+export interface ElectionResult {
+  readonly owner: string | undefined;
+  /** Every node: owner first, then the order in which they would take over, then those that may not announce. */
+  readonly checks: readonly NodeCheck[];
+}
+
+/** Hash of a text, SHA-256; handed in because core computes nothing that the platform does better. */
+export type Sha256 = (text: string) => Uint8Array;
+
+/** Nodes with this label, whatever its value, take no traffic from load balancers (Kubernetes well-known label). */
+export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
+
+export function elect(contest: Contest, candidates: readonly Candidate[], sha256: Sha256): ElectionResult {
+  const common = commonObstacle(contest);
+  const rejected: NodeCheck[] = [];
+  const eligible: { name: string; score: number; hash: Uint8Array }[] = [];
+  for (const candidate of candidates) {
+    const obstacle = common ?? nodeObstacle(contest, candidate);
+    const score = scoreOf(contest.advertisements, candidate);
+    if (obstacle !== undefined) rejected.push({ node: candidate.name, verdict: obstacle, score });
+    else eligible.push({ name: candidate.name, score, hash: sha256(`${candidate.name}#${contest.address}`) });
+  }
+  eligible.sort((a, b) => b.score - a.score || compareBytes(a.hash, b.hash));
+  rejected.sort((a, b) => (a.node < b.node ? -1 : 1));
+  const ranked = eligible.map(
+    ({ name, score }, rank): NodeCheck => ({ node: name, verdict: rank === 0 ? 'owner' : 'lost-election', score }),
+  );
+  return { owner: eligible[0]?.name, checks: [...ranked, ...rejected] };
+}
+
+function commonObstacle(contest: Contest): NodeVerdict | undefined {
+  if (!contest.anyEndpoint) return 'no-endpoints';
+  if (contest.advertisements.length === 0) return 'no-advertisement';
+  if (contest.sharesAddress && contest.advertisements.some((ad) => ad.serviceSelectors.length > 0)) return 'shared-with-selectors';
+  return undefined;
+}
+
+function nodeObstacle(contest: Contest, node: Candidate): NodeVerdict | undefined {
+  if (!node.alive) return 'speaker-not-alive';
+  if (node.networkUnavailable) return 'network-unavailable';
+  if (EXCLUDE_LABEL in node.labels && !contest.ignoreExcludeLabel) return 'excluded-by-label';
+  if (!contest.advertisements.some((ad) => anySelectorMatches(ad.nodeSelectors, node.labels))) return 'not-selected';
+  if (contest.localNodes !== undefined && !contest.localNodes.has(node.name)) return 'no-local-endpoint';
+  return undefined;
+}
+
+function scoreOf(advertisements: readonly L2Advertisement[], node: Candidate): number {
+  let score = 0;
+  for (const advertisement of advertisements) {
+    if (!anySelectorMatches(advertisement.nodeSelectors, node.labels)) continue;
+    for (const { weight, selector } of advertisement.preferences) if (selectorMatches(selector, node.labels)) score += weight;
+  }
+  return score;
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return 0;
+}

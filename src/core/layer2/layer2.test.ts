@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../net/address.ts';
+import { BROADCAST_MAC, formatMac, parseMac } from '../net/mac.ts';
+import { decodeArp, encodeArp } from './codec.ts';
+import { type Announcement, GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW, INITIAL_LAYER2, type Layer2Input, layer2Machine, TICK } from './fsm.ts';
+import type { ArpFrame, Interface } from './messages.ts';
+
+const ip = (text: string) => parseAddress(text)!;
+const mac = (text: string) => parseMac(text)!;
+const ETH0: Interface = { name: 'eth0', index: 2, mac: mac('02:00:00:00:00:02') };
+const ETH1: Interface = { name: 'eth1', index: 3, mac: mac('02:00:00:00:00:03') };
+const CLIENT = mac('02:00:00:00:00:64');
+
+const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
+  destination, source: CLIENT, operation: 'request', senderMac: CLIENT, senderAddress: ip('192.0.2.100'),
+  targetMac: mac('00:00:00:00:00:00'), targetAddress: ip(target),
+});
+
+/** A node that owns these addresses, and the means to talk to it. */
+function announcer(...announcements: Announcement[]) {
+  let state = INITIAL_LAYER2;
+  const feed = (input: Layer2Input | typeof TICK, now = 0) => {
+    const { next, outputs } = layer2Machine.step(state, input, now);
+    state = next;
+    return outputs.flatMap((o) => (o.kind === 'send' ? [{ on: o.interface, frame: decode(o.bytes) }] : []));
+  };
+  feed({ kind: 'interfaces', interfaces: [ETH0, ETH1] });
+  const first = feed({ kind: 'announce', announcements });
+  return { feed, first, deadline: () => layer2Machine.nextDeadline(state)?.at };
+}
+
+function decode(bytes: Uint8Array): ArpFrame {
+  const decoded = decodeArp(bytes);
+  if (!decoded.ok) throw new Error(decoded.error);
+  return decoded.frame;
+}
+
+const ask = (frame: ArpFrame, on = 2): Layer2Input => ({ kind: 'frame-received', interface: on, bytes: encodeArp(frame) });
+
+describe('the ARP codec', () => {
+  it('reads and writes a request byte for byte', () => {
+    const bytes = Uint8Array.from(
+      Buffer.from(
+        'ffffffffffff' + '020000000064' + '0806' + // Ethernet
+          '0001' + '0800' + '06' + '04' + '0001' + // Ethernet, IPv4, lengths, request
+          '020000000064' + 'c0000264' + '000000000000' + 'c0000207',
+        'hex',
+      ),
+    );
+    expect(decode(bytes)).toEqual(request('192.0.2.7'));
+    expect(encodeArp(request('192.0.2.7'))).toEqual(bytes);
+  });
+
+  it('round-trips every frame', () => {
+    const six = fc.uint8Array({ minLength: 6, maxLength: 6 });
+    const address = fc.ipV4().map(ip);
+    const frame = fc.record<ArpFrame>({
+      destination: six, source: six, operation: fc.constantFrom('request', 'reply'), senderMac: six, senderAddress: address,
+      targetMac: six, targetAddress: address,
+    });
+    fc.assert(
+      fc.property(frame, (f) => {
+        expect(decode(encodeArp(f))).toEqual(f);
+      }),
+    );
+  });
+
+  it('never throws on garbage, and neither does the machine', () => {
+    const node = announcer({ address: ip('192.0.2.7') });
+    const seed = encodeArp(request('192.0.2.7'));
+    const mutated = fc.tuple(fc.nat(seed.length - 1), fc.nat(255), fc.nat(60)).map(([at, byte, length]) => {
+      const bytes = new Uint8Array(length);
+      bytes.set(seed.slice(0, length));
+      if (at < length) bytes[at] = byte;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 80 }), mutated), (bytes) => {
+        decodeArp(bytes);
+        node.feed({ kind: 'frame-received', interface: 2, bytes });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('the ARP responder', () => {
+  const owned = { address: ip('192.0.2.7') };
+
+  it('answers a broadcast request for an address of ours, to the asker', () => {
+    const [reply] = announcer(owned).feed(ask(request('192.0.2.7')));
+    expect(reply).toEqual({
+      on: 2,
+      frame: {
+        destination: CLIENT, source: ETH0.mac, operation: 'reply', senderMac: ETH0.mac, senderAddress: ip('192.0.2.7'),
+        targetMac: CLIENT, targetAddress: ip('192.0.2.100'),
+      },
+    });
+  });
+
+  it('answers a unicast request that is addressed to the interface', () => {
+    expect(announcer(owned).feed(ask(request('192.0.2.7', ETH0.mac)))).toHaveLength(1);
+  });
+
+  it.each<[string, Layer2Input]>([
+    ['an address that it does not own', ask(request('192.0.2.8'))],
+    ['a frame for another station', ask(request('192.0.2.7', CLIENT))],
+    ['a reply', ask({ ...request('192.0.2.7'), operation: 'reply' })],
+    ['a frame from an interface that it does not know', ask(request('192.0.2.7'), 9)],
+  ])('says nothing to %s', (_, input) => {
+    expect(announcer(owned).feed(input)).toEqual([]);
+  });
+
+  it('answers only on the interfaces of the announcement', () => {
+    const node = announcer({ ...owned, interfaces: ['eth1'] });
+    expect(node.feed(ask(request('192.0.2.7'), 2))).toEqual([]);
+    expect(node.feed(ask(request('192.0.2.7'), 3))).toHaveLength(1);
+  });
+
+  it('falls silent when the address is withdrawn', () => {
+    const node = announcer(owned);
+    expect(node.feed({ kind: 'announce', announcements: [] })).toEqual([]);
+    expect(node.feed(ask(request('192.0.2.7')))).toEqual([]);
+    expect(node.deadline()).toBeUndefined();
+  });
+});
+
+describe('gratuitous ARP', () => {
+  const owned = { address: ip('192.0.2.7'), interfaces: ['eth0'] };
+
+  it('is a broadcast request and a reply whose target is the sender', () => {
+    const { first } = announcer(owned);
+    expect(first.map(({ frame }) => [frame.operation, formatMac(frame.destination), formatMac(frame.targetMac)])).toEqual([
+      ['request', 'ff:ff:ff:ff:ff:ff', 'ff:ff:ff:ff:ff:ff'],
+      ['reply', 'ff:ff:ff:ff:ff:ff', formatMac(ETH0.mac)],
+    ]);
+    for (const { frame } of first) expect([frame.senderAddress, frame.targetAddress]).toEqual([owned.address, owned.address]);
+  });
+
+  it('comes five times within five seconds of a takeover, then never again', () => {
+    const node = announcer(owned);
+    let bursts = 1;
+    for (let at = node.deadline(); at !== undefined; at = node.deadline()) {
+      expect(at).toBe(bursts * GRATUITOUS_INTERVAL);
+      expect(at).toBeLessThanOrEqual(GRATUITOUS_WINDOW);
+      expect(node.feed(TICK, at)).toHaveLength(2);
+      bursts++;
+    }
+    expect(bursts).toBe(5);
+  });
+
+  it('is not repeated when the same state is announced again', () => {
+    expect(announcer(owned).feed({ kind: 'announce', announcements: [owned] }, 10)).toEqual([]);
+  });
+
+  it('tells a link that comes up later', () => {
+    const node = announcer({ address: ip('192.0.2.7') });
+    const eth2 = { name: 'eth2', index: 4, mac: mac('02:00:00:00:00:04') };
+    const sent = node.feed({ kind: 'interfaces', interfaces: [ETH0, eth2] }, 60_000);
+    expect(sent.filter(({ on }) => on === 4)).toHaveLength(2);
+  });
+});
