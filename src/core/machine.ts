@@ -31,6 +31,7 @@ export interface Machine<S, I, O> {
 /** The earliest of several deadlines. */
 export function earliest(deadlines: Iterable<Deadline | undefined>): Deadline | undefined {
   let first: Deadline | undefined;
-  for (const deadline of deadlines) if (deadline !== undefined && (first === undefined || deadline.at < first.at)) first = deadline;
+  for (const deadline of deadlines)
+    if (deadline !== undefined && (first === undefined || deadline.at < first.at)) first = deadline;
   return first;
 }

@@ -4,7 +4,15 @@
  */
 
 /** Milliseconds for each unit of Go's time.ParseDuration. */
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** Reads text such as `90s`, `1m30s` or `1.5h`. Returns milliseconds, or undefined when the text is no duration. */
 export function parseDuration(text: string): number | undefined {

@@ -2,7 +2,7 @@
  * A kind of custom resource: its names, its versions, and the CustomResourceDefinition made of them.
  * @module
  */
-import * as z from 'zod';
+import type * as z from 'zod';
 import type { KubernetesObject } from './kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem, showValue } from './problem.ts';
 import { type OpenApiSchema, toOpenApi } from './schema.ts';
@@ -57,7 +57,10 @@ export function toCustomResourceDefinition(kind: Kind): OpenApiSchema {
             type,
           })),
         }),
-        ...(version.deprecationWarning !== undefined && { deprecated: true, deprecationWarning: version.deprecationWarning }),
+        ...(version.deprecationWarning !== undefined && {
+          deprecated: true,
+          deprecationWarning: version.deprecationWarning,
+        }),
         name: version.name,
         schema: { openAPIV3Schema: rootSchema(kind, version) },
         served: true,
@@ -83,10 +86,16 @@ function rootSchema(kind: Kind, version: KindVersion): OpenApiSchema {
   };
 }
 
-export type Validated<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
+export type Validated<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Checks one object against its schema, fills the defaults in, and reports every fault with its path and cure. */
-export function validateObject<S extends z.ZodObject>(kind: string, schema: S, object: KubernetesObject): Validated<z.output<S>> {
+export function validateObject<S extends z.ZodObject>(
+  kind: string,
+  schema: S,
+  object: KubernetesObject,
+): Validated<z.output<S>> {
   const result = schema.safeParse(object);
   if (result.success) return { ok: true, value: result.data };
   const reference = referenceTo(kind, object);

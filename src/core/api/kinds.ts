@@ -10,17 +10,25 @@ import { integer, labelSelector, selectors, text, texts, withRules } from './sch
 
 const emptyStatus = z.object({}).meta({ description: 'Not used.' }).optional();
 
-const column = (name: string, jsonPath: string, type: PrinterColumn['type'] = 'string', priority?: number): PrinterColumn =>
-  priority === undefined ? { name, jsonPath, type } : { name, jsonPath, type, priority };
+const column = (
+  name: string,
+  jsonPath: string,
+  type: PrinterColumn['type'] = 'string',
+  priority?: number,
+): PrinterColumn => (priority === undefined ? { name, jsonPath, type } : { name, jsonPath, type, priority });
 
 /** A refused duration is refused by the parser, not by the schema: upstream's CRD says no more than string. */
 const duration = (description: string) => text(description);
 
 const advertisementTargets = {
-  ipAddressPools: texts('Names of the IPAddressPools to advertise. Empty together with the pool selectors: all pools.').optional(),
+  ipAddressPools: texts(
+    'Names of the IPAddressPools to advertise. Empty together with the pool selectors: all pools.',
+  ).optional(),
   ipAddressPoolSelectors: selectors('Selects IPAddressPools by label, in addition to those named.').optional(),
   nodeSelectors: selectors('Limits the nodes that may announce. Empty: all nodes.').optional(),
-  serviceSelectors: selectors('Limits the advertisement to Services with matching labels. Empty: all Services.').optional(),
+  serviceSelectors: selectors(
+    'Limits the advertisement to Services with matching labels. Empty: all Services.',
+  ).optional(),
 };
 
 const advertisementColumns = [
@@ -140,7 +148,7 @@ export const bgpPeer = z.object({
       connectTime: withRules(
         duration('Time between attempts to connect.'),
         {
-          cel: "duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",
+          cel: 'duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535',
           message: 'connect time must be between 1 and 65535 seconds',
           holds: (value) => {
             const milliseconds = parseDuration(value);
@@ -161,7 +169,10 @@ export const bgpPeer = z.object({
           name: text('Name of the Secret.').optional(),
           namespace: text('Not used for the look-up: the Secret has to be in our own namespace.').optional(),
         })
-        .meta({ description: 'Secret of type kubernetes.io/basic-auth that holds the password.', 'x-kubernetes-map-type': 'atomic' })
+        .meta({
+          description: 'Secret of type kubernetes.io/basic-auth that holds the password.',
+          'x-kubernetes-map-type': 'atomic',
+        })
         .optional(),
       bfdProfile: text('Name of the BFDProfile that watches this session.').optional(),
       enableGracefulRestart: withRules(
@@ -304,7 +315,11 @@ const configurationState = z.object({
             observedGeneration: integer('int64', 'Generation that the condition is about.', 0).optional(),
           }),
         )
-        .meta({ description: 'Standard conditions.', 'x-kubernetes-list-map-keys': ['type'], 'x-kubernetes-list-type': 'map' })
+        .meta({
+          description: 'Standard conditions.',
+          'x-kubernetes-list-map-keys': ['type'],
+          'x-kubernetes-list-type': 'map',
+        })
         .optional(),
     })
     .meta({ description: 'Whether the configuration that the process reads is in order.' })
@@ -415,7 +430,9 @@ export const KINDS = [
     plural: 'servicel2statuses',
     singular: 'servicel2status',
     description: 'Which node announces a Service at layer 2.',
-    versions: [{ name: 'v1beta1', schema: l2Status, columns: [column('Allocated Node', '.status.node'), ...announcedColumns] }],
+    versions: [
+      { name: 'v1beta1', schema: l2Status, columns: [column('Allocated Node', '.status.node'), ...announcedColumns] },
+    ],
   },
   {
     kind: 'ServiceBGPStatus',

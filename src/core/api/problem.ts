@@ -19,16 +19,20 @@ export interface Problem {
   readonly value: string;
   readonly message: string;
   readonly cure: string;
+  /** What becomes of the object until it is mended; absent while it is only being checked. */
+  readonly consequence?: string;
 }
 
 /** `Kind namespace/name`, or `Kind name` for cluster-scoped kinds. */
 export function formatReference(object: ObjectReference): string {
-  return object.namespace === undefined ? `${object.kind} ${object.name}` : `${object.kind} ${object.namespace}/${object.name}`;
+  return object.namespace === undefined
+    ? `${object.kind} ${object.name}`
+    : `${object.kind} ${object.namespace}/${object.name}`;
 }
 
 /** One line without the object, as it is shown on the object itself. */
-export function formatFault(problem: Problem): string {
-  return `${problem.field}: ${JSON.stringify(problem.value)}: ${problem.message}; ${problem.cure}`;
+export function formatFault({ field, value, message, cure, consequence }: Problem): string {
+  return `${field}: ${JSON.stringify(value)}: ${message}; ${cure}${consequence === undefined ? '' : ` (${consequence})`}`;
 }
 
 /** One line with everything. */
@@ -39,7 +43,8 @@ export function formatProblem(problem: Problem): string {
 /** Joins path pieces the way Kubernetes writes field paths. */
 export function fieldPath(pieces: readonly PropertyKey[]): string {
   return pieces.reduce<string>(
-    (path, piece) => (typeof piece === 'number' ? `${path}[${piece}]` : path === '' ? String(piece) : `${path}.${String(piece)}`),
+    (path, piece) =>
+      typeof piece === 'number' ? `${path}[${piece}]` : path === '' ? String(piece) : `${path}.${String(piece)}`,
     '',
   );
 }

@@ -75,7 +75,9 @@ const NOT_STRUCTURAL = ['$schema', 'additionalProperties', 'propertyNames', 'id'
 
 /** The structural OpenAPI v3 schema of a zod value (Kubernetes "structural schemas": no additionalProperties beside properties). */
 export function toOpenApi(schema: z.ZodType): OpenApiSchema {
-  return structural(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' }) as OpenApiSchema);
+  return structural(
+    z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' }) as OpenApiSchema,
+  );
 }
 
 function structural(node: OpenApiSchema): OpenApiSchema {
@@ -90,7 +92,10 @@ function structural(node: OpenApiSchema): OpenApiSchema {
       out[key] = structural(value as OpenApiSchema);
     } else if ((key === 'minimum' || key === 'maximum') && !Number.isSafeInteger(value as number)) {
       // not a bound that anybody set
-    } else if ((key === 'minimum' && value === Number.MIN_SAFE_INTEGER) || (key === 'maximum' && value === Number.MAX_SAFE_INTEGER)) {
+    } else if (
+      (key === 'minimum' && value === Number.MIN_SAFE_INTEGER) ||
+      (key === 'maximum' && value === Number.MAX_SAFE_INTEGER)
+    ) {
       // zod's own bound of int()
     } else if (!NOT_STRUCTURAL.includes(key)) {
       out[key] = value;

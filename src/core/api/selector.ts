@@ -67,7 +67,9 @@ export function selectorFaults(selector: LabelSelector): SelectorFault[] {
 /** Text that is equal for two selectors of equal meaning, apart from the order of expressions. */
 export function canonicalSelector(selector: LabelSelector): string {
   const labels = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const expressions = (selector.matchExpressions ?? []).map((e) => canonicalExpression(e.key, e.operator, e.values ?? []));
+  const expressions = (selector.matchExpressions ?? []).map((e) =>
+    canonicalExpression(e.key, e.operator, e.values ?? []),
+  );
   return JSON.stringify([labels.sort(), expressions]);
 }
 

@@ -26,14 +26,16 @@ function parseCidr(text: string): ParsedEntry {
       `write ${address}/${bare.family === 'ipv4' ? 32 : 128} for this one address, or FIRST-LAST for a range`,
     );
   }
-  if (text !== text.trim()) return refuse('blanks are not allowed around a CIDR', `write ${JSON.stringify(text.trim())}`);
+  if (text !== text.trim())
+    return refuse('blanks are not allowed around a CIDR', `write ${JSON.stringify(text.trim())}`);
   return refuse('this is neither a CIDR nor a range', 'write ADDRESS/LENGTH, for example 192.0.2.0/28, or FIRST-LAST');
 }
 
 function parseRange(first: string, last: string): ParsedEntry {
   const from = parseAddress(first);
   const to = parseAddress(last);
-  if (from === undefined) return refuse(`the range begins with ${JSON.stringify(first)}, which is no IP address`, EXAMPLE);
+  if (from === undefined)
+    return refuse(`the range begins with ${JSON.stringify(first)}, which is no IP address`, EXAMPLE);
   if (to === undefined) return refuse(`the range ends with ${JSON.stringify(last)}, which is no IP address`, EXAMPLE);
   if (from.family !== to.family) {
     return refuse('the range begins in one address family and ends in the other', 'write one range for each family');

@@ -80,12 +80,14 @@ function resolvePools(objects: ConfigObjects, previous: Config, problems: Proble
   const accepted: Pool[] = [];
   for (const object of [...objects.pools].sort(byAge)) {
     const parsed = parsePool(object, objects.namespaces);
-    const found = parsed.pool === undefined ? parsed.problems : overlaps(parsed.pool, parsed.inspection, accepted);
+    const found = parsed.pool === undefined ? parsed.problems : clashes(parsed.pool, parsed.inspection, accepted);
     if (parsed.pool !== undefined && found.length === 0) {
       accepted.push(parsed.pool);
       continue;
     }
-    const last = previous.pools.find((pool) => pool.name === object.metadata.name);
+    const last = accepted.some(({ name }) => name === object.metadata.name)
+      ? undefined
+      : previous.pools.find((pool) => pool.name === object.metadata.name);
     const keep = last !== undefined && !accepted.some((other) => firstOverlap(last.ranges, other.ranges) !== undefined);
     if (keep) accepted.push(last);
     problems.push(...found.map((problem) => withConsequence(problem, keep)));
@@ -95,7 +97,7 @@ function resolvePools(objects: ConfigObjects, previous: Config, problems: Proble
 
 function withConsequence(problem: Problem, keep: boolean): Problem {
   const consequence = keep ? 'until then the last good version stays in force' : 'until then the object is set aside';
-  return { ...problem, cure: `${problem.cure} (${consequence})` };
+  return { ...problem, consequence };
 }
 
 type ParsedPool = { readonly pool?: Pool; readonly inspection: Inspection; readonly problems: readonly Problem[] };
@@ -133,7 +135,13 @@ function parseRanges(spec: IPAddressPoolSpec, inspection: Inspection): AddressRa
     }
     const twin = ranges.find((range) => rangesOverlap(range, parsed.range));
     if (twin === undefined) ranges.push(parsed.range);
-    else inspection.report([...path, i], entry, `it overlaps ${showRange(twin)} of the same pool`, 'list each address once');
+    else
+      inspection.report(
+        [...path, i],
+        entry,
+        `it overlaps ${showRange(twin)} of the same pool`,
+        'list each address once',
+      );
   }
   return ranges;
 }
@@ -161,7 +169,10 @@ function parseAllocation(
   };
 }
 
-function overlaps(pool: Pool, inspection: Inspection, accepted: readonly Pool[]): readonly Problem[] {
+function clashes(pool: Pool, inspection: Inspection, accepted: readonly Pool[]): readonly Problem[] {
+  if (accepted.some(({ name }) => name === pool.name)) {
+    inspection.report(['metadata', 'name'], pool.name, 'there is an older IPAddressPool of this name in another namespace', 'use another name');
+  }
   for (const other of accepted) {
     const clash = firstOverlap(pool.ranges, other.ranges);
     if (clash === undefined) continue;
@@ -176,7 +187,10 @@ function overlaps(pool: Pool, inspection: Inspection, accepted: readonly Pool[])
   return inspection.problems;
 }
 
-function firstOverlap(a: readonly AddressRange[], b: readonly AddressRange[]): [AddressRange, AddressRange] | undefined {
+function firstOverlap(
+  a: readonly AddressRange[],
+  b: readonly AddressRange[],
+): [AddressRange, AddressRange] | undefined {
   for (const mine of a) for (const theirs of b) if (rangesOverlap(mine, theirs)) return [mine, theirs];
   return undefined;
 }
@@ -184,7 +198,9 @@ function firstOverlap(a: readonly AddressRange[], b: readonly AddressRange[]): [
 /** A range as its prefixes, which is how upstream's users know it; long lists are cut. */
 function showRange(range: AddressRange): string {
   const prefixes = rangeToPrefixes(range).map(formatPrefix);
-  return prefixes.length <= 3 ? prefixes.join(', ') : `${prefixes.slice(0, 2).join(', ')}, … (${prefixes.length} CIDRs)`;
+  return prefixes.length <= 3
+    ? prefixes.join(', ')
+    : `${prefixes.slice(0, 2).join(', ')}, … (${prefixes.length} CIDRs)`;
 }
 
 function resolveL2Advertisements(
@@ -220,7 +236,12 @@ function parseL2Advertisement(object: KubernetesObject, pools: readonly Pool[]):
   inspection.selectors(['spec', 'serviceSelectors'], serviceSelectors);
   for (const [i, { preference }] of preferred.entries()) {
     for (const fault of selectorFaults(preference)) {
-      inspection.report(['spec', 'preferredNodeSelectors', i, 'preference', ...fault.path], fault.value, fault.message, fault.cure);
+      inspection.report(
+        ['spec', 'preferredNodeSelectors', i, 'preference', ...fault.path],
+        fault.value,
+        fault.message,
+        fault.cure,
+      );
     }
   }
   if (inspection.problems.length > 0) return inspection.problems;
@@ -235,7 +256,11 @@ function parseL2Advertisement(object: KubernetesObject, pools: readonly Pool[]):
 }
 
 /** Both fields empty: all pools. Otherwise the union of both (behaviour reference §1.3). */
-function coveredPools(names: readonly string[], selectors: readonly LabelSelector[], pools: readonly Pool[]): Set<string> {
+function coveredPools(
+  names: readonly string[],
+  selectors: readonly LabelSelector[],
+  pools: readonly Pool[],
+): Set<string> {
   const everything = names.length === 0 && selectors.length === 0;
   const covers = (name: string, labels: Labels) =>
     everything || names.includes(name) || (selectors.length > 0 && anySelectorMatches(selectors, labels));

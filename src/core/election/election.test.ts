@@ -5,16 +5,34 @@ import { type Candidate, type Contest, EXCLUDE_LABEL, elect } from './election.t
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
-  name, labels: {}, alive: true, networkUnavailable: false, ...more,
+  name,
+  labels: {},
+  alive: true,
+  networkUnavailable: false,
+  ...more,
 });
 const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
-  name: 'l2', pools: new Set(['p']), nodeSelectors: [], serviceSelectors: [], interfaces: [], preferences: [], ...more,
+  name: 'l2',
+  pools: new Set(['p']),
+  nodeSelectors: [],
+  serviceSelectors: [],
+  interfaces: [],
+  preferences: [],
+  ...more,
 });
 const contest = (more: Partial<Contest> = {}): Contest => ({
-  advertisements: [advertisement()], address: '198.51.100.7', anyEndpoint: true, sharesAddress: false, ignoreExcludeLabel: false, ...more,
+  advertisements: [advertisement()],
+  address: '198.51.100.7',
+  anyEndpoint: true,
+  sharesAddress: false,
+  ignoreExcludeLabel: false,
+  ...more,
 });
 const kube = [1, 2, 3, 4].map((i) => node(`kube-0${i}`, { labels: { name: `kube-0${i}` } }));
-const order = (c: Contest, nodes = kube) => elect(c, nodes, sha256).checks.map(({ node }) => node.slice(-1)).join('');
+const order = (c: Contest, nodes = kube) =>
+  elect(c, nodes, sha256)
+    .checks.map(({ node }) => node.slice(-1))
+    .join('');
 
 describe('the election', () => {
   // Behaviour reference, Appendix C.
@@ -27,7 +45,9 @@ describe('the election', () => {
   });
 
   it('puts preferred nodes first and orders them by hash', () => {
-    const preferences = [{ weight: 50, selector: { matchExpressions: [{ key: 'name', operator: 'In', values: ['kube-02', 'kube-04'] }] } }];
+    const preferences = [
+      { weight: 50, selector: { matchExpressions: [{ key: 'name', operator: 'In', values: ['kube-02', 'kube-04'] }] } },
+    ];
     expect(order(contest({ advertisements: [advertisement({ preferences })] }))).toBe('2413');
   });
 
@@ -40,8 +60,18 @@ describe('the election', () => {
   it.each<[string, Partial<Contest>, Partial<Candidate>, string]>([
     ['no endpoint can serve', { anyEndpoint: false }, {}, 'no-endpoints'],
     ['no advertisement covers the Service', { advertisements: [] }, {}, 'no-advertisement'],
-    ['a shared address meets Service selectors', { sharesAddress: true, advertisements: [advertisement({ serviceSelectors: [{}] })] }, {}, 'shared-with-selectors'],
-    ['no advertisement selects the node', { advertisements: [advertisement({ nodeSelectors: [{ matchLabels: { rack: 'a' } }] })] }, {}, 'not-selected'],
+    [
+      'a shared address meets Service selectors',
+      { sharesAddress: true, advertisements: [advertisement({ serviceSelectors: [{}] })] },
+      {},
+      'shared-with-selectors',
+    ],
+    [
+      'no advertisement selects the node',
+      { advertisements: [advertisement({ nodeSelectors: [{ matchLabels: { rack: 'a' } }] })] },
+      {},
+      'not-selected',
+    ],
     ['its speaker is dead', {}, { alive: false }, 'speaker-not-alive'],
     ['its network is unavailable', {}, { networkUnavailable: true }, 'network-unavailable'],
     ['it is excluded from load balancers', {}, { labels: { [EXCLUDE_LABEL]: '' } }, 'excluded-by-label'],
@@ -62,7 +92,10 @@ describe('the election', () => {
     for (let i = 0; i < 50; i++) {
       const address = `192.0.2.${i}`;
       const before = owner(address, kube);
-      const after = owner(address, kube.filter(({ name }) => name !== 'kube-02'));
+      const after = owner(
+        address,
+        kube.filter(({ name }) => name !== 'kube-02'),
+      );
       if (before !== 'kube-02') expect(after).toBe(before);
     }
   });

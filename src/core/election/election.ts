@@ -84,7 +84,8 @@ export function elect(contest: Contest, candidates: readonly Candidate[], sha256
 function commonObstacle(contest: Contest): NodeVerdict | undefined {
   if (!contest.anyEndpoint) return 'no-endpoints';
   if (contest.advertisements.length === 0) return 'no-advertisement';
-  if (contest.sharesAddress && contest.advertisements.some((ad) => ad.serviceSelectors.length > 0)) return 'shared-with-selectors';
+  if (contest.sharesAddress && contest.advertisements.some((ad) => ad.serviceSelectors.length > 0))
+    return 'shared-with-selectors';
   return undefined;
 }
 
@@ -101,7 +102,8 @@ function scoreOf(advertisements: readonly L2Advertisement[], node: Candidate): n
   let score = 0;
   for (const advertisement of advertisements) {
     if (!anySelectorMatches(advertisement.nodeSelectors, node.labels)) continue;
-    for (const { weight, selector } of advertisement.preferences) if (selectorMatches(selector, node.labels)) score += weight;
+    for (const { weight, selector } of advertisement.preferences)
+      if (selectorMatches(selector, node.labels)) score += weight;
   }
   return score;
 }

@@ -62,11 +62,15 @@ export class Allocator {
   claim(request: AllocationRequest, addresses: readonly IpAddress[]): ClaimDecision {
     for (const address of addresses) {
       const holder = this.#holders.get(formatAddress(address));
-      if (holder !== undefined && holder !== request.service) return { ok: false, refusal: { kind: 'in-use', address, holder } };
+      if (holder !== undefined && holder !== request.service)
+        return { ok: false, refusal: { kind: 'in-use', address, holder } };
     }
     const pool = this.#poolHolding(addresses);
     if (pool === undefined) return { ok: false, refusal: this.#whyNoPool(addresses) };
     if (!isSelected(pool.pool, request)) return { ok: false, refusal: { kind: 'not-selected', pool: pool.pool.name } };
+    const held = this.#allocations.get(request.service);
+    if (held !== undefined && held.pool === pool.pool.name && sameAddresses(held.addresses, addresses))
+      return { ok: true, allocation: held };
     return { ok: true, allocation: this.#replace(request.service, { pool: pool.pool.name, addresses }) };
   }
 
@@ -156,7 +160,9 @@ export class Allocator {
       if (chosen !== undefined) return chosen;
     }
     for (const { state } of offers) {
-      const missing = request.families.some((family) => !state.ranges.some(({ ordinals }) => ordinals.range.family === family));
+      const missing = request.families.some(
+        (family) => !state.ranges.some(({ ordinals }) => ordinals.range.family === family),
+      );
       checks.push({ pool: state.pool.name, verdict: missing ? 'wrong-family' : 'exhausted' });
     }
     return undefined;
@@ -219,7 +225,10 @@ function isSelected(pool: Pool, request: AllocationRequest): boolean {
 }
 
 function stateOf(pool: Pool): PoolState {
-  const ranges = pool.ranges.map((range) => ({ ordinals: toOrdinals(range, pool.avoidBuggyIPs), taken: new TakenRuns() }));
+  const ranges = pool.ranges.map((range) => ({
+    ordinals: toOrdinals(range, pool.avoidBuggyIPs),
+    taken: new TakenRuns(),
+  }));
   return { pool, ranges: ranges.filter(({ ordinals }) => ordinals.first <= ordinals.last) };
 }
 
@@ -237,6 +246,12 @@ function candidatesOf(state: PoolState): Candidates {
 function usableRange(state: PoolState, address: IpAddress) {
   return state.ranges.find(
     ({ ordinals }) => rangeContains(ordinals.range, address) && !(ordinals.sparse && isBuggy(address.value)),
+  );
+}
+
+function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
+  return (
+    a.length === b.length && a.every((address, i) => address.value === b[i]!.value && address.family === b[i]!.family)
   );
 }
 

@@ -12,7 +12,9 @@ export const ETHERTYPE_ARP = 0x0806;
 const HARDWARE_ETHERNET = 1;
 const PROTOCOL_IPV4 = 0x0800;
 
-export type Decoded = { readonly ok: true; readonly frame: ArpFrame } | { readonly ok: false; readonly error: ArpDecodeError };
+export type Decoded =
+  | { readonly ok: true; readonly frame: ArpFrame }
+  | { readonly ok: false; readonly error: ArpDecodeError };
 
 /** Reads an Ethernet frame. Padding after the packet is accepted; nothing ever throws. */
 export function decodeArp(bytes: Uint8Array): Decoded {
@@ -29,7 +31,8 @@ export function decodeArp(bytes: Uint8Array): Decoded {
   const senderAddress = reader.bytes(4);
   const targetMac = reader.bytes(6);
   const targetAddress = reader.bytes(4);
-  if (destination === undefined || source === undefined || senderMac === undefined || senderAddress === undefined) return refuse('truncated');
+  if (destination === undefined || source === undefined || senderMac === undefined || senderAddress === undefined)
+    return refuse('truncated');
   if (targetMac === undefined || targetAddress === undefined) return refuse('truncated');
   if (etherType !== ETHERTYPE_ARP) return refuse('not-arp');
   if (hardware !== HARDWARE_ETHERNET || protocol !== PROTOCOL_IPV4) return refuse('not-ipv4-over-ethernet');

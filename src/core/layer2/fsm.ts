@@ -3,9 +3,10 @@
  * tells the network when it takes one over (§4.8).
  * @module
  */
+
+import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, sameMac } from '../net/mac.ts';
-import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { decodeArp, encodeArp } from './codec.ts';
 import type { ArpFrame, Interface } from './messages.ts';
 
@@ -111,9 +112,13 @@ function gratuitous(state: Layer2State, now: Millis): { next: Layer2State; outpu
     if (burst === undefined || burst.next > now) continue;
     owned ??= new Map(state.owned);
     const next = burst.next + GRATUITOUS_INTERVAL;
-    owned.set(key, next <= burst.until ? { announcement, burst: { ...burst, next: Math.max(next, now) } } : { announcement });
+    owned.set(
+      key,
+      next <= burst.until ? { announcement, burst: { ...burst, next: Math.max(next, now) } } : { announcement },
+    );
     const frames = announcement.address.family === 'ipv4' ? takeoverFrames(state, announcement) : [];
-    if (frames.length > 0) outputs.push(...frames, { kind: 'counted', counter: 'gratuitous_sent', address: key, by: frames.length });
+    if (frames.length > 0)
+      outputs.push(...frames, { kind: 'counted', counter: 'gratuitous_sent', address: key, by: frames.length });
   }
   return { next: owned === undefined ? state : { ...state, owned }, outputs };
 }

@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, parseMac } from '../net/mac.ts';
 import { decodeArp, encodeArp } from './codec.ts';
-import { type Announcement, GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW, INITIAL_LAYER2, type Layer2Input, layer2Machine, TICK } from './fsm.ts';
+import {
+  type Announcement,
+  GRATUITOUS_INTERVAL,
+  GRATUITOUS_WINDOW,
+  INITIAL_LAYER2,
+  type Layer2Input,
+  layer2Machine,
+  TICK,
+} from './fsm.ts';
 import type { ArpFrame, Interface } from './messages.ts';
 
 const ip = (text: string) => parseAddress(text)!;
@@ -13,8 +21,13 @@ const ETH1: Interface = { name: 'eth1', index: 3, mac: mac('02:00:00:00:00:03') 
 const CLIENT = mac('02:00:00:00:00:64');
 
 const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
-  destination, source: CLIENT, operation: 'request', senderMac: CLIENT, senderAddress: ip('192.0.2.100'),
-  targetMac: mac('00:00:00:00:00:00'), targetAddress: ip(target),
+  destination,
+  source: CLIENT,
+  operation: 'request',
+  senderMac: CLIENT,
+  senderAddress: ip('192.0.2.100'),
+  targetMac: mac('00:00:00:00:00:00'),
+  targetAddress: ip(target),
 });
 
 /** A node that owns these addresses, and the means to talk to it. */
@@ -36,15 +49,28 @@ function decode(bytes: Uint8Array): ArpFrame {
   return decoded.frame;
 }
 
-const ask = (frame: ArpFrame, on = 2): Layer2Input => ({ kind: 'frame-received', interface: on, bytes: encodeArp(frame) });
+const ask = (frame: ArpFrame, on = 2): Layer2Input => ({
+  kind: 'frame-received',
+  interface: on,
+  bytes: encodeArp(frame),
+});
 
 describe('the ARP codec', () => {
   it('reads and writes a request byte for byte', () => {
     const bytes = Uint8Array.from(
       Buffer.from(
-        'ffffffffffff' + '020000000064' + '0806' + // Ethernet
-          '0001' + '0800' + '06' + '04' + '0001' + // Ethernet, IPv4, lengths, request
-          '020000000064' + 'c0000264' + '000000000000' + 'c0000207',
+        'ffffffffffff' +
+          '020000000064' +
+          '0806' + // Ethernet
+          '0001' +
+          '0800' +
+          '06' +
+          '04' +
+          '0001' + // Ethernet, IPv4, lengths, request
+          '020000000064' +
+          'c0000264' +
+          '000000000000' +
+          'c0000207',
         'hex',
       ),
     );
@@ -56,8 +82,13 @@ describe('the ARP codec', () => {
     const six = fc.uint8Array({ minLength: 6, maxLength: 6 });
     const address = fc.ipV4().map(ip);
     const frame = fc.record<ArpFrame>({
-      destination: six, source: six, operation: fc.constantFrom('request', 'reply'), senderMac: six, senderAddress: address,
-      targetMac: six, targetAddress: address,
+      destination: six,
+      source: six,
+      operation: fc.constantFrom('request', 'reply'),
+      senderMac: six,
+      senderAddress: address,
+      targetMac: six,
+      targetAddress: address,
     });
     fc.assert(
       fc.property(frame, (f) => {
@@ -93,8 +124,13 @@ describe('the ARP responder', () => {
     expect(reply).toEqual({
       on: 2,
       frame: {
-        destination: CLIENT, source: ETH0.mac, operation: 'reply', senderMac: ETH0.mac, senderAddress: ip('192.0.2.7'),
-        targetMac: CLIENT, targetAddress: ip('192.0.2.100'),
+        destination: CLIENT,
+        source: ETH0.mac,
+        operation: 'reply',
+        senderMac: ETH0.mac,
+        senderAddress: ip('192.0.2.7'),
+        targetMac: CLIENT,
+        targetAddress: ip('192.0.2.100'),
       },
     });
   });
@@ -131,11 +167,14 @@ describe('gratuitous ARP', () => {
 
   it('is a broadcast request and a reply whose target is the sender', () => {
     const { first } = announcer(owned);
-    expect(first.map(({ frame }) => [frame.operation, formatMac(frame.destination), formatMac(frame.targetMac)])).toEqual([
+    expect(
+      first.map(({ frame }) => [frame.operation, formatMac(frame.destination), formatMac(frame.targetMac)]),
+    ).toEqual([
       ['request', 'ff:ff:ff:ff:ff:ff', 'ff:ff:ff:ff:ff:ff'],
       ['reply', 'ff:ff:ff:ff:ff:ff', formatMac(ETH0.mac)],
     ]);
-    for (const { frame } of first) expect([frame.senderAddress, frame.targetAddress]).toEqual([owned.address, owned.address]);
+    for (const { frame } of first)
+      expect([frame.senderAddress, frame.targetAddress]).toEqual([owned.address, owned.address]);
   });
 
   it('comes five times within five seconds of a takeover, then never again', () => {

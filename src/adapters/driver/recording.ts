@@ -1,0 +1,51 @@
+/**
+ * Recordings: one JSON line for each input of a machine. What JSON cannot say is tagged.
+ * @module
+ */
+import { createWriteStream, type WriteStream } from 'node:fs';
+
+/** One line of a recording. `now` is in milliseconds. */
+export interface RecordedInput {
+  readonly now: number;
+  readonly input: unknown;
+}
+
+/** Appends inputs to a file. */
+export class Recorder {
+  readonly #file: WriteStream;
+
+  constructor(path: string) {
+    this.#file = createWriteStream(path, { flags: 'a', mode: 0o600 });
+  }
+
+  record = (input: unknown, now: number): void => {
+    this.#file.write(`${encodeLine({ now, input })}\n`);
+  };
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#file.end(resolve));
+  }
+}
+
+/** One value as one line of JSON; bigints, bytes, sets and maps are tagged. */
+export function encodeLine(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'bigint') return { $bigint: item.toString() };
+    if (item instanceof Uint8Array) return { $hex: Buffer.from(item).toString('hex') };
+    if (item instanceof Map) return { $map: [...item] };
+    if (item instanceof Set) return { $set: [...item] };
+    return item;
+  });
+}
+
+/** The reverse of encodeLine. */
+export function decodeLine(line: string): unknown {
+  return JSON.parse(line, (_key, item: unknown) => {
+    if (typeof item !== 'object' || item === null) return item;
+    if ('$bigint' in item) return BigInt(item.$bigint as string);
+    if ('$hex' in item) return Uint8Array.from(Buffer.from(item.$hex as string, 'hex'));
+    if ('$map' in item) return new Map(item.$map as [unknown, unknown][]);
+    if ('$set' in item) return new Set(item.$set as unknown[]);
+    return item;
+  });
+}

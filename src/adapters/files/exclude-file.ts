@@ -1,0 +1,33 @@
+/**
+ * The file that names the links to pass over (behaviour reference §4.5).
+ * @module
+ */
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { AdapterError, systemCode } from '../errors.ts';
+
+/** Where the chart mounts it. */
+export const EXCLUDE_FILE = '/etc/metallb/excludel2.yaml';
+
+/** Expressions that are in force when there is no file: loopback and what container networks make. */
+export const DEFAULT_EXCLUDES: readonly RegExp[] = [/^lo$/];
+
+/** Reads `announcedInterfacesToExclude`. A missing file excludes the loopback link only. Throws AdapterError for a bad one. */
+export function readExcludeFile(path: string = EXCLUDE_FILE): readonly RegExp[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return DEFAULT_EXCLUDES;
+    throw new AdapterError('exclude-file', `${path} cannot be read: ${(error as Error).message}`, error);
+  }
+  const list: unknown = parse(text)?.announcedInterfacesToExclude ?? [];
+  if (!Array.isArray(list)) throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude is no list`);
+  return list.map((item: unknown, i) => {
+    try {
+      return new RegExp(String(item));
+    } catch (error) {
+      throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude[${i}]: ${(error as Error).message}`, error);
+    }
+  });
+}

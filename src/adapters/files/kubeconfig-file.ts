@@ -1,0 +1,28 @@
+/**
+ * Kubeconfig files that we write for others.
+ * @module
+ */
+import { renameSync, writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+
+export interface KubeconfigContent {
+  readonly server: string;
+  /** PEM. */
+  readonly ca: string;
+  readonly token: string;
+}
+
+/** Writes the file at once and readable for its owner only. */
+export function writeKubeconfig(path: string, { server, ca, token }: KubeconfigContent): void {
+  const name = 'metallb';
+  const content = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
+    users: [{ name, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    'current-context': name,
+  };
+  writeFileSync(`${path}.new`, stringify(content), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}

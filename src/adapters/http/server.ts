@@ -1,0 +1,106 @@
+/**
+ * An HTTP(S) server that turns requests into plain data and plain data into answers.
+ * @module
+ */
+import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Goes on writing until the client goes away (`signal`) or the promise ends. */
+  readonly stream?: (write: (chunk: string) => void, signal: AbortSignal) => Promise<void>;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** Largest request body, in bytes: the limit of a real API server. */
+const MAX_BODY = 3 * 1024 * 1024;
+
+/** Starts listening. Rejects with the system's error (EADDRINUSE, EACCES …) when it cannot. */
+export async function serve(
+  options: ListenOptions,
+  handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
+): Promise<HttpServer> {
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    respond(incoming, outgoing, handle).catch(() => outgoing.destroy());
+  };
+  const server: Server = options.tls === undefined ? createHttp(listener) : createHttps({ ...options.tls }, listener);
+  server.keepAliveTimeout = 120_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function respond(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
+): Promise<void> {
+  const body = await readBody(incoming);
+  if (body === undefined) {
+    outgoing.writeHead(413).end('request body too large\n');
+    return;
+  }
+  const url = new URL(incoming.url ?? '/', 'http://server');
+  const response = await handle({
+    method: incoming.method ?? 'GET',
+    path: url.pathname,
+    query: url.searchParams,
+    headers: incoming.headers,
+    body,
+  });
+  outgoing.writeHead(response.status, { ...response.headers });
+  if (response.stream === undefined) {
+    outgoing.end(response.body);
+    return;
+  }
+  outgoing.flushHeaders();
+  const gone = new AbortController();
+  outgoing.once('close', () => gone.abort());
+  await response.stream((chunk) => void outgoing.write(chunk), gone.signal);
+  outgoing.end();
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

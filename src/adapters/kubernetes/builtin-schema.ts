@@ -1,0 +1,79 @@
+/**
+ * Checks objects of Kubernetes' own kinds against the types that @kubernetes/client-node was generated with.
+ * @module
+ */
+import * as models from '@kubernetes/client-node';
+
+interface Attribute {
+  readonly baseName: string;
+  readonly type: string;
+}
+
+interface Model {
+  getAttributeTypeMap(): readonly Attribute[];
+}
+
+/** A field that the kind does not have, or that holds a value of another type. */
+export interface SchemaFault {
+  readonly field: string;
+  readonly message: string;
+  readonly unknown: boolean;
+}
+
+/** `model` is the name of the generated class, such as `V1Service`. Returns undefined when there is no such class. */
+export function checkBuiltin(model: string, object: unknown): SchemaFault[] | undefined {
+  if (modelOf(model) === undefined) return undefined;
+  const faults: SchemaFault[] = [];
+  walk(model, object, '', faults);
+  return faults;
+}
+
+function modelOf(name: string): Model | undefined {
+  const candidate = (models as unknown as Record<string, Partial<Model>>)[name];
+  return candidate?.getAttributeTypeMap === undefined ? undefined : (candidate as Model);
+}
+
+function walk(type: string, value: unknown, path: string, faults: SchemaFault[]): void {
+  if (value === null || value === undefined) return;
+  const list = /^Array<(.+)>$/.exec(type);
+  const map = /^\{ \[key: string\]: (.+); \}$/.exec(type);
+  if (list !== null) {
+    if (!Array.isArray(value)) faults.push(wrongType(path, 'array', value));
+    else for (const [i, item] of value.entries()) walk(list[1]!, item, `${path}[${i}]`, faults);
+  } else if (map !== null) {
+    if (!isMap(value)) faults.push(wrongType(path, 'object', value));
+    else for (const [key, item] of Object.entries(value)) walk(map[1]!, item, `${path}[${key}]`, faults);
+  } else {
+    walkSingle(type, value, path, faults);
+  }
+}
+
+function walkSingle(type: string, value: unknown, path: string, faults: SchemaFault[]): void {
+  if (type === 'string' || type === 'number' || type === 'boolean') {
+    // biome-ignore lint/suspicious/useValidTypeof: the generated names are JavaScript's own
+    if (typeof value !== type) faults.push(wrongType(path, type, value));
+    return;
+  }
+  const attributes = modelOf(type)?.getAttributeTypeMap();
+  if (attributes === undefined) return;
+  if (!isMap(value)) {
+    faults.push(wrongType(path, 'object', value));
+    return;
+  }
+  const types = new Map(attributes.map(({ baseName, type }) => [baseName, type]));
+  for (const [key, child] of Object.entries(value)) {
+    const field = path === '' ? key : `${path}.${key}`;
+    const childType = types.get(key);
+    if (childType === undefined) faults.push({ field, message: `unknown field "${field}"`, unknown: true });
+    else walk(childType, child, field, faults);
+  }
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function wrongType(field: string, expected: string, value: unknown): SchemaFault {
+  const given = Array.isArray(value) ? 'array' : typeof value;
+  return { field, message: `${field}: must be of type ${expected}, not ${given}: ${JSON.stringify(value)}`, unknown: false };
+}

@@ -1,0 +1,159 @@
+/**
+ * Requests to the Kubernetes API as plain data.
+ * @module
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { AdapterError } from '../errors.ts';
+import type { Connection } from './connection.ts';
+
+/** An answer other than success. `status` 0: no answer at all. */
+export class ApiError extends AdapterError {
+  readonly status: number;
+  readonly reason: string;
+
+  constructor(status: number, reason: string, message: string, cause?: unknown) {
+    super('kubernetes-api', message, cause);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+export interface ApiRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+export const MERGE_PATCH = 'application/merge-patch+json';
+export const APPLY_PATCH = 'application/apply-patch+yaml';
+
+/** Time for a whole answer that is no watch, in milliseconds. */
+const REQUEST_TIMEOUT = 30_000;
+
+export class KubernetesClient {
+  readonly #connection: Connection;
+  readonly #userAgent: string;
+
+  constructor(connection: Connection, userAgent: string) {
+    this.#connection = connection;
+    this.#userAgent = userAgent;
+  }
+
+  get server(): string {
+    return this.#connection.server.origin;
+  }
+
+  /** Sends a request and reads the JSON answer. Rejects with ApiError. */
+  async request<T = KubernetesObject>(request: ApiRequest): Promise<T> {
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT), ...(request.signal ? [request.signal] : [])]);
+    const answer = await this.#send({ ...request, signal }, false);
+    const text = await readAll(answer);
+    if (answer.statusCode! >= 300) throw this.#refusal(answer.statusCode!, text, request);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new ApiError(0, 'BadAnswer', `${describe(request)}: the answer is no JSON`, error);
+    }
+  }
+
+  /** Opens a watch and calls back for every event. Resolves when the server ends it. Rejects with ApiError. */
+  async watch(request: ApiRequest, opened: () => void, onEvent: (type: string, object: KubernetesObject) => void): Promise<void> {
+    const answer = await this.#send(request, true);
+    if (answer.statusCode! >= 300) throw this.#refusal(answer.statusCode!, await readAll(answer), request);
+    opened();
+    let rest = '';
+    answer.setEncoding('utf8');
+    try {
+      for await (const chunk of answer as AsyncIterable<string>) {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop()!;
+        for (const line of lines) {
+          if (line === '') continue;
+          const { type, object } = JSON.parse(line) as { type: string; object: KubernetesObject };
+          onEvent(type, object);
+        }
+      }
+    } catch (error) {
+      throw noAnswer(request, error);
+    }
+  }
+
+  async #send(request: ApiRequest, forWatch: boolean): Promise<IncomingMessage> {
+    let credentials: Awaited<ReturnType<Connection['credentials']>>;
+    try {
+      credentials = await this.#connection.credentials();
+    } catch (error) {
+      this.#connection.forgetCredentials();
+      throw new ApiError(0, 'NoCredentials', `credentials for ${this.server} cannot be had: ${(error as Error).message.split('\n')[0]}`, error);
+    }
+    const { server } = this.#connection;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const send = server.protocol === 'https:' ? httpsRequest : httpRequest;
+    return new Promise((resolve, reject) => {
+      const outgoing = send(
+        {
+          protocol: server.protocol,
+          hostname: server.hostname.replace(/^\[|\]$/g, ''),
+          port: server.port,
+          path: `${server.pathname.replace(/\/$/, '')}${request.path}${queryText(request.query)}`,
+          method: request.method ?? 'GET',
+          agent: forWatch ? credentials.watchAgent : credentials.agent,
+          ...(credentials.auth !== undefined && { auth: credentials.auth }),
+          headers: {
+            ...(credentials.headers as Record<string, string> | undefined),
+            accept: 'application/json',
+            'user-agent': this.#userAgent,
+            ...(body !== undefined && {
+              'content-type': request.contentType ?? 'application/json',
+              'content-length': String(Buffer.byteLength(body)),
+            }),
+          },
+          ...(request.signal !== undefined && { signal: request.signal }),
+        },
+        resolve,
+      );
+      outgoing.once('error', (error) => reject(noAnswer(request, error)));
+      // A peer that vanished without a word is found out by TCP within a minute, also on a quiet watch.
+      outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
+      outgoing.end(body);
+    });
+  }
+
+  #refusal(status: number, text: string, request: ApiRequest): ApiError {
+    if (status === 401) this.#connection.forgetCredentials();
+    try {
+      const { message, reason } = JSON.parse(text) as { message?: string; reason?: string };
+      return new ApiError(status, reason ?? '', `${describe(request)}: ${message ?? `HTTP ${status}`}`);
+    } catch {
+      return new ApiError(status, '', `${describe(request)}: HTTP ${status}`);
+    }
+  }
+}
+
+function noAnswer(request: ApiRequest, error: unknown): ApiError {
+  return new ApiError(0, 'NoAnswer', `${describe(request)}: ${(error as Error).message}`, error);
+}
+
+function describe({ method = 'GET', path }: ApiRequest): string {
+  return `${method} ${path}`;
+}
+
+function queryText(query: ApiRequest['query'] = {}): string {
+  const pairs = Object.entries(query).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]));
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
+}
+
+async function readAll(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    throw new ApiError(0, 'NoAnswer', (error as Error).message, error);
+  }
+  return Buffer.concat(chunks).toString();
+}

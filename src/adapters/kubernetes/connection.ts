@@ -1,0 +1,91 @@
+/**
+ * Where the API server is and how to prove who we are: kubeconfig, exec plugins, in-cluster tokens.
+ * @module
+ */
+import { readFileSync } from 'node:fs';
+import { Agent as HttpAgent } from 'node:http';
+import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
+import { AdapterError } from '../errors.ts';
+
+/** Credentials may rotate: they are read again after this many milliseconds. */
+const CREDENTIALS_LIFETIME = 10_000;
+
+type Credentials = Pick<RequestOptions, 'headers' | 'auth'> & { readonly agent: HttpAgent; readonly watchAgent: HttpAgent };
+
+export class Connection {
+  readonly server: URL;
+  /** Namespace of the context, if it names one. */
+  readonly namespace: string | undefined;
+  readonly #config: KubeConfig;
+  #credentials: { readonly value: Promise<Credentials>; readonly until: number } | undefined;
+  #agents: { readonly key: string; readonly agent: HttpAgent; readonly watchAgent: HttpAgent } | undefined;
+
+  private constructor(config: KubeConfig, server: URL) {
+    this.#config = config;
+    this.server = server;
+    this.namespace = config.getContextObject(config.getCurrentContext())?.namespace;
+  }
+
+  /** From the file named, else $KUBECONFIG, ~/.kube/config, or the pod's service account. Throws AdapterError. */
+  static open(path?: string): Connection {
+    const config = new KubeConfig();
+    const where = path ?? process.env.KUBECONFIG ?? '~/.kube/config or the service account of the pod';
+    try {
+      if (path === undefined) config.loadFromDefault();
+      else {
+        readFileSync(path);
+        config.loadFromFile(path);
+      }
+    } catch (error) {
+      throw new AdapterError('kubeconfig-unreadable', `the kubeconfig (${where}) cannot be read: ${(error as Error).message.split('\n')[0]}`, error);
+    }
+    const server = config.getCurrentCluster()?.server;
+    if (server === undefined || !URL.canParse(server)) {
+      throw new AdapterError('kubeconfig-incomplete', `the kubeconfig (${where}) has no current context with a cluster that names its server`);
+    }
+    return new Connection(config, new URL(server));
+  }
+
+  /** Headers and agents for the next request. */
+  credentials(): Promise<Credentials> {
+    if (this.#credentials === undefined || this.#credentials.until < Date.now()) {
+      this.#credentials = { value: this.#read(), until: Date.now() + CREDENTIALS_LIFETIME };
+    }
+    return this.#credentials.value;
+  }
+
+  /** Reads the credentials anew for the next request: the server has refused these. */
+  forgetCredentials(): void {
+    this.#credentials = undefined;
+  }
+
+  async #read(): Promise<Credentials> {
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
+    const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername } = options;
+    const tls = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
+    const { agent, watchAgent } = this.#agentsFor(Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)));
+    return {
+      agent,
+      watchAgent,
+      ...(options.headers !== undefined && { headers: options.headers }),
+      ...(options.auth !== undefined && { auth: options.auth }),
+    };
+  }
+
+  #agentsFor(tls: AgentOptions) {
+    const key = JSON.stringify(tls, (_name, value) => (Buffer.isBuffer(value) ? value.toString('base64') : value));
+    if (this.#agents?.key === key) return this.#agents;
+    const secure = this.server.protocol === 'https:';
+    const make = (maxSockets: number) => {
+      const options = { keepAlive: true, maxSockets };
+      return secure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
+    };
+    this.#agents = { key, agent: make(MAX_REQUESTS), watchAgent: make(Number.POSITIVE_INFINITY) };
+    return this.#agents;
+  }
+}
+
+/** Requests under way at once; the server's own flow control does the rest. Watches do not count. */
+const MAX_REQUESTS = 32;

@@ -1,0 +1,31 @@
+/**
+ * Paths of the resources that we read and write.
+ * @module
+ */
+
+const GROUPS = {
+  services: '/api/v1',
+  nodes: '/api/v1',
+  pods: '/api/v1',
+  namespaces: '/api/v1',
+  events: '/api/v1',
+  endpointslices: '/apis/discovery.k8s.io/v1',
+  deployments: '/apis/apps/v1',
+  ipaddresspools: '/apis/metallb.io/v1beta1',
+  l2advertisements: '/apis/metallb.io/v1beta1',
+} as const;
+
+export type ResourceName = keyof typeof GROUPS;
+
+/** Path of a collection: of one namespace, or of all (also for cluster-scoped resources). */
+export function collectionPath(resource: ResourceName, namespace?: string): string {
+  const inside = namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+  return `${GROUPS[resource]}${inside}/${resource}`;
+}
+
+/** Path of one object. `key` is `namespace/name`, or `/name` for cluster-scoped resources. */
+export function objectPath(resource: ResourceName, key: string, subresource?: 'status'): string {
+  const slash = key.indexOf('/');
+  const path = `${collectionPath(resource, key.slice(0, slash))}/${encodeURIComponent(key.slice(slash + 1))}`;
+  return subresource === undefined ? path : `${path}/${subresource}`;
+}

@@ -1,0 +1,37 @@
+/**
+ * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
+ * @module
+ */
+import type { Announcement, Layer2Counter } from '../../core/layer2/fsm.ts';
+import type { Interface } from '../../core/layer2/messages.ts';
+import type { Member } from '../../core/liveness/messages.ts';
+
+export interface LivenessOptions {
+  readonly self: string;
+  readonly incarnation: bigint;
+  readonly interval: number;
+  readonly misses: number;
+  /** Where heartbeats are received; also the port of every other speaker. */
+  readonly bindAddress: string;
+  readonly port: number;
+  readonly secret: Uint8Array | undefined;
+}
+
+export interface WireOptions {
+  /** Descriptor that the main thread writes to when a message waits. */
+  readonly wakeFd: number;
+  readonly liveness: LivenessOptions | undefined;
+}
+
+export type ToWire =
+  | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
+  | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
+  | { readonly kind: 'members'; readonly members: readonly Member[] }
+  | { readonly kind: 'stop' };
+
+export type FromWire =
+  | { readonly kind: 'ready'; readonly threadId: number }
+  | { readonly kind: 'failed'; readonly what: 'raw-socket' | 'liveness-socket'; readonly on: string; readonly code: string; readonly message: string }
+  | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
+  | { readonly kind: 'node-came-alive' | 'node-forgotten'; readonly node: string }
+  | { readonly kind: 'counts'; readonly counts: readonly { readonly counter: Layer2Counter; readonly address: string; readonly by: number }[] };

@@ -1,0 +1,125 @@
+/**
+ * The system calls that Node does not offer, by koffi. Linux only.
+ * @module
+ */
+import koffi from 'koffi';
+
+/** Numbers of Linux' own headers. */
+export const AF_INET = 2;
+export const AF_PACKET = 17;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_RCVBUF = 8;
+export const SO_ATTACH_FILTER = 26;
+export const SO_RCVBUFFORCE = 33;
+export const POLLIN = 1;
+export const POLLERR = 8;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+const MSG_DONTWAIT = 0x40;
+const F_GETFD = 1;
+
+const libc = koffi.load('libc.so.6');
+const libcCalls = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const uint8_t *address, uint32_t length)'),
+  setsockopt: libc.func('int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)'),
+  recv: libc.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
+  send: libc.func('long send(int fd, const uint8_t *buffer, size_t length, int flags)'),
+  sendto: libc.func('long sendto(int fd, const uint8_t *buffer, size_t length, int flags, const uint8_t *address, uint32_t addressLength)'),
+  poll: libc.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)'),
+  eventfd: libc.func('int eventfd(unsigned int initial, int flags)'),
+  read: libc.func('long read(int fd, _Out_ uint8_t *buffer, size_t length)'),
+  write: libc.func('long write(int fd, const uint8_t *buffer, size_t length)'),
+  close: libc.func('int close(int fd)'),
+  fcntl: libc.func('int fcntl(int fd, int command, int argument)'),
+};
+
+/** A system call that failed; `code` is the name of the error number (`EPERM` …). */
+export class SystemCallError extends Error {
+  readonly code: string;
+
+  constructor(call: string) {
+    const errno = koffi.errno();
+    const code = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
+    this.code = code;
+  }
+}
+
+function checked(call: string, result: number): number {
+  if (result < 0) throw new SystemCallError(call);
+  return result;
+}
+
+export function socket(domain: number, type: number, protocol: number): number {
+  return checked('socket', libcCalls.socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+export function bind(fd: number, address: Uint8Array): void {
+  checked('bind', libcCalls.bind(fd, address, address.length));
+}
+
+export function setsockopt(fd: number, level: number, option: number, value: Uint8Array): void {
+  checked('setsockopt', libcCalls.setsockopt(fd, level, option, value, value.length));
+}
+
+/** Bytes received into the buffer, or undefined when there is nothing now (or the link is down). */
+export function receive(fd: number, buffer: Uint8Array): number | undefined {
+  const length = libcCalls.recv(fd, buffer, buffer.length, MSG_DONTWAIT);
+  return length < 0 ? undefined : length;
+}
+
+/** True when the frame was taken by the kernel. */
+export function send(fd: number, bytes: Uint8Array): boolean {
+  return libcCalls.send(fd, bytes, bytes.length, MSG_DONTWAIT) >= 0;
+}
+
+export function sendTo(fd: number, bytes: Uint8Array, address: Uint8Array): boolean {
+  return libcCalls.sendto(fd, bytes, bytes.length, MSG_DONTWAIT, address, address.length) >= 0;
+}
+
+export function close(fd: number): void {
+  libcCalls.close(fd);
+}
+
+/** A counter that poll can wait for: how other threads wake one that is blocked. */
+export function eventfd(): number {
+  return checked('eventfd', libcCalls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+const EIGHT_BYTES = new Uint8Array(8);
+
+export function signalEventfd(fd: number): void {
+  libcCalls.write(fd, ONE, 8);
+}
+
+export function clearEventfd(fd: number): void {
+  libcCalls.read(fd, EIGHT_BYTES, 8);
+}
+
+/** True when the descriptor is open: for the last wake-up on the way out. */
+export function isOpen(fd: number): boolean {
+  return libcCalls.fcntl(fd, F_GETFD, 0) >= 0;
+}
+
+/** Where the bytes are in memory, for structures that hold pointers. They must stay referenced while the kernel looks. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return koffi.address(bytes);
+}
+
+/** Which of the descriptors are readable (or in error) within `timeout` milliseconds; -1 waits for ever. */
+export function poll(fds: readonly number[], timeout: number): readonly number[] {
+  const table = new Uint8Array(fds.length * 8);
+  const view = new DataView(table.buffer);
+  for (const [i, fd] of fds.entries()) {
+    view.setInt32(i * 8, fd, true);
+    view.setInt16(i * 8 + 4, POLLIN, true);
+  }
+  if (libcCalls.poll(table, fds.length, timeout) <= 0) return [];
+  return fds.filter((_, i) => view.getInt16(i * 8 + 6, true) !== 0);
+}

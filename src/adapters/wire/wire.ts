@@ -1,0 +1,66 @@
+/**
+ * The main thread's end of the wire Worker.
+ * @module
+ */
+import { readdirSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { FromWire, LivenessOptions, ToWire, WireOptions } from './messages.ts';
+import { close, eventfd, signalEventfd } from './syscalls.ts';
+
+/** How much lower the priority of all other threads is (nice value): needs no capability, unlike raising the Worker's. */
+const OTHERS_NICENESS = 10;
+
+export class Wire {
+  readonly #worker: Worker;
+  readonly #wakeFd = eventfd();
+  readonly #ended: Promise<void>;
+  readonly #wakeAtExit = () => this.#wake();
+
+  /** Starts the Worker. `onFact` is called on the main thread. */
+  constructor(liveness: LivenessOptions | undefined, onFact: (fact: FromWire) => void) {
+    const workerData: WireOptions = { wakeFd: this.#wakeFd, liveness };
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'wire' });
+    this.#worker.on('message', (fact: FromWire) => {
+      if (fact.kind === 'ready') demoteOthers(fact.threadId);
+      onFact(fact);
+    });
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    // A thread that is blocked in poll() does not end by itself: without this wake-up the process could not exit.
+    process.on('exit', this.#wakeAtExit);
+    process.on('uncaughtExceptionMonitor', this.#wakeAtExit);
+  }
+
+  /** Rejects when the Worker dies by itself. */
+  get failed(): Promise<never> {
+    return new Promise((_, reject) => this.#worker.once('error', reject));
+  }
+
+  send(message: ToWire): void {
+    this.#worker.postMessage(message);
+    this.#wake();
+  }
+
+  async stop(): Promise<void> {
+    this.send({ kind: 'stop' });
+    await this.#ended;
+    process.off('exit', this.#wakeAtExit);
+    process.off('uncaughtExceptionMonitor', this.#wakeAtExit);
+    close(this.#wakeFd);
+  }
+
+  #wake(): void {
+    signalEventfd(this.#wakeFd);
+  }
+}
+
+function demoteOthers(workerThread: number): void {
+  for (const task of readdirSync('/proc/self/task')) {
+    if (Number(task) === workerThread) continue;
+    try {
+      setPriority(Number(task), OTHERS_NICENESS);
+    } catch {
+      // The thread has ended meanwhile.
+    }
+  }
+}

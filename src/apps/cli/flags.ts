@@ -1,0 +1,69 @@
+/**
+ * Upstream's flags and environment names (behaviour reference §7), as data.
+ * @module
+ */
+
+export interface Flag {
+  readonly name: string;
+  /** Environment variable that gives the default. */
+  readonly env?: string;
+  readonly default?: string;
+  /** A switch takes no value. */
+  readonly isSwitch?: boolean;
+  readonly help: string;
+  /** The feature is not built yet: the flag is accepted and the log says this. */
+  readonly later?: string;
+}
+
+const WEBHOOK = 'the admission webhook comes later; the controller validates everything itself';
+const METRICS_TLS = 'metrics over HTTPS come later; until then they are served on 127.0.0.1 in plain HTTP';
+const SPEAKER_TUNING = 'our speakers watch each other by heartbeats of their own';
+
+const COMMON: readonly Flag[] = [
+  { name: 'kubeconfig', env: 'KUBECONFIG', help: 'kubeconfig file; without it $KUBECONFIG, ~/.kube/config, or the pod’s service account' },
+  { name: 'namespace', env: 'METALLB_NAMESPACE', help: 'namespace of the configuration (default: the pod’s own, else metallb-system)' },
+  { name: 'port', default: '9120', help: 'port of the metrics, 0 = off' },
+  { name: 'health-probe-port', default: '17472', help: 'port of /healthz and /readyz, 0 = off' },
+  { name: 'log-level', default: 'info', help: 'all, debug, info, warn, error or none' },
+  { name: 'lb-class', default: '', help: 'handle only Services of this loadBalancerClass' },
+  { name: 'pod-name', env: 'METALLB_POD_NAME', help: 'name of the own pod', later: 'owner references to the own pod come later' },
+  { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
+  { name: 'tls-min-version', help: 'lowest TLS version', later: METRICS_TLS },
+  { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: METRICS_TLS },
+  { name: 'tls-curve-preferences', help: 'TLS curves', later: METRICS_TLS },
+  { name: 'metrics-cert-dir', help: 'directory with tls.crt and tls.key', later: METRICS_TLS },
+  { name: 'record', help: 'write every input of the state machine to this file, for replay' },
+];
+
+export const CONTROLLER_FLAGS: readonly Flag[] = [
+  ...COMMON,
+  { name: 'ml-secret-name', env: 'METALLB_ML_SECRET_NAME', help: 'Secret to create for the speakers', later: 'the controller does not create the Secret yet; create it by hand' },
+  { name: 'deployment', env: 'METALLB_DEPLOYMENT', help: 'own Deployment, owner of that Secret', later: 'see --ml-secret-name' },
+  { name: 'webhook-mode', default: 'enabled', help: 'enabled, disabled or onlywebhook', later: WEBHOOK },
+  { name: 'webhook-secret', help: 'Secret of the webhook certificate', later: WEBHOOK },
+  { name: 'cert-service-name', help: 'Service of the webhook', later: WEBHOOK },
+  { name: 'cert-dir', help: 'directory of the webhook certificate', later: WEBHOOK },
+  { name: 'disable-cert-rotation', isSwitch: true, help: 'do not renew the webhook certificate', later: WEBHOOK },
+  { name: 'webhook-http2', isSwitch: true, help: 'HTTP/2 for the webhook', later: WEBHOOK },
+];
+
+export const SPEAKER_FLAGS: readonly Flag[] = [
+  ...COMMON,
+  { name: 'node-name', env: 'METALLB_NODE_NAME', help: 'name of the Kubernetes node that this speaker runs on (required)' },
+  { name: 'host', env: 'METALLB_HOST', help: 'accepted, unused (as upstream)' },
+  { name: 'ml-bindaddr', env: 'METALLB_ML_BIND_ADDR', help: 'address for heartbeats between speakers; empty turns them off' },
+  { name: 'ml-bindport', env: 'METALLB_ML_BIND_PORT', default: '7946', help: 'UDP port of the heartbeats' },
+  { name: 'ml-labels', env: 'METALLB_ML_LABELS', help: 'label selector of the speaker pods; empty turns heartbeats off' },
+  { name: 'ml-secret-key-path', env: 'METALLB_ML_SECRET_KEY_PATH', help: 'directory with the file `secretkey` that authenticates heartbeats' },
+  { name: 'ml-wan-config', isSwitch: true, help: 'slower timers', later: SPEAKER_TUNING },
+  { name: 'liveness-interval', default: '100', help: 'milliseconds between heartbeats; three missed ones mean dead' },
+  { name: 'ignore-exclude-lb', isSwitch: true, help: 'announce also from nodes that are excluded from load balancers' },
+  { name: 'bgp-debounce-timeout', env: 'METALLB_BGP_DEBOUNCE_TIMEOUT', help: 'BGP', later: 'BGP comes later' },
+  { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'BGP', later: 'BGP comes later' },
+  { name: 'frrk8s-secret-passthrough', isSwitch: true, help: 'BGP', later: 'BGP comes later' },
+];
+
+/** Turns Go's `-flag=value` into `--flag=value`; single letters stay what they are. */
+export function fromGoStyle(args: readonly string[]): string[] {
+  return args.map((arg) => (/^-[a-z][a-z0-9-]+(=|$)/.test(arg) ? `-${arg}` : arg));
+}

@@ -1,0 +1,33 @@
+/**
+ * `metallb controller`.
+ * @module
+ */
+import type { Command } from 'commander';
+import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../cli/common.ts';
+import { CONTROLLER_FLAGS } from '../cli/flags.ts';
+import { ControllerApp } from './controller-app.ts';
+
+export function addControllerCommand(program: Command): void {
+  const command = program.command('controller').description('give every Service of type LoadBalancer its address');
+  addFlags(command, CONTROLLER_FLAGS).action(async (given: Record<string, unknown>) => {
+    const values = flagValues(CONTROLLER_FLAGS, given);
+    const { client, namespace, log, metrics, host } = openProcess(values, 'controller');
+    logLaterFlags(log, CONTROLLER_FLAGS, values);
+    const app = new ControllerApp({
+      client,
+      namespace,
+      host,
+      log,
+      metrics,
+      loadBalancerClass: textFlag(values, 'lb-class'),
+      recordTo: textFlag(values, 'record') || undefined,
+    });
+    const servers = await servePorts(values, '0.0.0.0', metrics, () => app.ready);
+    log.info({ event: 'started', server: client.server, namespace }, 'controller started');
+    app.start();
+    const signal = await untilSignal();
+    log.info({ event: 'stopping', signal }, 'controller stops');
+    await app.stop();
+    for (const server of servers) await server.close();
+  });
+}

@@ -1,0 +1,87 @@
+/**
+ * `metallb speaker`.
+ * @module
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { readExcludeFile } from '../../adapters/files/exclude-file.ts';
+import type { Log } from '../../adapters/log/log.ts';
+import { parseAddress } from '../../core/net/address.ts';
+import { addFlags, type FlagValues, flagValues, logLaterFlags, openProcess, portFlag, servePorts, textFlag, untilSignal } from '../cli/common.ts';
+import { CliError } from '../cli/errors.ts';
+import { SPEAKER_FLAGS } from '../cli/flags.ts';
+import { SpeakerApp, type SpeakerOptions } from './speaker-app.ts';
+
+/** Heartbeats that have to be missed before a speaker counts as dead. */
+const MISSES = 3;
+
+export function addSpeakerCommand(program: Command): void {
+  const command = program.command('speaker').description('make the network send the addresses to this node');
+  addFlags(command, SPEAKER_FLAGS).action(async (given: Record<string, unknown>) => {
+    const values = flagValues(SPEAKER_FLAGS, given);
+    const node = textFlag(values, 'node-name');
+    if (node === '') throw new CliError('--node-name is missing; give the name of the Kubernetes node, or set METALLB_NODE_NAME', 2);
+    const { client, namespace, log, metrics } = openProcess(values, 'speaker');
+    logLaterFlags(log, SPEAKER_FLAGS, values);
+    const app = new SpeakerApp({
+      client,
+      node,
+      namespace,
+      log,
+      metrics,
+      loadBalancerClass: textFlag(values, 'lb-class'),
+      ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
+      liveness: livenessOptions(values, node, log),
+      excludeLinks: readExcludeFile(),
+      recordTo: textFlag(values, 'record') || undefined,
+    });
+    // The host's network: health is nobody's business but the kubelet's.
+    const servers = await servePorts(values, '127.0.0.1', metrics, () => app.ready);
+    log.info({ event: 'started', server: client.server, namespace, node }, 'speaker started');
+    app.start();
+    const signal = await Promise.race([untilSignal(), app.failed]);
+    log.info({ event: 'stopping', signal }, 'speaker stops');
+    await app.stop();
+    for (const server of servers) await server.close();
+  });
+}
+
+/** Upstream's rule: without a bind address or a label selector there is no speaker list (behaviour reference §4.10). */
+function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOptions['liveness'] {
+  const bindAddress = textFlag(values, 'ml-bindaddr');
+  const labelSelector = textFlag(values, 'ml-labels');
+  if (bindAddress === '' || labelSelector === '') {
+    log.info({ event: 'livenessOff' }, 'no --ml-bindaddr or no --ml-labels: every node is taken to have a speaker that is alive');
+    return undefined;
+  }
+  if (parseAddress(bindAddress)?.family !== 'ipv4') {
+    throw new CliError(`--ml-bindaddr: ${JSON.stringify(bindAddress)} is no IPv4 address`, 2);
+  }
+  const interval = Number(values['liveness-interval']);
+  if (!Number.isInteger(interval) || interval < 10) {
+    throw new CliError(`--liveness-interval: ${JSON.stringify(values['liveness-interval'])} is no number of milliseconds from 10 on`, 2);
+  }
+  const secret = readSecret(textFlag(values, 'ml-secret-key-path'));
+  if (secret === undefined) log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are not authenticated');
+  return {
+    self: node,
+    incarnation: BigInt(Date.now()),
+    interval,
+    misses: MISSES,
+    bindAddress,
+    port: portFlag(values, 'ml-bindport'),
+    secret,
+    labelSelector,
+  };
+}
+
+function readSecret(directory: string): Uint8Array | undefined {
+  if (directory === '') return undefined;
+  const path = join(directory, 'secretkey');
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new CliError(`--ml-secret-key-path: ${path} cannot be read: ${(error as Error).message.split(',')[0]}`);
+  }
+}

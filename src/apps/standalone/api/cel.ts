@@ -1,0 +1,44 @@
+/**
+ * CEL rules of CustomResourceDefinitions (x-kubernetes-validations).
+ * @module
+ */
+import { Environment } from '@marcbachmann/cel-js';
+
+export interface CelRuleProgram {
+  /** The rule mentions oldSelf: it only counts when there is an old value. */
+  readonly comparesOld: boolean;
+  /** False also when the rule cannot be evaluated. */
+  holds(self: unknown, oldSelf: unknown): boolean;
+}
+
+const environment = new Environment().registerVariable('self', 'dyn').registerVariable('oldSelf', 'dyn');
+const programs = new Map<string, CelRuleProgram>();
+
+/** Throws the parser's error when the text is no CEL. */
+export function compileRule(rule: string): CelRuleProgram {
+  const known = programs.get(rule);
+  if (known !== undefined) return known;
+  const evaluate = environment.parse(rule);
+  const program: CelRuleProgram = {
+    comparesOld: /\boldSelf\b/.test(rule),
+    holds: (self, oldSelf) => {
+      try {
+        return evaluate({ self: toCel(self), oldSelf: toCel(oldSelf) }) === true;
+      } catch {
+        return false;
+      }
+    },
+  };
+  programs.set(rule, program);
+  return program;
+}
+
+/** CEL tells int from double; whole JSON numbers are ints to Kubernetes. */
+function toCel(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(toCel);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, toCel(child)]));
+  }
+  return value;
+}

@@ -1,0 +1,37 @@
+/**
+ * How Kubernetes merges lists: which are maps in disguise, and by which field (the patchMergeKey of its own types).
+ * @module
+ */
+
+const KEYS: Readonly<Record<string, string>> = {
+  conditions: 'type',
+  addresses: 'type',
+  containers: 'name',
+  initContainers: 'name',
+  ephemeralContainers: 'name',
+  volumes: 'name',
+  env: 'name',
+  imagePullSecrets: 'name',
+  secrets: 'name',
+  volumeMounts: 'mountPath',
+  volumeDevices: 'devicePath',
+  hostAliases: 'ip',
+  ownerReferences: 'uid',
+  topologySpreadConstraints: 'topologyKey',
+};
+
+/** Lists of plain values that are sets. */
+const SETS: readonly string[] = ['finalizers'];
+
+/** The field that identifies an item of this list, or undefined for a list that is replaced as a whole. */
+export function mergeKey(kind: string, path: readonly string[]): string | undefined {
+  const name = path.at(-1)!;
+  if (name === 'ports') return kind === 'Service' ? 'port' : path.includes('containers') ? 'containerPort' : undefined;
+  // `addresses` is a list-map on Nodes alone; EndpointSlices and pools have plain lists of that name.
+  if (name === 'addresses' && kind !== 'Node') return undefined;
+  return KEYS[name];
+}
+
+export function isSetList(name: string): boolean {
+  return SETS.includes(name);
+}

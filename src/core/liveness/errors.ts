@@ -1,0 +1,5 @@
+/**
+ * Why a datagram is no heartbeat.
+ * @module
+ */
+export type HeartbeatDecodeError = 'truncated' | 'not-a-heartbeat' | 'unknown-version' | 'bad-name' | 'trailing-bytes';

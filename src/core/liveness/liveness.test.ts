@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeHeartbeat, encodeHeartbeat } from './codec.ts';
+import { deadNodes, initialLiveness, type LivenessInput, type LivenessOutput, livenessMachine } from './fsm.ts';
+
+const SETTINGS = { interval: 100, misses: 3 };
+
+/** Speakers that hear each other over a perfect wire, with one clock. */
+function speakers(...names: string[]) {
+  const members = names.map((node, i) => ({ node, address: `192.0.2.${i}` }));
+  const states = new Map(names.map((self) => [self, initialLiveness({ self, incarnation: 1n, ...SETTINGS })]));
+  const news: string[] = [];
+  let now = 0;
+  const feed = (name: string, input: LivenessInput | { kind: 'tick' }): void => {
+    const state = states.get(name);
+    if (state === undefined) return;
+    const { next, outputs } = livenessMachine.step(state, input, now);
+    states.set(name, next);
+    for (const output of outputs) perform(name, output);
+  };
+  const perform = (from: string, output: LivenessOutput): void => {
+    if (output.kind !== 'send-heartbeat') {
+      news.push(`${now} ${from}: ${output.kind} ${output.node}`);
+      return;
+    }
+    for (const address of output.to) {
+      feed(members.find((m) => m.address === address)!.node, {
+        kind: 'heartbeat-received',
+        heartbeat: output.heartbeat,
+      });
+    }
+  };
+  const run = (until: number) => {
+    for (;;) {
+      const due = [...states]
+        .map(([name, state]) => ({ name, at: livenessMachine.nextDeadline(state)!.at }))
+        .sort((a, b) => a.at - b.at)[0];
+      if (due === undefined || due.at > until) break;
+      now = Math.max(now, due.at);
+      feed(due.name, { kind: 'tick' });
+    }
+    now = until;
+  };
+  for (const name of names) {
+    feed(name, { kind: 'members', members });
+    feed(name, { kind: 'start' });
+  }
+  return {
+    run,
+    news,
+    feed,
+    kill: (name: string) => states.delete(name),
+    dead: (name: string) => deadNodes(states.get(name)!),
+  };
+}
+
+describe('liveness', () => {
+  it('keeps quiet while all are there', () => {
+    const cluster = speakers('a', 'b', 'c');
+    cluster.run(60_000);
+    expect(cluster.news).toEqual([]);
+  });
+
+  it('declares a killed speaker dead after three intervals, on every other node', () => {
+    const cluster = speakers('a', 'b', 'c');
+    cluster.run(1000);
+    cluster.kill('c');
+    cluster.run(1250);
+    expect(cluster.dead('a')).toEqual([]);
+    cluster.run(1400);
+    expect([cluster.dead('a'), cluster.dead('b')]).toEqual([['c'], ['c']]);
+    expect(cluster.news.every((line) => line.endsWith('node-died c'))).toBe(true);
+  });
+
+  it('takes a node back that is heard again, but not a recorded heartbeat', () => {
+    const cluster = speakers('a', 'c');
+    cluster.run(1000);
+    cluster.kill('c');
+    cluster.run(2000);
+    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'c', incarnation: 1n, sequence: 3 } });
+    expect(cluster.dead('a')).toEqual(['c']);
+    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'c', incarnation: 2n, sequence: 0 } });
+    expect(cluster.dead('a')).toEqual([]);
+  });
+
+  it('ignores heartbeats of nodes that are no members', () => {
+    const cluster = speakers('a', 'b');
+    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'x', incarnation: 9n, sequence: 0 } });
+    expect(cluster.news).toEqual([]);
+  });
+
+  it('gives a new member the time to speak before it is dead', () => {
+    const cluster = speakers('a', 'b');
+    cluster.run(1000);
+    cluster.feed('a', {
+      kind: 'members',
+      members: [
+        { node: 'b', address: '192.0.2.1' },
+        { node: 'z', address: '192.0.2.1' },
+      ],
+    });
+    cluster.run(1299);
+    expect(cluster.dead('a')).toEqual([]);
+    cluster.run(1300);
+    expect(cluster.dead('a')).toEqual(['z']);
+  });
+});
+
+describe('the heartbeat codec', () => {
+  it('round-trips', () => {
+    const name = fc.stringMatching(/^[a-z0-9]([-.a-z0-9]{0,60}[a-z0-9])?$/);
+    fc.assert(
+      fc.property(
+        name,
+        fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+        fc.nat(0xffffffff),
+        (node, incarnation, sequence) => {
+          const heartbeat = { node, incarnation, sequence };
+          expect(decodeHeartbeat(encodeHeartbeat(heartbeat))).toEqual({ ok: true, heartbeat });
+        },
+      ),
+    );
+  });
+
+  it('never throws on garbage', () => {
+    const seed = encodeHeartbeat({ node: 'kube-01', incarnation: 7n, sequence: 7 });
+    const mutated = fc.tuple(fc.nat(seed.length - 1), fc.nat(255)).map(([at, byte]) => seed.with(at, byte));
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), mutated), (bytes) => void decodeHeartbeat(bytes)),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('refuses to send a name that is none', () => {
+    expect(() => encodeHeartbeat({ node: 'Käse', incarnation: 0n, sequence: 0 })).toThrow(RangeError);
+  });
+});

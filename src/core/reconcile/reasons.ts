@@ -1,0 +1,98 @@
+/**
+ * The catalogue of reasons: every Event that we emit, and the words for every verdict. Status, events, logs and the
+ * command line all take their words from here.
+ * @module
+ */
+import type { NodeVerdict } from '../election/election.ts';
+import type { ClaimRefusal, PoolCheck, PoolVerdict } from '../ipam/request.ts';
+import { formatAddress } from '../net/address.ts';
+
+/** Event reasons with their type (behaviour reference §3.11; those marked "ours" are new). */
+export const EVENT_TYPES = {
+  IPAllocated: 'Normal',
+  ClearAssignment: 'Normal',
+  AdditionalAssignFailed: 'Normal',
+  AllocationFailed: 'Warning',
+  LoadBalancerFailed: 'Warning',
+  'not enough clusterips': 'Warning',
+  noclusterIPsIPFamily: 'Warning',
+  nolbIPsIPFamily: 'Warning',
+  deprecatedAnnotation: 'Warning',
+  nodeAssigned: 'Normal',
+  announceFailed: 'Warning',
+  /** Ours: on a configuration object that was set aside. */
+  InvalidConfiguration: 'Warning',
+} as const;
+
+export type EventReason = keyof typeof EVENT_TYPES;
+
+/** An Event before it has a time: what happened to which object. */
+export interface EventNote {
+  readonly reason: EventReason;
+  readonly message: string;
+}
+
+/** What an object is called in an Event. */
+export interface EventTarget {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid?: string;
+}
+
+const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
+  chosen: 'gave the address',
+  usable: 'could give an address',
+  exhausted: 'is exhausted',
+  'wrong-family': 'has no addresses of the IP family that is needed',
+  'auto-assign-off': 'has autoAssign off',
+  'not-selected': 'is reserved for other namespaces or Services (serviceAllocation)',
+  'no-such-pool': 'does not exist',
+  'not-requested': 'was not asked for',
+};
+
+/** What would help, by the verdict that stood in the way; the first that applies is told. */
+const CURES: readonly (readonly [PoolVerdict, string])[] = [
+  ['no-such-pool', 'create the IPAddressPool, or correct the address-pool annotation'],
+  ['exhausted', 'add addresses to a pool, or delete a Service that holds one'],
+  ['wrong-family', 'add addresses of that family to a pool, or change ipFamilies of the Service'],
+  ['not-selected', 'change serviceAllocation of a pool, or the namespace or labels of the Service'],
+  ['auto-assign-off', 'ask for the pool by the annotation metallb.io/address-pool, or set autoAssign'],
+];
+
+/** One sentence for a Service that got no address: each pool with its verdict, then the cure. */
+export function describeFailure(checks: readonly PoolCheck[]): string {
+  if (checks.length === 0) return 'there is no IPAddressPool; create one';
+  const verdicts = checks.map(({ pool, verdict }) => `pool "${pool}" ${POOL_VERDICTS[verdict]}`);
+  const cure = CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[1];
+  return `no available address: ${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
+}
+
+/** Why an address that was asked for, or held until now, cannot be had. */
+export function describeRefusal(refusal: ClaimRefusal): string {
+  switch (refusal.kind) {
+    case 'not-in-a-pool':
+      return `address ${formatAddress(refusal.address)} is in no IPAddressPool; add it to one, or ask for another address`;
+    case 'buggy':
+      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs)`;
+    case 'not-selected':
+      return `pool "${refusal.pool}" is reserved for other namespaces or Services (serviceAllocation)`;
+    case 'in-use':
+      return `address ${formatAddress(refusal.address)} is in use by Service ${refusal.holder}; ask for another, or free it there`;
+  }
+}
+
+/** Verdicts of the layer 2 election, for people. */
+export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
+  owner: 'announces the address',
+  'lost-election': 'could announce it; another node comes first',
+  'no-endpoints': 'no endpoint of the Service can serve',
+  'shared-with-selectors': 'the Service shares its address, and the L2Advertisement has serviceSelectors',
+  'no-advertisement': 'no L2Advertisement covers the pool and the Service',
+  'not-selected': 'no L2Advertisement selects the node',
+  'speaker-not-alive': 'its speaker does not answer',
+  'network-unavailable': 'the node has the condition NetworkUnavailable',
+  'excluded-by-label': 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers',
+  'no-local-endpoint': 'externalTrafficPolicy is Local and no endpoint on the node can serve',
+};

@@ -1,0 +1,235 @@
+/**
+ * What is to become of one Service: the steps of behaviour reference §3.3 as one function. It changes the allocator
+ * and nothing else, and it says everything that should be told.
+ * @module
+ */
+import type { Service } from '../api/kubernetes.ts';
+import { objectKey } from '../api/kubernetes.ts';
+import type { Allocator } from '../ipam/allocator.ts';
+import type { AllocationRequest } from '../ipam/request.ts';
+import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
+import { annotationKey, OLD_PREFIX, POOL_ANNOTATION, userAnnotation } from './annotations.ts';
+import { describeFailure, describeRefusal, type EventNote } from './reasons.ts';
+
+export interface ServiceDecision {
+  /** What status.loadBalancer.ingress should hold. */
+  readonly addresses: readonly string[];
+  /** What the annotation that names the owning pool should hold; undefined: it should not be there. */
+  readonly pool: string | undefined;
+  readonly events: readonly EventNote[];
+  /** The Service wants an address and has none: try again when one becomes free. */
+  readonly waiting: boolean;
+}
+
+/** The texts of status.loadBalancer.ingress that are addresses. */
+export function currentAddresses(service: Service): string[] {
+  return (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
+}
+
+/** `setAside`: names of pools that exist but are invalid; addresses from them are left as they are. */
+export function decideService(service: Service, allocator: Allocator, setAside: ReadonlySet<string>): ServiceDecision {
+  const key = objectKey(service);
+  if (service.spec?.type !== 'LoadBalancer') return cleared(allocator, key, [], false);
+
+  const events: EventNote[] = [];
+  const families = clusterFamilies(service);
+  if (!Array.isArray(families)) return cleared(allocator, key, [families as EventNote], false);
+  const policy = service.spec.ipFamilyPolicy ?? 'SingleStack';
+  if (policy === 'RequireDualStack' && families.length < 2) {
+    const held = service.spec.clusterIPs?.join(', ') ?? '';
+    const message = `ipFamilyPolicy RequireDualStack needs two cluster IPs, the Service has [${held}]; change the policy or the cluster`;
+    return cleared(allocator, key, [{ reason: 'not enough clusterips', message }], false);
+  }
+
+  const request = requestOf(service, families, policy);
+  const kept = keepCurrent(service, request, policy, allocator, setAside, events);
+  if (kept === 'untouched') {
+    return {
+      addresses: currentAddresses(service),
+      pool: service.metadata.annotations?.[POOL_ANNOTATION],
+      events,
+      waiting: false,
+    };
+  }
+  const wished = wishedAddresses(service);
+  if (!wished.ok) {
+    events.push({ reason: 'LoadBalancerFailed', message: wished.message });
+    return kept ? granted(allocator, key, events) : cleared(allocator, key, events, false);
+  }
+  if (kept && wished.addresses.length > 0 && !sameSet(heldBy(allocator, key), wished.addresses)) allocator.release(key);
+
+  if (allocator.allocationOf(key) !== undefined) {
+    addMissingFamily(service, families, policy, allocator, events);
+    return granted(allocator, key, events);
+  }
+  return allocateAnew(request, wished.addresses, allocator, events);
+}
+
+/** Families of the cluster IPs, primary first; an event when they cannot be told. */
+function clusterFamilies(service: Service): IpFamily[] | EventNote {
+  const texts = service.spec?.clusterIPs?.length ? service.spec.clusterIPs : [service.spec?.clusterIP ?? ''];
+  const families = texts.map((text) => parseAddress(text)?.family);
+  if (texts.length > 2 || families.includes(undefined) || (families.length === 2 && families[0] === families[1])) {
+    const message = `cluster IPs [${texts.join(', ')}] are not one address, nor one of each IP family`;
+    return { reason: 'noclusterIPsIPFamily', message };
+  }
+  return families as IpFamily[];
+}
+
+function requestOf(service: Service, families: readonly IpFamily[], policy: string): AllocationRequest {
+  const pool = userAnnotation(service, 'address-pool');
+  return {
+    service: objectKey(service),
+    namespace: service.metadata.namespace ?? '',
+    labels: service.metadata.labels ?? {},
+    families,
+    requireBoth: policy !== 'PreferDualStack',
+    ...(pool ? { pool } : {}),
+  };
+}
+
+/** Steps 6 to 8: what the status says is claimed again, which also rebuilds ownership after a restart. */
+function keepCurrent(
+  service: Service,
+  request: AllocationRequest,
+  policy: string,
+  allocator: Allocator,
+  setAside: ReadonlySet<string>,
+  events: EventNote[],
+): boolean | 'untouched' {
+  const texts = currentAddresses(service);
+  const known = allocator.allocationOf(request.service);
+  // Our own memory wins over a status that we have not managed to write yet.
+  const addresses = texts.length === 0 && known !== undefined ? [...known.addresses] : texts.map(parseAddress);
+  if (addresses.length === 0) return false;
+  const drop = (why: string): false => {
+    allocator.release(request.service);
+    const shown = texts.length > 0 ? texts.join(', ') : addresses.map((a) => formatAddress(a!)).join(', ');
+    events.push({ reason: 'ClearAssignment', message: `${request.service} loses ${shown}: ${why}` });
+    return false;
+  };
+  const owner = service.metadata.annotations?.[POOL_ANNOTATION];
+  const valid = addresses.filter((address) => address !== undefined);
+  if (valid.length < addresses.length) return drop('the status holds something that is no IP address');
+  const families = valid.map(({ family }) => family);
+  const fits =
+    sameSet(families, request.families) ||
+    (families.length === 1 && policy === 'PreferDualStack' && request.families.length === 2);
+  if (!fits) return drop(`it is of IP family ${families.join('+')}, the Service is of ${request.families.join('+')}`);
+  const claim = allocator.claim(request, valid);
+  if (!claim.ok) {
+    if (claim.refusal.kind === 'not-in-a-pool' && owner !== undefined && setAside.has(owner)) return 'untouched';
+    return drop(describeRefusal(claim.refusal));
+  }
+  if (request.pool !== undefined && request.pool !== claim.allocation.pool) {
+    return drop(`the Service asks for pool "${request.pool}", the address is of pool "${claim.allocation.pool}"`);
+  }
+  return true;
+}
+
+type Wish =
+  | { readonly ok: true; readonly addresses: readonly IpAddress[] }
+  | { readonly ok: false; readonly message: string };
+
+/** The addresses that the user asks for by annotation or by spec.loadBalancerIP. */
+function wishedAddresses(service: Service): Wish {
+  const annotation = userAnnotation(service, 'loadBalancerIPs');
+  const field = service.spec?.loadBalancerIP;
+  const where = annotation ? `annotation ${annotationKey(service, 'loadBalancerIPs')}` : 'spec.loadBalancerIP';
+  if (annotation && field) {
+    return { ok: false, message: `${where} and spec.loadBalancerIP are both set; remove one of them` };
+  }
+  const texts = annotation ? annotation.split(',').map((text) => text.trim()) : field ? [field] : [];
+  const addresses: IpAddress[] = [];
+  for (const text of texts) {
+    const address = parseAddress(text);
+    if (address === undefined) return { ok: false, message: `${where}: ${JSON.stringify(text)} is no IP address` };
+    if (addresses.some(({ family }) => family === address.family)) {
+      return {
+        ok: false,
+        message: `${where}: more than one ${address.family} address; ask for one of each family at most`,
+      };
+    }
+    addresses.push(address);
+  }
+  return { ok: true, addresses };
+}
+
+/** Step 10, for Services whose cluster IPs really are dual-stack (behaviour reference, Appendix B item 1). */
+function addMissingFamily(
+  service: Service,
+  families: readonly IpFamily[],
+  policy: string,
+  allocator: Allocator,
+  events: EventNote[],
+): void {
+  const key = objectKey(service);
+  const held = allocator.allocationOf(key)!;
+  if (policy !== 'PreferDualStack' || families.length < 2 || held.addresses.length !== 1) return;
+  const missing = families.find((family) => family !== held.addresses[0]!.family)!;
+  const extended = allocator.extend(key, missing);
+  if (extended === undefined) return;
+  const added = extended.addresses.find(({ family }) => family === missing)!;
+  events.push({ reason: 'IPAllocated', message: `Assigned IP "${formatAddress(added)}" of pool "${extended.pool}"` });
+}
+
+/** Step 11 and §3.4. */
+function allocateAnew(
+  request: AllocationRequest,
+  wished: readonly IpAddress[],
+  allocator: Allocator,
+  events: EventNote[],
+): ServiceDecision {
+  const fail = (message: string): ServiceDecision => {
+    events.push({ reason: 'AllocationFailed', message: `${request.service} gets no address: ${message}` });
+    return cleared(allocator, request.service, events, true);
+  };
+  if (wished.length > 0) {
+    const families = wished.map(({ family }) => family);
+    if (!sameSet(families, request.families)) {
+      return fail(`it asks for ${families.join('+')}, its cluster IPs are ${request.families.join('+')}`);
+    }
+    const claim = allocator.claim(request, wished);
+    if (!claim.ok) return fail(describeRefusal(claim.refusal));
+    if (request.pool !== undefined && request.pool !== claim.allocation.pool) {
+      return fail(`the address is of pool "${claim.allocation.pool}", the annotation asks for pool "${request.pool}"`);
+    }
+  } else {
+    const decision = allocator.allocate(request);
+    if (!decision.ok) return fail(describeFailure(decision.checks));
+  }
+  const { addresses, pool } = allocator.allocationOf(request.service)!;
+  const list = addresses.map((address) => `"${formatAddress(address)}"`).join(' ');
+  events.push({ reason: 'IPAllocated', message: `Assigned IP [${list}] of pool "${pool}"` });
+  return granted(allocator, request.service, events);
+}
+
+function granted(allocator: Allocator, key: string, events: readonly EventNote[]): ServiceDecision {
+  const { addresses, pool } = allocator.allocationOf(key)!;
+  return { addresses: addresses.map(formatAddress), pool, events, waiting: false };
+}
+
+function cleared(allocator: Allocator, key: string, events: readonly EventNote[], waiting: boolean): ServiceDecision {
+  allocator.release(key);
+  return { addresses: [], pool: undefined, events, waiting };
+}
+
+function heldBy(allocator: Allocator, key: string): readonly IpAddress[] {
+  return allocator.allocationOf(key)?.addresses ?? [];
+}
+
+function sameSet(a: readonly (IpAddress | IpFamily)[], b: readonly (IpAddress | IpFamily)[]): boolean {
+  const text = (item: IpAddress | IpFamily) => (typeof item === 'string' ? item : formatAddress(item));
+  return a.length === b.length && a.every((item) => b.some((other) => text(other) === text(item)));
+}
+
+/** One Warning for each annotation under the old prefix, told when the Service is changed. */
+export function deprecatedAnnotations(service: Service): EventNote[] {
+  return Object.keys(service.metadata.annotations ?? {})
+    .filter((name) => name.startsWith(OLD_PREFIX))
+    .sort()
+    .map((name) => ({
+      reason: 'deprecatedAnnotation' as const,
+      message: `annotation ${name} still works, but is deprecated; use metallb.io/${name.slice(OLD_PREFIX.length)}`,
+    }));
+}
