@@ -10,6 +10,7 @@ import { toTable } from './columns.ts';
 import { apiGroup, apiVersions, groupList, openApiV2, openApiV2Protobuf, resourceList, VERSION } from './discovery.ts';
 import { Objects, type WriteOptions } from './objects.ts';
 import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch, isObject } from './patch.ts';
+import { decodeProtobuf } from './protobuf.ts';
 import { type Matcher, parseSelectors } from './query-selectors.ts';
 import type { Registry } from './registry.ts';
 import { groupVersion, type Resource, storeKey } from './resource.ts';
@@ -338,7 +339,8 @@ function listObject(resource: Resource, items: readonly ApiObject[], resourceVer
 
 function parseBody({ body, headers }: HttpRequest): unknown {
   const type = headers['content-type'] ?? '';
-  if (type.includes('protobuf') || type.includes('cbor')) throw new StatusError(415, `the embedded API reads JSON and YAML, not ${type}`);
+  if (type.includes('vnd.kubernetes.protobuf')) return decodeProtobuf(body);
+  if (type.includes('cbor')) throw new StatusError(415, `the embedded API reads JSON, YAML and protobuf, not ${type}`);
   try {
     return type.includes('yaml') ? parseYaml(body.toString()) : JSON.parse(body.toString());
   } catch (error) {
@@ -364,8 +366,11 @@ function deletePreconditions(request: HttpRequest): { uid?: string; resourceVers
 }
 
 function openApi({ headers }: HttpRequest): HttpResponse {
-  const protobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-  if ((headers.accept ?? '').includes(protobuf)) return { status: 200, headers: { 'content-type': protobuf }, body: openApiV2Protobuf() };
+  // Clients ask with an @, which is no legal media type; the real server answers with a dot in its place.
+  const asked = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+  if ((headers.accept ?? '').includes(asked)) {
+    return { status: 200, headers: { 'content-type': asked.replace('@', '.') }, body: openApiV2Protobuf() };
+  }
   return json(200, openApiV2());
 }
 
