@@ -98,8 +98,11 @@ function onMembers(state: LivenessState, members: readonly Member[], now: Millis
     const fresh = { member, lastHeard: now, alive: true, incarnation: -1n, sequence: -1 };
     peers.set(member.node, old === undefined ? fresh : { ...old, member });
   }
+  // Whoever is new to us has to hear of us at once, not an interval later.
+  const isNew = [...peers.keys()].some((node) => !state.peers.has(node));
+  const nextHeartbeat = isNew && state.nextHeartbeat !== Number.POSITIVE_INFINITY ? now : state.nextHeartbeat;
   const forgotten = [...state.peers.values()].filter(({ member, alive }) => !alive && !peers.has(member.node));
-  return { next: { ...state, peers }, outputs: forgotten.map(({ member }) => ({ kind: 'node-forgotten', node: member.node })) };
+  return { next: { ...state, peers, nextHeartbeat }, outputs: forgotten.map(({ member }) => ({ kind: 'node-forgotten', node: member.node })) };
 }
 
 function onHeartbeat(state: LivenessState, heartbeat: Heartbeat, now: Millis): Outcome {

@@ -66,7 +66,7 @@ export function describeFailure(checks: readonly PoolCheck[]): string {
   if (checks.length === 0) return 'there is no IPAddressPool; create one';
   const verdicts = checks.map(({ pool, verdict }) => `pool "${pool}" ${POOL_VERDICTS[verdict]}`);
   const cure = CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[1];
-  return `no available address: ${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
+  return `${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
 }
 
 /** Why an address that was asked for, or held until now, cannot be had. */

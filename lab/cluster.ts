@@ -1,0 +1,150 @@
+/**
+ * A whole cluster on the LAN: embedded API, controller and one speaker per node as processes, and the stand-in for the
+ * rest of Kubernetes. What the demo shows and what the lab tests use.
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
+import { Connection } from '../src/adapters/kubernetes/connection.ts';
+import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
+import { addHost, createLan, type LanHost, SWITCH_ADDRESS } from './lan.ts';
+import { type LabProcess, type Result, run, start, until } from './shell.ts';
+import { StandIn } from './stand-in.ts';
+
+const METALLB = resolve(import.meta.dirname, '..', 'bin', 'metallb');
+export const MANIFESTS = resolve(import.meta.dirname, 'manifests');
+
+export interface ClusterOptions {
+  readonly directory: string;
+  readonly nodes: number;
+  /** Namespace of the MetalLB configuration. */
+  readonly namespace?: string;
+}
+
+export class Cluster {
+  readonly directory: string;
+  readonly kubeconfig: string;
+  readonly nodes: readonly LanHost[];
+  readonly client: LanHost;
+  readonly speakers = new Map<string, LabProcess>();
+  #api: LabProcess | undefined;
+  #controller: LabProcess | undefined;
+  #standIn: StandIn | undefined;
+  #kubernetes: KubernetesClient | undefined;
+  readonly #namespace: string;
+
+  /** Builds the LAN; nothing runs on it yet. To be called inside a sandbox. */
+  constructor({ directory, nodes, namespace = 'metallb-system' }: ClusterOptions) {
+    this.directory = directory;
+    this.#namespace = namespace;
+    this.kubeconfig = join(directory, 'api', 'kubeconfig');
+    mkdirSync(directory, { recursive: true });
+    createLan();
+    this.nodes = Array.from({ length: nodes }, (_, i) => addHost(`node-${i + 1}`, `192.168.1.${11 + i}`, `02:00:5e:00:01:0${i + 1}`));
+    this.client = addHost('client', '192.168.1.50', '02:00:5e:00:01:64');
+  }
+
+  get kubernetes(): KubernetesClient {
+    this.#kubernetes ??= new KubernetesClient(Connection.open(this.kubeconfig), 'lab');
+    return this.#kubernetes;
+  }
+
+  get controller(): LabProcess | undefined {
+    return this.#controller;
+  }
+
+  /** Starts the API server and registers the nodes. */
+  async startApi(): Promise<void> {
+    await this.startApiServer();
+    for (const node of this.nodes) {
+      const labels = { 'kubernetes.io/hostname': node.name, 'kubernetes.io/os': 'linux' };
+      const body = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels } };
+      await this.kubernetes.request({ method: 'POST', path: collectionPath('nodes'), body });
+      const status = { addresses: [{ type: 'InternalIP', address: node.address }], conditions: [{ type: 'Ready', status: 'True' }] };
+      await this.kubernetes.request({ method: 'PATCH', path: objectPath('nodes', `/${node.name}`, 'status'), contentType: MERGE_PATCH, body: { status } });
+    }
+  }
+
+  /** Only the server process: also how it is started again after `killApiServer`. */
+  async startApiServer(): Promise<void> {
+    const command = [METALLB, 'standalone', '--api-only', '--data-dir', join(this.directory, 'api'), '--listen', `${SWITCH_ADDRESS}:7443`];
+    this.#api = start('api', command, join(this.directory, 'api.log'));
+    await until('the embedded API answers', () => existsSync(this.kubeconfig) && this.kubectl(['get', '--raw', '/readyz']).status === 0);
+  }
+
+  async killApiServer(): Promise<void> {
+    this.#api?.kill('SIGKILL');
+    await this.#api?.exited;
+  }
+
+  startController(): void {
+    const command = [METALLB, 'controller', '--kubeconfig', this.kubeconfig, '--namespace', this.#namespace];
+    this.#controller = start('controller', command, join(this.directory, 'controller.log'));
+  }
+
+  /** Starts a speaker on every node, each as a Pod that the others know of. */
+  async startSpeakers(): Promise<void> {
+    const secret = join(this.directory, 'memberlist');
+    mkdirSync(secret, { recursive: true });
+    writeFileSync(join(secret, 'secretkey'), randomBytes(16).toString('base64').replace(/=+$/, ''), { mode: 0o600 });
+    await Promise.all(this.nodes.map((node) => this.startSpeaker(node)));
+    for (const node of this.nodes) await this.speakerReady(node);
+  }
+
+  /** Waits until the speaker of a node knows the cluster. */
+  async speakerReady(node: LanHost): Promise<void> {
+    const probe = ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '1', 'http://127.0.0.1:17472/readyz'];
+    await until(`the speaker on ${node.name} is ready`, async () => (await node.runAsync(probe)).status === 0);
+  }
+
+  async startSpeaker(node: LanHost): Promise<LabProcess> {
+    const name = `speaker-${node.name}`;
+    const labels = { app: 'metallb', component: 'speaker' };
+    const containers = [{ name: 'speaker', image: 'metallb-ts' }];
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: this.#namespace, labels }, spec: { nodeName: node.name, hostNetwork: true, containers } };
+    await this.kubernetes.request({ method: 'POST', path: collectionPath('pods', this.#namespace), body: pod }).catch(() => {});
+    const path = objectPath('pods', `${this.#namespace}/${name}`, 'status');
+    await this.kubernetes.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body: { status: { phase: 'Running', podIP: node.address } } });
+    const flags = ['--kubeconfig', this.kubeconfig, '--namespace', this.#namespace, '--node-name', node.name];
+    const liveness = ['--ml-bindaddr', node.address, '--ml-labels', 'app=metallb,component=speaker', '--ml-secret-key-path', join(this.directory, 'memberlist')];
+    const speaker = node.start(name, [METALLB, 'speaker', ...flags, ...liveness], join(this.directory, `${name}.log`));
+    this.speakers.set(node.name, speaker);
+    return speaker;
+  }
+
+  startStandIn(): void {
+    this.#standIn = new StandIn(this.kubernetes, this.nodes, this.directory);
+    this.#standIn.start();
+  }
+
+  /** Power off: the speaker and all replicas die at once, the cable is dead. */
+  async killNode(node: LanHost): Promise<void> {
+    node.unplug();
+    this.speakers.get(node.name)?.kill('SIGKILL');
+    await this.#standIn?.loseNode(node.name);
+  }
+
+  kubectl(args: readonly string[], input?: string): Result {
+    const env = { KUBECONFIG: this.kubeconfig };
+    return run([process.env.KUBECTL ?? 'kubectl', ...args], input === undefined ? { env } : { env, input });
+  }
+
+  /** The node that has this MAC. */
+  nodeByMac(mac: string | undefined): LanHost | undefined {
+    return this.nodes.find((node) => node.mac === mac);
+  }
+
+  /** The address of a Service, as soon as it has one. */
+  addressOf(namespace: string, name: string): string | undefined {
+    const { stdout } = this.kubectl(['get', 'service', '-n', namespace, name, '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}']);
+    return stdout || undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.#standIn?.stop();
+    await Promise.all([...this.speakers.values(), this.#controller].map((process) => process?.stop()));
+    await this.#api?.stop();
+  }
+}

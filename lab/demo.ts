@@ -1,0 +1,180 @@
+/**
+ * `npm run demo`: a LAN of network namespaces, a cluster on it, and the users' own manifests. Everything is real but the
+ * LAN: sockets, ARP, kubectl, curl. Nothing stays behind.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cluster, MANIFESTS } from './cluster.ts';
+import { bold, milliseconds, proved, red, say, show, step } from './demo-output.ts';
+import { askByArp, type LanHost, neighbour, soleOwner } from './lan.ts';
+import { isInside, prepareInside, runInside, whyNoSandbox } from './sandbox.ts';
+import { sleep, until } from './shell.ts';
+
+async function main(): Promise<number> {
+  if (isInside()) return inside(process.argv[2]!);
+  const obstacle = whyNoSandbox();
+  if (obstacle !== undefined) {
+    process.stderr.write(`demo: ${obstacle}\n`);
+    return 1;
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'metallb-demo-'));
+  try {
+    return await runInside(import.meta.filename, [directory]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function inside(directory: string): Promise<number> {
+  const began = performance.now();
+  prepareInside();
+  const cluster = new Cluster({ directory, nodes: 3 });
+  const interrupted = new Promise<number>((resolve) => {
+    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) process.once(signal, () => resolve(code));
+  });
+  const story = tell(cluster).then(
+    () => {
+      process.stdout.write(`\n${bold('Done')} in ${((performance.now() - began) / 1000).toFixed(1)} s. Everything that the demo made is gone.\n`);
+      return 0;
+    },
+    (error: Error) => {
+      process.stderr.write(`\n${red('The demo failed:')} ${error.message}\n`);
+      for (const name of ['api', 'controller', ...cluster.nodes.map((node) => `speaker-${node.name}`)]) {
+        try {
+          const log = cluster.speakers.get(name.replace('speaker-', ''))?.log() ?? (name === 'controller' ? cluster.controller?.log() : undefined);
+          if (log) process.stderr.write(`\n--- the last lines of ${name}\n${log.split('\n').slice(-12).join('\n')}\n`);
+        } catch {
+          // No log, nothing to show.
+        }
+      }
+      return 1;
+    },
+  );
+  const code = await Promise.race([story, interrupted]);
+  if (code > 128) process.stderr.write('\ninterrupted; cleaning up\n');
+  await Promise.race([cluster.stop(), sleep(3000)]);
+  return code;
+}
+
+async function tell(cluster: Cluster): Promise<void> {
+  const kubectl = (...args: string[]) => {
+    const result = cluster.kubectl(args);
+    if (result.status !== 0) throw new Error(`kubectl ${args.join(' ')}: ${result.stderr || result.stdout}`);
+    return result.stdout;
+  };
+  const apply = (file: string) => show(`kubectl apply -f ${file}`, kubectl('apply', '-f', join(MANIFESTS, file)));
+  const services = (...args: string[]) => show(`kubectl get services ${args.join(' ')}`, kubectl('get', 'services', ...args));
+  const { client } = cluster;
+
+  step('A LAN of three nodes and a client; Kubernetes API, controller and three speakers as processes');
+  let since = performance.now();
+  await cluster.startApi();
+  say(`embedded Kubernetes API answers after ${milliseconds(since)}`);
+  since = performance.now();
+  cluster.startController();
+  await cluster.startSpeakers();
+  cluster.startStandIn();
+  say(`three speakers are ready after ${milliseconds(since)}`);
+  for (const node of cluster.nodes) say(`${node.name}  ${node.address}  ${node.mac}  speaker pid ${cluster.speakers.get(node.name)?.pid}`);
+  say(`client  ${client.address}`);
+
+  step('A Service of type LoadBalancer, as on any bare-metal cluster: pending');
+  apply('raspberry-hello-deployment.yaml');
+  await sleep(300);
+  services();
+  if (cluster.addressOf('default', 'echo-service') !== undefined) throw new Error('echo-service has an address although there is no pool');
+  proved('EXTERNAL-IP is <pending>: there is no pool yet');
+
+  step('A pool of addresses, and who may announce them');
+  since = performance.now();
+  apply('raspberry-address-pool.yaml');
+  apply('l2-all-pools.yaml');
+  const address = await until('echo-service gets an address', () => cluster.addressOf('default', 'echo-service'));
+  const allocated = milliseconds(since);
+  services();
+  proved(`EXTERNAL-IP is ${address}, ${allocated} after the pool was applied (kubectl's own time included)`);
+
+  step('The network finds it: the client asks "who has it", the owner answers');
+  await getsPage(client, address);
+  show(`curl http://${address}`, client.run(['curl', '-s', '-i', `http://${address}/`]).stdout.replaceAll('\r', ''));
+  show(`ip neighbour show ${address}`, client.run(['ip', 'neighbour', 'show', address]).stdout);
+  const owner = await soleOwner(client, cluster.nodes, address);
+  const answers = await askByArp(client, address);
+  show(`arping -I eth0 -c 3 ${address}`, answers.map((mac) => `reply from ${mac}`).join('\n'));
+  if (answers.length !== 1) throw new Error(`${answers.length} stations answer for ${address}`);
+  proved(`${owner.name} owns ${address}, and nobody else answers`);
+
+  step('A Service that asks for its address: spec.loadBalancerIP');
+  kubectl('create', 'namespace', 'ingress');
+  apply('homelab-pool.yaml');
+  apply('homelab-ingress-service.yaml');
+  apply('ingress-deployment.yaml');
+  const wished = await until('ingress gets its address', () => cluster.addressOf('ingress', 'ingress'));
+  services('-n', 'ingress');
+  if (wished !== '192.168.88.44') throw new Error(`ingress got ${wished}`);
+  client.run(['ip', 'route', 'add', '192.168.88.0/24', 'dev', 'eth0']);
+  await getsPage(client, wished);
+  show(`curl http://${wished}`, client.run(['curl', '-s', `http://${wished}/`]).stdout);
+  proved(`it has ${wished}, as it asked`);
+
+  step('A pool that is exhausted: the next Service stays pending, and says why');
+  kubectl('create', 'namespace', 'demo');
+  const pool = 'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: small, namespace: metallb-system}\nspec: {autoAssign: false, addresses: [192.168.1.60/32]}\n';
+  const service = (name: string) => `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: demo, annotations: {metallb.io/address-pool: small}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`;
+  cluster.kubectl(['apply', '-f', '-'], pool);
+  cluster.kubectl(['apply', '-f', '-'], service('first'));
+  await until('the first one gets the only address', () => cluster.addressOf('demo', 'first'));
+  cluster.kubectl(['apply', '-f', '-'], service('second'));
+  const described = await until('the reason is told', () => {
+    const text = kubectl('describe', 'service', '-n', 'demo', 'second');
+    return /AllocationFailed/.test(text) && text;
+  });
+  services('-n', 'demo');
+  show('kubectl describe service -n demo second | grep -A 9 ^Events', described.slice(described.indexOf('Events:')));
+  if (!described.includes('pool "small" is exhausted')) throw new Error('the reason does not name the pool');
+  proved('the Event names the pool and the cure');
+
+  step('Deletion recycles the address');
+  since = performance.now();
+  show('kubectl delete service -n demo first', kubectl('delete', 'service', '-n', 'demo', 'first'));
+  const recycled = await until('the second one gets the address', () => cluster.addressOf('demo', 'second'));
+  const took = milliseconds(since);
+  services('-n', 'demo');
+  proved(`second has ${recycled}, ${took} after the deletion`);
+
+  step('A node dies: power off, cable dead, no goodbye');
+  kubectl('patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}');
+  await until('three replicas run', () => kubectl('get', 'deployment', 'echo-deployment', '-o', 'jsonpath={.status.readyReplicas}') === '3');
+  say(`killing ${owner.name}, which owns ${address}`);
+  since = performance.now();
+  const killing = cluster.killNode(owner);
+  const successor = await until(
+    'another node answers',
+    async () => {
+      const { stdout } = await client.runAsync(['curl', '-s', '--max-time', '0.2', '--connect-timeout', '0.2', `http://${address}/`]);
+      const mac = neighbour(client, address);
+      return stdout.includes('hello-world') && mac !== owner.mac ? cluster.nodeByMac(mac) : undefined;
+    },
+    20_000,
+    10,
+  );
+  const outage = milliseconds(since);
+  await killing;
+  await getsPage(client, address);
+  show(`curl http://${address}`, client.run(['curl', '-s', `http://${address}/`]).stdout);
+  show(`ip neighbour show ${address}`, client.run(['ip', 'neighbour', 'show', address]).stdout);
+  proved(`${successor.name} answers, ${outage} after ${owner.name} died (the client's own timeouts included)`);
+  services('--all-namespaces');
+}
+
+async function getsPage(client: LanHost, address: string): Promise<void> {
+  await until(`curl http://${address} gets the page`, async () => {
+    const { stdout } = await client.runAsync(['curl', '-s', '--max-time', '1', `http://${address}/`]);
+    return stdout.includes('hello-world');
+  });
+}
+
+process.exitCode = await main();
+process.exit();

@@ -1,0 +1,76 @@
+/**
+ * A small LAN: a bridge, and hosts that are network namespaces plugged into it. The namespace that this process runs in
+ * is the switch and, with an address on the bridge, the control-plane host.
+ * @module
+ */
+import { type LabProcess, must, type Result, run, runAsync, start, until } from './shell.ts';
+
+export interface LanHost {
+  readonly name: string;
+  readonly address: string;
+  readonly mac: string;
+  /** Puts a command into this host's network. */
+  inside(command: readonly string[]): string[];
+  run(command: readonly string[], options?: Parameters<typeof run>[1]): Result;
+  runAsync(command: readonly string[], options?: Parameters<typeof runAsync>[1]): Promise<Result>;
+  start(name: string, command: readonly string[], logFile: string, env?: NodeJS.ProcessEnv): LabProcess;
+  /** Takes the host off the network, as a pulled cable does. */
+  unplug(): void;
+  plug(): void;
+}
+
+export const SWITCH_ADDRESS = '192.168.1.10';
+const PREFIX_LENGTH = 24;
+
+/** Sets the switch up. */
+export function createLan(): void {
+  must(['ip', 'link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']);
+  must(['ip', 'address', 'add', `${SWITCH_ADDRESS}/${PREFIX_LENGTH}`, 'dev', 'br0']);
+  must(['ip', 'link', 'set', 'br0', 'up']);
+}
+
+/** Adds a host with one interface, eth0. `mac` in text. */
+export function addHost(name: string, address: string, mac: string): LanHost {
+  const port = `p-${name}`;
+  must(['ip', 'netns', 'add', name]);
+  must(['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', name]);
+  must(['ip', 'link', 'set', port, 'master', 'br0', 'up']);
+  must(['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+  must(['ip', '-n', name, 'link', 'set', 'eth0', 'up']);
+  must(['ip', '-n', name, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', 'eth0']);
+  const inside = (command: readonly string[]) => ['ip', 'netns', 'exec', name, ...command];
+  must(inside(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/eth0/rp_filter']));
+  return {
+    name,
+    address,
+    mac,
+    inside,
+    run: (command, options) => run(inside(command), options),
+    runAsync: (command, options) => runAsync(inside(command), options),
+    start: (processName, command, logFile, env) => start(processName, inside(command), logFile, env),
+    unplug: () => void must(['ip', 'link', 'set', port, 'down']),
+    plug: () => void must(['ip', 'link', 'set', port, 'up']),
+  };
+}
+
+/** The neighbour table entry for an address on a host: its MAC, or undefined. */
+export function neighbour(host: LanHost, address: string): string | undefined {
+  const entries = JSON.parse(host.run(['ip', '-json', 'neighbour', 'show', address]).stdout || '[]') as { lladdr?: string }[];
+  return entries[0]?.lladdr;
+}
+
+/** The host that one answers for an address and whose MAC the client has in its table, once the two agree. */
+export async function soleOwner(client: LanHost, hosts: readonly LanHost[], address: string): Promise<LanHost> {
+  return until(`one host, and only one, answers for ${address}`, async () => {
+    const answers = await askByArp(client, address, 1);
+    const owner = hosts.find(({ mac }) => mac === answers[0]);
+    return answers.length === 1 && neighbour(client, address) === owner?.mac && owner;
+  });
+}
+
+/** Who answers for an address, by ARP requests from the host: the MACs that answered. */
+export async function askByArp(host: LanHost, address: string, requests = 3): Promise<string[]> {
+  const { stdout } = await host.runAsync(['arping', '-I', 'eth0', '-c', String(requests), '-w', String(requests + 1), address]);
+  const macs = [...stdout.matchAll(/\[([0-9A-Fa-f:]{17})\]/g)].map((match) => match[1]!.toLowerCase());
+  return [...new Set(macs)].sort();
+}
