@@ -42,7 +42,9 @@ export class Cluster {
     this.kubeconfig = join(directory, 'api', 'kubeconfig');
     mkdirSync(directory, { recursive: true });
     createLan();
-    this.nodes = Array.from({ length: nodes }, (_, i) => addHost(`node-${i + 1}`, `192.168.1.${11 + i}`, `02:00:5e:00:01:0${i + 1}`));
+    this.nodes = Array.from({ length: nodes }, (_, i) =>
+      addHost(`node-${i + 1}`, `192.168.1.${11 + i}`, `02:00:5e:00:01:0${i + 1}`),
+    );
     this.client = addHost('client', '192.168.1.50', '02:00:5e:00:01:64');
   }
 
@@ -62,16 +64,35 @@ export class Cluster {
       const labels = { 'kubernetes.io/hostname': node.name, 'kubernetes.io/os': 'linux' };
       const body = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels } };
       await this.kubernetes.request({ method: 'POST', path: collectionPath('nodes'), body });
-      const status = { addresses: [{ type: 'InternalIP', address: node.address }], conditions: [{ type: 'Ready', status: 'True' }] };
-      await this.kubernetes.request({ method: 'PATCH', path: objectPath('nodes', `/${node.name}`, 'status'), contentType: MERGE_PATCH, body: { status } });
+      const status = {
+        addresses: [{ type: 'InternalIP', address: node.address }],
+        conditions: [{ type: 'Ready', status: 'True' }],
+      };
+      await this.kubernetes.request({
+        method: 'PATCH',
+        path: objectPath('nodes', `/${node.name}`, 'status'),
+        contentType: MERGE_PATCH,
+        body: { status },
+      });
     }
   }
 
   /** Only the server process: also how it is started again after `killApiServer`. */
   async startApiServer(): Promise<void> {
-    const command = [METALLB, 'standalone', '--api-only', '--data-dir', join(this.directory, 'api'), '--listen', `${SWITCH_ADDRESS}:7443`];
+    const command = [
+      METALLB,
+      'standalone',
+      '--api-only',
+      '--data-dir',
+      join(this.directory, 'api'),
+      '--listen',
+      `${SWITCH_ADDRESS}:7443`,
+    ];
     this.#api = start('api', command, join(this.directory, 'api.log'));
-    await until('the embedded API answers', () => existsSync(this.kubeconfig) && this.kubectl(['get', '--raw', '/readyz']).status === 0);
+    await until(
+      'the embedded API answers',
+      () => existsSync(this.kubeconfig) && this.kubectl(['get', '--raw', '/readyz']).status === 0,
+    );
   }
 
   async killApiServer(): Promise<void> {
@@ -103,12 +124,31 @@ export class Cluster {
     const name = `speaker-${node.name}`;
     const labels = { app: 'metallb', component: 'speaker' };
     const containers = [{ name: 'speaker', image: 'metallb-ts' }];
-    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: this.#namespace, labels }, spec: { nodeName: node.name, hostNetwork: true, containers } };
-    await this.kubernetes.request({ method: 'POST', path: collectionPath('pods', this.#namespace), body: pod }).catch(() => {});
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: this.#namespace, labels },
+      spec: { nodeName: node.name, hostNetwork: true, containers },
+    };
+    await this.kubernetes
+      .request({ method: 'POST', path: collectionPath('pods', this.#namespace), body: pod })
+      .catch(() => {});
     const path = objectPath('pods', `${this.#namespace}/${name}`, 'status');
-    await this.kubernetes.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body: { status: { phase: 'Running', podIP: node.address } } });
+    await this.kubernetes.request({
+      method: 'PATCH',
+      path,
+      contentType: MERGE_PATCH,
+      body: { status: { phase: 'Running', podIP: node.address } },
+    });
     const flags = ['--kubeconfig', this.kubeconfig, '--namespace', this.#namespace, '--node-name', node.name];
-    const liveness = ['--ml-bindaddr', node.address, '--ml-labels', 'app=metallb,component=speaker', '--ml-secret-key-path', join(this.directory, 'memberlist')];
+    const liveness = [
+      '--ml-bindaddr',
+      node.address,
+      '--ml-labels',
+      'app=metallb,component=speaker',
+      '--ml-secret-key-path',
+      join(this.directory, 'memberlist'),
+    ];
     const speaker = node.start(name, [METALLB, 'speaker', ...flags, ...liveness], join(this.directory, `${name}.log`));
     this.speakers.set(node.name, speaker);
     return speaker;
@@ -138,7 +178,15 @@ export class Cluster {
 
   /** The address of a Service, as soon as it has one. */
   addressOf(namespace: string, name: string): string | undefined {
-    const { stdout } = this.kubectl(['get', 'service', '-n', namespace, name, '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}']);
+    const { stdout } = this.kubectl([
+      'get',
+      'service',
+      '-n',
+      namespace,
+      name,
+      '-o',
+      'jsonpath={.status.loadBalancer.ingress[0].ip}',
+    ]);
     return stdout || undefined;
   }
 

@@ -32,18 +32,26 @@ async function inside(directory: string): Promise<number> {
   prepareInside();
   const cluster = new Cluster({ directory, nodes: 3 });
   const interrupted = new Promise<number>((resolve) => {
-    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) process.once(signal, () => resolve(code));
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const)
+      process.once(signal, () => resolve(code));
   });
   const story = tell(cluster).then(
     () => {
-      process.stdout.write(`\n${bold('Done')} in ${((performance.now() - began) / 1000).toFixed(1)} s. Everything that the demo made is gone.\n`);
+      process.stdout.write(
+        `\n${bold('Done')} in ${((performance.now() - began) / 1000).toFixed(1)} s. Everything that the demo made is gone.\n`,
+      );
       return 0;
     },
     (error: Error) => {
       process.stderr.write(`\n${red('The demo failed:')} ${error.message}\n`);
       for (const name of ['api', 'controller', ...cluster.nodes.map((node) => `speaker-${node.name}`)]) {
         try {
-          const log = cluster.speakers.get(name.replace('speaker-', ''))?.log() ?? (name === 'controller' ? cluster.controller?.log() : undefined);
+          const log =
+            cluster.speakers.get(name.replace('speaker-', ''))?.log() ??
+            (name === 'controller' ? cluster.controller?.log() : undefined);
           if (log) process.stderr.write(`\n--- the last lines of ${name}\n${log.split('\n').slice(-12).join('\n')}\n`);
         } catch {
           // No log, nothing to show.
@@ -65,7 +73,8 @@ async function tell(cluster: Cluster): Promise<void> {
     return result.stdout;
   };
   const apply = (file: string) => show(`kubectl apply -f ${file}`, kubectl('apply', '-f', join(MANIFESTS, file)));
-  const services = (...args: string[]) => show(`kubectl get services ${args.join(' ')}`, kubectl('get', 'services', ...args));
+  const services = (...args: string[]) =>
+    show(`kubectl get services ${args.join(' ')}`, kubectl('get', 'services', ...args));
   const { client } = cluster;
 
   step('A LAN of three nodes and a client; Kubernetes API, controller and three speakers as processes');
@@ -77,14 +86,16 @@ async function tell(cluster: Cluster): Promise<void> {
   await cluster.startSpeakers();
   cluster.startStandIn();
   say(`three speakers are ready after ${milliseconds(since)}`);
-  for (const node of cluster.nodes) say(`${node.name}  ${node.address}  ${node.mac}  speaker pid ${cluster.speakers.get(node.name)?.pid}`);
+  for (const node of cluster.nodes)
+    say(`${node.name}  ${node.address}  ${node.mac}  speaker pid ${cluster.speakers.get(node.name)?.pid}`);
   say(`client  ${client.address}`);
 
   step('A Service of type LoadBalancer, as on any bare-metal cluster: pending');
   apply('raspberry-hello-deployment.yaml');
   await sleep(300);
   services();
-  if (cluster.addressOf('default', 'echo-service') !== undefined) throw new Error('echo-service has an address although there is no pool');
+  if (cluster.addressOf('default', 'echo-service') !== undefined)
+    throw new Error('echo-service has an address although there is no pool');
   proved('EXTERNAL-IP is <pending>: there is no pool yet');
 
   step('A pool of addresses, and who may announce them');
@@ -121,8 +132,10 @@ async function tell(cluster: Cluster): Promise<void> {
 
   step('A pool that is exhausted: the next Service stays pending, and says why');
   kubectl('create', 'namespace', 'demo');
-  const pool = 'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: small, namespace: metallb-system}\nspec: {autoAssign: false, addresses: [192.168.1.60/32]}\n';
-  const service = (name: string) => `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: demo, annotations: {metallb.io/address-pool: small}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`;
+  const pool =
+    'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: small, namespace: metallb-system}\nspec: {autoAssign: false, addresses: [192.168.1.60/32]}\n';
+  const service = (name: string) =>
+    `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: demo, annotations: {metallb.io/address-pool: small}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`;
   cluster.kubectl(['apply', '-f', '-'], pool);
   cluster.kubectl(['apply', '-f', '-'], service('first'));
   await until('the first one gets the only address', () => cluster.addressOf('demo', 'first'));
@@ -146,14 +159,25 @@ async function tell(cluster: Cluster): Promise<void> {
 
   step('A node dies: power off, cable dead, no goodbye');
   kubectl('patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}');
-  await until('three replicas run', () => kubectl('get', 'deployment', 'echo-deployment', '-o', 'jsonpath={.status.readyReplicas}') === '3');
+  await until(
+    'three replicas run',
+    () => kubectl('get', 'deployment', 'echo-deployment', '-o', 'jsonpath={.status.readyReplicas}') === '3',
+  );
   say(`killing ${owner.name}, which owns ${address}`);
   since = performance.now();
   const killing = cluster.killNode(owner);
   const successor = await until(
     'another node answers',
     async () => {
-      const { stdout } = await client.runAsync(['curl', '-s', '--max-time', '0.2', '--connect-timeout', '0.2', `http://${address}/`]);
+      const { stdout } = await client.runAsync([
+        'curl',
+        '-s',
+        '--max-time',
+        '0.2',
+        '--connect-timeout',
+        '0.2',
+        `http://${address}/`,
+      ]);
       const mac = neighbour(client, address);
       return stdout.includes('hello-world') && mac !== owner.mac ? cluster.nodeByMac(mac) : undefined;
     },

@@ -39,7 +39,13 @@ export function addHost(name: string, address: string, mac: string): LanHost {
   must(['ip', '-n', name, 'link', 'set', 'eth0', 'up']);
   must(['ip', '-n', name, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', 'eth0']);
   const inside = (command: readonly string[]) => ['ip', 'netns', 'exec', name, ...command];
-  must(inside(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/eth0/rp_filter']));
+  must(
+    inside([
+      'sh',
+      '-c',
+      'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/eth0/rp_filter',
+    ]),
+  );
   return {
     name,
     address,
@@ -55,7 +61,9 @@ export function addHost(name: string, address: string, mac: string): LanHost {
 
 /** The neighbour table entry for an address on a host: its MAC, or undefined. */
 export function neighbour(host: LanHost, address: string): string | undefined {
-  const entries = JSON.parse(host.run(['ip', '-json', 'neighbour', 'show', address]).stdout || '[]') as { lladdr?: string }[];
+  const entries = JSON.parse(host.run(['ip', '-json', 'neighbour', 'show', address]).stdout || '[]') as {
+    lladdr?: string;
+  }[];
   return entries[0]?.lladdr;
 }
 
@@ -70,7 +78,18 @@ export async function soleOwner(client: LanHost, hosts: readonly LanHost[], addr
 
 /** Who answers for an address, by ARP requests from the host: the MACs that answered. */
 export async function askByArp(host: LanHost, address: string, requests = 3): Promise<string[]> {
-  const { stdout } = await host.runAsync(['arping', '-I', 'eth0', '-c', String(requests), '-w', String(requests + 1), address]);
-  const macs = [...stdout.matchAll(/\[([0-9A-Fa-f:]{17})\]/g)].map((match) => match[1]!.toLowerCase());
+  const { stdout } = await host.runAsync([
+    'arping',
+    '-I',
+    'eth0',
+    '-c',
+    String(requests),
+    '-w',
+    String(requests + 1),
+    address,
+  ]);
+  const macs = [...stdout.matchAll(/(?:reply from|bytes from).*?\b((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b/gi)].map((match) =>
+    match[1]!.toLowerCase(),
+  );
   return [...new Set(macs)].sort();
 }

@@ -15,7 +15,9 @@ export function isInside(): boolean {
 
 /** What is missing to make a sandbox here, in words for the user; undefined when nothing is. */
 export function whyNoSandbox(): string | undefined {
-  const missing = ['unshare', 'ip', 'nft', 'curl', 'arping'].filter((tool) => run(['sh', '-c', `command -v ${tool}`]).status !== 0);
+  const missing = ['unshare', 'ip', 'nft', 'curl', 'arping'].filter(
+    (tool) => run(['sh', '-c', `command -v ${tool}`]).status !== 0,
+  );
   if (missing.length > 0) {
     return `these commands are missing: ${missing.join(', ')} (as root: apt-get install util-linux iproute2 nftables curl iputils-arping)`;
   }
@@ -36,7 +38,10 @@ export function runInside(script: string, args: readonly string[]): Promise<numb
   // Ctrl-C reaches the script by itself; a signal to this process alone is handed on.
   process.on('SIGINT', ignore);
   const handOn = () => {
-    for (const pid of run(['pgrep', '-P', String(child.pid)]).stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGTERM');
+    for (const pid of run(['pgrep', '-P', String(child.pid)])
+      .stdout.split('\n')
+      .filter(Boolean))
+      process.kill(Number(pid), 'SIGTERM');
   };
   process.on('SIGTERM', handOn);
   return new Promise((resolve) => {

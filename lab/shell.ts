@@ -15,7 +15,10 @@ export interface Result {
 }
 
 /** Runs a command to its end, whatever its exit code. */
-export function run(command: readonly string[], options: { readonly input?: string; readonly timeout?: number; readonly env?: NodeJS.ProcessEnv } = {}): Result {
+export function run(
+  command: readonly string[],
+  options: { readonly input?: string; readonly timeout?: number; readonly env?: NodeJS.ProcessEnv } = {},
+): Result {
   const { status, stdout, stderr, error } = spawnSync(command[0]!, command.slice(1), {
     encoding: 'utf8',
     timeout: options.timeout ?? 30_000,
@@ -27,11 +30,18 @@ export function run(command: readonly string[], options: { readonly input?: stri
 }
 
 /** Runs a command without holding up our own event loop. */
-export function runAsync(command: readonly string[], options: { readonly timeout?: number; readonly env?: NodeJS.ProcessEnv } = {}): Promise<Result> {
+export function runAsync(
+  command: readonly string[],
+  options: { readonly timeout?: number; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { env: { ...ENVIRONMENT, ...options.env }, timeout: options.timeout ?? 30_000 });
+    const child = spawn(command[0]!, command.slice(1), {
+      env: { ...ENVIRONMENT, ...options.env },
+      timeout: options.timeout ?? 30_000,
+    });
     const text = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk));
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk));
     child.once('error', reject);
     child.once('close', (status) => resolve({ status: status ?? 124, ...text }));
   });
@@ -40,7 +50,8 @@ export function runAsync(command: readonly string[], options: { readonly timeout
 /** Runs a command that has to succeed. Throws with everything that it said. */
 export function must(command: readonly string[], options: Parameters<typeof run>[1] = {}): string {
   const result = run(command, options);
-  if (result.status !== 0) throw new Error(`${command.join(' ')} failed (${result.status}): ${result.stderr || result.stdout}`);
+  if (result.status !== 0)
+    throw new Error(`${command.join(' ')} failed (${result.status}): ${result.stderr || result.stdout}`);
   return result.stdout;
 }
 
@@ -57,9 +68,17 @@ export interface LabProcess {
 }
 
 /** Starts a process whose output goes to a file. */
-export function start(name: string, command: readonly string[], logFile: string, env: NodeJS.ProcessEnv = {}): LabProcess {
+export function start(
+  name: string,
+  command: readonly string[],
+  logFile: string,
+  env: NodeJS.ProcessEnv = {},
+): LabProcess {
   const log = openSync(logFile, 'a');
-  const child: ChildProcess = spawn(command[0]!, command.slice(1), { stdio: ['ignore', log, log], env: { ...ENVIRONMENT, ...env } });
+  const child: ChildProcess = spawn(command[0]!, command.slice(1), {
+    stdio: ['ignore', log, log],
+    env: { ...ENVIRONMENT, ...env },
+  });
   closeSync(log);
   let running = true;
   const exited = new Promise<number>((resolve) => {
@@ -94,7 +113,12 @@ export function sleep(milliseconds: number): Promise<void> {
 }
 
 /** Asks again and again until the answer is something. Throws with `what` when it takes too long. */
-export async function until<T>(what: string, probe: () => T | undefined | false | Promise<T | undefined | false>, timeout = 15_000, interval = 20): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  timeout = 15_000,
+  interval = 20,
+): Promise<T> {
   const end = performance.now() + timeout;
   for (;;) {
     const answer = await probe();

@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { type KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
 import { Reflector } from '../src/adapters/kubernetes/reflector.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
-import { type EndpointSlice, type KubernetesObject, objectKey, SERVICE_NAME_LABEL, type Service, type ServicePort } from '../src/core/api/kubernetes.ts';
+import {
+  type EndpointSlice,
+  type KubernetesObject,
+  objectKey,
+  SERVICE_NAME_LABEL,
+  type Service,
+  type ServicePort,
+} from '../src/core/api/kubernetes.ts';
 import { selectorMatches } from '../src/core/api/selector.ts';
 import type { LanHost } from './lan.ts';
 import type { LabProcess } from './shell.ts';
@@ -18,7 +25,13 @@ interface Deployment extends KubernetesObject {
     readonly replicas?: number;
     readonly template: {
       readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
-      readonly spec: { readonly containers: readonly { readonly name: string; readonly image: string; readonly ports?: readonly ContainerPort[] }[] };
+      readonly spec: {
+        readonly containers: readonly {
+          readonly name: string;
+          readonly image: string;
+          readonly ports?: readonly ContainerPort[];
+        }[];
+      };
     };
   };
 }
@@ -61,7 +74,8 @@ export class StandIn {
       // Pod network: 10.244.N.0/24 lives on node N; the others reach it through that node.
       node.run(['ip', 'route', 'add', 'local', `10.244.${i}.0/24`, 'dev', 'lo']);
       node.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
-      for (const [j, other] of nodes.entries()) if (j !== i) node.run(['ip', 'route', 'add', `10.244.${j}.0/24`, 'via', other.address]);
+      for (const [j, other] of nodes.entries())
+        if (j !== i) node.run(['ip', 'route', 'add', `10.244.${j}.0/24`, 'via', other.address]);
     }
     const follow = <T extends KubernetesObject>(resource: 'deployments' | 'services', objects: Map<string, T>) =>
       new Reflector({
@@ -135,7 +149,13 @@ export class StandIn {
       started = true;
     }
     if (!started) return;
-    const status = { replicas, readyReplicas: replicas, updatedReplicas: replicas, availableReplicas: replicas, observedGeneration: deployment.metadata.generation };
+    const status = {
+      replicas,
+      readyReplicas: replicas,
+      updatedReplicas: replicas,
+      availableReplicas: replicas,
+      observedGeneration: deployment.metadata.generation,
+    };
     const path = objectPath('deployments', objectKey(deployment), 'status');
     await this.#client.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body: { status } });
   }
@@ -149,18 +169,53 @@ export class StandIn {
     const namespace = deployment.metadata.namespace!;
     const port = deployment.spec.template.spec.containers[0]?.ports?.[0]?.containerPort ?? 80;
     const script = new URL('./replica.ts', import.meta.url).pathname;
-    const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, address, String(port), node.name, name];
-    const replica = { key, deployment, node, address, process: node.start(name, command, join(this.#directory, `${name}.log`)) };
+    const command = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      script,
+      address,
+      String(port),
+      node.name,
+      name,
+    ];
+    const replica = {
+      key,
+      deployment,
+      node,
+      address,
+      process: node.start(name, command, join(this.#directory, `${name}.log`)),
+    };
     this.#replicas.set(key, replica);
     const { apiVersion = 'apps/v1', kind = 'Deployment', metadata } = deployment;
     const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true };
     const labels = deployment.spec.template.metadata?.labels ?? {};
     const { containers } = deployment.spec.template.spec;
-    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels, ownerReferences: [owner] }, spec: { nodeName: node.name, containers } };
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace, labels, ownerReferences: [owner] },
+      spec: { nodeName: node.name, containers },
+    };
     await this.#client.request({ method: 'POST', path: collectionPath('pods', namespace), body: pod }).catch(() => {});
-    const containerStatuses = containers.map((container) => ({ name: container.name, image: container.image, imageID: '', ready: true, restartCount: 0 }));
-    const status = { phase: 'Running', podIP: address, conditions: [{ type: 'Ready', status: 'True' }], containerStatuses };
-    await this.#client.request({ method: 'PATCH', path: objectPath('pods', key, 'status'), contentType: MERGE_PATCH, body: { status } });
+    const containerStatuses = containers.map((container) => ({
+      name: container.name,
+      image: container.image,
+      imageID: '',
+      ready: true,
+      restartCount: 0,
+    }));
+    const status = {
+      phase: 'Running',
+      podIP: address,
+      conditions: [{ type: 'Ready', status: 'True' }],
+      containerStatuses,
+    };
+    await this.#client.request({
+      method: 'PATCH',
+      path: objectPath('pods', key, 'status'),
+      contentType: MERGE_PATCH,
+      body: { status },
+    });
     await waitForPort(node, address, port);
   }
 
@@ -199,7 +254,11 @@ export class StandIn {
         ...{ ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name, uid }] },
       },
       addressType: 'IPv4',
-      endpoints: replicas.map(({ address, node }) => ({ addresses: [address], nodeName: node.name, conditions: { ready: true } })),
+      endpoints: replicas.map(({ address, node }) => ({
+        addresses: [address],
+        nodeName: node.name,
+        conditions: { ready: true },
+      })),
       ports,
     };
     const text = JSON.stringify(slice);
@@ -207,7 +266,13 @@ export class StandIn {
     this.#slices.set(objectKey(service), text);
     const path = `${collectionPath('endpointslices', namespace)}/${name}-lab`;
     const query = { fieldManager: 'lab', force: true };
-    await this.#client.request({ method: 'PATCH', path, query, contentType: 'application/apply-patch+yaml', body: slice });
+    await this.#client.request({
+      method: 'PATCH',
+      path,
+      query,
+      contentType: 'application/apply-patch+yaml',
+      body: slice,
+    });
   }
 
   /** Every node takes any service address that reaches it to some endpoint, and hides the client (policy Cluster). */
@@ -216,13 +281,18 @@ export class StandIn {
     for (const service of this.#services.values()) {
       const replicas = this.#replicasOf(service);
       if (replicas.length === 0) continue;
-      const addresses = [...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : [])), ...(service.spec?.clusterIPs ?? [])];
+      const addresses = [
+        ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : [])),
+        ...(service.spec?.clusterIPs ?? []),
+      ];
       for (const address of addresses.filter((text) => text.includes('.'))) {
         for (const port of service.spec?.ports ?? []) {
           const target = targetPort(port, replicas[0]!.deployment);
           const map = replicas.map((replica, i) => `${i} : ${replica.address} . ${target}`).join(', ');
           const protocol = (port.protocol ?? 'TCP').toLowerCase();
-          rules.push(`ip daddr ${address} ${protocol} dport ${port.port} dnat to numgen random mod ${replicas.length} map { ${map} }`);
+          rules.push(
+            `ip daddr ${address} ${protocol} dport ${port.port} dnat to numgen random mod ${replicas.length} map { ${map} }`,
+          );
         }
       }
     }
@@ -254,7 +324,15 @@ function targetPort(port: ServicePort, deployment: Deployment | undefined): numb
 
 async function waitForPort(node: LanHost, address: string, port: number): Promise<void> {
   for (let i = 0; i < 100; i++) {
-    const { status } = await node.runAsync(['curl', '-s', '-o', '/dev/null', '--max-time', '1', `http://${address}:${port}/`]);
+    const { status } = await node.runAsync([
+      'curl',
+      '-s',
+      '-o',
+      '/dev/null',
+      '--max-time',
+      '1',
+      `http://${address}:${port}/`,
+    ]);
     if (status === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -18,7 +18,9 @@ const FILES = [
   ),
 ];
 const WANTED = [
-  ...['Namespace', 'Node', 'Service', 'Pod', 'Secret', 'ConfigMap', 'ServiceAccount', 'Event'].map((kind) => `k8s.io.api.core.v1.${kind}`),
+  ...['Namespace', 'Node', 'Service', 'Pod', 'Secret', 'ConfigMap', 'ServiceAccount', 'Event'].map(
+    (kind) => `k8s.io.api.core.v1.${kind}`,
+  ),
   'k8s.io.api.apps.v1.Deployment',
   'k8s.io.api.discovery.v1.EndpointSlice',
   'k8s.io.api.coordination.v1.Lease',
@@ -29,7 +31,8 @@ const WANTED = [
 const cache = process.argv[2];
 if (cache === undefined) throw new Error('name the Go module cache: node tools/gen-protobuf.ts "$(go env GOMODCACHE)"');
 const root = new protobuf.Root();
-for (const file of FILES) protobuf.parse(readFileSync(join(cache, 'k8s.io', file, 'generated.proto'), 'utf8'), root, { keepCase: true });
+for (const file of FILES)
+  protobuf.parse(readFileSync(join(cache, 'k8s.io', file, 'generated.proto'), 'utf8'), root, { keepCase: true });
 
 /** Fully qualified name -> field name -> [number, type, modifier]; modifiers: r repeated, m map of strings to the type. */
 const types: Record<string, Record<string, [number, string, string?]>> = {};

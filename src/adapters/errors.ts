@@ -14,5 +14,7 @@ export class AdapterError extends Error {
 
 /** The system's error code (`EADDRINUSE` …), if the error has one. */
 export function systemCode(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 }

@@ -29,32 +29,30 @@ const DAY = 86_400_000;
 export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
   const validity = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 3650 * DAY) };
   const caKeys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const ca = await X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: '01',
-      name: 'CN=metallb embedded API CA',
-      ...validity,
-      signingAlgorithm: ALGORITHM,
-      keys: caKeys,
-      extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
-    },
-  );
+  const ca = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: '01',
+    name: 'CN=metallb embedded API CA',
+    ...validity,
+    signingAlgorithm: ALGORITHM,
+    keys: caKeys,
+    extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
+  });
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const cert = await X509CertificateGenerator.create(
-    {
-      serialNumber: '02',
-      subject: 'CN=metallb embedded API',
-      issuer: ca.subject,
-      ...validity,
-      signingAlgorithm: ALGORITHM,
-      publicKey: keys.publicKey,
-      signingKey: caKeys.privateKey,
-      extensions: [
-        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-        new SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value }))),
-      ],
-    },
-  );
+  const cert = await X509CertificateGenerator.create({
+    serialNumber: '02',
+    subject: 'CN=metallb embedded API',
+    issuer: ca.subject,
+    ...validity,
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: caKeys.privateKey,
+    extensions: [
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      ),
+    ],
+  });
   const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
   return { ca: ca.toString('pem'), cert: cert.toString('pem'), key: PemConverter.encode(pkcs8, 'PRIVATE KEY') };
 }

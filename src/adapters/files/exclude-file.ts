@@ -3,8 +3,8 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { AdapterError, systemCode } from '../errors.ts';
+import { parseYaml } from './yaml.ts';
 
 /** Where the chart mounts it. */
 export const EXCLUDE_FILE = '/etc/metallb/excludel2.yaml';
@@ -21,13 +21,18 @@ export function readExcludeFile(path: string = EXCLUDE_FILE): readonly RegExp[] 
     if (systemCode(error) === 'ENOENT') return DEFAULT_EXCLUDES;
     throw new AdapterError('exclude-file', `${path} cannot be read: ${(error as Error).message}`, error);
   }
-  const list: unknown = parse(text)?.announcedInterfacesToExclude ?? [];
+  const list: unknown =
+    (parseYaml(text) as { announcedInterfacesToExclude?: unknown } | null)?.announcedInterfacesToExclude ?? [];
   if (!Array.isArray(list)) throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude is no list`);
   return list.map((item: unknown, i) => {
     try {
       return new RegExp(String(item));
     } catch (error) {
-      throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude[${i}]: ${(error as Error).message}`, error);
+      throw new AdapterError(
+        'exclude-file',
+        `${path}: announcedInterfacesToExclude[${i}]: ${(error as Error).message}`,
+        error,
+      );
     }
   });
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { renameSync, writeFileSync } from 'node:fs';
-import { stringify } from 'yaml';
+import { formatYaml } from './yaml.ts';
 
 export interface KubeconfigContent {
   readonly server: string;
@@ -23,6 +23,6 @@ export function writeKubeconfig(path: string, { server, ca, token }: KubeconfigC
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
   };
-  writeFileSync(`${path}.new`, stringify(content), { mode: 0o600 });
+  writeFileSync(`${path}.new`, formatYaml(content), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

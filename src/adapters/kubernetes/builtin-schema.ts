@@ -50,7 +50,6 @@ function walk(type: string, value: unknown, path: string, faults: SchemaFault[])
 
 function walkSingle(type: string, value: unknown, path: string, faults: SchemaFault[]): void {
   if (type === 'string' || type === 'number' || type === 'boolean') {
-    // biome-ignore lint/suspicious/useValidTypeof: the generated names are JavaScript's own
     if (typeof value !== type) faults.push(wrongType(path, type, value));
     return;
   }
@@ -75,5 +74,9 @@ function isMap(value: unknown): value is Record<string, unknown> {
 
 function wrongType(field: string, expected: string, value: unknown): SchemaFault {
   const given = Array.isArray(value) ? 'array' : typeof value;
-  return { field, message: `${field}: must be of type ${expected}, not ${given}: ${JSON.stringify(value)}`, unknown: false };
+  return {
+    field,
+    message: `${field}: must be of type ${expected}, not ${given}: ${JSON.stringify(value)}`,
+    unknown: false,
+  };
 }

@@ -62,7 +62,11 @@ export class KubernetesClient {
   }
 
   /** Opens a watch and calls back for every event. Resolves when the server ends it. Rejects with ApiError. */
-  async watch(request: ApiRequest, opened: () => void, onEvent: (type: string, object: KubernetesObject) => void): Promise<void> {
+  async watch(
+    request: ApiRequest,
+    opened: () => void,
+    onEvent: (type: string, object: KubernetesObject) => void,
+  ): Promise<void> {
     const answer = await this.#send(request, true);
     if (answer.statusCode! >= 300) throw this.#refusal(answer.statusCode!, await readAll(answer), request);
     opened();
@@ -89,7 +93,12 @@ export class KubernetesClient {
       credentials = await this.#connection.credentials();
     } catch (error) {
       this.#connection.forgetCredentials();
-      throw new ApiError(0, 'NoCredentials', `credentials for ${this.server} cannot be had: ${(error as Error).message.split('\n')[0]}`, error);
+      throw new ApiError(
+        0,
+        'NoCredentials',
+        `credentials for ${this.server} cannot be had: ${(error as Error).message.split('\n')[0]}`,
+        error,
+      );
     }
     const { server } = this.#connection;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
@@ -144,7 +153,9 @@ function describe({ method = 'GET', path }: ApiRequest): string {
 }
 
 function queryText(query: ApiRequest['query'] = {}): string {
-  const pairs = Object.entries(query).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]));
+  const pairs = Object.entries(query).flatMap(([key, value]): [string, string][] =>
+    value === undefined ? [] : [[key, String(value)]],
+  );
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
 }
 

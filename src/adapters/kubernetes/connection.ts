@@ -11,7 +11,10 @@ import { AdapterError } from '../errors.ts';
 /** Credentials may rotate: they are read again after this many milliseconds. */
 const CREDENTIALS_LIFETIME = 10_000;
 
-type Credentials = Pick<RequestOptions, 'headers' | 'auth'> & { readonly agent: HttpAgent; readonly watchAgent: HttpAgent };
+type Credentials = Pick<RequestOptions, 'headers' | 'auth'> & {
+  readonly agent: HttpAgent;
+  readonly watchAgent: HttpAgent;
+};
 
 export class Connection {
   readonly server: URL;
@@ -38,11 +41,18 @@ export class Connection {
         config.loadFromFile(path);
       }
     } catch (error) {
-      throw new AdapterError('kubeconfig-unreadable', `the kubeconfig (${where}) cannot be read: ${(error as Error).message.split('\n')[0]}`, error);
+      throw new AdapterError(
+        'kubeconfig-unreadable',
+        `the kubeconfig (${where}) cannot be read: ${(error as Error).message.split('\n')[0]}`,
+        error,
+      );
     }
     const server = config.getCurrentCluster()?.server;
     if (server === undefined || !URL.canParse(server)) {
-      throw new AdapterError('kubeconfig-incomplete', `the kubeconfig (${where}) has no current context with a cluster that names its server`);
+      throw new AdapterError(
+        'kubeconfig-incomplete',
+        `the kubeconfig (${where}) has no current context with a cluster that names its server`,
+      );
     }
     return new Connection(config, new URL(server));
   }
@@ -65,7 +75,9 @@ export class Connection {
     await this.#config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
     const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername } = options;
     const tls = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
-    const { agent, watchAgent } = this.#agentsFor(Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)));
+    const { agent, watchAgent } = this.#agentsFor(
+      Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
+    );
     return {
       agent,
       watchAgent,

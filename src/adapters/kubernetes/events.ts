@@ -84,7 +84,12 @@ export class EventRecorder {
       if (!(error instanceof ApiError) || error.status !== 409) throw error;
       const path = objectPath('events', `${namespace}/${name}`);
       const { count = 1 } = await this.#client.request<{ count?: number }>({ path });
-      await this.#client.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body: { count: count + 1, lastTimestamp: time } });
+      await this.#client.request({
+        method: 'PATCH',
+        path,
+        contentType: MERGE_PATCH,
+        body: { count: count + 1, lastTimestamp: time },
+      });
     }
   }
 }

@@ -86,7 +86,11 @@ export class Reflector {
     }
   }
 
-  async #watch({ request, resourceVersion, timeoutSeconds }: Extract<ReflectorOutput, { kind: 'watch' }>): Promise<void> {
+  async #watch({
+    request,
+    resourceVersion,
+    timeoutSeconds,
+  }: Extract<ReflectorOutput, { kind: 'watch' }>): Promise<void> {
     const { client, resource, namespace, labelSelector } = this.#options;
     const path = collectionPath(resource, namespace);
     const query = { watch: true, resourceVersion, timeoutSeconds, allowWatchBookmarks: true, labelSelector };

@@ -50,7 +50,11 @@ function readLink(name: string): (Omit<Interface, 'name'> & { fit: boolean }) | 
 }
 
 /** Calls back with the links now and whenever they differ from before; looks every `interval` milliseconds. */
-export function followLinks(exclude: readonly RegExp[], interval: number, onChange: (links: Links) => void): { stop(): void } {
+export function followLinks(
+  exclude: readonly RegExp[],
+  interval: number,
+  onChange: (links: Links) => void,
+): { stop(): void } {
   let last = '';
   const look = () => {
     const links = readLinks(exclude);

@@ -7,7 +7,14 @@ import pino, { type Logger } from 'pino';
 export type Log = Logger;
 
 /** Values of --log-level (behaviour reference §7.1) as levels of the logger. */
-export const LOG_LEVELS = { all: 'trace', debug: 'debug', info: 'info', warn: 'warn', error: 'error', none: 'silent' } as const;
+export const LOG_LEVELS = {
+  all: 'trace',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  none: 'silent',
+} as const;
 export type LogLevel = keyof typeof LOG_LEVELS;
 
 export function createLog(level: LogLevel, fields: Readonly<Record<string, string>>): Log {

@@ -2,7 +2,7 @@
  * Prometheus metrics under upstream's names (behaviour reference §6.2).
  * @module
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { PoolUsage } from '../../core/ipam/allocator.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
 
@@ -14,12 +14,20 @@ export class Metrics {
     new Counter({ name: `metallb_${name}`, help, labelNames, registers: [this.#registry] });
 
   readonly #loaded = this.#gauge('k8s_client_config_loaded_bool', '1 once a configuration has been accepted.');
-  readonly #stale = this.#gauge('k8s_client_config_stale_bool', '1 while some configuration object is invalid and set aside.');
+  readonly #stale = this.#gauge(
+    'k8s_client_config_stale_bool',
+    '1 while some configuration object is invalid and set aside.',
+  );
   readonly #updates = this.#counter('k8s_client_updates_total', 'Changes taken in from the API server.');
   readonly #updateErrors = this.#counter('k8s_client_update_errors_total', 'Lists, watches and writes that failed.');
   readonly #total = this.#gauge('allocator_addresses_total', 'Addresses of the pool.', ['pool']);
   readonly #inUse = this.#gauge('allocator_addresses_in_use_total', 'Addresses of the pool that are in use.', ['pool']);
-  readonly #announced = this.#gauge('speaker_announced', '1 for every address that this node announces.', ['service', 'protocol', 'node', 'ip']);
+  readonly #announced = this.#gauge('speaker_announced', '1 for every address that this node announces.', [
+    'service',
+    'protocol',
+    'node',
+    'ip',
+  ]);
   readonly #layer2 = {
     requests_received: this.#counter('layer2_requests_received', 'ARP and NDP requests for our addresses.', ['ip']),
     responses_sent: this.#counter('layer2_responses_sent', 'Answers to them.', ['ip']),

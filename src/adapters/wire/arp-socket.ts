@@ -8,12 +8,12 @@ import {
   addressOf,
   bind,
   close,
-  setsockopt,
   SO_ATTACH_FILTER,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SOCK_RAW,
   SOL_SOCKET,
+  setsockopt,
   socket,
 } from './syscalls.ts';
 

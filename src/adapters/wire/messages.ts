@@ -31,7 +31,16 @@ export type ToWire =
 
 export type FromWire =
   | { readonly kind: 'ready'; readonly threadId: number }
-  | { readonly kind: 'failed'; readonly what: 'raw-socket' | 'liveness-socket'; readonly on: string; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'failed';
+      readonly what: 'raw-socket' | 'liveness-socket';
+      readonly on: string;
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
   | { readonly kind: 'node-came-alive' | 'node-forgotten'; readonly node: string }
-  | { readonly kind: 'counts'; readonly counts: readonly { readonly counter: Layer2Counter; readonly address: string; readonly by: number }[] };
+  | {
+      readonly kind: 'counts';
+      readonly counts: readonly { readonly counter: Layer2Counter; readonly address: string; readonly by: number }[];
+    };

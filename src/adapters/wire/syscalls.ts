@@ -29,7 +29,9 @@ const libcCalls = {
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)'),
   recv: libc.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
   send: libc.func('long send(int fd, const uint8_t *buffer, size_t length, int flags)'),
-  sendto: libc.func('long sendto(int fd, const uint8_t *buffer, size_t length, int flags, const uint8_t *address, uint32_t addressLength)'),
+  sendto: libc.func(
+    'long sendto(int fd, const uint8_t *buffer, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
+  ),
   poll: libc.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)'),
   eventfd: libc.func('int eventfd(unsigned int initial, int flags)'),
   read: libc.func('long read(int fd, _Out_ uint8_t *buffer, size_t length)'),

@@ -5,15 +5,40 @@
  */
 import { readlinkSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { INITIAL_LAYER2, type Layer2Counter, type Layer2Input, type Layer2Output, type Layer2State, layer2Machine } from '../../core/layer2/fsm.ts';
+import {
+  INITIAL_LAYER2,
+  type Layer2Counter,
+  type Layer2Input,
+  type Layer2Output,
+  type Layer2State,
+  layer2Machine,
+} from '../../core/layer2/fsm.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../../core/liveness/codec.ts';
-import { initialLiveness, type LivenessInput, type LivenessOutput, type LivenessState, livenessMachine } from '../../core/liveness/fsm.ts';
+import {
+  initialLiveness,
+  type LivenessInput,
+  type LivenessOutput,
+  type LivenessState,
+  livenessMachine,
+} from '../../core/liveness/fsm.ts';
 import { earliest, type Tick } from '../../core/machine.ts';
 import { addressToBytes, parseAddress } from '../../core/net/address.ts';
 import { openArpSocket } from './arp-socket.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { createSeal } from './seal.ts';
-import { AF_INET, bind, clearEventfd, close, poll, receive, SOCK_DGRAM, type SystemCallError, send, sendTo, socket } from './syscalls.ts';
+import {
+  AF_INET,
+  bind,
+  clearEventfd,
+  close,
+  poll,
+  receive,
+  SOCK_DGRAM,
+  type SystemCallError,
+  send,
+  sendTo,
+  socket,
+} from './syscalls.ts';
 
 /** Frames taken from one socket before the others get their turn. */
 const BATCH = 64;

@@ -33,7 +33,8 @@ export function flagValues(flags: readonly Flag[], given: Readonly<Record<string
   const values: Record<string, string | true> = {};
   for (const { name, env, default: fallback } of flags) {
     const camel = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    const value = (given[camel] as string | true | undefined) ?? (env === undefined ? undefined : process.env[env]) ?? fallback;
+    const value =
+      (given[camel] as string | true | undefined) ?? (env === undefined ? undefined : process.env[env]) ?? fallback;
     if (value !== undefined) values[name] = value;
   }
   return values;
@@ -63,7 +64,10 @@ export function textFlag(values: FlagValues, name: string): string {
 export function openLog(values: FlagValues, component: string): Log {
   const level = textFlag(values, 'log-level');
   if (!Object.hasOwn(LOG_LEVELS, level)) {
-    throw new CliError(`--log-level: ${JSON.stringify(level)} is no level; use one of ${Object.keys(LOG_LEVELS).join(', ')}`, 2);
+    throw new CliError(
+      `--log-level: ${JSON.stringify(level)} is no level; use one of ${Object.keys(LOG_LEVELS).join(', ')}`,
+      2,
+    );
   }
   return createLog(level as LogLevel, { component });
 }
@@ -98,7 +102,12 @@ function ownNamespace(): string | undefined {
 }
 
 /** Starts the health and metrics ports. Throws CliError when one of them is taken. */
-export async function servePorts(values: FlagValues, healthHost: string, metrics: Metrics, isReady: () => boolean): Promise<HttpServer[]> {
+export async function servePorts(
+  values: FlagValues,
+  healthHost: string,
+  metrics: Metrics,
+  isReady: () => boolean,
+): Promise<HttpServer[]> {
   const servers: HttpServer[] = [];
   const health = portFlag(values, 'health-probe-port');
   const scrape = portFlag(values, 'port');

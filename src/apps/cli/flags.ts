@@ -20,13 +20,26 @@ const METRICS_TLS = 'metrics over HTTPS come later; until then they are served o
 const SPEAKER_TUNING = 'our speakers watch each other by heartbeats of their own';
 
 const COMMON: readonly Flag[] = [
-  { name: 'kubeconfig', env: 'KUBECONFIG', help: 'kubeconfig file; without it $KUBECONFIG, ~/.kube/config, or the pod’s service account' },
-  { name: 'namespace', env: 'METALLB_NAMESPACE', help: 'namespace of the configuration (default: the pod’s own, else metallb-system)' },
+  {
+    name: 'kubeconfig',
+    env: 'KUBECONFIG',
+    help: 'kubeconfig file; without it $KUBECONFIG, ~/.kube/config, or the pod’s service account',
+  },
+  {
+    name: 'namespace',
+    env: 'METALLB_NAMESPACE',
+    help: 'namespace of the configuration (default: the pod’s own, else metallb-system)',
+  },
   { name: 'port', default: '9120', help: 'port of the metrics, 0 = off' },
   { name: 'health-probe-port', default: '17472', help: 'port of /healthz and /readyz, 0 = off' },
   { name: 'log-level', default: 'info', help: 'all, debug, info, warn, error or none' },
   { name: 'lb-class', default: '', help: 'handle only Services of this loadBalancerClass' },
-  { name: 'pod-name', env: 'METALLB_POD_NAME', help: 'name of the own pod', later: 'owner references to the own pod come later' },
+  {
+    name: 'pod-name',
+    env: 'METALLB_POD_NAME',
+    help: 'name of the own pod',
+    later: 'owner references to the own pod come later',
+  },
   { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
   { name: 'tls-min-version', help: 'lowest TLS version', later: METRICS_TLS },
   { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: METRICS_TLS },
@@ -37,8 +50,18 @@ const COMMON: readonly Flag[] = [
 
 export const CONTROLLER_FLAGS: readonly Flag[] = [
   ...COMMON,
-  { name: 'ml-secret-name', env: 'METALLB_ML_SECRET_NAME', help: 'Secret to create for the speakers', later: 'the controller does not create the Secret yet; create it by hand' },
-  { name: 'deployment', env: 'METALLB_DEPLOYMENT', help: 'own Deployment, owner of that Secret', later: 'see --ml-secret-name' },
+  {
+    name: 'ml-secret-name',
+    env: 'METALLB_ML_SECRET_NAME',
+    help: 'Secret to create for the speakers',
+    later: 'the controller does not create the Secret yet; create it by hand',
+  },
+  {
+    name: 'deployment',
+    env: 'METALLB_DEPLOYMENT',
+    help: 'own Deployment, owner of that Secret',
+    later: 'see --ml-secret-name',
+  },
   { name: 'webhook-mode', default: 'enabled', help: 'enabled, disabled or onlywebhook', later: WEBHOOK },
   { name: 'webhook-secret', help: 'Secret of the webhook certificate', later: WEBHOOK },
   { name: 'cert-service-name', help: 'Service of the webhook', later: WEBHOOK },
@@ -49,12 +72,28 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
 
 export const SPEAKER_FLAGS: readonly Flag[] = [
   ...COMMON,
-  { name: 'node-name', env: 'METALLB_NODE_NAME', help: 'name of the Kubernetes node that this speaker runs on (required)' },
+  {
+    name: 'node-name',
+    env: 'METALLB_NODE_NAME',
+    help: 'name of the Kubernetes node that this speaker runs on (required)',
+  },
   { name: 'host', env: 'METALLB_HOST', help: 'accepted, unused (as upstream)' },
-  { name: 'ml-bindaddr', env: 'METALLB_ML_BIND_ADDR', help: 'address for heartbeats between speakers; empty turns them off' },
+  {
+    name: 'ml-bindaddr',
+    env: 'METALLB_ML_BIND_ADDR',
+    help: 'address for heartbeats between speakers; empty turns them off',
+  },
   { name: 'ml-bindport', env: 'METALLB_ML_BIND_PORT', default: '7946', help: 'UDP port of the heartbeats' },
-  { name: 'ml-labels', env: 'METALLB_ML_LABELS', help: 'label selector of the speaker pods; empty turns heartbeats off' },
-  { name: 'ml-secret-key-path', env: 'METALLB_ML_SECRET_KEY_PATH', help: 'directory with the file `secretkey` that authenticates heartbeats' },
+  {
+    name: 'ml-labels',
+    env: 'METALLB_ML_LABELS',
+    help: 'label selector of the speaker pods; empty turns heartbeats off',
+  },
+  {
+    name: 'ml-secret-key-path',
+    env: 'METALLB_ML_SECRET_KEY_PATH',
+    help: 'directory with the file `secretkey` that authenticates heartbeats',
+  },
   { name: 'ml-wan-config', isSwitch: true, help: 'slower timers', later: SPEAKER_TUNING },
   { name: 'liveness-interval', default: '100', help: 'milliseconds between heartbeats; three missed ones mean dead' },
   { name: 'ignore-exclude-lb', isSwitch: true, help: 'announce also from nodes that are excluded from load balancers' },

@@ -4,13 +4,15 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { addControllerCommand } from '../controller/command.ts';
-import { addSpeakerCommand } from '../speaker/command.ts';
-import { addStandaloneCommand } from '../standalone/command.ts';
+import { addControllerCommand } from './commands/controller.ts';
+import { addSpeakerCommand } from './commands/speaker.ts';
+import { addStandaloneCommand } from './commands/standalone.ts';
 import { describeError } from './errors.ts';
 import { fromGoStyle } from './flags.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('metallb')
   .description('the load balancer that bare-metal Kubernetes lacks')

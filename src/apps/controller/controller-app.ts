@@ -46,7 +46,9 @@ export class ControllerApp {
   constructor(options: ControllerOptions) {
     this.#options = options;
     const { client, log, metrics } = options;
-    this.#events = new EventRecorder(client, 'metallb-controller', options.host, (message) => log.warn({ event: 'eventNotWritten', error: message }, message));
+    this.#events = new EventRecorder(client, 'metallb-controller', options.host, (message) =>
+      log.warn({ event: 'eventNotWritten', error: message }, message),
+    );
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
     this.#driver = new Driver(controllerMachine, initialController({ loadBalancerClass: options.loadBalancerClass }), {
       perform: (output) => this.#perform(output),
@@ -102,7 +104,10 @@ export class ControllerApp {
       case 'write-service': {
         const { resourceVersion, annotations, addresses } = output;
         const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-        void this.#write('services', output.key, { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress } } });
+        void this.#write('services', output.key, {
+          metadata: { resourceVersion, annotations },
+          status: { loadBalancer: { ingress } },
+        });
         return;
       }
       case 'write-pool-status': {

@@ -56,7 +56,9 @@ export class SpeakerApp {
   constructor(options: SpeakerOptions) {
     this.#options = options;
     const { client, log, metrics, liveness, node } = options;
-    this.#events = new EventRecorder(client, 'metallb-speaker', node, (message) => log.warn({ event: 'eventNotWritten', error: message }, message));
+    this.#events = new EventRecorder(client, 'metallb-speaker', node, (message) =>
+      log.warn({ event: 'eventNotWritten', error: message }, message),
+    );
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
     const settings = {
       node,
@@ -70,7 +72,9 @@ export class SpeakerApp {
       ...(this.#recorder !== undefined && { record: this.#recorder.record }),
     });
     const { labelSelector, ...wireLiveness } = liveness ?? { labelSelector: undefined };
-    this.#wire = new Wire(liveness === undefined ? undefined : (wireLiveness as LivenessOptions), (fact) => this.#onFact(fact));
+    this.#wire = new Wire(liveness === undefined ? undefined : (wireLiveness as LivenessOptions), (fact) =>
+      this.#onFact(fact),
+    );
     this.#reflectors = SPEAKER_RESOURCES.map(
       (resource) =>
         new Reflector({
@@ -121,7 +125,10 @@ export class SpeakerApp {
     switch (output.kind) {
       case 'announce':
         this.#wire.send({ kind: 'announce', announcements: output.announcements });
-        log.info({ event: 'announcing', addresses: output.announcements.map(({ address }) => formatAddress(address)) }, 'layer 2 state handed to the wire');
+        log.info(
+          { event: 'announcing', addresses: output.announcements.map(({ address }) => formatAddress(address)) },
+          'layer 2 state handed to the wire',
+        );
         return;
       case 'members':
         this.#wire.send({ kind: 'members', members: output.members });
@@ -140,7 +147,10 @@ export class SpeakerApp {
         const { service, announced, election } = output;
         metrics.announced(service, node, this.#announced.get(service) ?? [], announced);
         this.#announced.set(service, announced);
-        log.info({ event: 'serviceDecided', service, announced, owner: election?.owner, checks: election?.checks }, 'decided who announces');
+        log.info(
+          { event: 'serviceDecided', service, announced, owner: election?.owner, checks: election?.checks },
+          'decided who announces',
+        );
       }
     }
   }
@@ -151,7 +161,10 @@ export class SpeakerApp {
       case 'ready':
         return;
       case 'node-died':
-        log.warn({ event: 'nodeDied', node: fact.node, silentFor: Math.round(fact.silentFor) }, `speaker on ${fact.node} does not answer`);
+        log.warn(
+          { event: 'nodeDied', node: fact.node, silentFor: Math.round(fact.silentFor) },
+          `speaker on ${fact.node} does not answer`,
+        );
         this.#dead.add(fact.node);
         this.#driver.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
         return;

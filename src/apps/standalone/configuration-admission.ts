@@ -10,8 +10,11 @@ import type { ApiObject } from './api/store.ts';
 
 export const admitConfiguration: CustomAdmission = (object, { store, fault }) => {
   const others = (plural: string): KubernetesObject[] =>
-    store.list(`${plural}.metallb.io`).filter(({ metadata }) => metadata.uid !== object.metadata.uid) as KubernetesObject[];
-  const withThis = (kind: string, plural: string) => (object.kind === kind ? [...others(plural), newest(object)] : others(plural));
+    store
+      .list(`${plural}.metallb.io`)
+      .filter(({ metadata }) => metadata.uid !== object.metadata.uid) as KubernetesObject[];
+  const withThis = (kind: string, plural: string) =>
+    object.kind === kind ? [...others(plural), newest(object)] : others(plural);
   const { problems } = resolveConfig({
     pools: withThis('IPAddressPool', 'ipaddresspools'),
     l2Advertisements: withThis('L2Advertisement', 'l2advertisements'),

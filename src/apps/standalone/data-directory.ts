@@ -32,7 +32,12 @@ export async function openDataDirectory(directory: string, host: string, port: n
     const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
     const server = `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
     writeKubeconfig(kubeconfig, { server, ca: identity.certificate.ca, token: identity.token });
-    return { database: join(directory, 'objects.db'), certificate: identity.certificate, token: identity.token, kubeconfig };
+    return {
+      database: join(directory, 'objects.db'),
+      certificate: identity.certificate,
+      token: identity.token,
+      kubeconfig,
+    };
   } catch (error) {
     throw new AdapterError('data-dir', `--data-dir ${directory} cannot be used: ${(error as Error).message}`, error);
   }
@@ -48,7 +53,11 @@ async function openIdentity(path: string, host: string): Promise<Identity> {
     write(path, renewed);
     return renewed;
   }
-  const identity: Identity = { names, token: randomBytes(24).toString('base64url'), certificate: await createServerCertificate(names) };
+  const identity: Identity = {
+    names,
+    token: randomBytes(24).toString('base64url'),
+    certificate: await createServerCertificate(names),
+  };
   write(path, identity);
   return identity;
 }

@@ -38,7 +38,12 @@ export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<Emb
   const store = new Store(options.database);
   const registry = new Registry(store, new Map([['metallb.io', admitConfiguration]]));
   const { token, bookmarkInterval } = options;
-  const api = new KubernetesApi({ store, registry, token, ...(bookmarkInterval !== undefined && { bookmarkInterval }) });
+  const api = new KubernetesApi({
+    store,
+    registry,
+    token,
+    ...(bookmarkInterval !== undefined && { bookmarkInterval }),
+  });
   let server: HttpServer;
   try {
     furnish(api.objects, registry);
@@ -64,22 +69,41 @@ export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<Emb
 
 function furnish(objects: Objects, registry: Registry): void {
   const namespaces = registry.find('', 'v1', 'namespaces')!;
-  for (const name of NAMESPACES) ensure(objects, namespaces, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const name of NAMESPACES)
+    ensure(objects, namespaces, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   const definitions = registry.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions')!;
   for (const kind of KINDS) {
     const definition = toCustomResourceDefinition(kind) as ApiObject;
     const present = ensure(objects, definitions, undefined, definition);
-    objects.update(definitions, undefined, present.metadata.name, { ...present, spec: definition.spec }, INTERNAL_WRITE);
+    objects.update(
+      definitions,
+      undefined,
+      present.metadata.name,
+      { ...present, spec: definition.spec },
+      INTERNAL_WRITE,
+    );
   }
   const services = registry.find('', 'v1', 'services')!;
-  const metadata = { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } };
+  const metadata = {
+    name: 'kubernetes',
+    namespace: 'default',
+    labels: { component: 'apiserver', provider: 'kubernetes' },
+  };
   const spec = { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }] };
   ensure(objects, services, 'default', { apiVersion: 'v1', kind: 'Service', metadata, spec });
 }
 
 /** Creates the object if it is not there. */
-export function ensure(objects: Objects, resource: Resource, namespace: string | undefined, object: ApiObject): ApiObject {
-  return objects.find(resource, namespace, object.metadata.name) ?? objects.create(resource, namespace, object, INTERNAL_WRITE);
+export function ensure(
+  objects: Objects,
+  resource: Resource,
+  namespace: string | undefined,
+  object: ApiObject,
+): ApiObject {
+  return (
+    objects.find(resource, namespace, object.metadata.name) ??
+    objects.create(resource, namespace, object, INTERNAL_WRITE)
+  );
 }
 
 function removeOldEvents(objects: Objects, registry: Registry, store: Store): void {

@@ -171,7 +171,12 @@ function parseAllocation(
 
 function clashes(pool: Pool, inspection: Inspection, accepted: readonly Pool[]): readonly Problem[] {
   if (accepted.some(({ name }) => name === pool.name)) {
-    inspection.report(['metadata', 'name'], pool.name, 'there is an older IPAddressPool of this name in another namespace', 'use another name');
+    inspection.report(
+      ['metadata', 'name'],
+      pool.name,
+      'there is an older IPAddressPool of this name in another namespace',
+      'use another name',
+    );
   }
   for (const other of accepted) {
     const clash = firstOverlap(pool.ranges, other.ranges);

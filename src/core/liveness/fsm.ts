@@ -102,7 +102,10 @@ function onMembers(state: LivenessState, members: readonly Member[], now: Millis
   const isNew = [...peers.keys()].some((node) => !state.peers.has(node));
   const nextHeartbeat = isNew && state.nextHeartbeat !== Number.POSITIVE_INFINITY ? now : state.nextHeartbeat;
   const forgotten = [...state.peers.values()].filter(({ member, alive }) => !alive && !peers.has(member.node));
-  return { next: { ...state, peers, nextHeartbeat }, outputs: forgotten.map(({ member }) => ({ kind: 'node-forgotten', node: member.node })) };
+  return {
+    next: { ...state, peers, nextHeartbeat },
+    outputs: forgotten.map(({ member }) => ({ kind: 'node-forgotten', node: member.node })),
+  };
 }
 
 function onHeartbeat(state: LivenessState, heartbeat: Heartbeat, now: Millis): Outcome {

@@ -77,6 +77,7 @@ describe('the reflector', () => {
   it('resumes from a bookmark after the server closed the watch, without a list', () => {
     const r = watching();
     expect(r.feed({ kind: 'event-received', type: 'BOOKMARK', object: object('', '99') })).toEqual([]);
+    r.pass(5000);
     expect(r.feed({ kind: 'watch-closed' })).toMatchObject([{ kind: 'watch', resourceVersion: '99' }]);
   });
 

@@ -31,12 +31,20 @@ export interface ApplyOptions {
 }
 
 /** Fields that every object has and nobody owns. */
-const UNOWNED: readonly string[] = ['apiVersion', 'kind', 'metadata.name', 'metadata.namespace', 'metadata.uid', 'metadata.resourceVersion'];
+const UNOWNED: readonly string[] = [
+  'apiVersion',
+  'kind',
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'metadata.resourceVersion',
+];
 
 /** Merges an applied configuration into what is there. Throws 409 with every field that somebody else owns and wants otherwise. */
 export function applyConfiguration(current: ApiObject, applied: ApiObject, options: ApplyOptions): ApiObject {
   const entries = (current.metadata.managedFields ?? []) as ManagedFields[];
-  const isMine = (entry: ManagedFields) => entry.manager === options.manager && entry.subresource === options.subresource;
+  const isMine = (entry: ManagedFields) =>
+    entry.manager === options.manager && entry.subresource === options.subresource;
   const mine = entries.find(isMine);
   const { managedFields: _ignored, ...metadata } = applied.metadata;
   const wanted: ApiObject = { ...applied, metadata };
@@ -57,7 +65,9 @@ export function applyConfiguration(current: ApiObject, applied: ApiObject, optio
   }
 
   const givenUp = mine === undefined ? [] : leaves(mine.fieldsV1).filter((path) => !has(owned, path));
-  const kept = givenUp.filter((path) => !remaining.some(({ fieldsV1 }) => has(fieldsV1, path))).reduce(removeAt, current as JsonObject);
+  const kept = givenUp
+    .filter((path) => !remaining.some(({ fieldsV1 }) => has(fieldsV1, path)))
+    .reduce(removeAt, current as JsonObject);
   const merged = merge(applied.kind, kept, wanted, []) as ApiObject;
   const entry: ManagedFields = {
     manager: options.manager,
@@ -142,7 +152,11 @@ function removeAt(root: JsonObject, path: readonly string[]): JsonObject {
   const copy = structuredClone(root);
   const parent = valueAt(copy, path.slice(0, -1));
   const key = path.at(-1)!;
-  if (Array.isArray(parent)) parent.splice(parent.findIndex((item) => itemMatches(key, item)), 1);
+  if (Array.isArray(parent))
+    parent.splice(
+      parent.findIndex((item) => itemMatches(key, item)),
+      1,
+    );
   else if (isObject(parent)) delete parent[key.slice(2)];
   return copy;
 }
@@ -151,10 +165,13 @@ function merge(kind: string, target: unknown, patch: unknown, path: readonly str
   if (Array.isArray(patch)) {
     const by = mergeKey(kind, path);
     if (by === undefined || !Array.isArray(target)) return patch;
-    return (patch as JsonObject[]).reduce<JsonObject[]>((list, item) => {
+    const list = [...(target as JsonObject[])];
+    for (const item of patch as JsonObject[]) {
       const at = list.findIndex((candidate) => candidate[by] === item[by]);
-      return at < 0 ? [...list, item] : list.with(at, merge(kind, list[at], item, path) as JsonObject);
-    }, target);
+      if (at < 0) list.push(item);
+      else list[at] = merge(kind, list[at], item, path) as JsonObject;
+    }
+    return list;
   }
   if (!isObject(patch)) return patch;
   const result: JsonObject = isObject(target) ? { ...target } : {};

@@ -28,8 +28,13 @@ const name: Column = { name: 'Name', type: 'string', value: (o) => o.metadata.na
 export const ageColumn: Column = { name: 'Age', value: (o, now) => age(o.metadata.creationTimestamp, now) };
 const wide = (title: string, value: Column['value']): Column => ({ name: title, priority: 1, value });
 const pairs = (map: Record<string, string> | undefined): string =>
-  map === undefined || Object.keys(map).length === 0 ? NONE : Object.entries(map).map(([k, v]) => `${k}=${v}`).join(',');
-const list = (items: readonly unknown[] | undefined): string => (items === undefined || items.length === 0 ? NONE : items.join(','));
+  map === undefined || Object.keys(map).length === 0
+    ? NONE
+    : Object.entries(map)
+        .map(([k, v]) => `${k}=${v}`)
+        .join(',');
+const list = (items: readonly unknown[] | undefined): string =>
+  items === undefined || items.length === 0 ? NONE : items.join(',');
 
 interface PortSpec {
   readonly port: number;
@@ -51,7 +56,11 @@ function externalIp(service: ApiObject): string {
 }
 
 const ports = (service: ApiObject): string =>
-  list((service.spec.ports as PortSpec[] | undefined)?.map((p) => `${p.port}${p.nodePort ? `:${p.nodePort}` : ''}/${p.protocol ?? 'TCP'}`));
+  list(
+    (service.spec.ports as PortSpec[] | undefined)?.map(
+      (p) => `${p.port}${p.nodePort ? `:${p.nodePort}` : ''}/${p.protocol ?? 'TCP'}`,
+    ),
+  );
 
 function nodeStatus(node: ApiObject): string {
   const ready = node.status?.conditions?.find((condition: { type: string }) => condition.type === 'Ready');
@@ -61,10 +70,15 @@ function nodeStatus(node: ApiObject): string {
 
 function nodeRoles(node: ApiObject): string {
   const prefix = 'node-role.kubernetes.io/';
-  return list(Object.keys(node.metadata.labels ?? {}).filter((label) => label.startsWith(prefix)).map((label) => label.slice(prefix.length)));
+  return list(
+    Object.keys(node.metadata.labels ?? {})
+      .filter((label) => label.startsWith(prefix))
+      .map((label) => label.slice(prefix.length)),
+  );
 }
 
-const containers = (object: ApiObject): { name: string; image: string }[] => object.spec?.template?.spec?.containers ?? object.spec?.containers ?? [];
+const containers = (object: ApiObject): { name: string; image: string }[] =>
+  object.spec?.template?.spec?.containers ?? object.spec?.containers ?? [];
 
 const reported = (object: ApiObject): string => object.status?.containerStatuses ?? [];
 
@@ -85,7 +99,10 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     { name: 'Roles', value: nodeRoles },
     ageColumn,
     { name: 'Version', value: (o) => o.status?.nodeInfo?.kubeletVersion ?? '' },
-    wide('Internal-IP', (o) => o.status?.addresses?.find((a: { type: string }) => a.type === 'InternalIP')?.address ?? NONE),
+    wide(
+      'Internal-IP',
+      (o) => o.status?.addresses?.find((a: { type: string }) => a.type === 'InternalIP')?.address ?? NONE,
+    ),
   ],
   pods: [
     name,
@@ -118,7 +135,10 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     { name: 'Last Seen', value: (o, now) => age(o.lastTimestamp ?? o.eventTime ?? o.metadata.creationTimestamp, now) },
     { name: 'Type', value: (o) => o.type ?? '' },
     { name: 'Reason', value: (o) => o.reason ?? '' },
-    { name: 'Object', value: (o) => `${String(o.involvedObject?.kind ?? '').toLowerCase()}/${o.involvedObject?.name ?? ''}` },
+    {
+      name: 'Object',
+      value: (o) => `${String(o.involvedObject?.kind ?? '').toLowerCase()}/${o.involvedObject?.name ?? ''}`,
+    },
     { name: 'Message', value: (o) => String(o.message ?? '').trim() },
     wide('Source', (o) => o.source?.component ?? o.reportingComponent ?? ''),
     wide('Count', (o) => o.count ?? 1),
@@ -157,7 +177,8 @@ export function customColumn(column: { name: string; type: string; jsonPath: str
     priority: column.priority ?? 0,
     value: (object, now) => {
       let value: unknown = object;
-      for (const piece of column.jsonPath.split('.').filter((p) => p !== '')) value = (value as Record<string, unknown> | undefined)?.[piece];
+      for (const piece of column.jsonPath.split('.').filter((p) => p !== ''))
+        value = (value as Record<string, unknown> | undefined)?.[piece];
       if (value === undefined || value === null) return '';
       if (column.type === 'date') return age(String(value), now);
       return typeof value === 'object' ? JSON.stringify(value) : (value as string | number);
@@ -168,7 +189,13 @@ export function customColumn(column: { name: string; type: string; jsonPath: str
 export { name as nameColumn };
 
 /** A meta/v1 Table. `include` is the client's includeObject: None, Metadata (the default) or Object. */
-export function toTable(resource: Resource, objects: readonly ApiObject[], listVersion: string, include: string, now: number): object {
+export function toTable(
+  resource: Resource,
+  objects: readonly ApiObject[],
+  listVersion: string,
+  include: string,
+  now: number,
+): object {
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
@@ -183,7 +210,9 @@ export function toTable(resource: Resource, objects: readonly ApiObject[], listV
     rows: objects.map((object) => ({
       cells: resource.columns.map(({ value }) => value(object, now)),
       object:
-        include === 'Object' ? object : { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
+        include === 'Object'
+          ? object
+          : { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
     })),
   };
 }

@@ -58,7 +58,8 @@ export function resourceList(resources: readonly Resource[], group: string, vers
  * info = 2 with title = 1 and version = 2, paths = 8). Clients that check objects themselves leave it to us then.
  */
 export function openApiV2Protobuf(): Uint8Array {
-  const field = (number: number, content: Uint8Array) => Buffer.concat([Uint8Array.of((number << 3) | 2, content.length), content]);
+  const field = (number: number, content: Uint8Array) =>
+    Buffer.concat([Uint8Array.of((number << 3) | 2, content.length), content]);
   const text = (value: string) => Buffer.from(value);
   const info = Buffer.concat([field(1, text('Kubernetes')), field(2, text(VERSION.gitVersion))]);
   return Buffer.concat([field(1, text('2.0')), field(2, info), field(8, new Uint8Array())]);

@@ -3,7 +3,7 @@
  * @module
  */
 import { timingSafeEqual } from 'node:crypto';
-import { parse as parseYaml } from 'yaml';
+import { parseYaml } from '../../../adapters/files/yaml.ts';
 import type { HttpRequest, HttpResponse } from '../../../adapters/http/server.ts';
 import { applyConfiguration } from './apply.ts';
 import { toTable } from './columns.ts';
@@ -40,7 +40,10 @@ const PAGE_LIFETIME = 5 * 60_000;
 export class KubernetesApi {
   readonly #options: Required<ApiOptions>;
   readonly #objects: Objects;
-  readonly #pages = new Map<string, { readonly objects: readonly ApiObject[]; readonly version: string; readonly until: number }>();
+  readonly #pages = new Map<
+    string,
+    { readonly objects: readonly ApiObject[]; readonly version: string; readonly until: number }
+  >();
   readonly #watches = new Set<AbortController>();
   #nextPage = 1;
 
@@ -96,7 +99,10 @@ export class KubernetesApi {
       if (list === undefined) throw notServed(request.path);
       return json(200, list);
     }
-    return this.#onResource(request, this.#target(group, version, rest.split('/').map(decodeURIComponent), request.path));
+    return this.#onResource(
+      request,
+      this.#target(group, version, rest.split('/').map(decodeURIComponent), request.path),
+    );
   }
 
   #authenticate({ headers }: HttpRequest): void {
@@ -109,7 +115,11 @@ export class KubernetesApi {
     let rest = pieces;
     let namespace: string | undefined;
     // `namespaces/NAME` and `namespaces/NAME/status` are about the namespace itself.
-    if (rest[0] === 'namespaces' && rest.length > 2 && !(group === '' && rest.length === 3 && ['status', 'finalize'].includes(rest[2]!))) {
+    if (
+      rest[0] === 'namespaces' &&
+      rest.length > 2 &&
+      !(group === '' && rest.length === 3 && ['status', 'finalize'].includes(rest[2]!))
+    ) {
       namespace = rest[1];
       rest = rest.slice(2);
     }
@@ -118,7 +128,10 @@ export class KubernetesApi {
     if (resource === undefined || more.length > 0) throw notServed(path);
     if (namespace !== undefined && !resource.namespaced) throw notServed(path);
     if (subresource !== undefined && !(subresource === 'status' && resource.hasStatus)) {
-      throw new StatusError(404, `the embedded API does not serve the subresource "${subresource}" of ${plural}; run a real cluster for that`);
+      throw new StatusError(
+        404,
+        `the embedded API does not serve the subresource "${subresource}" of ${plural}; run a real cluster for that`,
+      );
     }
     return { resource, namespace, name, subresource };
   }
@@ -127,7 +140,8 @@ export class KubernetesApi {
     const { resource, name } = target;
     const { method, query } = request;
     const warnings: string[] = resource.deprecationWarning === undefined ? [] : [resource.deprecationWarning];
-    const answer = (status: number, object: ApiObject) => withWarnings(this.#present(request, resource, status, object), warnings);
+    const answer = (status: number, object: ApiObject) =>
+      withWarnings(this.#present(request, resource, status, object), warnings);
     if (name === undefined) {
       if (method === 'GET') return withWarnings(this.#list(request, target), warnings);
       if (method === 'POST') {
@@ -142,14 +156,23 @@ export class KubernetesApi {
       case 'GET':
         return answer(200, this.#objects.get(resource, target.namespace, name));
       case 'PUT':
-        return answer(200, this.#objects.update(resource, target.namespace, name, readObject(request, resource), options));
+        return answer(
+          200,
+          this.#objects.update(resource, target.namespace, name, readObject(request, resource), options),
+        );
       case 'PATCH': {
         const { status, object } = this.#patch(request, target, options);
         return answer(status, object);
       }
       case 'DELETE': {
         const preconditions = deletePreconditions(request);
-        const gone = this.#objects.delete(resource, target.namespace, name, preconditions, query.get('dryRun') !== null);
+        const gone = this.#objects.delete(
+          resource,
+          target.namespace,
+          name,
+          preconditions,
+          query.get('dryRun') !== null,
+        );
         return json(200, gone);
       }
       default:
@@ -160,7 +183,12 @@ export class KubernetesApi {
   #writeOptions({ query }: HttpRequest, { subresource }: Target, warnings: string[]): WriteOptions {
     // Without a wish we are strict: a client that does not check fields itself relies on us.
     const validation = query.get('fieldValidation') ?? 'Strict';
-    return { subresource, dryRun: query.get('dryRun') !== null, validation, warn: (message) => void warnings.push(message) };
+    return {
+      subresource,
+      dryRun: query.get('dryRun') !== null,
+      validation,
+      warn: (message) => void warnings.push(message),
+    };
   }
 
   #patch(request: HttpRequest, target: Target, options: WriteOptions): { status: number; object: ApiObject } {
@@ -176,7 +204,10 @@ export class KubernetesApi {
           return applyMergePatch(current, body) as ApiObject;
         case 'application/strategic-merge-patch+json':
           if (resource.group.includes('.') && !resource.group.endsWith('.k8s.io')) {
-            throw new StatusError(415, `strategic merge patch is not supported for ${resource.plural}.${resource.group}; use a merge patch`);
+            throw new StatusError(
+              415,
+              `strategic merge patch is not supported for ${resource.plural}.${resource.group}; use a merge patch`,
+            );
           }
           return applyStrategicMergePatch(current, body);
         default:
@@ -196,7 +227,12 @@ export class KubernetesApi {
     if (applied.metadata.name !== undefined && applied.metadata.name !== name) {
       throw new StatusError(400, `the name in the URL (${name}) and in the body (${applied.metadata.name}) differ`);
     }
-    const how = { manager, force: query.get('force') === 'true', subresource, time: new Date(this.#options.now()).toISOString() };
+    const how = {
+      manager,
+      force: query.get('force') === 'true',
+      subresource,
+      time: new Date(this.#options.now()).toISOString(),
+    };
     const current = this.#objects.find(resource, namespace, name!);
     if (current === undefined) {
       const empty: ApiObject = { apiVersion: groupVersion(resource), kind: resource.kind, metadata: { name: name! } };
@@ -220,11 +256,25 @@ export class KubernetesApi {
     const matches = parseSelectors(query.get('labelSelector'), query.get('fieldSelector'));
     if (query.get('watch') === 'true' || query.get('watch') === '1') return this.#watch(request, target, matches);
     const { objects, version, more, remaining } = this.#page(request, () =>
-      this.#options.store.list(storeKey(resource), namespace).filter(matches).map((object) => inVersion(resource, object)),
+      this.#options.store
+        .list(storeKey(resource), namespace)
+        .filter(matches)
+        .map((object) => inVersion(resource, object)),
     );
     if (wantsTable(request)) {
-      const table = toTable(resource, objects, version, query.get('includeObject') ?? 'Metadata', this.#options.now()) as { metadata: object };
-      return json(200, more === undefined ? table : { ...table, metadata: { ...table.metadata, continue: more, remainingItemCount: remaining } });
+      const table = toTable(
+        resource,
+        objects,
+        version,
+        query.get('includeObject') ?? 'Metadata',
+        this.#options.now(),
+      ) as { metadata: object };
+      return json(
+        200,
+        more === undefined
+          ? table
+          : { ...table, metadata: { ...table.metadata, continue: more, remainingItemCount: remaining } },
+      );
     }
     return json(200, listObject(resource, objects, version, more, remaining));
   }
@@ -236,7 +286,12 @@ export class KubernetesApi {
     for (const [key, { until }] of this.#pages) if (until < now) this.#pages.delete(key);
     const snapshot = token ? this.#pages.get(token) : undefined;
     if (token && snapshot === undefined) {
-      throw new StatusError(410, 'The provided continue parameter is too old to display a consistent list result. Start a new list without it.', {}, 'Expired');
+      throw new StatusError(
+        410,
+        'The provided continue parameter is too old to display a consistent list result. Start a new list without it.',
+        {},
+        'Expired',
+      );
     }
     const all = snapshot?.objects ?? listAll();
     const version = snapshot?.version ?? String(this.#options.store.version);
@@ -266,7 +321,8 @@ export class KubernetesApi {
       (name === undefined || object.metadata.name === name) &&
       matches(object);
     const start = fromNow ? store.version : Number(since);
-    if (!Number.isSafeInteger(start)) throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is no number`);
+    if (!Number.isSafeInteger(start))
+      throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is no number`);
     // Asked from the future, which a client may do that has seen another server: wait, as the real one does at first.
     const expired = start < store.version ? this.#expired(start) : undefined;
     const stream = async (write: (chunk: string) => void, signal: AbortSignal): Promise<void> => {
@@ -289,7 +345,8 @@ export class KubernetesApi {
         const body = asTable ? { ...toTable(resource, [], metadata.resourceVersion, include, now()) } : object;
         write(`${JSON.stringify({ type: 'BOOKMARK', object: body })}\n`);
       };
-      const bookmarks = query.get('allowWatchBookmarks') === 'true' ? setInterval(bookmark, bookmarkInterval) : undefined;
+      const bookmarks =
+        query.get('allowWatchBookmarks') === 'true' ? setInterval(bookmark, bookmarkInterval) : undefined;
       const own = new AbortController();
       this.#watches.add(own);
       const seconds = Number(query.get('timeoutSeconds') ?? 0);
@@ -314,7 +371,10 @@ export class KubernetesApi {
     const shown = inVersion(resource, object);
     if (request.method === 'GET' && wantsTable(request)) {
       const include = request.query.get('includeObject') ?? 'Metadata';
-      return json(status, toTable(resource, [shown], String(shown.metadata.resourceVersion), include, this.#options.now()));
+      return json(
+        status,
+        toTable(resource, [shown], String(shown.metadata.resourceVersion), include, this.#options.now()),
+      );
     }
     return json(status, shown);
   }
@@ -332,7 +392,13 @@ function inVersion(resource: Resource, object: ApiObject): ApiObject {
   return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
 }
 
-function listObject(resource: Resource, items: readonly ApiObject[], resourceVersion: string, more?: string, remaining?: number): object {
+function listObject(
+  resource: Resource,
+  items: readonly ApiObject[],
+  resourceVersion: string,
+  more?: string,
+  remaining?: number,
+): object {
   const metadata = { resourceVersion, ...(more !== undefined && { continue: more, remainingItemCount: remaining }) };
   return { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items };
 }
@@ -353,7 +419,10 @@ function readObject(request: HttpRequest, resource: Resource): ApiObject {
   if (!isObject(body)) throw new StatusError(400, 'the request body is no object');
   const { apiVersion = groupVersion(resource), kind = resource.kind, metadata } = body;
   if (kind !== resource.kind || apiVersion !== groupVersion(resource)) {
-    throw new StatusError(400, `the request is for ${resource.kind} in version ${groupVersion(resource)}, its body holds ${kind} in version ${apiVersion}`);
+    throw new StatusError(
+      400,
+      `the request is for ${resource.kind} in version ${groupVersion(resource)}, its body holds ${kind} in version ${apiVersion}`,
+    );
   }
   if (metadata !== undefined && !isObject(metadata)) throw new StatusError(400, 'metadata is no object');
   return { ...body, apiVersion, kind, metadata: { ...(metadata as ApiObject['metadata']) } };
@@ -390,7 +459,10 @@ function withWarnings(response: HttpResponse, warnings: readonly string[]): Http
 }
 
 function notServed(path: string): StatusError {
-  return new StatusError(404, `the server could not find the requested resource (the embedded API does not serve ${path})`);
+  return new StatusError(
+    404,
+    `the server could not find the requested resource (the embedded API does not serve ${path})`,
+  );
 }
 
 function methodNotAllowed(method: string, resource: Resource): StatusError {

@@ -19,7 +19,12 @@ export interface WriteOptions {
 }
 
 /** Options of a write that the API server makes by itself. */
-export const INTERNAL_WRITE: WriteOptions = { subresource: undefined, dryRun: false, validation: 'Ignore', warn: () => {} };
+export const INTERNAL_WRITE: WriteOptions = {
+  subresource: undefined,
+  dryRun: false,
+  validation: 'Ignore',
+  warn: () => {},
+};
 
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const SERVICE_NAME = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -57,7 +62,13 @@ export class Objects {
     return options.dryRun ? object : this.#store.put(storeKey(resource), object);
   }
 
-  update(resource: Resource, namespace: string | undefined, name: string, given: ApiObject, options: WriteOptions): ApiObject {
+  update(
+    resource: Resource,
+    namespace: string | undefined,
+    name: string,
+    given: ApiObject,
+    options: WriteOptions,
+  ): ApiObject {
     const old = this.get(resource, namespace, name);
     checkPreconditions(resource, old, given.metadata);
     const { uid, creationTimestamp, generation, resourceVersion, deletionTimestamp } = old.metadata;
@@ -75,7 +86,8 @@ export class Objects {
     const object = this.#check(resource, merged, old, options);
     if (isDeepStrictEqual(object, old)) return old;
     if (options.dryRun) return object;
-    const stored = resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
+    const stored =
+      resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
     // An object that waits for its finalizers goes with the last of them.
     if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length) return this.#remove(resource, stored);
     return this.#store.put(storeKey(resource), stored);
@@ -93,7 +105,10 @@ export class Objects {
     if (dryRun) return old;
     if (old.metadata.finalizers?.length) {
       if (old.metadata.deletionTimestamp !== undefined) return old;
-      return this.#store.put(storeKey(resource), { ...old, metadata: { ...old.metadata, deletionTimestamp: this.#timestamp() } });
+      return this.#store.put(storeKey(resource), {
+        ...old,
+        metadata: { ...old.metadata, deletionTimestamp: this.#timestamp() },
+      });
     }
     return this.#remove(resource, old);
   }
@@ -121,10 +136,18 @@ export class Objects {
     const { generateName } = given.metadata;
     const name = given.metadata.name || (generateName ? `${generateName}${randomUUID().slice(0, 5)}` : '');
     const causes: StatusCause[] = [];
-    if (name === '') causes.push({ field: 'metadata.name', message: 'Required value: name or generateName is required' });
-    else if (!NAME.test(name)) causes.push({ field: 'metadata.name', message: `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'` });
+    if (name === '')
+      causes.push({ field: 'metadata.name', message: 'Required value: name or generateName is required' });
+    else if (!NAME.test(name))
+      causes.push({
+        field: 'metadata.name',
+        message: `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'`,
+      });
     else if (resource.plural === 'services' && !SERVICE_NAME.test(name)) {
-      causes.push({ field: 'metadata.name', message: `Invalid value: ${JSON.stringify(name)}: a DNS-1035 label must consist of lower case alphanumeric characters or '-', and start with a letter` });
+      causes.push({
+        field: 'metadata.name',
+        message: `Invalid value: ${JSON.stringify(name)}: a DNS-1035 label must consist of lower case alphanumeric characters or '-', and start with a letter`,
+      });
     }
     if (causes.length > 0) throw invalid(resource.kind, resource.group, name, causes);
     if (resource.namespaced) this.#checkNamespace(namespace, given.metadata.namespace);
@@ -142,9 +165,13 @@ export class Objects {
   }
 
   #checkNamespace(namespace: string | undefined, inBody: string | undefined): void {
-    if (namespace === undefined) throw new StatusError(400, 'an object of this kind is created in a namespace: name it in the path');
+    if (namespace === undefined)
+      throw new StatusError(400, 'an object of this kind is created in a namespace: name it in the path');
     if (inBody !== undefined && inBody !== namespace) {
-      throw new StatusError(400, `the namespace of the provided object does not match the namespace sent on the request: ${inBody}, ${namespace}`);
+      throw new StatusError(
+        400,
+        `the namespace of the provided object does not match the namespace sent on the request: ${inBody}, ${namespace}`,
+      );
     }
     if (this.#store.get('namespaces', '', namespace) === undefined) {
       throw new StatusError(404, `namespaces "${namespace}" not found`, { name: namespace, kind: 'namespaces' });
@@ -155,7 +182,11 @@ export class Objects {
     const checked = resource.check(object, old);
     if (checked.unknown.length > 0) {
       const list = checked.unknown.map((path) => `unknown field "${path}"`);
-      if (options.validation === 'Strict') throw new StatusError(400, `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${list.join(', ')}`);
+      if (options.validation === 'Strict')
+        throw new StatusError(
+          400,
+          `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${list.join(', ')}`,
+        );
       if (options.validation === 'Warn') for (const message of list) options.warn(message);
     }
     const causes: StatusCause[] = [...checked.faults];
@@ -191,8 +222,15 @@ function withGeneration(object: ApiObject, generation: number): ApiObject {
   return { ...object, metadata: { ...object.metadata, generation } };
 }
 
-function checkPreconditions(resource: Resource, old: ApiObject, wanted: { uid?: string; resourceVersion?: string }): void {
-  const stale = wanted.resourceVersion !== undefined && wanted.resourceVersion !== '' && wanted.resourceVersion !== old.metadata.resourceVersion;
+function checkPreconditions(
+  resource: Resource,
+  old: ApiObject,
+  wanted: { uid?: string; resourceVersion?: string },
+): void {
+  const stale =
+    wanted.resourceVersion !== undefined &&
+    wanted.resourceVersion !== '' &&
+    wanted.resourceVersion !== old.metadata.resourceVersion;
   const other = wanted.uid !== undefined && wanted.uid !== old.metadata.uid;
   if (!stale && !other) return;
   const why = other
@@ -207,7 +245,11 @@ function qualified(resource: Resource): string {
 }
 
 function notFound(resource: Resource, name: string): StatusError {
-  return new StatusError(404, `${qualified(resource)} "${name}" not found`, { name, group: resource.group, kind: resource.plural });
+  return new StatusError(404, `${qualified(resource)} "${name}" not found`, {
+    name,
+    group: resource.group,
+    kind: resource.plural,
+  });
 }
 
 export { groupVersion };

@@ -15,7 +15,11 @@ export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
   if (!Array.isArray(operations)) throw new StatusError(400, 'a JSON patch is a list of operations');
   const copy = structuredClone(target);
   const failed = applyPatch(copy, operations as Operation[]).find((error) => error !== null);
-  if (failed) throw new StatusError(422, `the server rejected our request due to an error in our request: ${failed.message || failed.name}`);
+  if (failed)
+    throw new StatusError(
+      422,
+      `the server rejected our request due to an error in our request: ${failed.message || failed.name}`,
+    );
   return copy;
 }
 
@@ -53,7 +57,14 @@ function mergeObject(kind: string, target: Json, patch: JsonObject, path: readon
   return result;
 }
 
-function mergeField(kind: string, result: JsonObject, key: string, value: Json, path: readonly string[], order: Json): void {
+function mergeField(
+  kind: string,
+  result: JsonObject,
+  key: string,
+  value: Json,
+  path: readonly string[],
+  order: Json,
+): void {
   if (value === null) {
     delete result[key];
   } else if (isObject(value)) {
@@ -69,7 +80,14 @@ function mergeField(kind: string, result: JsonObject, key: string, value: Json, 
   }
 }
 
-function mergeList(kind: string, old: readonly Json[], patch: readonly Json[], by: string, path: readonly string[], order: Json): Json[] {
+function mergeList(
+  kind: string,
+  old: readonly Json[],
+  patch: readonly Json[],
+  by: string,
+  path: readonly string[],
+  order: Json,
+): Json[] {
   const items = patch as JsonObject[];
   const plain = items.filter((item) => item.$patch !== 'replace');
   if (plain.length < items.length) return plain.map(stripDirectives);

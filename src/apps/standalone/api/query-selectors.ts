@@ -14,7 +14,8 @@ export function parseSelectors(labelSelector: string | null, fieldSelector: stri
   const labels = labelSelector ? parseLabelSelector(labelSelector) : undefined;
   const fields = fieldSelector ? parseFieldSelector(fieldSelector) : [];
   return (object) =>
-    (labels === undefined || selectorMatches(labels, object.metadata.labels)) && fields.every((matches) => matches(object));
+    (labels === undefined || selectorMatches(labels, object.metadata.labels)) &&
+    fields.every((matches) => matches(object));
 }
 
 function parseLabelSelector(text: string): LabelSelector {
@@ -26,7 +27,8 @@ function parseLabelSelector(text: string): LabelSelector {
       return { key: set[1]!, operator: set[2] === 'in' ? 'In' : 'NotIn', values };
     }
     const equality = /^([^\s!=]+)\s*(==|=|!=)\s*(\S*)$/.exec(piece);
-    if (equality !== null) return { key: equality[1]!, operator: equality[2] === '!=' ? 'NotIn' : 'In', values: [equality[3]!] };
+    if (equality !== null)
+      return { key: equality[1]!, operator: equality[2] === '!=' ? 'NotIn' : 'In', values: [equality[3]!] };
     const presence = /^(!?)\s*([^\s!=,()]+)$/.exec(piece);
     if (presence !== null) return { key: presence[2]!, operator: presence[1] === '!' ? 'DoesNotExist' : 'Exists' };
     throw new StatusError(400, `unable to parse requirement: ${JSON.stringify(piece)} is no label selector`);

@@ -4,8 +4,8 @@
  * @module
  */
 import { checkBuiltin } from '../../../adapters/kubernetes/builtin-schema.ts';
-import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from './columns.ts';
 import { compileRule } from './cel.ts';
+import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from './columns.ts';
 import { isObject } from './patch.ts';
 import { type Admission, groupVersion, type Resource, storeKey } from './resource.ts';
 import { admitService } from './services.ts';
@@ -28,15 +28,37 @@ interface Builtin {
 }
 
 const BUILTINS: readonly Builtin[] = [
-  { plural: 'namespaces', kind: 'Namespace', clusterScoped: true, shortNames: ['ns'], hasStatus: true, admit: admitNamespace },
+  {
+    plural: 'namespaces',
+    kind: 'Namespace',
+    clusterScoped: true,
+    shortNames: ['ns'],
+    hasStatus: true,
+    admit: admitNamespace,
+  },
   { plural: 'nodes', kind: 'Node', clusterScoped: true, shortNames: ['no'], hasStatus: true },
-  { plural: 'services', kind: 'Service', shortNames: ['svc'], categories: ['all'], hasStatus: true, admit: admitService },
+  {
+    plural: 'services',
+    kind: 'Service',
+    shortNames: ['svc'],
+    categories: ['all'],
+    hasStatus: true,
+    admit: admitService,
+  },
   { plural: 'pods', kind: 'Pod', shortNames: ['po'], categories: ['all'], hasStatus: true, admit: admitPod },
   { plural: 'secrets', kind: 'Secret', admit: admitSecret },
   { plural: 'configmaps', kind: 'ConfigMap', shortNames: ['cm'] },
   { plural: 'serviceaccounts', kind: 'ServiceAccount', shortNames: ['sa'] },
   { plural: 'events', kind: 'Event', model: 'CoreV1Event', shortNames: ['ev'] },
-  { group: 'apps', plural: 'deployments', kind: 'Deployment', shortNames: ['deploy'], categories: ['all'], hasStatus: true, admit: admitDeployment },
+  {
+    group: 'apps',
+    plural: 'deployments',
+    kind: 'Deployment',
+    shortNames: ['deploy'],
+    categories: ['all'],
+    hasStatus: true,
+    admit: admitDeployment,
+  },
   { group: 'discovery.k8s.io', plural: 'endpointslices', kind: 'EndpointSlice' },
   { group: 'coordination.k8s.io', plural: 'leases', kind: 'Lease' },
   {
@@ -84,28 +106,30 @@ export class Registry {
     const { group, names, scope, versions } = definition.spec;
     const admit = this.#admission.get(group);
     // biome-ignore lint/suspicious/noExplicitAny: the shape of a CustomResourceDefinition version
-    return (versions as any[]).filter(({ served }) => served).map((version): Resource => {
-      const schema = (version.schema?.openAPIV3Schema ?? {}) as Schema;
-      const columns = version.additionalPrinterColumns?.map(customColumn) ?? [ageColumn];
-      return {
-        group,
-        version: version.name,
-        plural: names.plural,
-        singular: names.singular ?? names.kind.toLowerCase(),
-        kind: names.kind,
-        namespaced: scope === 'Namespaced',
-        shortNames: names.shortNames ?? [],
-        categories: names.categories ?? [],
-        hasStatus: version.subresources?.status !== undefined,
-        hasGeneration: true,
-        columns: [nameColumn, ...columns],
-        ...(version.deprecated && {
-          deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
-        }),
-        check: (object, old) => checkCustom(schema, object, old),
-        ...(admit !== undefined && { admit }),
-      };
-    });
+    return (versions as any[])
+      .filter(({ served }) => served)
+      .map((version): Resource => {
+        const schema = (version.schema?.openAPIV3Schema ?? {}) as Schema;
+        const columns = version.additionalPrinterColumns?.map(customColumn) ?? [ageColumn];
+        return {
+          group,
+          version: version.name,
+          plural: names.plural,
+          singular: names.singular ?? names.kind.toLowerCase(),
+          kind: names.kind,
+          namespaced: scope === 'Namespaced',
+          shortNames: names.shortNames ?? [],
+          categories: names.categories ?? [],
+          hasStatus: version.subresources?.status !== undefined,
+          hasGeneration: true,
+          columns: [nameColumn, ...columns],
+          ...(version.deprecated && {
+            deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
+          }),
+          check: (object, old) => checkCustom(schema, object, old),
+          ...(admit !== undefined && { admit }),
+        };
+      });
   }
 }
 
@@ -147,7 +171,11 @@ function without(object: ApiObject, paths: readonly string[]): ApiObject {
 
 function checkCustom(schema: Schema, object: ApiObject, old: ApiObject | undefined) {
   const { metadata, ...rest } = object;
-  const checked = checkStructure(schema, { ...rest, metadata: {} }, old === undefined ? undefined : { ...old, metadata: {} });
+  const checked = checkStructure(
+    schema,
+    { ...rest, metadata: {} },
+    old === undefined ? undefined : { ...old, metadata: {} },
+  );
   return {
     value: { ...(checked.value as ApiObject), apiVersion: object.apiVersion, kind: object.kind, metadata },
     faults: checked.faults,
@@ -157,7 +185,12 @@ function checkCustom(schema: Schema, object: ApiObject, old: ApiObject | undefin
 
 function admitNamespace(object: ApiObject): ApiObject {
   const labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name };
-  return { ...object, metadata: { ...object.metadata, labels }, spec: object.spec ?? { finalizers: ['kubernetes'] }, status: object.status ?? { phase: 'Active' } };
+  return {
+    ...object,
+    metadata: { ...object.metadata, labels },
+    spec: object.spec ?? { finalizers: ['kubernetes'] },
+    status: object.status ?? { phase: 'Active' },
+  };
 }
 
 function admitPod(object: ApiObject, { fault }: Admission): ApiObject {
@@ -167,8 +200,15 @@ function admitPod(object: ApiObject, { fault }: Admission): ApiObject {
 
 function admitSecret(object: ApiObject): ApiObject {
   const { stringData, ...rest } = object;
-  const added = Object.entries((stringData ?? {}) as Record<string, string>).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  return { ...rest, type: object.type ?? 'Opaque', data: { ...object.data, ...Object.fromEntries(added) } } as ApiObject;
+  const added = Object.entries((stringData ?? {}) as Record<string, string>).map(([key, text]) => [
+    key,
+    Buffer.from(text).toString('base64'),
+  ]);
+  return {
+    ...rest,
+    type: object.type ?? 'Opaque',
+    data: { ...object.data, ...Object.fromEntries(added) },
+  } as ApiObject;
 }
 
 function admitDeployment(object: ApiObject, { fault }: Admission): ApiObject {
@@ -177,7 +217,10 @@ function admitDeployment(object: ApiObject, { fault }: Admission): ApiObject {
   if (!object.spec?.selector) fault('spec.selector', 'Required value');
   if (!object.spec?.template?.spec?.containers?.length) fault('spec.template.spec.containers', 'Required value');
   else if (Object.entries(wanted ?? {}).some(([key, value]) => labels?.[key] !== value)) {
-    fault('spec.template.metadata.labels', `Invalid value: ${JSON.stringify(labels ?? {})}: \`selector\` does not match template \`labels\``);
+    fault(
+      'spec.template.metadata.labels',
+      `Invalid value: ${JSON.stringify(labels ?? {})}: \`selector\` does not match template \`labels\``,
+    );
   }
   return { ...object, spec: { replicas: 1, ...object.spec }, status: object.status ?? {} };
 }
@@ -190,22 +233,43 @@ function admitCustomResourceDefinition(object: ApiObject, { fault }: Admission):
   if (spec?.group && spec?.names?.plural && object.metadata.name !== `${spec.names.plural}.${spec.group}`) {
     fault('metadata.name', `Invalid value: "${object.metadata.name}": must be spec.names.plural+"."+spec.group`);
   }
-  for (const [i, version] of (spec?.versions ?? []).entries()) checkRules(version.schema?.openAPIV3Schema, `spec.versions[${i}].schema`, fault);
+  for (const [i, version] of (spec?.versions ?? []).entries())
+    checkRules(version.schema?.openAPIV3Schema, `spec.versions[${i}].schema`, fault);
   const now = object.metadata.creationTimestamp;
-  const condition = (type: string, reason: string, message: string) => ({ type, status: 'True', reason, message, lastTransitionTime: now });
+  const condition = (type: string, reason: string, message: string) => ({
+    type,
+    status: 'True',
+    reason,
+    message,
+    lastTransitionTime: now,
+  });
   const conditions = [
     condition('NamesAccepted', 'NoConflicts', 'no conflicts found'),
     condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
   ];
-  const names = spec?.names && { listKind: `${spec.names.kind}List`, singular: spec.names.kind?.toLowerCase(), ...spec.names };
-  return { ...object, spec: { ...spec, names }, status: { conditions, acceptedNames: names, storedVersions: storedVersions(spec) } };
+  const names = spec?.names && {
+    listKind: `${spec.names.kind}List`,
+    singular: spec.names.kind?.toLowerCase(),
+    ...spec.names,
+  };
+  return {
+    ...object,
+    spec: { ...spec, names },
+    status: { conditions, acceptedNames: names, storedVersions: storedVersions(spec) },
+  };
 }
 
 function storedVersions(spec: ApiObject['spec']): string[] {
-  return ((spec?.versions ?? []) as { name: string; storage: boolean }[]).filter(({ storage }) => storage).map(({ name }) => name);
+  return ((spec?.versions ?? []) as { name: string; storage: boolean }[])
+    .filter(({ storage }) => storage)
+    .map(({ name }) => name);
 }
 
-function checkRules(schema: Schema | undefined, path: string, fault: (field: string, message: string) => void): StatusCause[] {
+function checkRules(
+  schema: Schema | undefined,
+  path: string,
+  fault: (field: string, message: string) => void,
+): StatusCause[] {
   for (const { rule } of schema?.['x-kubernetes-validations'] ?? []) {
     try {
       compileRule(rule);
@@ -213,7 +277,8 @@ function checkRules(schema: Schema | undefined, path: string, fault: (field: str
       fault(path, `Invalid value: ${JSON.stringify(rule)}: ${(error as Error).message.split('\n')[0]}`);
     }
   }
-  for (const [key, child] of Object.entries(schema?.properties ?? {})) checkRules(child, `${path}.properties[${key}]`, fault);
+  for (const [key, child] of Object.entries(schema?.properties ?? {}))
+    checkRules(child, `${path}.properties[${key}]`, fault);
   if (schema?.items !== undefined) checkRules(schema.items, `${path}.items`, fault);
   return [];
 }

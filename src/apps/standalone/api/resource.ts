@@ -37,7 +37,10 @@ export interface Resource {
   readonly hasGeneration?: boolean;
   readonly deprecationWarning?: string;
   /** Unknown or mistyped fields; `value` is the object with defaults where the schema has any. */
-  readonly check: (object: ApiObject, old: ApiObject | undefined) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
+  readonly check: (
+    object: ApiObject,
+    old: ApiObject | undefined,
+  ) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
   /** Fills in what the server decides and reports what is wrong. Returns the object to store. */
   readonly admit?: (object: ApiObject, admission: Admission) => ApiObject;
 }

@@ -2,7 +2,7 @@
  * What the API server itself decides about Services: defaults, cluster IPs, node ports, and the rules of core/v1.
  * @module
  */
-import { type IpFamily, formatAddress, parseAddress } from '../../../core/net/address.ts';
+import { formatAddress, type IpFamily, parseAddress } from '../../../core/net/address.ts';
 import { parsePrefix, prefixRange, rangeContains } from '../../../core/net/prefix.ts';
 import type { Admission } from './resource.ts';
 import type { ApiObject, Store } from './store.ts';
@@ -34,7 +34,8 @@ export function admitService(object: ApiObject, admission: Admission): ApiObject
   if (object.spec === undefined) fault('spec', 'Required value');
   spec.type ??= 'ClusterIP';
   spec.sessionAffinity ??= 'None';
-  if (!TYPES.includes(spec.type)) fault('spec.type', `Unsupported value: "${spec.type}": supported values: ${TYPES.join(', ')}`);
+  if (!TYPES.includes(spec.type))
+    fault('spec.type', `Unsupported value: "${spec.type}": supported values: ${TYPES.join(', ')}`);
   const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   if (spec.type === 'ExternalName') {
     if (!spec.externalName) fault('spec.externalName', 'Required value');
@@ -49,13 +50,20 @@ export function admitService(object: ApiObject, admission: Admission): ApiObject
     delete spec.allocateLoadBalancerNodePorts;
     if (spec.loadBalancerClass !== undefined && old?.spec?.type === 'LoadBalancer') delete spec.loadBalancerClass;
   }
-  if (old?.spec?.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && old.spec.loadBalancerClass !== spec.loadBalancerClass) {
+  if (
+    old?.spec?.type === 'LoadBalancer' &&
+    spec.type === 'LoadBalancer' &&
+    old.spec.loadBalancerClass !== spec.loadBalancerClass
+  ) {
     fault('spec.loadBalancerClass', `Invalid value: "${spec.loadBalancerClass ?? ''}": may not change once set`);
   }
   const named = { ...object, spec };
   assignClusterIps(named, admission);
   spec.ports = admitPorts(named, external && spec.allocateLoadBalancerNodePorts !== false, store, old, fault);
-  const status = old?.spec?.type === 'LoadBalancer' && spec.type !== 'LoadBalancer' ? { loadBalancer: {} } : (object.status ?? { loadBalancer: {} });
+  const status =
+    old?.spec?.type === 'LoadBalancer' && spec.type !== 'LoadBalancer'
+      ? { loadBalancer: {} }
+      : (object.status ?? { loadBalancer: {} });
   return { ...named, status };
 }
 
@@ -77,27 +85,38 @@ function admitPorts(
   return ports.map((given, i) => {
     const at = `spec.ports[${i}]`;
     const port: Port = { ...given, protocol: given.protocol ?? 'TCP', targetPort: given.targetPort ?? given.port };
-    if (!isPort(port.port)) fault(`${at}.port`, `Invalid value: ${JSON.stringify(port.port) ?? ''}: must be between 1 and 65535, inclusive`);
-    if (!PROTOCOLS.includes(port.protocol!)) fault(`${at}.protocol`, `Unsupported value: "${port.protocol}": supported values: ${PROTOCOLS.join(', ')}`);
+    if (!isPort(port.port))
+      fault(`${at}.port`, `Invalid value: ${JSON.stringify(port.port) ?? ''}: must be between 1 and 65535, inclusive`);
+    if (!PROTOCOLS.includes(port.protocol!))
+      fault(`${at}.protocol`, `Unsupported value: "${port.protocol}": supported values: ${PROTOCOLS.join(', ')}`);
     if (ports.length > 1 && !port.name) fault(`${at}.name`, 'Required value');
     const identity = `${port.protocol}/${port.port}`;
     if (seen.has(identity)) fault(at, `Duplicate value: {"protocol":"${port.protocol}","port":${port.port}}`);
     seen.add(identity);
-    if (port.name && ports.findIndex((other) => other.name === port.name) < i) fault(`${at}.name`, `Duplicate value: "${port.name}"`);
+    if (port.name && ports.findIndex((other) => other.name === port.name) < i)
+      fault(`${at}.name`, `Duplicate value: "${port.name}"`);
     if (!external) {
       if (old !== undefined && old.spec?.type !== service.spec.type) delete port.nodePort;
-      else if (port.nodePort) fault(`${at}.nodePort`, `Forbidden: may not be used when \`type\` is '${service.spec.type}'`);
+      else if (port.nodePort)
+        fault(`${at}.nodePort`, `Forbidden: may not be used when \`type\` is '${service.spec.type}'`);
       return port;
     }
     if (port.nodePort) {
       if (port.nodePort < NODE_PORTS.first || port.nodePort > NODE_PORTS.last) {
-        fault(`${at}.nodePort`, `Invalid value: ${port.nodePort}: provided port is not in the valid range. The range of valid ports is ${NODE_PORTS.first}-${NODE_PORTS.last}`);
+        fault(
+          `${at}.nodePort`,
+          `Invalid value: ${port.nodePort}: provided port is not in the valid range. The range of valid ports is ${NODE_PORTS.first}-${NODE_PORTS.last}`,
+        );
       } else if (takenNodePorts.has(port.nodePort)) {
         fault(`${at}.nodePort`, `Invalid value: ${port.nodePort}: provided port is already allocated`);
       }
     } else if (needsNodePorts) {
-      const before = (old?.spec?.ports as Port[] | undefined)?.find((p) => p.port === port.port && p.protocol === port.protocol);
-      const chosen = before?.nodePort ?? freeNodePort(takenNodePorts, `${service.metadata.namespace}/${service.metadata.name}:${identity}`);
+      const before = (old?.spec?.ports as Port[] | undefined)?.find(
+        (p) => p.port === port.port && p.protocol === port.protocol,
+      );
+      const chosen =
+        before?.nodePort ??
+        freeNodePort(takenNodePorts, `${service.metadata.namespace}/${service.metadata.name}:${identity}`);
       if (chosen === undefined) fault(`${at}.nodePort`, 'Internal error: all node ports are taken');
       else port.nodePort = chosen;
     }
@@ -112,8 +131,14 @@ function isPort(value: unknown): boolean {
 
 function usedNodePorts(store: Store, service: ApiObject): Set<number> {
   const { namespace, name } = service.metadata;
-  const others = store.list('services').filter(({ metadata }) => metadata.name !== name || metadata.namespace !== namespace);
-  return new Set(others.flatMap(({ spec }) => ((spec?.ports ?? []) as Port[]).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []))));
+  const others = store
+    .list('services')
+    .filter(({ metadata }) => metadata.name !== name || metadata.namespace !== namespace);
+  return new Set(
+    others.flatMap(({ spec }) =>
+      ((spec?.ports ?? []) as Port[]).flatMap(({ nodePort }) => (nodePort ? [nodePort] : [])),
+    ),
+  );
 }
 
 /** Spread by a hash of the name, so that a Service created anew tends to get the port that it had. */
@@ -145,19 +170,29 @@ function assignClusterIps(service: ApiObject, { old, store, fault }: Admission):
   const taken = new Set(
     store
       .list('services')
-      .filter(({ metadata }) => metadata.name !== service.metadata.name || metadata.namespace !== service.metadata.namespace)
+      .filter(
+        ({ metadata }) => metadata.name !== service.metadata.name || metadata.namespace !== service.metadata.namespace,
+      )
       .flatMap(({ spec: other }) => (other?.clusterIPs ?? []) as string[]),
   );
   const chosen: string[] = [];
   for (const [i, family] of families.entries()) {
-    const asked = given.find((text) => parseAddress(text)?.family === family) ?? (i === 0 && spec.ipFamilies === undefined ? given[0] : undefined);
+    const asked =
+      given.find((text) => parseAddress(text)?.family === family) ??
+      (i === 0 && spec.ipFamilies === undefined ? given[0] : undefined);
     const text = asked ?? freeClusterIp(family, taken);
     const address = parseAddress(text);
     if (address === undefined) fault(`spec.clusterIPs[${i}]`, `Invalid value: "${text}": must be a valid IP address`);
     else if (!rangeContains(CLUSTER_RANGES[address.family], address)) {
-      fault('spec.clusterIPs', `Invalid value: ${JSON.stringify([text])}: failed to allocate IP ${text}: the provided IP is not in the valid range`);
+      fault(
+        'spec.clusterIPs',
+        `Invalid value: ${JSON.stringify([text])}: failed to allocate IP ${text}: the provided IP is not in the valid range`,
+      );
     } else if (taken.has(text)) {
-      fault('spec.clusterIPs', `Invalid value: ${JSON.stringify([text])}: failed to allocate IP ${text}: provided IP is already allocated`);
+      fault(
+        'spec.clusterIPs',
+        `Invalid value: ${JSON.stringify([text])}: failed to allocate IP ${text}: provided IP is already allocated`,
+      );
     }
     chosen.push(text);
   }

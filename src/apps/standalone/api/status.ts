@@ -27,9 +27,19 @@ const REASONS: Readonly<Record<number, string>> = {
 export class StatusError extends Error {
   readonly code: number;
   readonly reason: string;
-  readonly details: { readonly name?: string; readonly group?: string; readonly kind?: string; readonly causes?: readonly StatusCause[] };
+  readonly details: {
+    readonly name?: string;
+    readonly group?: string;
+    readonly kind?: string;
+    readonly causes?: readonly StatusCause[];
+  };
 
-  constructor(code: number, message: string, details: StatusError['details'] = {}, reason = REASONS[code] ?? 'Unknown') {
+  constructor(
+    code: number,
+    message: string,
+    details: StatusError['details'] = {},
+    reason = REASONS[code] ?? 'Unknown',
+  ) {
     super(message);
     this.code = code;
     this.details = details;

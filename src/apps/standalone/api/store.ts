@@ -71,7 +71,9 @@ export class Store {
     `);
     this.#put = this.#database.prepare('INSERT OR REPLACE INTO objects (resource, key, body) VALUES (?, ?, ?)');
     this.#remove = this.#database.prepare('DELETE FROM objects WHERE resource = ? AND key = ?');
-    this.#log = this.#database.prepare('INSERT INTO changes (version, resource, type, body, previous) VALUES (?, ?, ?, ?, ?)');
+    this.#log = this.#database.prepare(
+      'INSERT INTO changes (version, resource, type, body, previous) VALUES (?, ?, ?, ?, ?)',
+    );
     this.#trim = this.#database.prepare('DELETE FROM changes WHERE version <= ?');
     this.#load();
   }

@@ -61,7 +61,12 @@ export function checkStructure(schema: Schema, value: unknown, old: unknown): Ch
     }
     return result;
   };
-  const walkObject = (schema: Schema, value: Record<string, unknown>, old: Record<string, unknown> | undefined, path: string) => {
+  const walkObject = (
+    schema: Schema,
+    value: Record<string, unknown>,
+    old: Record<string, unknown> | undefined,
+    path: string,
+  ) => {
     const at = (key: string) => (path === '' ? key : `${path}.${key}`);
     const result: Record<string, unknown> = {};
     for (const [key, child] of Object.entries(value)) {
@@ -70,13 +75,19 @@ export function checkStructure(schema: Schema, value: unknown, old: unknown): Ch
       if (child === null && !(own ?? other)?.nullable && own !== undefined) continue; // null means absent
       if (own !== undefined) result[key] = walk(own, child, old?.[key], at(key));
       else if (other !== undefined) result[key] = walk(other, child, old?.[key], `${path}[${key}]`);
-      else if (schema['x-kubernetes-preserve-unknown-fields'] || schema.additionalProperties === true || isOpaque(schema)) result[key] = child;
+      else if (
+        schema['x-kubernetes-preserve-unknown-fields'] ||
+        schema.additionalProperties === true ||
+        isOpaque(schema)
+      )
+        result[key] = child;
       else unknown.push(at(key));
     }
     for (const [key, property] of Object.entries(schema.properties ?? {})) {
       if (result[key] === undefined && property.default !== undefined) result[key] = structuredClone(property.default);
     }
-    for (const key of schema.required ?? []) if (result[key] === undefined) faults.push({ field: at(key), message: 'Required value' });
+    for (const key of schema.required ?? [])
+      if (result[key] === undefined) faults.push({ field: at(key), message: 'Required value' });
     return result;
   };
   return { value: walk(schema, value, old, ''), faults, unknown };
@@ -87,13 +98,19 @@ function isOpaque(schema: Schema): boolean {
   return schema.properties === undefined && schema.additionalProperties === undefined;
 }
 
-function brokenRule(program: CelRuleProgram, rule: { message?: string; rule: string }, self: unknown, old: unknown): string | undefined {
+function brokenRule(
+  program: CelRuleProgram,
+  rule: { message?: string; rule: string },
+  self: unknown,
+  old: unknown,
+): string | undefined {
   if (program.comparesOld && old === undefined) return undefined;
   return program.holds(self, old) ? undefined : (rule.message ?? `failed rule: ${rule.rule}`);
 }
 
 function typeFault(schema: Schema, value: unknown): string | undefined {
-  if (schema['x-kubernetes-int-or-string']) return typeof value === 'string' || Number.isInteger(value) ? undefined : mustBe('integer or string', value);
+  if (schema['x-kubernetes-int-or-string'])
+    return typeof value === 'string' || Number.isInteger(value) ? undefined : mustBe('integer or string', value);
   switch (schema.type) {
     case 'object':
       return isObject(value) ? undefined : mustBe('object', value);
@@ -104,7 +121,6 @@ function typeFault(schema: Schema, value: unknown): string | undefined {
     case 'number':
     case 'string':
     case 'boolean':
-      // biome-ignore lint/suspicious/useValidTypeof: the three names are the same in JSON Schema and in JavaScript
       return typeof value === schema.type ? undefined : mustBe(schema.type, value);
     default:
       return undefined;
@@ -112,7 +128,8 @@ function typeFault(schema: Schema, value: unknown): string | undefined {
 }
 
 function mustBe(type: string, value: unknown): string {
-  const given = value === null ? 'null' : Array.isArray(value) ? 'array' : Number.isInteger(value) ? 'integer' : typeof value;
+  const given =
+    value === null ? 'null' : Array.isArray(value) ? 'array' : Number.isInteger(value) ? 'integer' : typeof value;
   return `must be of type ${type}: "${given}"`;
 }
 
@@ -123,18 +140,25 @@ function valueFaults(schema: Schema, value: unknown): string[] {
     faults.push(`Unsupported value: ${show(value)}: supported values: ${schema.enum.map(show).join(', ')}`);
   }
   if (typeof value === 'number') {
-    if (schema.minimum !== undefined && value < schema.minimum) bad(`should be greater than or equal to ${schema.minimum}`);
-    if (schema.maximum !== undefined && value > schema.maximum) bad(`should be less than or equal to ${schema.maximum}`);
+    if (schema.minimum !== undefined && value < schema.minimum)
+      bad(`should be greater than or equal to ${schema.minimum}`);
+    if (schema.maximum !== undefined && value > schema.maximum)
+      bad(`should be less than or equal to ${schema.maximum}`);
     if (schema.format === 'int32' && (value > 2147483647 || value < -2147483648)) bad('does not fit into 32 bits');
   }
   if (typeof value === 'string') {
-    if (schema.minLength !== undefined && value.length < schema.minLength) bad(`should be at least ${schema.minLength} chars long`);
-    if (schema.maxLength !== undefined && value.length > schema.maxLength) bad(`may not be longer than ${schema.maxLength}`);
-    if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) bad(`should match '${schema.pattern}'`);
+    if (schema.minLength !== undefined && value.length < schema.minLength)
+      bad(`should be at least ${schema.minLength} chars long`);
+    if (schema.maxLength !== undefined && value.length > schema.maxLength)
+      bad(`may not be longer than ${schema.maxLength}`);
+    if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value))
+      bad(`should match '${schema.pattern}'`);
   }
   if (Array.isArray(value)) {
-    if (schema.minItems !== undefined && value.length < schema.minItems) bad(`should have at least ${schema.minItems} items`);
-    if (schema.maxItems !== undefined && value.length > schema.maxItems) bad(`should have at most ${schema.maxItems} items`);
+    if (schema.minItems !== undefined && value.length < schema.minItems)
+      bad(`should have at least ${schema.minItems} items`);
+    if (schema.maxItems !== undefined && value.length > schema.maxItems)
+      bad(`should have at most ${schema.maxItems} items`);
   }
   return faults;
 }

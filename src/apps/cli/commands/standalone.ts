@@ -5,19 +5,19 @@
 import { mkdirSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import { systemCode } from '../../adapters/errors.ts';
-import { readExcludeFile } from '../../adapters/files/exclude-file.ts';
-import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
-import { Connection } from '../../adapters/kubernetes/connection.ts';
-import { Metrics } from '../../adapters/metrics/metrics.ts';
-import { addFlags, flagValues, openLog, textFlag, untilSignal } from '../cli/common.ts';
-import { CliError, listenError } from '../cli/errors.ts';
-import type { Flag } from '../cli/flags.ts';
-import { ControllerApp } from '../controller/controller-app.ts';
-import { SpeakerApp } from '../speaker/speaker-app.ts';
-import { INTERNAL_WRITE } from './api/objects.ts';
-import { openDataDirectory } from './data-directory.ts';
-import { type EmbeddedApi, ensure, startEmbeddedApi } from './embedded-api.ts';
+import { systemCode } from '../../../adapters/errors.ts';
+import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
+import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
+import { Connection } from '../../../adapters/kubernetes/connection.ts';
+import { Metrics } from '../../../adapters/metrics/metrics.ts';
+import { ControllerApp } from '../../controller/controller-app.ts';
+import { SpeakerApp } from '../../speaker/speaker-app.ts';
+import { INTERNAL_WRITE } from '../../standalone/api/objects.ts';
+import { openDataDirectory } from '../../standalone/data-directory.ts';
+import { type EmbeddedApi, ensure, startEmbeddedApi } from '../../standalone/embedded-api.ts';
+import { addFlags, flagValues, openLog, textFlag, untilSignal } from '../common.ts';
+import { CliError, listenError } from '../errors.ts';
+import type { Flag } from '../flags.ts';
 
 const FLAGS: readonly Flag[] = [
   { name: 'data-dir', help: 'directory for objects, certificate and kubeconfig (required)' },
@@ -30,7 +30,9 @@ const FLAGS: readonly Flag[] = [
 ];
 
 export function addStandaloneCommand(program: Command): void {
-  const command = program.command('standalone').description('a small Kubernetes API, controller and speaker in one process');
+  const command = program
+    .command('standalone')
+    .description('a small Kubernetes API, controller and speaker in one process');
   addFlags(command, FLAGS).action(async (given: Record<string, unknown>) => {
     const values = flagValues(FLAGS, given);
     const log = openLog(values, 'standalone');
@@ -52,7 +54,13 @@ export function addStandaloneCommand(program: Command): void {
     const namespace = textFlag(values, 'namespace') || undefined;
     const shared = { client, namespace, log, metrics: new Metrics(), loadBalancerClass: textFlag(values, 'lb-class') };
     const controller = new ControllerApp({ ...shared, host: node });
-    const speaker = new SpeakerApp({ ...shared, node, ignoreExcludeLabel: false, liveness: undefined, excludeLinks: readExcludeFile() });
+    const speaker = new SpeakerApp({
+      ...shared,
+      node,
+      ignoreExcludeLabel: false,
+      liveness: undefined,
+      excludeLinks: readExcludeFile(),
+    });
     controller.start();
     speaker.start();
     await Promise.race([untilSignal(), speaker.failed]);
@@ -61,14 +69,20 @@ export function addStandaloneCommand(program: Command): void {
   });
 }
 
-async function startApi(directory: string, host: string, port: number): Promise<{ api: EmbeddedApi; kubeconfig: string }> {
+async function startApi(
+  directory: string,
+  host: string,
+  port: number,
+): Promise<{ api: EmbeddedApi; kubeconfig: string }> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const { database, certificate, token, kubeconfig } = await openDataDirectory(directory, host, port);
   try {
     return { api: await startEmbeddedApi({ database, certificate, token, host, port }), kubeconfig };
   } catch (error) {
     if (systemCode(error) === 'ERR_SQLITE_ERROR') {
-      const why = (error as Error).message.includes('locked') ? 'another standalone process uses it' : (error as Error).message;
+      const why = (error as Error).message.includes('locked')
+        ? 'another standalone process uses it'
+        : (error as Error).message;
       throw new CliError(`--data-dir ${directory}: the database cannot be opened: ${why}`);
     }
     throw listenError('--listen', host, port, error);
@@ -88,12 +102,20 @@ function parseListen(text: string): { host: string; port: number } {
 function registerNode(api: EmbeddedApi, name: string): void {
   const nodes = api.registry.find('', 'v1', 'nodes')!;
   const labels = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' };
-  const node = ensure(api.objects, nodes, undefined, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: {} });
+  const node = ensure(api.objects, nodes, undefined, {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels },
+    spec: {},
+  });
   const addresses = Object.values(networkInterfaces())
     .flat()
     .filter((entry) => entry !== undefined && !entry.internal && entry.family === 'IPv4')
     .slice(0, 1)
     .map((entry) => ({ type: 'InternalIP', address: entry!.address }));
-  const status = { addresses, conditions: [{ type: 'Ready', status: 'True', reason: 'Standalone', message: 'the standalone process runs' }] };
+  const status = {
+    addresses,
+    conditions: [{ type: 'Ready', status: 'True', reason: 'Standalone', message: 'the standalone process runs' }],
+  };
   api.objects.update(nodes, undefined, name, { ...node, status }, { ...INTERNAL_WRITE, subresource: 'status' });
 }

@@ -5,13 +5,23 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { readExcludeFile } from '../../adapters/files/exclude-file.ts';
-import type { Log } from '../../adapters/log/log.ts';
-import { parseAddress } from '../../core/net/address.ts';
-import { addFlags, type FlagValues, flagValues, logLaterFlags, openProcess, portFlag, servePorts, textFlag, untilSignal } from '../cli/common.ts';
-import { CliError } from '../cli/errors.ts';
-import { SPEAKER_FLAGS } from '../cli/flags.ts';
-import { SpeakerApp, type SpeakerOptions } from './speaker-app.ts';
+import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
+import type { Log } from '../../../adapters/log/log.ts';
+import { parseAddress } from '../../../core/net/address.ts';
+import { SpeakerApp, type SpeakerOptions } from '../../speaker/speaker-app.ts';
+import {
+  addFlags,
+  type FlagValues,
+  flagValues,
+  logLaterFlags,
+  openProcess,
+  portFlag,
+  servePorts,
+  textFlag,
+  untilSignal,
+} from '../common.ts';
+import { CliError } from '../errors.ts';
+import { SPEAKER_FLAGS } from '../flags.ts';
 
 /** Heartbeats that have to be missed before a speaker counts as dead. */
 const MISSES = 3;
@@ -21,7 +31,8 @@ export function addSpeakerCommand(program: Command): void {
   addFlags(command, SPEAKER_FLAGS).action(async (given: Record<string, unknown>) => {
     const values = flagValues(SPEAKER_FLAGS, given);
     const node = textFlag(values, 'node-name');
-    if (node === '') throw new CliError('--node-name is missing; give the name of the Kubernetes node, or set METALLB_NODE_NAME', 2);
+    if (node === '')
+      throw new CliError('--node-name is missing; give the name of the Kubernetes node, or set METALLB_NODE_NAME', 2);
     const { client, namespace, log, metrics } = openProcess(values, 'speaker');
     logLaterFlags(log, SPEAKER_FLAGS, values);
     const app = new SpeakerApp({
@@ -52,7 +63,10 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   const bindAddress = textFlag(values, 'ml-bindaddr');
   const labelSelector = textFlag(values, 'ml-labels');
   if (bindAddress === '' || labelSelector === '') {
-    log.info({ event: 'livenessOff' }, 'no --ml-bindaddr or no --ml-labels: every node is taken to have a speaker that is alive');
+    log.info(
+      { event: 'livenessOff' },
+      'no --ml-bindaddr or no --ml-labels: every node is taken to have a speaker that is alive',
+    );
     return undefined;
   }
   if (parseAddress(bindAddress)?.family !== 'ipv4') {
@@ -60,10 +74,14 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   }
   const interval = Number(values['liveness-interval']);
   if (!Number.isInteger(interval) || interval < 10) {
-    throw new CliError(`--liveness-interval: ${JSON.stringify(values['liveness-interval'])} is no number of milliseconds from 10 on`, 2);
+    throw new CliError(
+      `--liveness-interval: ${JSON.stringify(values['liveness-interval'])} is no number of milliseconds from 10 on`,
+      2,
+    );
   }
   const secret = readSecret(textFlag(values, 'ml-secret-key-path'));
-  if (secret === undefined) log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are not authenticated');
+  if (secret === undefined)
+    log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are not authenticated');
   return {
     self: node,
     incarnation: BigInt(Date.now()),

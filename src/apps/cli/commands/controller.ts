@@ -3,9 +3,9 @@
  * @module
  */
 import type { Command } from 'commander';
-import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../cli/common.ts';
-import { CONTROLLER_FLAGS } from '../cli/flags.ts';
-import { ControllerApp } from './controller-app.ts';
+import { ControllerApp } from '../../controller/controller-app.ts';
+import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../common.ts';
+import { CONTROLLER_FLAGS } from '../flags.ts';
 
 export function addControllerCommand(program: Command): void {
   const command = program.command('controller').description('give every Service of type LoadBalancer its address');

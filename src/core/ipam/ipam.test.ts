@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseAddressEntry } from '../config/address-entry.ts';
+import type { Pool } from '../config/config.ts';
+import { formatAddress, parseAddress } from '../net/address.ts';
+import { Allocator } from './allocator.ts';
+import { isBuggy } from './ordinals.ts';
+import type { AllocationRequest } from './request.ts';
+import { TakenRuns } from './taken-runs.ts';
+
+const pool = (name: string, addresses: readonly string[], more: Partial<Pool> = {}): Pool => ({
+  name,
+  labels: {},
+  autoAssign: true,
+  avoidBuggyIPs: false,
+  ranges: addresses.map((text) => {
+    const parsed = parseAddressEntry(text);
+    if (!parsed.ok) throw new Error(parsed.message);
+    return parsed.range;
+  }),
+  ...more,
+});
+const request = (service: string, more: Partial<AllocationRequest> = {}): AllocationRequest => ({
+  service,
+  namespace: 'default',
+  labels: {},
+  families: ['ipv4'],
+  requireBoth: true,
+  ...more,
+});
+const allocator = (...pools: Pool[]) => {
+  const made = new Allocator();
+  made.setPools(pools);
+  return made;
+};
+/** The addresses given, or the verdicts of all pools. */
+const ask = (from: Allocator, service: string, more: Partial<AllocationRequest> = {}) => {
+  const decision = from.allocate(request(service, more));
+  return decision.ok
+    ? decision.allocation.addresses.map(formatAddress).join()
+    : decision.checks.map(({ pool, verdict }) => `${pool}:${verdict}`).join();
+};
+const ip = (text: string) => parseAddress(text)!;
+
+describe('the set of taken numbers', () => {
+  it('agrees with a plain set', () => {
+    const operation = fc.tuple(fc.constantFrom('add', 'delete'), fc.nat(20));
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
+        const runs = new TakenRuns();
+        const model = new Set<number>();
+        for (const [kind, n] of operations) {
+          if (kind === 'add') {
+            expect(runs.add(BigInt(n))).toBe(!model.has(n));
+            model.add(n);
+          } else expect(runs.delete(BigInt(n))).toBe(model.delete(n));
+          expect(runs.size).toBe(model.size);
+          for (let from = 0; from <= 20; from += 5) {
+            let expected: number | undefined = from;
+            while (model.has(expected)) expected++;
+            expect(runs.lowestFree(BigInt(from), 20n)).toBe(expected > 20 ? undefined : BigInt(expected));
+          }
+          expect(runs.has(BigInt(n))).toBe(model.has(n));
+        }
+      }),
+    );
+  });
+});
+
+describe('allocation', () => {
+  it('is lowest free, first fit, range by range in the order listed', () => {
+    const a = allocator(pool('p', ['192.0.2.8/31', '192.0.2.0/31']));
+    expect(['a', 'b', 'c', 'd', 'e'].map((s) => ask(a, s))).toEqual([
+      '192.0.2.8',
+      '192.0.2.9',
+      '192.0.2.0',
+      '192.0.2.1',
+      'p:exhausted',
+    ]);
+  });
+
+  it('gives a released address again', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    for (const s of ['a', 'b', 'c']) ask(a, s);
+    a.release('b');
+    expect(ask(a, 'd')).toBe('192.0.2.1');
+  });
+
+  it('skips .0 and .255 when told to, also for requests', () => {
+    const a = allocator(pool('p', ['192.0.2.254-192.0.3.1'], { avoidBuggyIPs: true }));
+    expect([ask(a, 'a'), ask(a, 'b'), ask(a, 'c')]).toEqual(['192.0.2.254', '192.0.3.1', 'p:exhausted']);
+    expect(a.claim(request('d'), [ip('192.0.2.255')])).toMatchObject({
+      ok: false,
+      refusal: { kind: 'buggy', pool: 'p' },
+    });
+  });
+
+  it('never gives what avoidBuggyIPs forbids, whatever the range', () => {
+    fc.assert(
+      fc.property(fc.nat(1200), fc.nat(1200), (x, y) => {
+        const [first, last] = [Math.min(x, y), Math.max(x, y)].map((n) =>
+          formatAddress({ family: 'ipv4', value: 0xc0000200n + BigInt(n) }),
+        );
+        const a = allocator(pool('p', [`${first}-${last}`], { avoidBuggyIPs: true }));
+        const expected = Array.from(
+          { length: Math.abs(x - y) + 1 },
+          (_, i) => 0xc0000200n + BigInt(Math.min(x, y) + i),
+        ).filter((v) => !isBuggy(v));
+        expect(a.usage('p').availableIPv4).toBe(expected.length);
+        for (const value of expected) expect(ask(a, String(value))).toBe(formatAddress({ family: 'ipv4', value }));
+        expect(ask(a, 'one more')).toBe('p:exhausted');
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('tells the verdict on every pool', () => {
+    const a = allocator(
+      pool('full', ['192.0.2.0/32']),
+      pool('manual', ['192.0.2.1/32'], { autoAssign: false }),
+      pool('six', ['2001:db8::/126']),
+      pool('theirs', ['192.0.2.2/32'], {
+        allocation: { priority: 0, namespaces: new Set(['x']), limitsNamespaces: true, serviceSelectors: [] },
+      }),
+    );
+    ask(a, 'first');
+    expect(ask(a, 'second')).toBe('manual:auto-assign-off,theirs:not-selected,full:exhausted,six:wrong-family');
+    expect(ask(a, 'second', { pool: 'manual' })).toBe('192.0.2.1');
+    expect(ask(a, 'third', { pool: 'nowhere' })).toBe('nowhere:no-such-pool');
+  });
+
+  it('prefers pinned pools, lower priority numbers first, 0 last', () => {
+    const pinned = (priority: number) => ({
+      allocation: { priority, namespaces: new Set<string>(), limitsNamespaces: false, serviceSelectors: [] },
+    });
+    const a = allocator(
+      pool('open', ['192.0.2.0/32']),
+      pool('p0', ['192.0.2.1/32'], pinned(0)),
+      pool('p20', ['192.0.2.2/32'], pinned(20)),
+      pool('p10', ['192.0.2.3/32'], pinned(10)),
+    );
+    expect(['a', 'b', 'c', 'd'].map((s) => ask(a, s))).toEqual(['192.0.2.3', '192.0.2.2', '192.0.2.1', '192.0.2.0']);
+  });
+
+  it.each<[string, Partial<AllocationRequest>, string]>([
+    ['both families from one pool', { families: ['ipv6', 'ipv4'] }, '192.0.2.8,2001:db8::8'],
+    ['one family', { families: ['ipv6'] }, '2001:db8::'],
+  ])('serves %s', (_, more, expected) => {
+    const a = allocator(
+      pool('four', ['192.0.2.0/30']),
+      pool('six', ['2001:db8::/126']),
+      pool('two', ['192.0.2.8/30', '2001:db8::8/126']),
+    );
+    expect(ask(a, 's', more)).toBe(expected);
+  });
+
+  it('serves PreferDualStack from a pool of one family when there is no other, the primary one first', () => {
+    const a = allocator(pool('four', ['192.0.2.0/30']), pool('six', ['2001:db8::/126']));
+    expect(ask(a, 's', { families: ['ipv6', 'ipv4'], requireBoth: false })).toBe('2001:db8::');
+    expect(ask(a, 't', { families: ['ipv6', 'ipv4'] })).toBe('four:wrong-family,six:wrong-family');
+  });
+});
+
+describe('claims', () => {
+  it('adopt what a Service holds, again and again, and keep others out', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    const claim = a.claim(request('a'), [ip('192.0.2.0')]);
+    expect(a.claim(request('a'), [ip('192.0.2.0')])).toEqual(claim);
+    expect(a.claim(request('b'), [ip('192.0.2.0')])).toMatchObject({
+      ok: false,
+      refusal: { kind: 'in-use', holder: 'a' },
+    });
+    expect(ask(a, 'b')).toBe('192.0.2.1');
+  });
+
+  it('move a Service and free what it had', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    ask(a, 'a');
+    a.claim(request('a'), [ip('192.0.2.3')]);
+    expect(ask(a, 'b')).toBe('192.0.2.0');
+  });
+
+  it('are refused outside every pool and in pools that are reserved for others', () => {
+    const theirs = {
+      allocation: { priority: 0, namespaces: new Set<string>(), limitsNamespaces: true, serviceSelectors: [] },
+    };
+    const a = allocator(pool('p', ['192.0.2.0/30'], theirs));
+    expect(a.claim(request('a'), [ip('198.51.100.1')])).toMatchObject({ refusal: { kind: 'not-in-a-pool' } });
+    expect(a.claim(request('a'), [ip('192.0.2.1')])).toMatchObject({ refusal: { kind: 'not-selected', pool: 'p' } });
+  });
+});
+
+describe('a change of pools', () => {
+  it('keeps addresses that another pool covers now, and names the Services that lost theirs', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    for (const s of ['a', 'b', 'c']) ask(a, s);
+    expect(a.setPools([pool('q', ['192.0.2.0/31'])])).toEqual(['c']);
+    expect([a.allocationOf('a')?.pool, a.allocationOf('b')?.pool, a.allocationOf('c')]).toEqual(['q', 'q', undefined]);
+    expect(ask(a, 'd')).toBe('q:exhausted');
+  });
+});
+
+describe('counters (Appendix C of the behaviour reference)', () => {
+  it.each<[string, boolean, number]>([
+    ['203.0.113.0/24', false, 256],
+    ['203.0.113.0/24', true, 254],
+    ['203.0.113.128/25', false, 128],
+    ['203.0.113.128/25', true, 127],
+    ['192.0.2.0/31', false, 2],
+    ['192.0.2.0/31', true, 1],
+    ['192.0.2.0/32', true, 0],
+  ])('%s with avoidBuggyIPs %s has %d addresses', (range, avoidBuggyIPs, size) => {
+    expect(allocator(pool('p', [range], { avoidBuggyIPs })).usage('p').availableIPv4).toBe(size);
+  });
+
+  it('count what is used, and stay within int64 for huge pools', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30', '2001:db8::/64']));
+    ask(a, 'a', { families: ['ipv4', 'ipv6'] });
+    const usage = a.usage('p');
+    expect(usage).toMatchObject({ assignedIPv4: 1, assignedIPv6: 1, availableIPv4: 3 });
+    expect(BigInt(JSON.stringify(usage.availableIPv6))).toBeLessThan(1n << 63n);
+  });
+});

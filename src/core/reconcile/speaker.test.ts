@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { endpoints, l2Advertisement, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import { formatAddress } from '../net/address.ts';
+import {
+  initialSpeaker,
+  type SpeakerInput,
+  type SpeakerOutput,
+  type SpeakerResource,
+  type SpeakerSettings,
+  speakerMachine,
+} from './speaker.ts';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
+/** For this address the hash orders the nodes 2, 1, 4, 3 (behaviour reference, Appendix C). */
+const ADDRESS = '198.51.100.7';
+
+type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
+
+const WORLD: World = {
+  nodes: NODES.map((name) => node(name, { name })),
+  pods: NODES.map((name) => speakerPod(name)),
+  namespaces: [],
+  services: [service('web', {}, {}, [ADDRESS])],
+  endpointslices: [endpoints('web', 'kube-01')],
+  ipaddresspools: [pool('p', ['198.51.100.0/24'])],
+  l2advertisements: [l2Advertisement('l2')],
+};
+
+/** One speaker for each node, all fed the same. */
+function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, names: readonly string[] = NODES) {
+  const machine = speakerMachine(sha256);
+  const states = new Map(
+    names.map((name) => [
+      name,
+      initialSpeaker({ node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true, ...settings }),
+    ]),
+  );
+  const announced = new Map<string, string[]>(names.map((name) => [name, []]));
+  const outputs: SpeakerOutput[] = [];
+  const feedOne = (name: string, input: SpeakerInput) => {
+    const result = machine.step(states.get(name)!, input, 0);
+    states.set(name, result.next);
+    for (const output of result.outputs) {
+      outputs.push(output);
+      if (output.kind === 'announce')
+        announced.set(
+          name,
+          output.announcements.map(
+            ({ address, interfaces }) => formatAddress(address) + (interfaces ? `@${interfaces.join('+')}` : ''),
+          ),
+        );
+    }
+  };
+  const feed = (input: SpeakerInput) => names.forEach((name) => void feedOne(name, input));
+  feed({ kind: 'links', names: ['eth0', 'eth1'] });
+  for (const [resource, objects] of Object.entries({ ...WORLD, ...world })) {
+    feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+  }
+  return {
+    feed,
+    feedOne,
+    outputs,
+    events: () => outputs.flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
+    /** Node name (last letter) -> what it announces; silent nodes are left out. */
+    announced: () =>
+      Object.fromEntries(
+        [...announced].filter(([, list]) => list.length > 0).map(([name, list]) => [name.slice(-1), list.join()]),
+      ),
+  };
+}
+
+describe('the speakers together', () => {
+  it('announce an address from exactly one node, and tell it once', () => {
+    const all = speakers();
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({
+      kind: 'applied',
+      resource: 'services',
+      object: service('web', {}, { annotations: { a: 'b' } }, [ADDRESS]),
+    });
+    expect(all.events()).toEqual(['nodeAssigned: announcing from node "kube-02" with protocol "layer2"']);
+  });
+
+  it('hand over to the next in line when a node dies, and back when it returns', () => {
+    const all = speakers();
+    all.feed({ kind: 'dead-nodes', nodes: ['kube-02'] });
+    expect(all.announced()).toMatchObject({ 1: ADDRESS });
+    all.feed({ kind: 'dead-nodes', nodes: [] });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('count the endpoints of a dead node as gone at once', () => {
+    const all = speakers({ endpointslices: [endpoints('web', 'kube-03')] });
+    all.feed({ kind: 'dead-nodes', nodes: ['kube-03'] });
+    expect(all.announced()).toEqual({});
+  });
+
+  it.each<[string, World, Partial<SpeakerSettings>, Record<string, string>]>([
+    ['no endpoint', { endpointslices: [] }, {}, {}],
+    [
+      'an endpoint that is not ready',
+      { endpointslices: [endpoints('web', { node: 'kube-01', ready: false })] },
+      {},
+      {},
+    ],
+    [
+      'an endpoint that is serving while it terminates',
+      { endpointslices: [endpoints('web', { node: 'kube-01', ready: false, serving: true })] },
+      {},
+      { 2: ADDRESS },
+    ],
+    [
+      'an endpoint of unknown readiness',
+      { endpointslices: [endpoints('web', { node: 'kube-01' })] },
+      {},
+      { 2: ADDRESS },
+    ],
+    [
+      'externalTrafficPolicy Local',
+      {
+        services: [service('web', { externalTrafficPolicy: 'Local' }, {}, [ADDRESS])],
+        endpointslices: [endpoints('web', 'kube-03', 'kube-04')],
+      },
+      {},
+      { 4: ADDRESS },
+    ],
+    ['no advertisement', { l2advertisements: [] }, {}, {}],
+    [
+      'an advertisement for other pools',
+      { l2advertisements: [l2Advertisement('l2', { ipAddressPools: ['q'] })] },
+      {},
+      {},
+    ],
+    [
+      'an advertisement for other Services',
+      { l2advertisements: [l2Advertisement('l2', { serviceSelectors: [{ matchLabels: { a: 'b' } }] })] },
+      {},
+      {},
+    ],
+    [
+      'an advertisement for one node',
+      { l2advertisements: [l2Advertisement('l2', { nodeSelectors: [{ matchLabels: { name: 'kube-03' } }] })] },
+      {},
+      { 3: ADDRESS },
+    ],
+    ['an address outside the pools', { services: [service('web', {}, {}, ['203.0.113.1'])] }, {}, {}],
+    ['a Service without an address', { services: [service('web')] }, {}, {}],
+    ['a Service of another class', { services: [service('web', { loadBalancerClass: 'x' }, {}, [ADDRESS])] }, {}, {}],
+    [
+      'a Service of our class',
+      { services: [service('web', { loadBalancerClass: 'x' }, {}, [ADDRESS])] },
+      { loadBalancerClass: 'x' },
+      { 2: ADDRESS },
+    ],
+    [
+      'a node without a speaker',
+      { pods: NODES.filter((name) => name !== 'kube-02').map((name) => speakerPod(name)) },
+      {},
+      { 1: ADDRESS, 2: ADDRESS },
+    ],
+    ['no speaker list', { pods: [] }, { liveness: false }, { 2: ADDRESS }],
+    [
+      'interfaces that exist',
+      { l2advertisements: [l2Advertisement('l2', { interfaces: ['eth1', 'eth9'] })] },
+      {},
+      { 2: `${ADDRESS}@eth1+eth9` },
+    ],
+    [
+      'one advertisement with interfaces and one without',
+      { l2advertisements: [l2Advertisement('l2', { interfaces: ['eth1'] }), l2Advertisement('all')] },
+      {},
+      { 2: ADDRESS },
+    ],
+  ])('with %s', (_, world, settings, expected) => {
+    expect(speakers(world, settings).announced()).toEqual(expected);
+  });
+
+  it('say that none of the interfaces exists', () => {
+    const all = speakers({ l2advertisements: [l2Advertisement('l2', { interfaces: ['wlan0'] })] });
+    expect(all.announced()).toEqual({});
+    expect(all.events()).toEqual([
+      `announceFailed: ${ADDRESS} cannot be announced from node "kube-02" with protocol "layer2": none of the interfaces wlan0 exists there; correct spec.interfaces of the L2Advertisement`,
+    ]);
+  });
+
+  it('follow endpoints as they come, move and go', () => {
+    const all = speakers({ endpointslices: [] });
+    const slice = endpoints('web', 'kube-01');
+    all.feed({ kind: 'applied', resource: 'endpointslices', object: slice });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({ kind: 'deleted', resource: 'endpointslices', object: slice });
+    expect(all.announced()).toEqual({});
+  });
+
+  it('stop when the Service goes', () => {
+    const all = speakers();
+    all.feed({ kind: 'deleted', resource: 'services', object: WORLD.services![0]! });
+    expect(all.announced()).toEqual({});
+  });
+});
+
+describe('a speaker that starts', () => {
+  it('says nothing before it knows everything', () => {
+    const machine = speakerMachine(sha256);
+    let state = initialSpeaker({ node: 'kube-02', loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true });
+    const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
+    for (const [i, [resource, objects]] of order.entries()) {
+      const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects }, 0);
+      state = next;
+      expect(outputs.length > 0).toBe(i === order.length - 1);
+    }
+  });
+
+  it('withdraws nothing when a list comes anew with the same content', () => {
+    const all = speakers({}, {}, ['kube-02']);
+    const before = all.outputs.length;
+    for (const [resource, objects] of Object.entries(WORLD))
+      all.feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+    expect(all.outputs.slice(before)).toEqual([]);
+  });
+
+  it('names its members for the heartbeats', () => {
+    const all = speakers({ pods: [speakerPod('kube-01', '192.0.2.11'), speakerPod('kube-02', '192.0.2.12')] }, {}, [
+      'kube-02',
+    ]);
+    expect(all.outputs.find(({ kind }) => kind === 'members')).toEqual({
+      kind: 'members',
+      members: [
+        { node: 'kube-01', address: '192.0.2.11' },
+        { node: 'kube-02', address: '192.0.2.12' },
+      ],
+    });
+  });
+});

@@ -1,0 +1,82 @@
+/**
+ * Objects for tests: only what matters is said, the rest is filled in.
+ * @module
+ */
+import type { EndpointSlice, KubernetesObject, Node, Pod, Service } from '../src/core/api/kubernetes.ts';
+import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
+
+type Metadata = Partial<KubernetesObject['metadata']>;
+
+let counter = 0;
+
+function metadata(name: string, namespace: string | undefined, more: Metadata = {}): KubernetesObject['metadata'] {
+  counter++;
+  const base = {
+    name,
+    uid: `uid-${counter}`,
+    resourceVersion: String(counter),
+    creationTimestamp: '2026-01-01T00:00:00Z',
+  };
+  return { ...base, ...(namespace !== undefined && { namespace }), ...more };
+}
+
+export function pool(
+  name: string,
+  addresses: readonly string[],
+  spec: object = {},
+  meta: Metadata = {},
+): KubernetesObject {
+  const object = { metadata: metadata(name, 'metallb-system', meta), spec: { addresses, ...spec } };
+  return object;
+}
+
+export function l2Advertisement(name: string, spec: object = {}): KubernetesObject {
+  const object = { metadata: metadata(name, 'metallb-system'), spec };
+  return object;
+}
+
+export function namespace(name: string, labels: Readonly<Record<string, string>> = {}): KubernetesObject {
+  return { metadata: metadata(name, undefined, { labels }) };
+}
+
+export function service(
+  name: string,
+  spec: object = {},
+  meta: Metadata = {},
+  addresses: readonly string[] = [],
+): Service {
+  return {
+    metadata: metadata(name, meta.namespace ?? 'default', meta),
+    spec: { type: 'LoadBalancer', clusterIP: '10.96.0.10', clusterIPs: ['10.96.0.10'], ports: [{ port: 80 }], ...spec },
+    status: { loadBalancer: addresses.length === 0 ? {} : { ingress: addresses.map((ip) => ({ ip })) } },
+  };
+}
+
+export function endpoints(
+  serviceName: string,
+  ...nodes: readonly (string | { node?: string; ready?: boolean; serving?: boolean })[]
+): EndpointSlice {
+  return {
+    metadata: metadata(`${serviceName}-slice`, 'default', { labels: { [SERVICE_NAME_LABEL]: serviceName } }),
+    addressType: 'IPv4',
+    endpoints: nodes.map((given) => {
+      const { node, ...conditions } = typeof given === 'string' ? { node: given, ready: true } : given;
+      return { addresses: ['10.244.0.1'], conditions, ...(node !== undefined && { nodeName: node }) };
+    }),
+  };
+}
+
+export function node(name: string, labels: Readonly<Record<string, string>> = {}): Node {
+  return {
+    metadata: metadata(name, undefined, { labels }),
+    status: { conditions: [{ type: 'Ready', status: 'True' }] },
+  };
+}
+
+export function speakerPod(nodeName: string, podIP = '192.0.2.1'): Pod {
+  return {
+    metadata: metadata(`speaker-${nodeName}`, 'metallb-system'),
+    spec: { nodeName },
+    status: { podIP, phase: 'Running' },
+  };
+}
