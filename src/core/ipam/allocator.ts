@@ -36,6 +36,8 @@ export class Allocator {
   #pools = new Map<string, PoolState>();
   readonly #allocations = new Map<ServiceKey, Allocation>();
   readonly #holders = new Map<string, ServiceKey>();
+  /** Addresses that a Service has given up, but still shows in its status: nobody else may have them yet. */
+  readonly #lingering = new Map<ServiceKey, readonly IpAddress[]>();
 
   /**
    * Takes a new set of pools. Allocations that are still covered stay, under whatever pool covers them now.
@@ -50,7 +52,48 @@ export class Allocator {
       if (pool === undefined) lost.push(service);
       else this.#remember(service, { pool: pool.pool.name, addresses: allocation.addresses });
     }
+    for (const [service, addresses] of this.#lingering) for (const address of addresses) this.#block(service, address);
     return lost;
+  }
+
+  /**
+   * Says which addresses the Service still shows although it does not hold them. They stay blocked for others until
+   * this is called again without them. Returns true when some address became free by this call.
+   */
+  linger(service: ServiceKey, shown: readonly IpAddress[]): boolean {
+    const before = this.#lingering.get(service) ?? [];
+    const now = shown.filter((address) => {
+      const holder = this.#holders.get(formatAddress(address));
+      return !this.#isAllocated(service, address) && (holder === undefined || holder === service);
+    });
+    const gone = before.filter((old) => !now.some((address) => isSame(old, address)));
+    for (const address of gone) this.#unblock(service, address);
+    for (const address of now) this.#block(service, address);
+    if (now.length === 0) this.#lingering.delete(service);
+    else this.#lingering.set(service, now);
+    return gone.some((address) => !this.#holders.has(formatAddress(address)));
+  }
+
+  #isAllocated(service: ServiceKey, address: IpAddress): boolean {
+    return this.#allocations.get(service)?.addresses.some((held) => isSame(held, address)) ?? false;
+  }
+
+  #block(service: ServiceKey, address: IpAddress): void {
+    this.#holders.set(formatAddress(address), service);
+    for (const state of this.#pools.values()) {
+      const range = usableRange(state, address);
+      range?.taken.add(ordinalOf(range.ordinals, address));
+    }
+  }
+
+  #unblock(service: ServiceKey, address: IpAddress): void {
+    const key = formatAddress(address);
+    if (this.#isAllocated(service, address) || this.#holders.get(key) !== service) return;
+    this.#holders.delete(key);
+    for (const state of this.#pools.values()) {
+      const range = usableRange(state, address);
+      range?.taken.delete(ordinalOf(range.ordinals, address));
+    }
   }
 
   /** What the Service holds now. */
@@ -95,7 +138,7 @@ export class Allocator {
     return this.#replace(service, { pool: held.pool, addresses: inOrder([...held.addresses, address]) });
   }
 
-  /** Takes back what the Service holds. */
+  /** Takes back what the Service holds. What it still shows is the business of `linger`. */
   release(service: ServiceKey): Allocation | undefined {
     const allocation = this.#allocations.get(service);
     if (allocation !== undefined) this.#forget(service, allocation);
@@ -249,10 +292,12 @@ function usableRange(state: PoolState, address: IpAddress) {
   );
 }
 
+function isSame(a: IpAddress, b: IpAddress): boolean {
+  return a.value === b.value && a.family === b.family;
+}
+
 function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
-  return (
-    a.length === b.length && a.every((address, i) => address.value === b[i]!.value && address.family === b[i]!.family)
-  );
+  return a.length === b.length && a.every((address, i) => isSame(address, b[i]!));
 }
 
 function inOrder(addresses: readonly IpAddress[]): IpAddress[] {

@@ -292,3 +292,55 @@ describe('the controller', () => {
     );
   });
 });
+
+describe('an address on its way from one Service to another', () => {
+  it('is given to nobody before the status of its last holder is written', () => {
+    const c = controller({ pools: [pool('p', ['192.0.2.0/31'])], services: [service('a')] });
+    c.fail(503);
+    c.change('a', { loadBalancerIP: '192.0.2.1' });
+    c.fail(undefined);
+    c.put(service('b'));
+    expect(c.address('a')).toBe('192.0.2.0');
+    expect(c.address('b')).toBe('');
+    c.wait(1000);
+    expect([c.address('a'), c.address('b')]).toEqual(['192.0.2.1', '192.0.2.0']);
+  });
+
+  it('cannot be had by a wish at the start, however old the one who wishes', () => {
+    const old = service('old', { loadBalancerIP: '192.0.2.1' }, { creationTimestamp: '2025-01-01T00:00:00Z' }, [
+      '192.0.2.0',
+    ]);
+    const c = controller({ services: [old, service('holder', {}, {}, ['192.0.2.1'])] });
+    expect(c.address('holder')).toBe('192.0.2.1');
+    expect(c.address('old')).toBe('');
+    expect(c.events.at(-1)).toContain('address 192.0.2.1 is in use by Service default/holder');
+  });
+
+  it('does not take a late answer to a write for news', () => {
+    let state = initialController({ loadBalancerClass: '' });
+    const outputs: ControllerOutput[] = [];
+    const feed = (input: ControllerInput) => {
+      const result = controllerMachine.step(state, input, 0);
+      state = result.next;
+      outputs.push(...result.outputs);
+    };
+    const first = service('a', {}, { resourceVersion: '10' });
+    feed({ kind: 'replaced', resource: 'namespaces', objects: [] });
+    feed({ kind: 'replaced', resource: 'l2advertisements', objects: [] });
+    feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [pool('p', ['192.0.2.0/30'])] });
+    feed({ kind: 'replaced', resource: 'services', objects: [first] });
+    const written = service('a', {}, { resourceVersion: '11', annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.0']);
+    const edited = {
+      ...written,
+      metadata: { ...written.metadata, resourceVersion: '12' },
+      spec: { ...written.spec, type: 'ClusterIP' },
+    };
+    feed({ kind: 'applied', resource: 'services', object: edited });
+    feed({ kind: 'written', resource: 'services', object: written });
+    expect(state.cache.get('services', 'default/a')).toBe(edited);
+    expect(outputs.filter(({ kind }) => kind === 'write-service').at(-1)).toMatchObject({
+      addresses: [],
+      resourceVersion: '12',
+    });
+  });
+});

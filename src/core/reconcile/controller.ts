@@ -12,6 +12,7 @@ import { type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { resolveConfig } from '../config/resolve.ts';
 import { Allocator, type PoolUsage } from '../ipam/allocator.ts';
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
 import type { EventNote, EventTarget } from './reasons.ts';
@@ -63,8 +64,8 @@ export interface ControllerState {
   readonly waiting: Set<string>;
   /** The last thing told about each object; the same is not told twice. */
   readonly told: Map<string, string>;
-  /** Objects with a write under way. */
-  readonly writing: Set<string>;
+  /** Objects with a write under way, with the resourceVersion that the write was made against. */
+  readonly writing: Map<string, string | undefined>;
   /** Failed writes to be tried again. */
   readonly retries: Map<string, { readonly at: Millis; readonly attempt: number }>;
   readonly poolStatus: { readonly written: Map<string, string>; readonly dueAt: Millis | undefined };
@@ -85,7 +86,7 @@ export function initialController(settings: ControllerSettings): ControllerState
     dirty: new Set(),
     waiting: new Set(),
     told: new Map(),
-    writing: new Set(),
+    writing: new Map(),
     retries: new Map(),
     poolStatus: { written: new Map(), dueAt: undefined },
   };
@@ -124,12 +125,16 @@ function takeIn(
       return state;
     case 'written': {
       const key = objectKey(input.object);
-      state.writing.delete(`${input.resource} ${key}`);
-      state.retries.delete(`${input.resource} ${key}`);
+      const id = `${input.resource} ${key}`;
+      const against = state.writing.get(id);
+      state.writing.delete(id);
+      state.retries.delete(id);
       if (input.resource === 'services') {
-        // Later changes of the Service may have come in meanwhile; a look at it is cheap.
-        if (state.cache.get('services', key) !== undefined)
+        // The answer is news only if the watch has not brought anything newer in the meantime.
+        const cached = state.cache.get('services', key);
+        if (cached !== undefined && cached.metadata.resourceVersion === against) {
           state.cache.apply({ kind: 'applied', resource: 'services', object: input.object });
+        }
         state.dirty.add(key);
       }
       return state;
@@ -225,19 +230,31 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
       (a, b) => rank(a.service) - rank(b.service) || compareAge(a.service, b.service) || (a.key < b.key ? -1 : 1),
     );
     let freed = false;
+    // Whatever a status shows is spoken for before anything is given away: a wish must not be met with an address
+    // whose holder merely comes later in this batch, which after a restart is everybody.
+    for (const { key, service } of batch) {
+      if (service !== undefined && state.allocator.linger(key, shownAddresses(service))) freed = true;
+    }
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
       if (service === undefined) forget(state, key);
       else if (isOurClass(service, state.settings.loadBalancerClass)) decideOne(state, key, service, outputs);
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
-      if (before !== undefined && before !== after) freed = true;
+      // What the status still shows may go to nobody else before that is written: one address, one Service, always.
+      const cameFree = state.allocator.linger(key, shownAddresses(service));
+      if (cameFree || (before !== undefined && before !== after)) freed = true;
     }
     // An address has become free: those who wait may want it.
     if (freed) for (const key of state.waiting) state.dirty.add(key);
   }
   if (!changed || state.poolStatus.dueAt !== undefined) return state;
   return { ...state, poolStatus: { ...state.poolStatus, dueAt: now + POOL_STATUS_DELAY } };
+}
+
+function shownAddresses(service: Service | undefined): IpAddress[] {
+  if (service === undefined) return [];
+  return currentAddresses(service).flatMap((text) => parseAddress(text) ?? []);
 }
 
 function rank(service: Service | undefined): number {
@@ -276,7 +293,7 @@ function decideOne(state: ControllerState, key: string, service: Service, output
   }
   const retry = state.retries.get(id);
   if (state.writing.has(id) || (retry !== undefined && retry.at !== Number.POSITIVE_INFINITY)) return;
-  state.writing.add(id);
+  state.writing.set(id, service.metadata.resourceVersion);
   outputs.push({
     kind: 'write-service',
     key,
@@ -330,7 +347,7 @@ function writePoolStatus(state: ControllerState, now: Millis, outputs: Controlle
       continue;
     }
     written.set(key, text);
-    state.writing.add(id);
+    state.writing.set(id, undefined);
     outputs.push({ kind: 'write-pool-status', key, status });
   }
   return { ...state, poolStatus: { written, dueAt: undefined } };

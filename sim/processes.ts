@@ -1,0 +1,200 @@
+/**
+ * The controller and the speakers of the simulation: the real machines, wired to the virtual API and the virtual LAN.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
+import { encodeArp } from '../src/core/layer2/codec.ts';
+import {
+  INITIAL_LAYER2,
+  type Layer2Input,
+  type Layer2Output,
+  type Layer2State,
+  layer2Machine,
+} from '../src/core/layer2/fsm.ts';
+import type { Interface } from '../src/core/layer2/messages.ts';
+import {
+  deadNodes,
+  initialLiveness,
+  type LivenessInput,
+  type LivenessOutput,
+  type LivenessState,
+  livenessMachine,
+} from '../src/core/liveness/fsm.ts';
+import type { Heartbeat } from '../src/core/liveness/messages.ts';
+import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
+import { BROADCAST_MAC } from '../src/core/net/mac.ts';
+import {
+  CONTROLLER_RESOURCES,
+  type ControllerInput,
+  type ControllerOutput,
+  type ControllerState,
+  controllerMachine,
+  initialController,
+} from '../src/core/reconcile/controller.ts';
+import {
+  initialSpeaker,
+  SPEAKER_RESOURCES,
+  type SpeakerInput,
+  type SpeakerOutput,
+  type SpeakerState,
+  speakerMachine,
+} from '../src/core/reconcile/speaker.ts';
+import { type VirtualClock, VirtualDriver } from './clock.ts';
+import type { Random } from './random.ts';
+import { type VirtualApi, VirtualReflector } from './virtual-api.ts';
+
+export interface Environment {
+  readonly api: VirtualApi;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+}
+
+export class SimController {
+  readonly #driver: VirtualDriver<ControllerState, ControllerInput, ControllerOutput>;
+  readonly #reflectors: readonly VirtualReflector[];
+  #alive = true;
+
+  constructor({ api, clock, random }: Environment) {
+    this.#driver = new VirtualDriver(
+      controllerMachine,
+      initialController({ loadBalancerClass: '' }),
+      clock,
+      (output) => {
+        if (output.kind !== 'write-service' && output.kind !== 'write-pool-status') return;
+        const resource = output.kind === 'write-service' ? 'services' : 'ipaddresspools';
+        const resourceVersion = output.kind === 'write-service' ? output.resourceVersion : undefined;
+        const change =
+          output.kind === 'write-service'
+            ? (object: KubernetesObject) => withAddresses(object, output)
+            : (object: KubernetesObject) => ({ ...object, status: output.status });
+        clock.after(random.between(1, 15), () => {
+          // A killed process may still have had its request on the way.
+          const result = api.update(resource, output.key, resourceVersion, change);
+          clock.after(random.between(1, 15), () => {
+            if (!this.#alive) return;
+            if (result.ok) this.#driver.feed({ kind: 'written', resource, object: result.object });
+            else
+              this.#driver.feed({
+                kind: 'write-failed',
+                resource,
+                key: output.key,
+                status: result.status,
+                message: '',
+              });
+          });
+        });
+      },
+    );
+    this.#reflectors = CONTROLLER_RESOURCES.map(
+      (resource) =>
+        new VirtualReflector(api, clock, random, resource, (change) => this.#driver.feed({ ...change, resource })),
+    );
+    for (const reflector of this.#reflectors) reflector.start();
+  }
+
+  kill(): void {
+    this.#alive = false;
+    this.#driver.stop();
+    for (const reflector of this.#reflectors) reflector.stop();
+  }
+}
+
+function withAddresses(
+  object: KubernetesObject,
+  output: Extract<ControllerOutput, { kind: 'write-service' }>,
+): KubernetesObject {
+  const annotations = { ...object.metadata.annotations } as Record<string, string>;
+  for (const [key, value] of Object.entries(output.annotations)) {
+    if (value === null) delete annotations[key];
+    else annotations[key] = value;
+  }
+  const service: Service = {
+    ...object,
+    metadata: { ...object.metadata, annotations },
+    status: { loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) } },
+  };
+  return service;
+}
+
+/** Milliseconds between heartbeats, and misses until death, as the speaker has them by default. */
+export const LIVENESS = { interval: 100, misses: 3 };
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+
+export class SimSpeaker {
+  readonly name: string;
+  readonly #speaker: VirtualDriver<SpeakerState, SpeakerInput, SpeakerOutput>;
+  readonly #layer2: VirtualDriver<Layer2State, Layer2Input, Layer2Output>;
+  readonly #liveness: VirtualDriver<LivenessState, LivenessInput, LivenessOutput>;
+  readonly #reflectors: readonly VirtualReflector[];
+  readonly #link: Interface;
+  #replies: Uint8Array[] = [];
+
+  /** `send` puts a heartbeat on the LAN. */
+  constructor(
+    { api, clock, random }: Environment,
+    name: string,
+    index: number,
+    send: (heartbeat: Heartbeat, to: string) => void,
+  ) {
+    this.name = name;
+    this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index) };
+    this.#layer2 = new VirtualDriver(layer2Machine, INITIAL_LAYER2, clock, (output) => {
+      if (output.kind === 'send') this.#replies.push(output.bytes);
+    });
+    const settings = { self: name, incarnation: BigInt(clock.now) + 1n, ...LIVENESS };
+    this.#liveness = new VirtualDriver(livenessMachine, initialLiveness(settings), clock, (output) => {
+      if (output.kind === 'send-heartbeat') for (const to of output.to) send(output.heartbeat, to);
+      else clock.after(0, () => this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(this.#liveness.state) }));
+    });
+    const speakerSettings = { node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true };
+    this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, (output) => {
+      if (output.kind === 'announce') this.#layer2.feed(output);
+      if (output.kind === 'members') this.#liveness.feed(output);
+    });
+    this.#reflectors = SPEAKER_RESOURCES.map(
+      (resource) =>
+        new VirtualReflector(api, clock, random, resource, (change) => this.#speaker.feed({ ...change, resource })),
+    );
+    this.#layer2.feed({ kind: 'interfaces', interfaces: [this.#link] });
+    this.#speaker.feed({ kind: 'links', names: ['eth0'] });
+    this.#liveness.feed({ kind: 'start' });
+    for (const reflector of this.#reflectors) reflector.start();
+  }
+
+  kill(): void {
+    for (const driver of [this.#speaker, this.#layer2, this.#liveness]) driver.stop();
+    for (const reflector of this.#reflectors) reflector.stop();
+  }
+
+  hear(heartbeat: Heartbeat): void {
+    this.#liveness.feed({ kind: 'heartbeat-received', heartbeat });
+  }
+
+  /** A client asks by ARP who has the address: does this node answer? */
+  answers(address: string): boolean {
+    this.#replies = [];
+    this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes: question(address) });
+    return this.#replies.length > 0;
+  }
+
+  /** The addresses that it holds itself the owner of. */
+  get announced(): string[] {
+    return [...this.#layer2.state.owned.keys()];
+  }
+}
+
+function question(address: string): Uint8Array {
+  const client = Uint8Array.of(2, 0, 0, 0, 1, 0);
+  const ip = (text: string): IpAddress => parseAddress(text)!;
+  return encodeArp({
+    destination: BROADCAST_MAC,
+    source: client,
+    operation: 'request',
+    senderMac: client,
+    senderAddress: ip('192.0.2.254'),
+    targetMac: new Uint8Array(6),
+    targetAddress: ip(address),
+  });
+}

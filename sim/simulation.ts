@@ -1,0 +1,349 @@
+/**
+ * One run of the whole system from a seed: users who create, change and delete, and everything that can go wrong.
+ * What must always hold is checked after every happening, what must hold at rest when all faults are over.
+ * @module
+ */
+import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
+import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
+import { VirtualClock } from './clock.ts';
+import { LIVENESS, SimController, SimSpeaker } from './processes.ts';
+import { Random } from './random.ts';
+import { VirtualApi } from './virtual-api.ts';
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly nodes?: number;
+  /** Happenings of the users and of fate. */
+  readonly steps?: number;
+  /** Share of heartbeats that get lost, 0 to 1. */
+  readonly loss?: number;
+}
+
+export interface SimulationReport {
+  readonly seed: number;
+  /** Empty when all is well. */
+  readonly violations: readonly string[];
+  /** Milliseconds from the death of an owner until another node answered, for every planned probe. */
+  readonly failovers: readonly number[];
+  readonly happenings: readonly string[];
+}
+
+/** Time to come to rest after the last fault, in virtual milliseconds: the longest back-off and some. */
+const REST = 45_000;
+/** A failover may take the missed heartbeats, one more interval, and what the steps in between take. */
+const FAILOVER_BOUND = LIVENESS.interval * (LIVENESS.misses + 1) + 100;
+const POOL_SIZE = 8;
+
+export function simulate(options: SimulationOptions): SimulationReport {
+  return new Simulation(options).run();
+}
+
+class Simulation {
+  readonly #seed: number;
+  readonly #random: Random;
+  readonly #clock = new VirtualClock();
+  readonly #api = new VirtualApi();
+  readonly #speakers = new Map<string, SimSpeaker>();
+  readonly #names: readonly string[];
+  readonly #steps: number;
+  readonly #loss: number;
+  readonly #violations: string[] = [];
+  readonly #failovers: number[] = [];
+  readonly #happenings: string[] = [];
+  /** The address that each Service had last, and whether its owner has since asked for another. */
+  readonly #held = new Map<string, { readonly addresses: string; readonly mayChange: boolean }>();
+  #controller: SimController | undefined;
+  #poolSize = POOL_SIZE;
+  #uid = 0;
+  #checkedVersion = 0;
+  /**
+   * Two controllers cannot know of each other before there is leader election. They may clash while both run, and until
+   * the slower one has seen what the other did, which takes the longest back-off of a reflector.
+   */
+  #racingUntil = 0;
+
+  constructor({ seed, nodes = 4, steps = 40, loss = 0.02 }: SimulationOptions) {
+    this.#seed = seed;
+    this.#random = new Random(seed);
+    this.#names = Array.from({ length: nodes }, (_, i) => `node-${i + 1}`);
+    this.#steps = steps;
+    this.#loss = loss;
+  }
+
+  run(): SimulationReport {
+    this.#furnish();
+    this.#controller = new SimController(this.#environment);
+    for (const name of this.#names) this.#startSpeaker(name);
+    this.#pass(2000);
+    for (let i = 0; i < this.#steps; i++) {
+      this.#happen();
+      this.#pass(this.#random.between(0, 600));
+    }
+    this.#heal();
+    this.#pass(REST);
+    this.#checkRest();
+    this.#checkFailover();
+    return { seed: this.#seed, violations: this.#violations, failovers: this.#failovers, happenings: this.#happenings };
+  }
+
+  get #environment() {
+    return { api: this.#api, clock: this.#clock, random: this.#random };
+  }
+
+  #pass(milliseconds: number): void {
+    this.#clock.runUntil(this.#clock.now + milliseconds, () => this.#checkAlways());
+  }
+
+  #furnish(): void {
+    for (const [i, name] of this.#names.entries()) {
+      this.#api.put('nodes', { metadata: { name } });
+      const pod = {
+        metadata: { name: `speaker-${name}`, namespace: 'metallb-system' },
+        spec: { nodeName: name },
+        status: { podIP: `192.0.2.${i + 1}` },
+      };
+      this.#api.put('pods', pod);
+    }
+    this.#putPool();
+    this.#api.put('l2advertisements', { metadata: { name: 'all', namespace: 'metallb-system' }, ...{ spec: {} } });
+  }
+
+  #putPool(): void {
+    const spec = { addresses: [`198.51.100.0-198.51.100.${this.#poolSize - 1}`] };
+    this.#api.put('ipaddresspools', {
+      metadata: { name: 'pool', namespace: 'metallb-system', creationTimestamp: '2026-01-01T00:00:00Z' },
+      ...{ spec },
+    });
+  }
+
+  #startSpeaker(name: string): void {
+    const index = this.#names.indexOf(name) + 1;
+    const send = (heartbeat: Parameters<SimSpeaker['hear']>[0], to: string) => {
+      if (this.#random.chance(this.#loss)) return;
+      const target = this.#names[Number(to.split('.').at(-1)) - 1]!;
+      this.#clock.after(this.#random.between(0, 3), () => this.#speakers.get(target)?.hear(heartbeat));
+    };
+    this.#speakers.set(name, new SimSpeaker(this.#environment, name, index, send));
+  }
+
+  /** One thing that users do or that goes wrong. */
+  #happen(): void {
+    const [name, act] = this.#random.pick(this.#repertoire)!;
+    this.#happenings.push(`${this.#clock.now} ${name}`);
+    act();
+  }
+
+  readonly #repertoire: readonly (readonly [string, () => void])[] = [
+    ['a Service is created', () => this.#createService()],
+    ['a Service is created', () => this.#createService()],
+    ['a Service is created', () => this.#createService()],
+    ['a Service is deleted', () => this.#withService((key) => this.#deleteService(key))],
+    [
+      'a Service asks for an address',
+      () =>
+        this.#withService((key) =>
+          this.#editService(key, { loadBalancerIP: `198.51.100.${this.#random.between(0, 11)}` }),
+        ),
+    ],
+    [
+      'a Service becomes ClusterIP',
+      () => this.#withService((key) => this.#editService(key, { type: 'ClusterIP', loadBalancerIP: undefined })),
+    ],
+    [
+      'a Service becomes LoadBalancer',
+      () => this.#withService((key) => this.#editService(key, { type: 'LoadBalancer' })),
+    ],
+    ['a label changes', () => this.#withService((key) => this.#touchService(key))],
+    ['the pool grows', () => this.#growPool()],
+    ['the controller is killed', () => this.#restartController()],
+    ['two controllers run for a while', () => this.#doubleController()],
+    ['a speaker is killed', () => this.#killSpeaker()],
+    ['a speaker is killed', () => this.#killSpeaker()],
+    ['a speaker starts again', () => this.#reviveSpeaker()],
+    ['the API server goes away', () => this.#outage()],
+    ['watches are reset', () => this.#api.resetWatches()],
+    ['the history is compacted', () => this.#compact()],
+  ];
+
+  #createService(): void {
+    const name = `svc-${this.#random.between(1, 12)}`;
+    if (this.#api.get('services', `default/${name}`) !== undefined) return;
+    const stamp = new Array(8).fill('0').join('') + this.#clock.now;
+    const metadata = { name, namespace: 'default', uid: `uid-${this.#uid++}`, creationTimestamp: stamp.slice(-12) };
+    const wish = this.#random.chance(0.2) ? { loadBalancerIP: `198.51.100.${this.#random.between(0, 11)}` } : {};
+    const service: Service = {
+      metadata,
+      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ...wish },
+    };
+    this.#api.put('services', service);
+    const slice = {
+      metadata: { name: `${name}-1`, namespace: 'default', labels: { [SERVICE_NAME_LABEL]: name } },
+      addressType: 'IPv4',
+      endpoints: this.#names.map((nodeName) => ({ addresses: ['10.244.0.1'], nodeName, conditions: { ready: true } })),
+    };
+    this.#api.put('endpointslices', slice);
+    this.#held.set(`default/${name}`, { addresses: '', mayChange: true });
+  }
+
+  #withService(act: (key: string) => void): void {
+    const service = this.#random.pick(this.#api.all('services'));
+    if (service !== undefined) act(`default/${service.metadata.name}`);
+  }
+
+  #deleteService(key: string): void {
+    this.#held.delete(key);
+    this.#api.remove('services', key);
+    this.#api.remove('endpointslices', `${key}-1`);
+  }
+
+  #editService(key: string, spec: object): void {
+    const old = this.#api.get('services', key) as Service;
+    this.#held.set(key, { addresses: addressesOf(old), mayChange: true });
+    const edited: Service = { ...old, spec: { ...old.spec, ...spec } };
+    this.#api.put('services', edited);
+  }
+
+  #touchService(key: string): void {
+    const old = this.#api.get('services', key)!;
+    this.#api.put('services', { ...old, metadata: { ...old.metadata, labels: { touched: String(this.#clock.now) } } });
+  }
+
+  #growPool(): void {
+    this.#poolSize = Math.min(12, this.#poolSize + 1);
+    this.#putPool();
+  }
+
+  #restartController(): void {
+    this.#controller?.kill();
+    this.#controller = undefined;
+    // The shortest pause is longer than a request on its way: a process takes that long to start.
+    this.#clock.after(this.#random.between(50, 2000), () => {
+      this.#controller ??= new SimController(this.#environment);
+    });
+  }
+
+  /** As in a rolling update without leader election: the old process has not noticed yet that it should be gone. */
+  #doubleController(): void {
+    const second = new SimController(this.#environment);
+    const together = this.#random.between(50, 3000);
+    this.#racingUntil = this.#clock.now + together + 35_000;
+    this.#clock.after(together, () => second.kill());
+  }
+
+  #killSpeaker(): void {
+    if (this.#speakers.size < 2) return;
+    const name = this.#random.pick([...this.#speakers.keys()])!;
+    this.#speakers.get(name)!.kill();
+    this.#speakers.delete(name);
+  }
+
+  #reviveSpeaker(): void {
+    const name = this.#random.pick(this.#names.filter((candidate) => !this.#speakers.has(candidate)));
+    if (name !== undefined) this.#startSpeaker(name);
+  }
+
+  #outage(): void {
+    this.#api.isUp = false;
+    this.#api.resetWatches();
+    this.#clock.after(this.#random.between(10, 5000), () => {
+      this.#api.isUp = true;
+    });
+  }
+
+  #compact(): void {
+    this.#api.compact();
+    this.#api.resetWatches();
+  }
+
+  #heal(): void {
+    this.#clock.after(6000, () => {
+      this.#api.isUp = true;
+    });
+    while (this.#speakers.size < 2) this.#reviveSpeaker();
+  }
+
+  #violated(text: string): void {
+    if (this.#violations.length < 10) this.#violations.push(`${this.#clock.now} ms: ${text}`);
+  }
+
+  /** Invariants of DESIGN §7 that never rest. */
+  #checkAlways(): void {
+    if (this.#api.version === this.#checkedVersion) return;
+    this.#checkedVersion = this.#api.version;
+    const racing = this.#clock.now < this.#racingUntil;
+    const holders = new Map<string, string>();
+    for (const service of this.#api.all('services') as Service[]) {
+      const { name } = service.metadata;
+      const key = `default/${name}`;
+      const now = addressesOf(service);
+      for (const address of now.split(',').filter(Boolean)) {
+        const other = holders.get(address);
+        if (other !== undefined && !racing) this.#violated(`${address} is held by ${other} and by ${name}`);
+        holders.set(address, name);
+      }
+      const before = this.#held.get(key);
+      if (before === undefined || before.addresses === now) continue;
+      if (before.addresses !== '' && !before.mayChange && !racing)
+        this.#violated(`${name} changed from ${before.addresses} to ${now || 'nothing'} without a cause`);
+      // A Service that was edited may change until it has an address again.
+      this.#held.set(key, { addresses: now, mayChange: now === '' });
+    }
+  }
+
+  /** Everything that has to be true once nothing goes wrong any more. */
+  #checkRest(): void {
+    const services = (this.#api.all('services') as Service[]).filter(({ spec }) => spec?.type === 'LoadBalancer');
+    const inUse = new Set(services.map(addressesOf).filter(Boolean));
+    for (const service of services) {
+      const address = addressesOf(service);
+      const { name } = service.metadata;
+      const wish = service.spec?.loadBalancerIP;
+      if (address === '') {
+        const free = Array.from({ length: this.#poolSize }, (_, i) => `198.51.100.${i}`).filter(
+          (candidate) => !inUse.has(candidate),
+        );
+        const couldHave = wish === undefined ? free.length > 0 : free.includes(wish);
+        if (couldHave) this.#violated(`${name} has no address although ${wish ?? free[0]} is free`);
+        continue;
+      }
+      if (wish !== undefined && wish !== address) this.#violated(`${name} asked for ${wish} and has ${address}`);
+      const owners = this.#ownersOf(address);
+      if (owners.length !== 1) this.#violated(`${address} of ${name} is answered by [${owners.join(', ')}]`);
+    }
+    for (const speaker of this.#speakers.values()) {
+      for (const address of speaker.announced) {
+        if (!inUse.has(address)) this.#violated(`${speaker.name} announces ${address}, which no Service has`);
+      }
+    }
+    for (const service of this.#api.all('services') as Service[]) {
+      if (service.spec?.type !== 'LoadBalancer' && addressesOf(service) !== '')
+        this.#violated(`${service.metadata.name} is no LoadBalancer and has ${addressesOf(service)}`);
+    }
+  }
+
+  /** Kills the owner of an address on a healthy network and waits for the next one. */
+  #checkFailover(): void {
+    const address = (this.#api.all('services') as Service[])
+      .filter(({ spec }) => spec?.type === 'LoadBalancer')
+      .map(addressesOf)
+      .find(Boolean);
+    if (address === undefined || this.#speakers.size < 2) return;
+    const [owner] = this.#ownersOf(address);
+    if (owner === undefined) return;
+    this.#speakers.get(owner)!.kill();
+    this.#speakers.delete(owner);
+    const died = this.#clock.now;
+    while (this.#ownersOf(address).length === 0 && this.#clock.now - died < 10_000) this.#pass(5);
+    const took = this.#clock.now - died;
+    this.#failovers.push(took);
+    if (took > FAILOVER_BOUND) this.#violated(`failover of ${address} took ${took} ms`);
+  }
+
+  #ownersOf(address: string): string[] {
+    return [...this.#speakers.values()].filter((speaker) => speaker.answers(address)).map(({ name }) => name);
+  }
+}
+
+function addressesOf(service: KubernetesObject): string {
+  return ((service as Service).status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join();
+}
