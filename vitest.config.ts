@@ -1,29 +1,21 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` needs nothing but Node and is the quick loop; `system` starts processes, sockets and namespaces.
+const slow = { testTimeout: 90_000, hookTimeout: 90_000, fileParallelism: false };
+
+// `unit` needs nothing but Node and is the quick loop. `system` starts processes and talks to them by kubectl. `lab`
+// builds networks and has to run inside a sandbox (tools/vitest.ts).
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
-          include: [
-            'src/**/*.test.ts',
-            'sim/**/*.test.ts',
-            'test/architecture/**/*.test.ts',
-            'test/replay/**/*.test.ts',
-          ],
+          include: ['src/**/*.test.ts', 'sim/**/*.test.ts', 'test/{architecture,replay,unit}/**/*.test.ts'],
+          testTimeout: 30_000,
         },
       },
-      {
-        test: {
-          name: 'system',
-          include: ['test/system/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          fileParallelism: false,
-        },
-      },
+      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...slow } },
+      { test: { name: 'lab', include: ['test/lab/**/*.test.ts'], ...slow } },
     ],
   },
 });

@@ -1,0 +1,28 @@
+/**
+ * `npm test`: everything that can run here. What cannot says why. The last line counts.
+ * @module
+ */
+import { whyNoSandbox } from '../lab/sandbox.ts';
+import { run } from '../lab/shell.ts';
+import { check } from './check.ts';
+import { type Counts, vitest } from './vitest.ts';
+
+const counts: Counts[] = [];
+const notes: string[] = [];
+
+for (const { passed } of await check()) counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
+counts.push(await vitest(['unit']));
+if (run(['sh', '-c', 'command -v kubectl']).status === 0) counts.push(await vitest(['system']));
+else
+  notes.push(
+    'the tests in test/system did not run: there is no kubectl here (Debian: apt-get install kubernetes-client)',
+  );
+const obstacle = whyNoSandbox();
+if (obstacle === undefined) counts.push(await vitest(['lab'], true));
+else notes.push(`the tests in test/lab did not run: ${obstacle}`);
+
+const sum = (key: keyof Counts) => counts.reduce((total, item) => total + item[key], 0);
+for (const note of notes) console.log(`NOT RUN: ${note}`);
+if (sum('skipped') > 0) console.log(`${sum('skipped')} tests were skipped; their names above say why`);
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
+process.exitCode = sum('failed') === 0 ? 0 : 1;
