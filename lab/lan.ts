@@ -70,6 +70,8 @@ export function neighbour(host: LanHost, address: string): string | undefined {
 /** The host that one answers for an address and whose MAC the client has in its table, once the two agree. */
 export async function soleOwner(client: LanHost, hosts: readonly LanHost[], address: string): Promise<LanHost> {
   return until(`one host, and only one, answers for ${address}`, async () => {
+    // The kernel asks for the address by itself when it has something to send there.
+    await client.runAsync(['curl', '-s', '-o', '/dev/null', '--max-time', '0.5', `http://${address}/`]);
     const answers = await askByArp(client, address, 1);
     const owner = hosts.find(({ mac }) => mac === answers[0]);
     return answers.length === 1 && neighbour(client, address) === owner?.mac && owner;

@@ -40,7 +40,8 @@ function installNodePackages() {
   process.stdout.write('setup: npm packages …\n');
   // Not `npm ci`: it insists on lock entries for the optional packages of platforms that a mirror of the registry may lack.
   // The lockfile holds all the same, and `--no-save` leaves it alone.
-  if (!run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])) fail('npm install failed; see above');
+  if (!run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']))
+    fail('npm install failed; see above');
   if (!existsSync(join(root, 'node_modules', '.bin', 'node')))
     fail('the npm package `node` brought no Node; see node_modules/node');
   writeFileSync(stamp, wanted);

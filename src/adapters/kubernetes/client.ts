@@ -5,7 +5,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { AdapterError } from '../errors.ts';
+import { AdapterError, systemCode } from '../errors.ts';
 import type { Connection } from './connection.ts';
 
 /** An answer other than success. `status` 0: no answer at all. */
@@ -30,7 +30,6 @@ export interface ApiRequest {
 }
 
 export const MERGE_PATCH = 'application/merge-patch+json';
-export const APPLY_PATCH = 'application/apply-patch+yaml';
 
 /** Time for a whole answer that is no watch, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
@@ -126,7 +125,11 @@ export class KubernetesClient {
         },
         resolve,
       );
-      outgoing.once('error', (error) => reject(noAnswer(request, error)));
+      outgoing.once('error', (error) => {
+        // The server closed an idle connection in the moment in which we used it: that was no answer, ask again.
+        if (outgoing.reusedSocket && systemCode(error) === 'ECONNRESET') resolve(this.#send(request, forWatch));
+        else reject(noAnswer(request, error));
+      });
       // A peer that vanished without a word is found out by TCP within a minute, also on a quiet watch.
       outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
       outgoing.end(body);

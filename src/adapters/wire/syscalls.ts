@@ -15,12 +15,10 @@ export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
-export const POLLIN = 1;
-export const POLLERR = 8;
+const POLLIN = 1;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const MSG_DONTWAIT = 0x40;
-const F_GETFD = 1;
 
 const libc = koffi.load('libc.so.6');
 const libcCalls = {
@@ -37,7 +35,6 @@ const libcCalls = {
   read: libc.func('long read(int fd, _Out_ uint8_t *buffer, size_t length)'),
   write: libc.func('long write(int fd, const uint8_t *buffer, size_t length)'),
   close: libc.func('int close(int fd)'),
-  fcntl: libc.func('int fcntl(int fd, int command, int argument)'),
 };
 
 /** A system call that failed; `code` is the name of the error number (`EPERM` …). */
@@ -102,11 +99,6 @@ export function signalEventfd(fd: number): void {
 
 export function clearEventfd(fd: number): void {
   libcCalls.read(fd, EIGHT_BYTES, 8);
-}
-
-/** True when the descriptor is open: for the last wake-up on the way out. */
-export function isOpen(fd: number): boolean {
-  return libcCalls.fcntl(fd, F_GETFD, 0) >= 0;
 }
 
 /** Where the bytes are in memory, for structures that hold pointers. They must stay referenced while the kernel looks. */

@@ -15,6 +15,7 @@ import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts'
 import { Wire } from '../../adapters/wire/wire.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { formatAddress } from '../../core/net/address.ts';
+import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
 import {
   initialSpeaker,
   SPEAKER_RESOURCES,
@@ -147,8 +148,9 @@ export class SpeakerApp {
         const { service, announced, election } = output;
         metrics.announced(service, node, this.#announced.get(service) ?? [], announced);
         this.#announced.set(service, announced);
+        const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
         log.info(
-          { event: 'serviceDecided', service, announced, owner: election?.owner, checks: election?.checks },
+          { event: 'serviceDecided', service, announced, owner: election?.owner, checks },
           'decided who announces',
         );
       }

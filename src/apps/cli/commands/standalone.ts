@@ -2,7 +2,6 @@
  * `metallb standalone`: everything in one process, without a cluster.
  * @module
  */
-import { mkdirSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { systemCode } from '../../../adapters/errors.ts';
@@ -74,7 +73,6 @@ async function startApi(
   host: string,
   port: number,
 ): Promise<{ api: EmbeddedApi; kubeconfig: string }> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const { database, certificate, token, kubeconfig } = await openDataDirectory(directory, host, port);
   try {
     return { api: await startEmbeddedApi({ database, certificate, token, host, port }), kubeconfig };

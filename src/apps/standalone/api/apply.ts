@@ -94,7 +94,9 @@ function fieldsOf(kind: string, value: JsonObject, path: readonly string[]): Fie
       const items = (child as JsonObject[]).map((item) => [itemKey(by, item), fieldsOf(kind, item, here)] as const);
       fields[`f:${key}`] = Object.fromEntries(items);
     } else {
-      fields[`f:${key}`] = isObject(child) ? fieldsOf(kind, child, here) : {};
+      const set = isObject(child) ? fieldsOf(kind, child, here) : {};
+      // Whoever says nothing about metadata but what names the object owns nothing of it.
+      if (here.length > 1 || key !== 'metadata' || Object.keys(set).length > 0) fields[`f:${key}`] = set;
     }
   }
   return fields;

@@ -323,8 +323,7 @@ export class KubernetesApi {
     const start = fromNow ? store.version : Number(since);
     if (!Number.isSafeInteger(start))
       throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is no number`);
-    // Asked from the future, which a client may do that has seen another server: wait, as the real one does at first.
-    const expired = start < store.version ? this.#expired(start) : undefined;
+    const expired = this.#expired(start);
     const stream = async (write: (chunk: string) => void, signal: AbortSignal): Promise<void> => {
       if (expired !== undefined) {
         write(`${JSON.stringify({ type: 'ERROR', object: expired.toObject() })}\n`);

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Registry } from './registry.ts';
-import { groupVersion, type Resource, storeKey } from './resource.ts';
+import { type Resource, storeKey } from './resource.ts';
 import { invalid, type StatusCause, StatusError } from './status.ts';
 import type { ApiObject, Store } from './store.ts';
 
@@ -251,5 +251,3 @@ function notFound(resource: Resource, name: string): StatusError {
     kind: resource.plural,
   });
 }
-
-export { groupVersion };

@@ -7,7 +7,7 @@ import { checkBuiltin } from '../../../adapters/kubernetes/builtin-schema.ts';
 import { compileRule } from './cel.ts';
 import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from './columns.ts';
 import { isObject } from './patch.ts';
-import { type Admission, groupVersion, type Resource, storeKey } from './resource.ts';
+import { type Admission, type Resource, storeKey } from './resource.ts';
 import { admitService } from './services.ts';
 import type { StatusCause } from './status.ts';
 import type { ApiObject, Store } from './store.ts';
@@ -282,5 +282,3 @@ function checkRules(
   if (schema?.items !== undefined) checkRules(schema.items, `${path}.items`, fault);
   return [];
 }
-
-export { groupVersion };

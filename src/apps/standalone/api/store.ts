@@ -74,7 +74,7 @@ export class Store {
     this.#log = this.#database.prepare(
       'INSERT INTO changes (version, resource, type, body, previous) VALUES (?, ?, ?, ?, ?)',
     );
-    this.#trim = this.#database.prepare('DELETE FROM changes WHERE version <= ?');
+    this.#trim = this.#database.prepare('DELETE FROM changes WHERE version < ?');
     this.#load();
   }
 
@@ -119,9 +119,12 @@ export class Store {
     return last;
   }
 
-  /** Calls back for every change after `version`, the past ones at once. Throws 410 when that is too long ago. */
+  /**
+   * Calls back for every change after `version`, the past ones at once. Throws 410 when that is too long ago, or when
+   * there never was such a version here: then it is of another database.
+   */
   follow(version: number, listener: Listener): () => void {
-    if (version < this.#compacted) {
+    if (version < this.#compacted || version > this.#version) {
       throw new StatusError(410, `too old resource version: ${version} (${this.#compacted})`, {}, 'Expired');
     }
     for (const change of this.#history) if (change.version > version) listener(change);
@@ -129,7 +132,10 @@ export class Store {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Forgets the history up to now: every watch that has to resume from before is told 410. */
+  /**
+   * Forgets the history up to now: every watch that has to resume from before is told 410. The newest change stays in
+   * the database, because versions have to go on from it after a restart.
+   */
   compact(): void {
     this.#history = [];
     this.#compacted = this.#version;

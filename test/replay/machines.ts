@@ -1,0 +1,28 @@
+/**
+ * The machines by the name of their room, as recordings know them.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { INITIAL_LAYER2, layer2Machine } from '../../src/core/layer2/fsm.ts';
+import { initialLiveness, type LivenessSettings, livenessMachine } from '../../src/core/liveness/fsm.ts';
+import type { Machine } from '../../src/core/machine.ts';
+import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
+import { initialSpeaker, type SpeakerSettings, speakerMachine } from '../../src/core/reconcile/speaker.ts';
+import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/reflector/fsm.ts';
+
+interface Replayable {
+  readonly machine: Machine<unknown, unknown, unknown>;
+  readonly initial: (settings: unknown) => unknown;
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const entry = <S, I, O>(machine: Machine<S, I, O>, initial: (settings: never) => S) =>
+  ({ machine, initial }) as unknown as Replayable;
+
+export const MACHINES: Readonly<Record<string, Replayable>> = {
+  controller: entry(controllerMachine, (settings: ControllerSettings) => initialController(settings)),
+  speaker: entry(speakerMachine(sha256), (settings: SpeakerSettings) => initialSpeaker(settings)),
+  reflector: entry(reflectorMachine, () => INITIAL_REFLECTOR),
+  liveness: entry(livenessMachine, (settings: LivenessSettings) => initialLiveness(settings)),
+  layer2: entry(layer2Machine, () => INITIAL_LAYER2),
+};

@@ -1,0 +1,207 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { freePort, metallb, scratch, startStandalone } from './processes.ts';
+
+const directory = scratch();
+afterAll(() => directory.remove());
+const file = (name: string, content: string) => {
+  const path = join(directory.path, name);
+  writeFileSync(path, content);
+  return path;
+};
+const NOWHERE =
+  'apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: []\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n';
+
+describe('bad input gets one clear line and a non-zero exit', () => {
+  it.each<[string, () => readonly string[], string, number]>([
+    ['an unknown command', () => ['frobnicate'], "unknown command 'frobnicate'", 1],
+    ['an unknown flag', () => ['controller', '--frobnicate'], "unknown option '--frobnicate'", 1],
+    [
+      'an unreadable kubeconfig',
+      () => ['controller', '--kubeconfig', '/nonexistent/config'],
+      'the kubeconfig (/nonexistent/config) cannot be read',
+      1,
+    ],
+    ['a kubeconfig that is no YAML', () => ['controller', '--kubeconfig', file('bad', '{{{{')], 'cannot be read', 1],
+    [
+      'a kubeconfig without a cluster',
+      () => [
+        'controller',
+        '--kubeconfig',
+        file('empty', 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\ncurrent-context: none\n'),
+      ],
+      'has no current context',
+      1,
+    ],
+    [
+      'a speaker without a node name',
+      () => ['speaker', '--kubeconfig', file('k', NOWHERE)],
+      '--node-name is missing',
+      2,
+    ],
+    [
+      'a bad log level',
+      () => ['controller', '--kubeconfig', file('k', NOWHERE), '--log-level', 'loud'],
+      '"loud" is no level; use one of all, debug, info, warn, error, none',
+      2,
+    ],
+    [
+      'a bad port',
+      () => ['controller', '--kubeconfig', file('k', NOWHERE), '--health-probe-port', '70000'],
+      '"70000" is no port',
+      2,
+    ],
+    [
+      'a bad heartbeat address',
+      () => [
+        'speaker',
+        '--kubeconfig',
+        file('k', NOWHERE),
+        '--node-name',
+        'n',
+        '--ml-bindaddr',
+        'eth0',
+        '--ml-labels',
+        'a=b',
+      ],
+      '"eth0" is no IPv4 address',
+      2,
+    ],
+    [
+      'a missing secret',
+      () => [
+        'speaker',
+        '--kubeconfig',
+        file('k', NOWHERE),
+        '--node-name',
+        'n',
+        '--ml-bindaddr',
+        '127.0.0.1',
+        '--ml-labels',
+        'a=b',
+        '--ml-secret-key-path',
+        '/nonexistent',
+      ],
+      '/nonexistent/secretkey cannot be read',
+      1,
+    ],
+    ['standalone without a directory', () => ['standalone'], '--data-dir is missing', 2],
+    ['a directory that cannot be made', () => ['standalone', '--data-dir', '/dev/null/data'], '/dev/null/data', 1],
+    [
+      'a bad listen address',
+      () => ['standalone', '--data-dir', directory.path, '--listen', 'here'],
+      '"here" is not ADDRESS:PORT',
+      2,
+    ],
+    [
+      'an address that is not ours',
+      () => ['standalone', '--data-dir', join(directory.path, 'd'), '--listen', '192.0.2.77:7443'],
+      '192.0.2.77 is no address of this machine',
+      1,
+    ],
+  ])('%s', async (_, args, message, status) => {
+    const result = await metallb(args(), { KUBECONFIG: '', METALLB_NODE_NAME: '' });
+    expect(result.stderr).toContain(message);
+    expect(result.status).toBe(status);
+    expect(result.stderr).not.toMatch(/^\s+at /m);
+    expect(
+      result.stderr
+        .trim()
+        .split('\n')
+        .filter((line) => line.startsWith('metallb: ')),
+    ).toHaveLength(1);
+  });
+
+  it('a busy port', async () => {
+    const port = await freePort();
+    const other = createServer().listen(port, '0.0.0.0');
+    const busy = await metallb([
+      'controller',
+      '--kubeconfig',
+      file('k', NOWHERE),
+      '--health-probe-port',
+      String(port),
+      '--port',
+      '0',
+    ]);
+    const busyToo = await metallb([
+      'standalone',
+      '--data-dir',
+      join(directory.path, 'busy'),
+      '--listen',
+      `127.0.0.1:${port}`,
+    ]);
+    other.close();
+    expect([busy.status, busy.stderr]).toEqual([
+      1,
+      `metallb: --health-probe-port: 0.0.0.0:${port} is in use by another process; end it or choose another port\n`,
+    ]);
+    expect([busyToo.status, busyToo.stderr]).toEqual([
+      1,
+      `metallb: --listen: 127.0.0.1:${port} is in use by another process; end it or choose another port\n`,
+    ]);
+  });
+
+  it('a data directory that another process uses', async () => {
+    const own = scratch();
+    const first = await startStandalone(own.path, ['--api-only']);
+    const second = await metallb([
+      'standalone',
+      '--data-dir',
+      join(own.path, 'data'),
+      '--listen',
+      `127.0.0.1:${await freePort()}`,
+    ]);
+    await first.process.stop();
+    own.remove();
+    expect(second.stderr).toMatch(/--data-dir .*: the database cannot be opened: another standalone process uses it/);
+    expect(second.status).toBe(1);
+  });
+});
+
+describe('flags', () => {
+  it("may be written in Go's style, and those without effect yet say so in the log", async () => {
+    const port = await freePort();
+    const args = [
+      'controller',
+      `-kubeconfig=${file('k', NOWHERE)}`,
+      '-port=0',
+      `-health-probe-port=${port}`,
+      '-webhook-mode=disabled',
+      '-log-level=info',
+    ];
+    const running = metallb(args);
+    await expect
+      .poll(
+        () =>
+          fetch(`http://127.0.0.1:${port}/healthz`).then(
+            (r) => r.status,
+            () => 0,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(200);
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503);
+    await metallb(['--version']);
+    const { pid } = await findProcess(`-health-probe-port=${port}`);
+    process.kill(pid, 'SIGTERM');
+    const result = await running;
+    expect(result.status).toBe(0);
+    expect(result.stdout).toContain('--webhook-mode is accepted and without effect');
+  });
+});
+
+async function findProcess(text: string): Promise<{ pid: number }> {
+  const { readdirSync, readFileSync } = await import('node:fs');
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      if (command.includes(text) && command.includes('main.ts')) return { pid: Number(name) };
+    } catch {
+      // It has ended.
+    }
+  }
+  throw new Error(`no process with ${text}`);
+}
