@@ -1,0 +1,36 @@
+/**
+ * `npm run bench [-- NAME …]`: all benches, or those named. Prints Markdown tables; docs/benchmarks.md holds a run.
+ * @module
+ */
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
+import { benchIpam } from './ipam.ts';
+import { benchList } from './list.ts';
+import { benchMemory } from './memory.ts';
+import { benchParse } from './parse.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  ipam: benchIpam,
+  parse: benchParse,
+  list: benchList,
+  memory: benchMemory,
+  arp: async () => {
+    const obstacle = whyNoSandbox();
+    if (obstacle !== undefined) console.log(`\narp did not run: ${obstacle}`);
+    else await runInside(join(import.meta.dirname, 'arp.ts'), []);
+  },
+};
+
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
+console.log(
+  `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, load ${loadavg()[0]!.toFixed(2)} at the start`,
+);
+for (const name of wanted) {
+  const bench = BENCHES[name];
+  if (bench === undefined) {
+    console.error(`bench: there is no ${name}; use ${Object.keys(BENCHES).join(', ')}`);
+    process.exitCode = 2;
+  } else await bench();
+}
+process.exit();
