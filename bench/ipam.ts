@@ -81,5 +81,9 @@ export async function benchIpam(): Promise<void> {
       peer === undefined ? '–' : `${(peer / ours).toFixed(1)}`,
     ]);
   }
-  printTable('One Service leaves, one comes: release and allocation', ['pool', 'ours, median', 'walk, median', 'walk / ours'], rows);
+  printTable(
+    'One Service leaves, one comes: release and allocation',
+    ['pool', 'ours, median', 'walk, median', 'walk / ours'],
+    rows,
+  );
 }
