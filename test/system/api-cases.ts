@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../lab/shell.ts';
 import { ApiError, type KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
+import { EventRecorder } from '../../src/adapters/kubernetes/events.ts';
 import { type ReflectedChange, Reflector } from '../../src/adapters/kubernetes/reflector.ts';
 import { objectKey } from '../../src/core/api/kubernetes.ts';
 
@@ -460,6 +461,24 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
         MERGE_PATCH,
       );
       expect(again.status.loadBalancer.ingress[0].ip).toBe('192.0.2.9');
+    });
+  });
+
+  describe('Events', () => {
+    it('are one Event with a count when the same is told again, and two when it differs', async () => {
+      const recorder = new EventRecorder(target.client, 'test-component', 'test-host', (message) => {
+        throw new Error(message);
+      });
+      const told = { apiVersion: 'v1', kind: 'Service', namespace, name: 'told', uid: 'uid-1' };
+      for (const message of ['first', 'first', 'second', 'first'])
+        recorder.record(told, { reason: 'IPAllocated', message });
+      await recorder.flush();
+      const query = { fieldSelector: 'involvedObject.name=told' };
+      const { items } = await send('GET', `${core}/events`, undefined, undefined, query);
+      expect(items.map((event: Json) => `${event.message} ${event.count} ${event.type}`).sort()).toEqual([
+        'first 3 Normal',
+        'second 1 Normal',
+      ]);
     });
   });
 

@@ -3,14 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { Driver } from '../../adapters/driver/driver.ts';
-import { Recorder } from '../../adapters/driver/recording.ts';
-import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
-import { EventRecorder } from '../../adapters/kubernetes/events.ts';
-import { Reflector } from '../../adapters/kubernetes/reflector.ts';
 import { followLinks } from '../../adapters/linux/links.ts';
-import type { Log } from '../../adapters/log/log.ts';
-import type { Metrics } from '../../adapters/metrics/metrics.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
 import { formatProblem } from '../../core/api/problem.ts';
@@ -25,19 +18,14 @@ import {
   type SpeakerState,
   speakerMachine,
 } from '../../core/reconcile/speaker.ts';
+import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 
-export interface SpeakerOptions {
-  readonly client: KubernetesClient;
+export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
-  readonly namespace: string | undefined;
-  readonly loadBalancerClass: string;
   readonly ignoreExcludeLabel: boolean;
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly recordTo?: string | undefined;
 }
 
 /** Milliseconds between looks at the links. */
@@ -45,10 +33,7 @@ const LINK_INTERVAL = 1000;
 
 export class SpeakerApp {
   readonly #options: SpeakerOptions;
-  readonly #driver: Driver<SpeakerState, SpeakerInput, SpeakerOutput>;
-  readonly #reflectors: readonly Reflector[];
-  readonly #events: EventRecorder;
-  readonly #recorder: Recorder | undefined;
+  readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
   readonly #wire: Wire;
   readonly #dead = new Set<string>();
   readonly #announced = new Map<string, readonly string[]>();
@@ -56,47 +41,28 @@ export class SpeakerApp {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    const { client, log, metrics, liveness, node } = options;
-    this.#events = new EventRecorder(client, 'metallb-speaker', node, (message) =>
-      log.warn({ event: 'eventNotWritten', error: message }, message),
-    );
-    this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
-    const settings = {
-      node,
-      loadBalancerClass: options.loadBalancerClass,
-      ignoreExcludeLabel: options.ignoreExcludeLabel,
-      liveness: liveness !== undefined,
-    };
+    const { node, loadBalancerClass, ignoreExcludeLabel, namespace } = options;
+    const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
-    this.#driver = new Driver(speakerMachine(sha256), initialSpeaker(settings), {
-      perform: (output) => this.#perform(output),
-      ...(this.#recorder !== undefined && { record: this.#recorder.record }),
-    });
-    const { labelSelector, ...wireLiveness } = liveness ?? { labelSelector: undefined };
-    this.#wire = new Wire(liveness === undefined ? undefined : (wireLiveness as LivenessOptions), (fact) =>
+    this.#wire = new Wire(options.liveness === undefined ? undefined : (liveness as LivenessOptions), (fact) =>
       this.#onFact(fact),
     );
-    this.#reflectors = SPEAKER_RESOURCES.map(
-      (resource) =>
-        new Reflector({
-          client,
-          resource,
-          namespace: OURS.includes(resource) ? options.namespace : undefined,
-          labelSelector: resource === 'pods' ? (labelSelector ?? 'metallb.io/no-speaker-list') : undefined,
-          onChange: (change) => {
-            metrics.updated();
-            this.#driver.feed({ ...change, resource });
-          },
-          onTrouble: (what, message) => {
-            metrics.failed();
-            log.warn({ event: what, resource, error: message }, message);
-          },
-        }),
+    this.#process = new MachineProcess(
+      options,
+      { component: 'metallb-speaker', host: node },
+      speakerMachine(sha256),
+      initialSpeaker({ node, loadBalancerClass, ignoreExcludeLabel, liveness: options.liveness !== undefined }),
+      SPEAKER_RESOURCES.map((resource) => ({
+        resource,
+        namespace: OURS.includes(resource) ? namespace : undefined,
+        ...(resource === 'pods' && { labelSelector }),
+      })),
+      (output) => this.#perform(output),
     );
   }
 
   get ready(): boolean {
-    return this.#driver.state.cache.synced;
+    return this.#process.state.cache.synced;
   }
 
   /** Rejects when the wire Worker dies: the process is of no use then. */
@@ -107,18 +73,15 @@ export class SpeakerApp {
   start(): void {
     this.#links = followLinks(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit }) => {
       this.#wire.send({ kind: 'interfaces', interfaces: fit });
-      this.#driver.feed({ kind: 'links', names });
+      this.#process.feed({ kind: 'links', names });
     });
-    for (const reflector of this.#reflectors) reflector.start();
+    this.#process.start();
   }
 
   async stop(): Promise<void> {
     this.#links?.stop();
-    for (const reflector of this.#reflectors) reflector.stop();
-    this.#driver.stop();
     await this.#wire.stop();
-    await this.#events.flush();
-    await this.#recorder?.close();
+    await this.#process.stop();
   }
 
   #perform(output: SpeakerOutput): void {
@@ -134,12 +97,9 @@ export class SpeakerApp {
       case 'members':
         this.#wire.send({ kind: 'members', members: output.members });
         return;
-      case 'emit-event': {
-        const { target, reason, message } = output;
-        log.info({ event: reason, object: `${target.kind} ${target.namespace}/${target.name}` }, message);
-        this.#events.record(target, { reason, message });
+      case 'emit-event':
+        this.#process.tell(output.target, output);
         return;
-      }
       case 'configuration':
         for (const problem of output.problems) log.error({ event: 'invalidConfiguration' }, formatProblem(problem));
         metrics.configured(output.problems.length);
@@ -168,13 +128,13 @@ export class SpeakerApp {
           `speaker on ${fact.node} does not answer`,
         );
         this.#dead.add(fact.node);
-        this.#driver.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
+        this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
         return;
       case 'node-came-alive':
       case 'node-forgotten':
         log.info({ event: fact.kind, node: fact.node }, `speaker on ${fact.node} no longer counts as dead`);
         this.#dead.delete(fact.node);
-        this.#driver.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
+        this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
         return;
       case 'counts':
         for (const { counter, address, by } of fact.counts) metrics.layer2(counter, address, by);
@@ -184,6 +144,9 @@ export class SpeakerApp {
     }
   }
 }
+
+/** Selects no Pod: without a speaker list the Pods are of no interest. */
+const NO_PODS = 'metallb.io/no-speaker-list';
 
 const OURS: readonly SpeakerResource[] = ['ipaddresspools', 'l2advertisements', 'pods'];
 

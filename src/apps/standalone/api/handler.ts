@@ -6,16 +6,17 @@ import { timingSafeEqual } from 'node:crypto';
 import { parseYaml } from '../../../adapters/files/yaml.ts';
 import type { HttpRequest, HttpResponse } from '../../../adapters/http/server.ts';
 import { applyConfiguration } from './apply.ts';
-import { toTable } from './columns.ts';
+import { Collections, type Target } from './collections.ts';
 import { apiGroup, apiVersions, groupList, openApiV2, openApiV2Protobuf, resourceList, VERSION } from './discovery.ts';
 import { Objects, type WriteOptions } from './objects.ts';
 import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch, isObject } from './patch.ts';
 import { decodeProtobuf } from './protobuf.ts';
-import { type Matcher, parseSelectors } from './query-selectors.ts';
+import { parseSelectors } from './query-selectors.ts';
 import type { Registry } from './registry.ts';
+import { inVersion, json, listObject, tableOf, wantsTable } from './representation.ts';
 import { groupVersion, type Resource, storeKey } from './resource.ts';
 import { StatusError } from './status.ts';
-import type { ApiObject, Store, StoredChange } from './store.ts';
+import type { ApiObject, Store } from './store.ts';
 
 export interface ApiOptions {
   readonly store: Store;
@@ -27,29 +28,15 @@ export interface ApiOptions {
   readonly now?: () => number;
 }
 
-interface Target {
-  readonly resource: Resource;
-  readonly namespace: string | undefined;
-  readonly name: string | undefined;
-  readonly subresource: string | undefined;
-}
-
-/** A list cut into pages keeps its snapshot for this long, in milliseconds. */
-const PAGE_LIFETIME = 5 * 60_000;
-
 export class KubernetesApi {
   readonly #options: Required<ApiOptions>;
   readonly #objects: Objects;
-  readonly #pages = new Map<
-    string,
-    { readonly objects: readonly ApiObject[]; readonly version: string; readonly until: number }
-  >();
-  readonly #watches = new Set<AbortController>();
-  #nextPage = 1;
+  readonly #collections: Collections;
 
   constructor(options: ApiOptions) {
     this.#options = { bookmarkInterval: 30_000, now: Date.now, ...options };
     this.#objects = new Objects(this.#options.store, this.#options.registry, this.#options.now);
+    this.#collections = new Collections(this.#options);
   }
 
   /** Writes as the API server itself does it, for what has to be there from the start. */
@@ -59,7 +46,7 @@ export class KubernetesApi {
 
   /** Ends every open watch, as a server does that shuts down. */
   close(): void {
-    for (const watch of this.#watches) watch.abort();
+    this.#collections.close();
   }
 
   handle = async (request: HttpRequest): Promise<HttpResponse> => {
@@ -143,7 +130,7 @@ export class KubernetesApi {
     const answer = (status: number, object: ApiObject) =>
       withWarnings(this.#present(request, resource, status, object), warnings);
     if (name === undefined) {
-      if (method === 'GET') return withWarnings(this.#list(request, target), warnings);
+      if (method === 'GET') return withWarnings(this.#collections.get(request, target), warnings);
       if (method === 'POST') {
         const options = this.#writeOptions(request, target, warnings);
         return answer(201, this.#objects.create(resource, target.namespace, readObject(request, resource), options));
@@ -250,156 +237,16 @@ export class KubernetesApi {
     return json(200, listObject(resource, doomed, String(this.#options.store.version)));
   }
 
-  #list(request: HttpRequest, target: Target): HttpResponse {
-    const { resource, namespace } = target;
-    const { query } = request;
-    const matches = parseSelectors(query.get('labelSelector'), query.get('fieldSelector'));
-    if (query.get('watch') === 'true' || query.get('watch') === '1') return this.#watch(request, target, matches);
-    const { objects, version, more, remaining } = this.#page(request, () =>
-      this.#options.store
-        .list(storeKey(resource), namespace)
-        .filter(matches)
-        .map((object) => inVersion(resource, object)),
-    );
-    if (wantsTable(request)) {
-      const table = toTable(
-        resource,
-        objects,
-        version,
-        query.get('includeObject') ?? 'Metadata',
-        this.#options.now(),
-      ) as { metadata: object };
-      return json(
-        200,
-        more === undefined
-          ? table
-          : { ...table, metadata: { ...table.metadata, continue: more, remainingItemCount: remaining } },
-      );
-    }
-    return json(200, listObject(resource, objects, version, more, remaining));
-  }
-
-  #page(request: HttpRequest, listAll: () => ApiObject[]) {
-    const limit = Number(request.query.get('limit') ?? 0);
-    const token = request.query.get('continue');
-    const now = this.#options.now();
-    for (const [key, { until }] of this.#pages) if (until < now) this.#pages.delete(key);
-    const snapshot = token ? this.#pages.get(token) : undefined;
-    if (token && snapshot === undefined) {
-      throw new StatusError(
-        410,
-        'The provided continue parameter is too old to display a consistent list result. Start a new list without it.',
-        {},
-        'Expired',
-      );
-    }
-    const all = snapshot?.objects ?? listAll();
-    const version = snapshot?.version ?? String(this.#options.store.version);
-    if (token) this.#pages.delete(token);
-    if (!(limit > 0) || all.length <= limit) return { objects: all, version };
-    const more = `page-${this.#nextPage++}-${Math.random().toString(36).slice(2)}`;
-    this.#pages.set(more, { objects: all.slice(limit), version, until: now + PAGE_LIFETIME });
-    return { objects: all.slice(0, limit), version, more, remaining: all.length - limit };
-  }
-
-  #watch(request: HttpRequest, { resource, namespace, name }: Target, matches: Matcher): HttpResponse {
-    const { query } = request;
-    const { store, bookmarkInterval, now } = this.#options;
-    const key = storeKey(resource);
-    const asTable = wantsTable(request);
-    const include = query.get('includeObject') ?? 'Metadata';
-    const line = (type: string, object: ApiObject) => {
-      const shown = inVersion(resource, object);
-      const body = asTable ? toTable(resource, [shown], String(shown.metadata.resourceVersion), include, now()) : shown;
-      return `${JSON.stringify({ type, object: body })}\n`;
-    };
-    const since = query.get('resourceVersion');
-    const fromNow = since === null || since === '' || since === '0';
-    const sees = (object: ApiObject | undefined) =>
-      object !== undefined &&
-      (namespace === undefined || object.metadata.namespace === namespace) &&
-      (name === undefined || object.metadata.name === name) &&
-      matches(object);
-    const start = fromNow ? store.version : Number(since);
-    if (!Number.isSafeInteger(start))
-      throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is no number`);
-    const expired = this.#expired(start);
-    const stream = async (write: (chunk: string) => void, signal: AbortSignal): Promise<void> => {
-      if (expired !== undefined) {
-        write(`${JSON.stringify({ type: 'ERROR', object: expired.toObject() })}\n`);
-        return;
-      }
-      if (fromNow) for (const object of store.list(key, namespace)) if (sees(object)) write(line('ADDED', object));
-      const onChange = (change: StoredChange) => {
-        if (change.resource !== key) return;
-        const before = sees(change.previous);
-        const after = change.type !== 'DELETED' && sees(change.object);
-        const type = after ? (before ? 'MODIFIED' : 'ADDED') : before ? 'DELETED' : undefined;
-        if (type !== undefined) write(line(type, change.object));
-      };
-      const stop = store.follow(start, onChange);
-      const bookmark = () => {
-        const metadata = { resourceVersion: String(store.version), name: '' };
-        const object: ApiObject = { kind: resource.kind, apiVersion: groupVersion(resource), metadata };
-        const body = asTable ? { ...toTable(resource, [], metadata.resourceVersion, include, now()) } : object;
-        write(`${JSON.stringify({ type: 'BOOKMARK', object: body })}\n`);
-      };
-      const bookmarks =
-        query.get('allowWatchBookmarks') === 'true' ? setInterval(bookmark, bookmarkInterval) : undefined;
-      const own = new AbortController();
-      this.#watches.add(own);
-      const seconds = Number(query.get('timeoutSeconds') ?? 0);
-      await ended(seconds > 0 ? seconds * 1000 : 30 * 60_000, signal, own.signal);
-      this.#watches.delete(own);
-      clearInterval(bookmarks);
-      stop();
-    };
-    return { status: 200, headers: { 'content-type': asTable ? TABLE : 'application/json' }, stream };
-  }
-
-  #expired(start: number): StatusError | undefined {
-    try {
-      this.#options.store.follow(start, () => {})();
-      return undefined;
-    } catch (error) {
-      return error as StatusError;
-    }
-  }
-
   #present(request: HttpRequest, resource: Resource, status: number, object: ApiObject): HttpResponse {
     const shown = inVersion(resource, object);
     if (request.method === 'GET' && wantsTable(request)) {
-      const include = request.query.get('includeObject') ?? 'Metadata';
       return json(
         status,
-        toTable(resource, [shown], String(shown.metadata.resourceVersion), include, this.#options.now()),
+        tableOf(request, resource, [shown], String(shown.metadata.resourceVersion), this.#options.now()),
       );
     }
     return json(status, shown);
   }
-}
-
-const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
-
-function wantsTable({ headers }: HttpRequest): boolean {
-  return /as=Table;v=v1;g=meta\.k8s\.io/.test((headers.accept ?? '').replaceAll(' ', ''));
-}
-
-/** Versions of one kind share their objects; only the label differs here (real conversion is a webhook's task). */
-function inVersion(resource: Resource, object: ApiObject): ApiObject {
-  const apiVersion = groupVersion(resource);
-  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
-}
-
-function listObject(
-  resource: Resource,
-  items: readonly ApiObject[],
-  resourceVersion: string,
-  more?: string,
-  remaining?: number,
-): object {
-  const metadata = { resourceVersion, ...(more !== undefined && { continue: more, remainingItemCount: remaining }) };
-  return { kind: `${resource.kind}List`, apiVersion: groupVersion(resource), metadata, items };
 }
 
 function parseBody({ body, headers }: HttpRequest): unknown {
@@ -442,10 +289,6 @@ function openApi({ headers }: HttpRequest): HttpResponse {
   return json(200, openApiV2());
 }
 
-function json(status: number, value: object): HttpResponse {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
-}
-
 function text(status: number, body: string): HttpResponse {
   return { status, headers: { 'content-type': 'text/plain' }, body };
 }
@@ -466,17 +309,4 @@ function notServed(path: string): StatusError {
 
 function methodNotAllowed(method: string, resource: Resource): StatusError {
   return new StatusError(405, `${method} is not supported on ${resource.plural} here`);
-}
-
-function ended(milliseconds: number, ...signals: readonly AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    if (signals.some((signal) => signal.aborted)) return resolve();
-    const timer = setTimeout(resolve, milliseconds);
-    for (const signal of signals) {
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }
-  });
 }

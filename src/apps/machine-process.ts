@@ -1,0 +1,102 @@
+/**
+ * What controller and speaker have in common: a machine that is fed by reflectors, tells Events, and can be recorded.
+ * @module
+ */
+import { Driver } from '../adapters/driver/driver.ts';
+import { Recorder } from '../adapters/driver/recording.ts';
+import type { KubernetesClient } from '../adapters/kubernetes/client.ts';
+import { EventRecorder } from '../adapters/kubernetes/events.ts';
+import { Reflector } from '../adapters/kubernetes/reflector.ts';
+import type { ResourceName } from '../adapters/kubernetes/resources.ts';
+import type { Log } from '../adapters/log/log.ts';
+import type { Metrics } from '../adapters/metrics/metrics.ts';
+import type { Machine } from '../core/machine.ts';
+import type { Change } from '../core/reconcile/cache.ts';
+import type { EventNote, EventTarget } from '../core/reconcile/reasons.ts';
+
+/** Options that both processes take. */
+export interface ProcessOptions {
+  readonly client: KubernetesClient;
+  /** Where configuration is read from; undefined: every namespace. */
+  readonly namespace: string | undefined;
+  readonly loadBalancerClass: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** File that every input is recorded to. */
+  readonly recordTo?: string | undefined;
+}
+
+/** What is watched of one resource; without a namespace, all of it. */
+export interface Scope<R extends ResourceName> {
+  readonly resource: R;
+  readonly namespace?: string | undefined;
+  readonly labelSelector?: string | undefined;
+}
+
+export class MachineProcess<R extends ResourceName, S, I, O> {
+  readonly #options: ProcessOptions;
+  readonly #driver: Driver<S, I | Change<R>, O>;
+  readonly #reflectors: readonly Reflector[];
+  readonly #events: EventRecorder;
+  readonly #recorder: Recorder | undefined;
+
+  constructor(
+    options: ProcessOptions,
+    { component, host }: { readonly component: string; readonly host: string },
+    machine: Machine<S, I | Change<R>, O>,
+    initial: S,
+    scopes: readonly Scope<R>[],
+    perform: (output: O) => void,
+  ) {
+    this.#options = options;
+    const { client, log, metrics } = options;
+    this.#events = new EventRecorder(client, component, host, (message) =>
+      log.warn({ event: 'eventNotWritten', error: message }, message),
+    );
+    this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
+    this.#driver = new Driver(machine, initial, {
+      perform,
+      ...(this.#recorder !== undefined && { record: this.#recorder.record }),
+    });
+    this.#reflectors = scopes.map(
+      (scope) =>
+        new Reflector({
+          client,
+          ...scope,
+          onChange: (change) => {
+            metrics.updated();
+            this.#driver.feed({ ...change, resource: scope.resource });
+          },
+          onTrouble: (what, message) => {
+            metrics.failed();
+            log.warn({ event: what, resource: scope.resource, error: message }, message);
+          },
+        }),
+    );
+  }
+
+  get state(): S {
+    return this.#driver.state;
+  }
+
+  feed(input: I): void {
+    this.#driver.feed(input);
+  }
+
+  /** Writes an Event, and says the same in the log. */
+  tell(target: EventTarget, { reason, message }: EventNote): void {
+    this.#options.log.info({ event: reason, object: `${target.kind} ${target.namespace}/${target.name}` }, message);
+    this.#events.record(target, { reason, message });
+  }
+
+  start(): void {
+    for (const reflector of this.#reflectors) reflector.start();
+  }
+
+  async stop(): Promise<void> {
+    for (const reflector of this.#reflectors) reflector.stop();
+    this.#driver.stop();
+    await this.#events.flush();
+    await this.#recorder?.close();
+  }
+}
