@@ -22,6 +22,7 @@ const request = (service: string, family: IpFamily): AllocationRequest => ({
   labels: {},
   families: [family],
   requireBoth: true,
+  use: { sharingKey: '', backendKey: '', ports: ['TCP/80'] },
 });
 
 function filled(entry: string, taken: number, family: IpFamily = 'ipv4'): Allocator {

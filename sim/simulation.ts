@@ -169,11 +169,20 @@ class Simulation {
     const name = `svc-${this.#random.between(1, 12)}`;
     if (this.#api.get('services', `default/${name}`) !== undefined) return;
     const stamp = new Array(8).fill('0').join('') + this.#clock.now;
-    const metadata = { name, namespace: 'default', uid: `uid-${this.#uid++}`, creationTimestamp: stamp.slice(-12) };
+    const shares = this.#random.chance(0.4);
+    const annotations = shares ? { 'metallb.io/allow-shared-ip': `key-${this.#random.between(1, 2)}` } : {};
+    const port = shares ? this.#random.between(80, 83) : 80;
+    const metadata = {
+      name,
+      namespace: 'default',
+      uid: `uid-${this.#uid++}`,
+      creationTimestamp: stamp.slice(-12),
+      annotations,
+    };
     const wish = this.#random.chance(0.2) ? { loadBalancerIP: `198.51.100.${this.#random.between(0, 11)}` } : {};
     const service: Service = {
       metadata,
-      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ...wish },
+      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ports: [{ port }], ...wish },
     };
     this.#api.put('services', service);
     const slice = {
@@ -271,15 +280,17 @@ class Simulation {
     if (this.#api.version === this.#checkedVersion) return;
     this.#checkedVersion = this.#api.version;
     const racing = this.#clock.now < this.#racingUntil;
-    const holders = new Map<string, string>();
+    const holders = new Map<string, Service[]>();
     for (const service of this.#api.all('services') as Service[]) {
       const { name } = service.metadata;
       const key = `default/${name}`;
       const now = addressesOf(service);
       for (const address of now.split(',').filter(Boolean)) {
-        const other = holders.get(address);
-        if (other !== undefined && !racing) this.#violated(`${address} is held by ${other} and by ${name}`);
-        holders.set(address, name);
+        const others = holders.get(address) ?? [];
+        const clash = others.find((other) => !mayShare(service, other));
+        if (clash !== undefined && !racing)
+          this.#violated(`${address} is held by ${clash.metadata.name} and by ${name}`);
+        holders.set(address, [...others, service]);
       }
       const before = this.#held.get(key);
       if (before === undefined || before.addresses === now) continue;
@@ -342,6 +353,11 @@ class Simulation {
   #ownersOf(address: string): string[] {
     return [...this.#speakers.values()].filter((speaker) => speaker.answers(address)).map(({ name }) => name);
   }
+}
+
+function mayShare(a: Service, b: Service): boolean {
+  const key = (service: Service) => service.metadata.annotations?.['metallb.io/allow-shared-ip'];
+  return key(a) !== undefined && key(a) === key(b) && a.spec?.ports?.[0]?.port !== b.spec?.ports?.[0]?.port;
 }
 
 function addressesOf(service: KubernetesObject): string {

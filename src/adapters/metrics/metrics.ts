@@ -3,7 +3,7 @@
  * @module
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { PoolUsage } from '../../core/ipam/allocator.ts';
+import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
 
 export class Metrics {

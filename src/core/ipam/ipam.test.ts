@@ -26,6 +26,7 @@ const request = (service: string, more: Partial<AllocationRequest> = {}): Alloca
   labels: {},
   families: ['ipv4'],
   requireBoth: true,
+  use: { sharingKey: '', backendKey: '', ports: [] },
   ...more,
 });
 const allocator = (...pools: Pool[]) => {
@@ -219,5 +220,64 @@ describe('counters (Appendix C of the behaviour reference)', () => {
     const usage = a.usage('p');
     expect(usage).toMatchObject({ assignedIPv4: 1, assignedIPv6: 1, availableIPv4: 3 });
     expect(BigInt(JSON.stringify(usage.availableIPv6))).toBeLessThan(1n << 63n);
+  });
+});
+
+describe('sharing (behaviour reference §3.8)', () => {
+  const use = (sharingKey: string, backendKey: string, ...ports: string[]) => ({
+    use: { sharingKey, backendKey, ports },
+  });
+  const WEB = use('k', '', 'TCP/80');
+
+  it.each<[string, Partial<AllocationRequest>, Partial<AllocationRequest>, string]>([
+    ['the same key and other ports', WEB, use('k', '', 'TCP/443'), '192.0.2.0'],
+    ['the same port of another protocol', WEB, use('k', '', 'UDP/80'), '192.0.2.0'],
+    ['the same port', WEB, use('k', '', 'TCP/80'), '192.0.2.1'],
+    ['another key', WEB, use('other', '', 'TCP/443'), '192.0.2.1'],
+    ['no key', WEB, use('', '', 'TCP/443'), '192.0.2.1'],
+    ['no key on either side', use('', '', 'TCP/80'), use('', '', 'TCP/443'), '192.0.2.1'],
+    ['the same endpoints under Local', use('k', 'app=a', 'TCP/80'), use('k', 'app=a', 'TCP/443'), '192.0.2.0'],
+    ['other endpoints under Local', use('k', 'app=a', 'TCP/80'), use('k', 'app=b', 'TCP/443'), '192.0.2.1'],
+    ['Local beside Cluster', use('k', '', 'TCP/80'), use('k', 'app=a', 'TCP/443'), '192.0.2.1'],
+  ])('with %s', (_, first, second, expected) => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    ask(a, 'first', first);
+    expect(ask(a, 'second', second)).toBe(expected);
+  });
+
+  it('names the Service and the port that are in the way when there is no other address', () => {
+    const a = allocator(pool('p', ['192.0.2.0/32']));
+    ask(a, 'first', WEB);
+    const decision = a.allocate(request('second', WEB));
+    expect(decision.checks).toMatchObject([
+      { pool: 'p', verdict: 'port-clash', clash: { kind: 'port-clash', holder: 'first', key: 'k', port: 'TCP/80' } },
+    ]);
+  });
+
+  it('counts a shared address once, and frees it with its last user', () => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    ask(a, 'first', WEB);
+    ask(a, 'second', use('k', '', 'TCP/443'));
+    expect(a.usage('p').assignedIPv4).toBe(1);
+    a.release('first');
+    expect(ask(a, 'third')).toBe('192.0.2.1');
+    a.release('second');
+    expect(ask(a, 'fourth')).toBe('192.0.2.0');
+  });
+
+  it('lets the only user of an address change key and ports, and holds others to the new ones', () => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    ask(a, 'first', WEB);
+    a.claim(request('first', use('new', '', 'TCP/443')), [ip('192.0.2.0')]);
+    expect(ask(a, 'second', use('new', '', 'TCP/80'))).toBe('192.0.2.0');
+    expect(ask(a, 'third', use('k', '', 'TCP/81'))).toBe('192.0.2.1');
+  });
+
+  it('goes by the order of the pool among shared and free addresses', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    ask(a, 'plain');
+    ask(a, 'first', WEB);
+    a.release('plain');
+    expect(ask(a, 'second', use('k', '', 'TCP/443'))).toBe('192.0.2.0');
   });
 });

@@ -8,6 +8,16 @@ import type { IpAddress, IpFamily } from '../net/address.ts';
 /** `namespace/name`. */
 export type ServiceKey = string;
 
+/** How a Service uses an address, which decides with whom it can share it (behaviour reference §3.8). */
+export interface AddressUse {
+  /** Value of the annotation allow-shared-ip; empty: shares with nobody. */
+  readonly sharingKey: string;
+  /** Canonical selector under externalTrafficPolicy Local, empty under Cluster: who shares must have the same endpoints. */
+  readonly backendKey: string;
+  /** `TCP/80` … */
+  readonly ports: readonly string[];
+}
+
 export interface AllocationRequest {
   readonly service: ServiceKey;
   readonly namespace: string;
@@ -16,6 +26,7 @@ export interface AllocationRequest {
   readonly families: readonly IpFamily[];
   /** Only meaningful with two families: whether both are needed, or one will do. */
   readonly requireBoth: boolean;
+  readonly use: AddressUse;
   /** Name of the pool asked for by annotation. */
   readonly pool?: string;
 }
@@ -29,25 +40,40 @@ export interface Allocation {
 /** What was found out about one pool. The texts of these verdicts are in the catalogue of reasons. */
 export type PoolVerdict =
   | 'chosen'
-  | 'usable'
   | 'exhausted'
+  | 'port-clash'
   | 'wrong-family'
   | 'auto-assign-off'
   | 'not-selected'
   | 'no-such-pool'
-  | 'not-requested';
+  | 'set-aside';
 
 export interface PoolCheck {
   readonly pool: string;
   readonly verdict: PoolVerdict;
+  /** With port-clash: who is in the way. */
+  readonly clash?: ShareFault;
 }
+
+/** Why a Service cannot use an address that others use. */
+export type ShareFault = {
+  readonly address: IpAddress;
+  readonly holder: ServiceKey;
+} & (
+  | { readonly kind: 'in-use' }
+  | { readonly kind: 'other-key'; readonly theirs: string }
+  | { readonly kind: 'other-endpoints'; readonly key: string }
+  | { readonly kind: 'port-clash'; readonly key: string; readonly port: string }
+);
 
 /** Why an explicit address cannot be given. */
 export type ClaimRefusal =
   | { readonly kind: 'not-in-a-pool'; readonly address: IpAddress }
   | { readonly kind: 'buggy'; readonly address: IpAddress; readonly pool: string }
+  | { readonly kind: 'different-pools'; readonly pools: readonly string[] }
   | { readonly kind: 'not-selected'; readonly pool: string }
-  | { readonly kind: 'in-use'; readonly address: IpAddress; readonly holder: ServiceKey };
+  | { readonly kind: 'other-pool'; readonly pool: string; readonly asked: string }
+  | ShareFault;
 
 export type AllocationDecision =
   | { readonly ok: true; readonly allocation: Allocation; readonly checks: readonly PoolCheck[] }

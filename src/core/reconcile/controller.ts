@@ -10,14 +10,21 @@ import { type KubernetesObject, objectKey, type Service } from '../api/kubernete
 import { formatFault, type Problem } from '../api/problem.ts';
 import { type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { resolveConfig } from '../config/resolve.ts';
-import { Allocator, type PoolUsage } from '../ipam/allocator.ts';
+import { Allocator } from '../ipam/allocator.ts';
+import type { PoolUsage } from '../ipam/pool-state.ts';
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
 import type { EventNote, EventTarget } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
-import { currentAddresses, decideService, deprecatedAnnotations, type ServiceDecision } from './service-decision.ts';
+import {
+  currentAddresses,
+  decideService,
+  deprecatedAnnotations,
+  type ServiceDecision,
+  useOf,
+} from './service-decision.ts';
 
 export const CONTROLLER_RESOURCES = ['services', 'ipaddresspools', 'l2advertisements', 'namespaces'] as const;
 export type ControllerResource = (typeof CONTROLLER_RESOURCES)[number];
@@ -229,12 +236,10 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
     batch.sort(
       (a, b) => rank(a.service) - rank(b.service) || compareAge(a.service, b.service) || (a.key < b.key ? -1 : 1),
     );
-    let freed = false;
+    const releases = state.allocator.releases;
     // Whatever a status shows is spoken for before anything is given away: a wish must not be met with an address
     // whose holder merely comes later in this batch, which after a restart is everybody.
-    for (const { key, service } of batch) {
-      if (service !== undefined && state.allocator.linger(key, shownAddresses(service))) freed = true;
-    }
+    for (const { key, service } of batch) linger(state, key, service);
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
       if (service === undefined) forget(state, key);
@@ -242,18 +247,23 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
-      const cameFree = state.allocator.linger(key, shownAddresses(service));
-      if (cameFree || (before !== undefined && before !== after)) freed = true;
+      linger(state, key, service);
     }
     // An address has become free: those who wait may want it.
-    if (freed) for (const key of state.waiting) state.dirty.add(key);
+    if (state.allocator.releases !== releases) for (const key of state.waiting) state.dirty.add(key);
   }
   if (!changed || state.poolStatus.dueAt !== undefined) return state;
   return { ...state, poolStatus: { ...state.poolStatus, dueAt: now + POOL_STATUS_DELAY } };
 }
 
-function shownAddresses(service: Service | undefined): IpAddress[] {
-  if (service === undefined) return [];
+function linger({ allocator }: ControllerState, key: string, service: Service | undefined): void {
+  if (service === undefined) allocator.linger(key, [], NO_USE);
+  else allocator.linger(key, shownAddresses(service), useOf(service));
+}
+
+const NO_USE = { sharingKey: '', backendKey: '', ports: [] };
+
+function shownAddresses(service: Service): IpAddress[] {
   return currentAddresses(service).flatMap((text) => parseAddress(text) ?? []);
 }
 

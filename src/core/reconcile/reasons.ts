@@ -4,7 +4,7 @@
  * @module
  */
 import type { NodeVerdict } from '../election/election.ts';
-import type { ClaimRefusal, PoolCheck, PoolVerdict } from '../ipam/request.ts';
+import type { ClaimRefusal, PoolCheck, PoolVerdict, ShareFault } from '../ipam/request.ts';
 import { formatAddress } from '../net/address.ts';
 
 /** Event reasons with their type (behaviour reference §3.11; those marked "ours" are new). */
@@ -43,18 +43,20 @@ export interface EventTarget {
 
 const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
   chosen: 'gave the address',
-  usable: 'could give an address',
   exhausted: 'is exhausted',
   'wrong-family': 'has no addresses of the IP family that is needed',
   'auto-assign-off': 'has autoAssign off',
   'not-selected': 'is reserved for other namespaces or Services (serviceAllocation)',
   'no-such-pool': 'does not exist',
-  'not-requested': 'was not asked for',
+  'set-aside': 'is invalid and set aside; see its events',
+  'port-clash': 'has no other address left',
 };
 
 /** What would help, by the verdict that stood in the way; the first that applies is told. */
 const CURES: readonly (readonly [PoolVerdict, string])[] = [
   ['no-such-pool', 'create the IPAddressPool, or correct the address-pool annotation'],
+  ['set-aside', 'mend the IPAddressPool: kubectl describe it to see what is wrong'],
+  ['port-clash', 'use another port, another sharing key, or add addresses to a pool'],
   ['exhausted', 'add addresses to a pool, or delete a Service that holds one'],
   ['wrong-family', 'add addresses of that family to a pool, or change ipFamilies of the Service'],
   ['not-selected', 'change serviceAllocation of a pool, or the namespace or labels of the Service'],
@@ -64,9 +66,29 @@ const CURES: readonly (readonly [PoolVerdict, string])[] = [
 /** One sentence for a Service that got no address: each pool with its verdict, then the cure. */
 export function describeFailure(checks: readonly PoolCheck[]): string {
   if (checks.length === 0) return 'there is no IPAddressPool; create one';
-  const verdicts = checks.map(({ pool, verdict }) => `pool "${pool}" ${POOL_VERDICTS[verdict]}`);
+  const verdicts = checks.map(describeCheck);
   const cure = CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[1];
   return `${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
+}
+
+/** One pool and what was found out about it. */
+export function describeCheck({ pool, verdict, clash }: PoolCheck): string {
+  const text = `pool "${pool}" ${POOL_VERDICTS[verdict]}`;
+  return clash === undefined ? text : `${text}: ${describeShareFault(clash)}`;
+}
+
+function describeShareFault(fault: ShareFault): string {
+  const address = formatAddress(fault.address);
+  switch (fault.kind) {
+    case 'in-use':
+      return `address ${address} is in use by Service ${fault.holder}`;
+    case 'other-key':
+      return `address ${address} is in use by Service ${fault.holder} under the sharing key "${fault.theirs}"`;
+    case 'other-endpoints':
+      return `address ${address} is shared under key "${fault.key}" with Service ${fault.holder}, which has other endpoints (externalTrafficPolicy Local needs the same selector)`;
+    case 'port-clash':
+      return `port ${fault.port} of address ${address} is held by Service ${fault.holder} under key "${fault.key}"`;
+  }
 }
 
 /** Why an address that was asked for, or held until now, cannot be had. */
@@ -78,8 +100,16 @@ export function describeRefusal(refusal: ClaimRefusal): string {
       return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs)`;
     case 'not-selected':
       return `pool "${refusal.pool}" is reserved for other namespaces or Services (serviceAllocation)`;
+    case 'other-pool':
+      return `the address is of pool "${refusal.pool}", the annotation address-pool asks for pool "${refusal.asked}"`;
+    case 'different-pools':
+      return `the addresses are of different pools (${refusal.pools.join(', ')}); ask for addresses of one pool`;
     case 'in-use':
-      return `address ${formatAddress(refusal.address)} is in use by Service ${refusal.holder}; ask for another, or free it there`;
+    case 'other-key':
+      return `${describeShareFault(refusal)}; ask for another, or free it there`;
+    case 'other-endpoints':
+    case 'port-clash':
+      return `${describeShareFault(refusal)}; use another port or another address`;
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { Allocator } from '../ipam/allocator.ts';
-import type { AllocationRequest } from '../ipam/request.ts';
+import type { AddressUse, AllocationRequest } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { annotationKey, OLD_PREFIX, POOL_ANNOTATION, userAnnotation } from './annotations.ts';
 import { describeFailure, describeRefusal, type EventNote } from './reasons.ts';
@@ -42,7 +42,17 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
   }
 
   const request = requestOf(service, families, policy);
-  const kept = keepCurrent(service, request, policy, allocator, setAside, events);
+  const wished = wishedAddresses(service);
+  // A wish that differs from what is there decides before the present addresses are claimed again: claiming and giving
+  // back in turn would look to others as if something became free.
+  const current = currentOf(service, allocator);
+  const moves =
+    wished.ok &&
+    wished.addresses.length > 0 &&
+    current.length > 0 &&
+    !sameTexts(current, wished.addresses.map(formatAddress));
+  if (moves) allocator.release(key);
+  const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
   if (kept === 'untouched') {
     return {
       addresses: currentAddresses(service),
@@ -51,15 +61,13 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
       waiting: false,
     };
   }
-  const wished = wishedAddresses(service);
   if (!wished.ok) {
     events.push({ reason: 'LoadBalancerFailed', message: wished.message });
     return kept ? granted(allocator, key, events) : cleared(allocator, key, events, false);
   }
-  if (kept && wished.addresses.length > 0 && !sameSet(heldBy(allocator, key), wished.addresses)) allocator.release(key);
 
   if (allocator.allocationOf(key) !== undefined) {
-    addMissingFamily(service, families, policy, allocator, events);
+    addMissingFamily(request, policy, allocator, events);
     return granted(allocator, key, events);
   }
   return allocateAnew(request, wished.addresses, allocator, events);
@@ -76,9 +84,21 @@ function clusterFamilies(service: Service): IpFamily[] | EventNote {
   return families as IpFamily[];
 }
 
+/** How the Service uses an address (behaviour reference §3.8). */
+export function useOf(service: Service): AddressUse {
+  const { selector = {}, ports = [], externalTrafficPolicy } = service.spec ?? {};
+  const pairs = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
+  return {
+    sharingKey: userAnnotation(service, 'allow-shared-ip') ?? '',
+    backendKey: externalTrafficPolicy === 'Local' ? pairs.sort().join(',') : '',
+    ports: ports.map(({ protocol = 'TCP', port }) => `${protocol}/${port}`),
+  };
+}
+
 function requestOf(service: Service, families: readonly IpFamily[], policy: string): AllocationRequest {
   const pool = userAnnotation(service, 'address-pool');
   return {
+    use: useOf(service),
     service: objectKey(service),
     namespace: service.metadata.namespace ?? '',
     labels: service.metadata.labels ?? {},
@@ -88,24 +108,31 @@ function requestOf(service: Service, families: readonly IpFamily[], policy: stri
   };
 }
 
+/** What the status shows; or, when a write of ours is still on its way, what we have given. */
+function currentOf(service: Service, allocator: Allocator): string[] {
+  const shown = currentAddresses(service);
+  return shown.length > 0 ? shown : (allocator.allocationOf(objectKey(service))?.addresses ?? []).map(formatAddress);
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text) => b.includes(text));
+}
+
 /** Steps 6 to 8: what the status says is claimed again, which also rebuilds ownership after a restart. */
 function keepCurrent(
   service: Service,
   request: AllocationRequest,
+  current: readonly string[],
   policy: string,
   allocator: Allocator,
   setAside: ReadonlySet<string>,
   events: EventNote[],
 ): boolean | 'untouched' {
-  const texts = currentAddresses(service);
-  const known = allocator.allocationOf(request.service);
-  // Our own memory wins over a status that we have not managed to write yet.
-  const addresses = texts.length === 0 && known !== undefined ? [...known.addresses] : texts.map(parseAddress);
-  if (addresses.length === 0) return false;
+  if (current.length === 0) return false;
+  const addresses = current.map(parseAddress);
   const drop = (why: string): false => {
     allocator.release(request.service);
-    const shown = texts.length > 0 ? texts.join(', ') : addresses.map((a) => formatAddress(a!)).join(', ');
-    events.push({ reason: 'ClearAssignment', message: `${request.service} loses ${shown}: ${why}` });
+    events.push({ reason: 'ClearAssignment', message: `${request.service} loses ${current.join(', ')}: ${why}` });
     return false;
   };
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
@@ -120,9 +147,6 @@ function keepCurrent(
   if (!claim.ok) {
     if (claim.refusal.kind === 'not-in-a-pool' && owner !== undefined && setAside.has(owner)) return 'untouched';
     return drop(describeRefusal(claim.refusal));
-  }
-  if (request.pool !== undefined && request.pool !== claim.allocation.pool) {
-    return drop(`the Service asks for pool "${request.pool}", the address is of pool "${claim.allocation.pool}"`);
   }
   return true;
 }
@@ -156,18 +180,12 @@ function wishedAddresses(service: Service): Wish {
 }
 
 /** Step 10, for Services whose cluster IPs really are dual-stack (behaviour reference, Appendix B item 1). */
-function addMissingFamily(
-  service: Service,
-  families: readonly IpFamily[],
-  policy: string,
-  allocator: Allocator,
-  events: EventNote[],
-): void {
-  const key = objectKey(service);
-  const held = allocator.allocationOf(key)!;
+function addMissingFamily(request: AllocationRequest, policy: string, allocator: Allocator, events: EventNote[]): void {
+  const { families } = request;
+  const held = allocator.allocationOf(request.service)!;
   if (policy !== 'PreferDualStack' || families.length < 2 || held.addresses.length !== 1) return;
   const missing = families.find((family) => family !== held.addresses[0]!.family)!;
-  const extended = allocator.extend(key, missing);
+  const extended = allocator.extend(request, missing);
   if (extended === undefined) return;
   const added = extended.addresses.find(({ family }) => family === missing)!;
   events.push({ reason: 'IPAllocated', message: `Assigned IP "${formatAddress(added)}" of pool "${extended.pool}"` });
@@ -191,9 +209,6 @@ function allocateAnew(
     }
     const claim = allocator.claim(request, wished);
     if (!claim.ok) return fail(describeRefusal(claim.refusal));
-    if (request.pool !== undefined && request.pool !== claim.allocation.pool) {
-      return fail(`the address is of pool "${claim.allocation.pool}", the annotation asks for pool "${request.pool}"`);
-    }
   } else {
     const decision = allocator.allocate(request);
     if (!decision.ok) return fail(describeFailure(decision.checks));
@@ -212,10 +227,6 @@ function granted(allocator: Allocator, key: string, events: readonly EventNote[]
 function cleared(allocator: Allocator, key: string, events: readonly EventNote[], waiting: boolean): ServiceDecision {
   allocator.release(key);
   return { addresses: [], pool: undefined, events, waiting };
-}
-
-function heldBy(allocator: Allocator, key: string): readonly IpAddress[] {
-  return allocator.allocationOf(key)?.addresses ?? [];
 }
 
 function sameSet(a: readonly (IpAddress | IpFamily)[], b: readonly (IpAddress | IpFamily)[]): boolean {

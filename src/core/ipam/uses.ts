@@ -1,0 +1,85 @@
+/**
+ * Who uses which address, and whether one more may.
+ * @module
+ */
+import { formatAddress, type IpAddress } from '../net/address.ts';
+import type { AddressUse, ServiceKey, ShareFault } from './request.ts';
+
+export class Uses {
+  readonly #byAddress = new Map<string, Map<ServiceKey, AddressUse>>();
+  /** Addresses in use under each sharing key. */
+  readonly #bySharingKey = new Map<string, Map<string, IpAddress>>();
+
+  /** True when somebody uses the address. */
+  has(address: IpAddress): boolean {
+    return this.#byAddress.has(formatAddress(address));
+  }
+
+  /** How this Service uses the address, if it does. */
+  of(service: ServiceKey, address: IpAddress): AddressUse | undefined {
+    return this.#byAddress.get(formatAddress(address))?.get(service);
+  }
+
+  /** Adds or replaces a use. */
+  add(service: ServiceKey, address: IpAddress, use: AddressUse): void {
+    const key = formatAddress(address);
+    const users = this.#byAddress.get(key);
+    if (users === undefined) this.#byAddress.set(key, new Map([[service, use]]));
+    else {
+      const old = users.get(service);
+      if (old !== undefined && old.sharingKey !== use.sharingKey) this.delete(service, address);
+      (this.#byAddress.get(key) ?? this.#open(key)).set(service, use);
+    }
+    if (use.sharingKey === '') return;
+    const shared = this.#bySharingKey.get(use.sharingKey);
+    if (shared === undefined) this.#bySharingKey.set(use.sharingKey, new Map([[key, address]]));
+    else shared.set(key, address);
+  }
+
+  /** Removes a use. Returns true when nobody uses the address any more. */
+  delete(service: ServiceKey, address: IpAddress): boolean {
+    const key = formatAddress(address);
+    const users = this.#byAddress.get(key);
+    const use = users?.get(service);
+    if (users === undefined || use === undefined) return false;
+    users.delete(service);
+    if (users.size === 0) this.#byAddress.delete(key);
+    const stillShared = [...users.values()].some(({ sharingKey }) => sharingKey === use.sharingKey);
+    if (use.sharingKey !== '' && !stillShared) {
+      const shared = this.#bySharingKey.get(use.sharingKey);
+      shared?.delete(key);
+      if (shared?.size === 0) this.#bySharingKey.delete(use.sharingKey);
+    }
+    return users.size === 0;
+  }
+
+  /** Addresses that somebody uses under this sharing key. */
+  sharedUnder(sharingKey: string): IpAddress[] {
+    return sharingKey === '' ? [] : [...(this.#bySharingKey.get(sharingKey)?.values() ?? [])];
+  }
+
+  /** Why the Service may not use the address beside those who do; undefined when it may (behaviour reference §3.8). */
+  fault(service: ServiceKey, address: IpAddress, use: AddressUse): ShareFault | undefined {
+    for (const [holder, theirs] of this.#byAddress.get(formatAddress(address)) ?? []) {
+      if (holder === service) continue;
+      const base = { address, holder };
+      if (use.sharingKey === '' || theirs.sharingKey === '') return { ...base, kind: 'in-use' };
+      if (use.sharingKey !== theirs.sharingKey) return { ...base, kind: 'other-key', theirs: theirs.sharingKey };
+      if (use.backendKey !== theirs.backendKey) return { ...base, kind: 'other-endpoints', key: use.sharingKey };
+      const port = use.ports.find((candidate) => theirs.ports.includes(candidate));
+      if (port !== undefined) return { ...base, kind: 'port-clash', key: use.sharingKey, port };
+    }
+    return undefined;
+  }
+
+  #open(key: string): Map<ServiceKey, AddressUse> {
+    const users = new Map<ServiceKey, AddressUse>();
+    this.#byAddress.set(key, users);
+    return users;
+  }
+}
+
+/** Equal in every respect that others could notice. */
+export function sameUse(a: AddressUse | undefined, b: AddressUse | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
