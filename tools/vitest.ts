@@ -16,12 +16,16 @@ export interface Counts {
 const VITEST = resolve('node_modules/vitest/vitest.mjs');
 
 /** `inSandbox`: in namespaces of its own, see lab/sandbox.ts. */
-export async function vitest(projects: readonly string[], inSandbox = false): Promise<Counts> {
+export async function vitest(
+  projects: readonly string[],
+  inSandbox = false,
+  files: readonly string[] = [],
+): Promise<Counts> {
   mkdirSync('build', { recursive: true });
   const report = resolve(`build/vitest-${projects.join('-')}.json`);
   rmSync(report, { force: true });
   const selection = projects.flatMap((project) => ['--project', project]);
-  const args = ['run', ...selection, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const args = ['run', ...files, ...selection, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const code = inSandbox ? await runInside(VITEST, args) : await runHere(args);
   try {
     const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));

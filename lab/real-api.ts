@@ -1,0 +1,133 @@
+/**
+ * A real kube-apiserver with etcd on loopback, for the suites that run on any API server.
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createServerCertificate } from '../src/adapters/certificates/self-signed.ts';
+import { writeKubeconfig } from '../src/adapters/files/kubeconfig-file.ts';
+import { type LabProcess, must, run, start, until } from './shell.ts';
+
+const MODULE = resolve(import.meta.dirname, 'cluster');
+
+export interface RealApi {
+  readonly kubeconfig: string;
+  stop(): Promise<void>;
+}
+
+/** Where kube-apiserver and etcd are, building the first if need be; or, in words, why they cannot be had here. */
+export function findBinaries(): { readonly apiServer: string; readonly etcd: string } | string {
+  const assets = process.env.KUBEBUILDER_ASSETS;
+  if (assets !== undefined) return { apiServer: join(assets, 'kube-apiserver'), etcd: join(assets, 'etcd') };
+  if (run(['sh', '-c', 'command -v etcd']).status !== 0) return 'etcd is missing (Debian: apt-get install etcd-server)';
+  const version = run(['go', 'version']);
+  if (version.status !== 0) return 'Go is missing, which builds kube-apiserver; or set KUBEBUILDER_ASSETS';
+  const apiServer = join(homedir(), '.cache', 'metallb-ts', 'kube-apiserver');
+  if (!existsSync(apiServer)) {
+    process.stdout.write('building kube-apiserver; the first time takes some minutes …\n');
+    mkdirSync(join(homedir(), '.cache', 'metallb-ts'), { recursive: true });
+    const build = ['go', 'build', '-C', MODULE, '-trimpath', '-o', apiServer, 'k8s.io/kubernetes/cmd/kube-apiserver'];
+    const { status, stderr } = run(build, { timeout: 1_800_000 });
+    if (status !== 0) return `kube-apiserver cannot be built: ${stderr.trim().split('\n').at(-1)}`;
+  }
+  return { apiServer, etcd: 'etcd' };
+}
+
+/** Starts both and installs our CRDs. Everything is below `directory`. */
+export async function startRealApi(
+  { apiServer, etcd }: { apiServer: string; etcd: string },
+  directory: string,
+): Promise<RealApi> {
+  const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
+  const processes: LabProcess[] = [];
+  const file = (name: string, content: string) => {
+    const path = join(directory, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  const stop = async () => {
+    for (const process of [...processes].reverse()) await process.stop();
+  };
+  try {
+    const url = (number: number) => `http://127.0.0.1:${number}`;
+    const etcdFlags = [
+      '--data-dir',
+      join(directory, 'etcd'),
+      '--listen-client-urls',
+      url(client),
+      '--advertise-client-urls',
+      url(client),
+      '--listen-peer-urls',
+      url(peer),
+      '--initial-advertise-peer-urls',
+      url(peer),
+      '--initial-cluster',
+      `default=${url(peer)}`,
+      '--unsafe-no-fsync',
+    ];
+    processes.push(
+      start(
+        'etcd',
+        [etcd, ...etcdFlags.filter((flag) => flag !== '--unsafe-no-fsync' || supportsNoFsync(etcd))],
+        join(directory, 'etcd.log'),
+      ),
+    );
+    const certificate = await createServerCertificate(['127.0.0.1', 'localhost']);
+    const token = randomBytes(24).toString('base64url');
+    must(['openssl', 'genrsa', '-out', join(directory, 'sa.key'), '2048']);
+    const flags = [
+      `--etcd-servers=${url(client)}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${port}`,
+      `--tls-cert-file=${file('tls.crt', certificate.cert)}`,
+      `--tls-private-key-file=${file('tls.key', certificate.key)}`,
+      `--token-auth-file=${file('tokens.csv', `${token},admin,admin,system:masters\n`)}`,
+      '--authorization-mode=RBAC',
+      '--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${join(directory, 'sa.key')}`,
+      `--service-account-signing-key-file=${join(directory, 'sa.key')}`,
+      '--disable-admission-plugins=ServiceAccount',
+      '--profiling=false',
+    ];
+    const server = start('kube-apiserver', [apiServer, ...flags], join(directory, 'kube-apiserver.log'));
+    processes.push(server);
+    const kubeconfig = join(directory, 'kubeconfig');
+    writeKubeconfig(kubeconfig, { server: `https://127.0.0.1:${port}`, ca: certificate.ca, token });
+    const kubectl = (...args: string[]) => run(['kubectl', ...args], { env: { KUBECONFIG: kubeconfig } });
+    await until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
+    await until('the namespace default', () => kubectl('get', 'namespace', 'default').status === 0, 30_000, 200);
+    const applied = kubectl('apply', '--server-side', '-f', resolve(import.meta.dirname, '../config/crd'));
+    if (applied.status !== 0) throw new Error(`our CRDs are refused: ${applied.stderr}`);
+    kubectl('create', 'namespace', 'metallb-system');
+    await until(
+      'the CRDs are served',
+      () => kubectl('get', 'ipaddresspools,bgppeers,servicel2statuses', '-A').status === 0,
+      30_000,
+      200,
+    );
+    return { kubeconfig, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Tests need no durability; versions before 3.5 do not know the flag. */
+function supportsNoFsync(etcd: string): boolean {
+  return run([etcd, '--help']).stdout.includes('unsafe-no-fsync');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.once('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
+}

@@ -1,0 +1,131 @@
+/**
+ * The controller process on an API server: the embedded one, or the one that METALLB_TEST_KUBECONFIG points to.
+ * @module
+ */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LabProcess, run, start, until } from '../../lab/shell.ts';
+import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
+
+describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedded API'}`, () => {
+  const directory = scratch();
+  const namespace = `ctl-${Math.random().toString(36).slice(2, 8)}`;
+  let embedded: Standalone | undefined;
+  let kubeconfig: string;
+  let controller: LabProcess;
+  const kubectl = (args: readonly string[], input?: string) => {
+    const env = { KUBECONFIG: kubeconfig };
+    const { status, stdout, stderr } = run(
+      ['kubectl', '-n', namespace, ...args],
+      input === undefined ? { env } : { env, input },
+    );
+    if (status !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  const apply = (text: string) => kubectl(['apply', '-f', '-'], text);
+  const pool = (name: string, addresses: string, more = '') =>
+    apply(
+      `apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: ${name}}\nspec: {addresses: [${addresses}]${more}}\n`,
+    );
+  const service = (name: string, { annotations = '', spec = '', port = 80 } = {}) =>
+    apply(
+      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {${annotations}}}\nspec: {type: LoadBalancer, ports: [{port: ${port}}]${spec}}\n`,
+    );
+  const address = (name: string) =>
+    kubectl(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[*].ip}']);
+  const gets = (name: string, wanted: string) =>
+    until(`${name} has ${wanted || 'no address'}`, () => address(name) === wanted, 10_000, 50);
+  const reason = (name: string) =>
+    kubectl([
+      'get',
+      'events',
+      '--field-selector',
+      `involvedObject.name=${name}`,
+      '-o',
+      'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
+    ]);
+  const says = (name: string, text: string) =>
+    until(`an event of ${name} says ${text}`, () => reason(name).includes(text), 10_000, 50);
+  const startController = () => {
+    const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--port', '0', '--health-probe-port', '0'];
+    controller = start('controller', [METALLB, 'controller', ...flags], join(directory.path, 'controller.log'));
+  };
+
+  beforeAll(async () => {
+    const given = process.env.METALLB_TEST_KUBECONFIG;
+    if (given === undefined) embedded = await startStandalone(directory.path, ['--api-only']);
+    kubeconfig = given ?? embedded!.kubeconfig;
+    kubectl(['create', 'namespace', namespace]);
+    startController();
+    pool('p', '198.18.0.0/30');
+  });
+  afterAll(async () => {
+    await controller.stop();
+    kubectl(['delete', 'namespace', namespace, '--wait=false']);
+    await embedded?.process.stop();
+    directory.remove();
+  });
+
+  it('gives addresses, wished ones too, and says why it cannot', async () => {
+    service('a');
+    await gets('a', '198.18.0.0');
+    service('b', { spec: ', loadBalancerIP: 198.18.0.3' });
+    await gets('b', '198.18.0.3');
+    service('c', { spec: ', loadBalancerIP: 198.18.0.3' });
+    await says('c', `address 198.18.0.3 is in use by Service ${namespace}/b`);
+    expect(kubectl(['describe', 'service', 'a'])).toMatch(
+      /IPAllocated\s+\S+.*metallb-controller\s+Assigned IP \["198\.18\.0\.0"\] of pool "p"/,
+    );
+    kubectl(['delete', 'service', 'b']);
+    await gets('c', '198.18.0.3');
+  });
+
+  it('shares an address by key and port', async () => {
+    const annotations = 'metallb.io/allow-shared-ip: k, metallb.io/loadBalancerIPs: 198.18.0.2';
+    service('s1', { annotations, port: 80 });
+    service('s2', { annotations, port: 443 });
+    await gets('s1', '198.18.0.2');
+    await gets('s2', '198.18.0.2');
+    service('s3', { annotations, port: 443 });
+    await says('s3', `port TCP/443 of address 198.18.0.2 is held by Service ${namespace}/s2 under key "k"`);
+  });
+
+  it('keeps the counters of its pools', async () => {
+    await until(
+      'the counters',
+      () =>
+        kubectl(['get', 'ipaddresspool', 'p', '-o', 'jsonpath={.status.assignedIPv4} {.status.availableIPv4}']) ===
+        '3 1',
+      10_000,
+      50,
+    );
+  });
+
+  it('keeps every address over a kill -9, and serves who came meanwhile', async () => {
+    const all = () =>
+      kubectl([
+        'get',
+        'services',
+        '-o',
+        'jsonpath={range .items[*]}{.metadata.name}={.status.loadBalancer.ingress[*].ip} {end}',
+      ]);
+    const before = all();
+    controller.kill('SIGKILL');
+    await controller.exited;
+    service('meanwhile');
+    startController();
+    await gets('meanwhile', '198.18.0.1');
+    for (const pair of before.trim().split(' ')) expect(all()).toContain(pair);
+  });
+
+  it('gives dual-stack Services both families', async () => {
+    pool('dual', '198.18.1.0/30, 2001:db8::/126', ', autoAssign: false');
+    service('dual', { annotations: 'metallb.io/address-pool: dual', spec: ', ipFamilyPolicy: RequireDualStack' });
+    await gets('dual', '198.18.1.0 2001:db8::');
+  });
+
+  it('takes the address back when the type changes', async () => {
+    kubectl(['patch', 'service', 'meanwhile', '-p', '{"spec":{"type":"ClusterIP"}}']);
+    await gets('meanwhile', '');
+  });
+});
