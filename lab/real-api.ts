@@ -100,6 +100,9 @@ export async function startRealApi(
     const kubectl = (...args: string[]) => run(['kubectl', ...args], { env: { KUBECONFIG: kubeconfig } });
     await until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
     await until('the namespace default', () => kubectl('get', 'namespace', 'default').status === 0, 30_000, 200);
+    // Cluster IPs are allotted some moments after the server calls itself ready.
+    const probe = ['create', 'service', 'clusterip', 'probe', '--tcp=80:80', '--dry-run=server'];
+    await until('cluster IPs can be had', () => kubectl(...probe).status === 0, 30_000, 200);
     const applied = kubectl('apply', '--server-side', '-f', resolve(import.meta.dirname, '../config/crd'));
     if (applied.status !== 0) throw new Error(`our CRDs are refused: ${applied.stderr}`);
     kubectl('create', 'namespace', 'metallb-system');

@@ -22,6 +22,9 @@ const COMMANDS = {
   kubectl: 'kubernetes-client',
 };
 
+/** What only the suites on a real API server need. */
+const CLUSTER_COMMANDS = { etcd: 'etcd-server', openssl: 'openssl' };
+
 function fail(message) {
   process.stderr.write(`setup: ${message}\n`);
   process.exit(1);
@@ -53,7 +56,11 @@ function has(command) {
 }
 
 function installSystemPackages() {
-  const missing = Object.entries(COMMANDS).filter(([command]) => !has(command));
+  const forCluster =
+    process.argv.some((argument) => argument.includes('cluster')) && process.env.KUBEBUILDER_ASSETS === undefined;
+  const missing = Object.entries({ ...COMMANDS, ...(forCluster && CLUSTER_COMMANDS) }).filter(
+    ([command]) => !has(command),
+  );
   if (missing.length === 0) return;
   const packages = missing.map(([, name]) => name);
   const isRoot = process.getuid?.() === 0;

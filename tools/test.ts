@@ -5,6 +5,7 @@
 import { whyNoSandbox } from '../lab/sandbox.ts';
 import { run } from '../lab/shell.ts';
 import { check } from './check.ts';
+import { testCluster } from './test-cluster.ts';
 import { type Counts, vitest } from './vitest.ts';
 
 const counts: Counts[] = [];
@@ -20,6 +21,12 @@ else
 const obstacle = whyNoSandbox();
 if (obstacle === undefined) counts.push(await vitest(['lab'], true));
 else notes.push(`the tests in test/lab did not run: ${obstacle}`);
+
+if (process.argv.includes('--cluster')) {
+  const cluster = await testCluster();
+  if (typeof cluster === 'string') notes.push(`the suites on a real API server did not run: ${cluster}`);
+  else counts.push(cluster);
+}
 
 const sum = (key: keyof Counts) => counts.reduce((total, item) => total + item[key], 0);
 for (const note of notes) console.log(`NOT RUN: ${note}`);

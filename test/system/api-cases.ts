@@ -447,13 +447,15 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
       expect(made.status).toEqual({ loadBalancer: {} });
       const body = {
         metadata: { annotations: { note: 'kept' } },
-        spec: { type: 'ClusterIP' },
+        spec: { sessionAffinity: 'ClientIP' },
         status: { loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } },
       };
       const updated = await send('PATCH', `${core}/services/status/status`, body, MERGE_PATCH);
-      expect([updated.spec.type, updated.status.loadBalancer.ingress[0].ip, updated.metadata.annotations.note]).toEqual(
-        ['LoadBalancer', '192.0.2.9', 'kept'],
-      );
+      expect([
+        updated.spec.sessionAffinity,
+        updated.status.loadBalancer.ingress[0].ip,
+        updated.metadata.annotations.note,
+      ]).toEqual(['None', '192.0.2.9', 'kept']);
       const again = await send(
         'PATCH',
         `${core}/services/status`,
