@@ -24,6 +24,7 @@ import {
 import type { Heartbeat } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC } from '../src/core/net/mac.ts';
+import { withCondition } from '../src/core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -112,7 +113,10 @@ function withAddresses(
   const service: Service = {
     ...object,
     metadata: { ...object.metadata, annotations },
-    status: { loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) } },
+    status: {
+      loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) },
+      conditions: withCondition(output.conditions, output.condition, '1970-01-01T00:00:00Z'),
+    },
   };
   return service;
 }

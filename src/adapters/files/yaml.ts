@@ -2,11 +2,21 @@
  * YAML, read and written.
  * @module
  */
-import { parse, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 
 /** The first document. Throws the parser's error, which names line and column. */
 export function parseYaml(text: string): unknown {
   return parse(text);
+}
+
+/** Every document. Throws the parser's error. */
+export function parseAllYaml(text: string): unknown[] {
+  const documents = parseAllDocuments(text);
+  return ('empty' in documents ? [] : documents).map((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
+    return document.toJS() as unknown;
+  });
 }
 
 export function formatYaml(value: unknown): string {

@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addControllerCommand } from './commands/controller.ts';
+import { addExplainCommand } from './commands/explain.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addSpeakerCommand } from './commands/speaker.ts';
 import { addStandaloneCommand } from './commands/standalone.ts';
 import { describeError } from './errors.ts';
@@ -22,6 +24,8 @@ const program = new Command('metallb')
 addControllerCommand(program);
 addSpeakerCommand(program);
 addStandaloneCommand(program);
+addExplainCommand(program);
+addPlanCommand(program);
 
 try {
   await program.parseAsync(fromGoStyle(process.argv.slice(2)), { from: 'user' });

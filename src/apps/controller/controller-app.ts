@@ -6,6 +6,7 @@ import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
+import { withCondition } from '../../core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -68,7 +69,9 @@ export class ControllerApp {
       case 'write-service': {
         const { resourceVersion, annotations, addresses } = output;
         const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-        const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress } } };
+        const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+        const conditions = withCondition(output.conditions, output.condition, now);
+        const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
         void this.#write('services', output.key, body);
         return;
       }

@@ -44,6 +44,15 @@ export interface ServicePort {
   readonly nodePort?: number;
 }
 
+/** meta/v1 Condition. */
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+}
+
 /** core/v1 Service. */
 export interface Service extends KubernetesObject {
   readonly spec?: {
@@ -60,6 +69,7 @@ export interface Service extends KubernetesObject {
   };
   readonly status?: {
     readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] };
+    readonly conditions?: readonly Condition[];
   };
 }
 

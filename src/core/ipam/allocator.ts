@@ -124,6 +124,21 @@ export class Allocator {
     for (const address of allocation.addresses) this.#drop(service, address);
   }
 
+  /** Every pool with what it could do for the Service; changes nothing. */
+  examine(request: AllocationRequest): PoolCheck[] {
+    const held = this.#allocations.get(request.service)?.pool;
+    const shareable = this.#shareable(request);
+    return [...this.#pools.values()].map((state): PoolCheck => {
+      const pool = state.pool.name;
+      if (pool === held) return { pool, verdict: 'chosen' };
+      if (!state.isOpenTo(request)) return { pool, verdict: 'not-selected' };
+      if (!state.pool.autoAssign && request.pool !== pool) return { pool, verdict: 'auto-assign-off' };
+      if (request.pool !== undefined && request.pool !== pool) return { pool, verdict: 'not-asked-for' };
+      const usable = request.families.every((family) => state.first(family, shareable) !== undefined);
+      return usable ? { pool, verdict: 'usable' } : this.#whyNot(state, request);
+    });
+  }
+
   /** Counters for the pool's status. */
   usage(pool: string): PoolUsage {
     return this.#pools.get(pool)?.usage() ?? NO_USAGE;

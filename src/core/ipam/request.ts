@@ -40,6 +40,8 @@ export interface Allocation {
 /** What was found out about one pool. The texts of these verdicts are in the catalogue of reasons. */
 export type PoolVerdict =
   | 'chosen'
+  | 'usable'
+  | 'not-asked-for'
   | 'exhausted'
   | 'port-clash'
   | 'wrong-family'

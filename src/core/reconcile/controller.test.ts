@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { namespace, pool, service } from '../../../test/builders.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { OLD_PREFIX, POOL_ANNOTATION } from './annotations.ts';
+import { ALLOCATED_CONDITION, withCondition } from './conditions.ts';
 import { type ControllerInput, type ControllerOutput, controllerMachine, initialController } from './controller.ts';
 
 /** A controller, and an API server that does at once what it is told. */
@@ -36,7 +37,10 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
     const updated: Service = {
       ...old,
       metadata: { ...old.metadata, annotations, resourceVersion: String(version++) },
-      status: { loadBalancer: { ingress } },
+      status: {
+        loadBalancer: { ingress },
+        conditions: withCondition(output.conditions, output.condition, '2026-01-01T00:00:00Z'),
+      },
     };
     services.set(output.key, updated);
     writes.push(`${output.key} ${output.addresses.join()}`);
@@ -83,6 +87,9 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
     pools: (...objects: KubernetesObject[]) => feed({ kind: 'replaced', resource: 'ipaddresspools', objects }),
     address: (name: string) =>
       (services.get(`default/${name}`)?.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(),
+    conditions: (name: string) => services.get(`default/${name}`)?.status?.conditions,
+    condition: (name: string) =>
+      services.get(`default/${name}`)?.status?.conditions?.find(({ type }) => type === ALLOCATED_CONDITION),
     annotation: (name: string) => services.get(`default/${name}`)?.metadata.annotations?.[POOL_ANNOTATION],
     fail: (status: number | undefined) => {
       failWith = status;
@@ -148,6 +155,36 @@ describe('the controller', () => {
     expect(c.events).toEqual([reason]);
     c.remove('a');
     expect(c.address('b')).toBe('192.0.2.0');
+  });
+
+  it('says on the Service whether it has its address, and why not, and leaves the conditions of others alone', () => {
+    const foreign = {
+      type: 'other.io/Thing',
+      status: 'True',
+      reason: 'X',
+      message: '',
+      lastTransitionTime: '2020-01-01T00:00:00Z',
+    };
+    const waiting = service('a');
+    const c = controller({
+      pools: [pool('p', ['192.0.2.0/32'])],
+      services: [service('b', {}, {}, ['192.0.2.0']), { ...waiting, status: { conditions: [foreign] } }],
+    });
+    expect(c.condition('a')).toMatchObject({
+      status: 'False',
+      reason: 'AllocationFailed',
+      message: expect.stringContaining('pool "p" is exhausted'),
+    });
+    expect(c.condition('b')).toMatchObject({ status: 'True' });
+    c.remove('b');
+    expect(c.condition('a')).toMatchObject({
+      status: 'True',
+      reason: 'Allocated',
+      message: 'the address is of pool "p"',
+    });
+    c.change('a', { type: 'ClusterIP' });
+    expect(c.condition('a')).toBeUndefined();
+    expect(c.conditions('a')).toEqual([foreign]);
   });
 
   it('serves those who wait as soon as a pool appears', () => {

@@ -6,7 +6,7 @@
  *   act     outputs; at most one write under way per object, many objects at once
  * @module
  */
-import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
+import { type Condition, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { formatFault, type Problem } from '../api/problem.ts';
 import { type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { resolveConfig } from '../config/resolve.ts';
@@ -16,6 +16,7 @@ import { type Deadline, earliest, type Machine, type Millis } from '../machine.t
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
+import { type ConditionNote, isSaid } from './conditions.ts';
 import type { EventNote, EventTarget } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import {
@@ -54,6 +55,9 @@ export type ControllerOutput =
       readonly resourceVersion: string;
       readonly addresses: readonly string[];
       readonly annotations: Readonly<Record<string, string | null>>;
+      /** The conditions that are there, and what ours should say. */
+      readonly conditions: readonly Condition[];
+      readonly condition: ConditionNote | undefined;
     }
   | { readonly kind: 'write-pool-status'; readonly key: string; readonly status: PoolUsage }
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
@@ -310,6 +314,8 @@ function decideOne(state: ControllerState, key: string, service: Service, output
     resourceVersion: service.metadata.resourceVersion ?? '',
     addresses: decision.addresses,
     annotations: { [POOL_ANNOTATION]: decision.pool ?? null },
+    conditions: service.status?.conditions ?? [],
+    condition: decision.condition,
   });
 }
 
@@ -317,7 +323,8 @@ function isWritten(service: Service, decision: ServiceDecision): boolean {
   const held = currentAddresses(service);
   const sameAddresses =
     held.length === decision.addresses.length && held.every((text, i) => text === decision.addresses[i]);
-  return sameAddresses && service.metadata.annotations?.[POOL_ANNOTATION] === decision.pool;
+  const samePool = service.metadata.annotations?.[POOL_ANNOTATION] === decision.pool;
+  return sameAddresses && samePool && isSaid(service.status?.conditions ?? [], decision.condition);
 }
 
 function tell(

@@ -43,6 +43,8 @@ export interface EventTarget {
 
 const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
   chosen: 'gave the address',
+  usable: 'could give an address',
+  'not-asked-for': 'is not the pool that the annotation address-pool asks for',
   exhausted: 'is exhausted',
   'wrong-family': 'has no addresses of the IP family that is needed',
   'auto-assign-off': 'has autoAssign off',

@@ -9,6 +9,7 @@ import type { Allocator } from '../ipam/allocator.ts';
 import type { AddressUse, AllocationRequest } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { annotationKey, OLD_PREFIX, POOL_ANNOTATION, userAnnotation } from './annotations.ts';
+import { allocated, type ConditionNote, notAllocated } from './conditions.ts';
 import { describeFailure, describeRefusal, type EventNote } from './reasons.ts';
 
 export interface ServiceDecision {
@@ -17,6 +18,8 @@ export interface ServiceDecision {
   /** What the annotation that names the owning pool should hold; undefined: it should not be there. */
   readonly pool: string | undefined;
   readonly events: readonly EventNote[];
+  /** What the condition on the Service should say; undefined: it should not be there. */
+  readonly condition: ConditionNote | undefined;
   /** The Service wants an address and has none: try again when one becomes free. */
   readonly waiting: boolean;
 }
@@ -54,9 +57,11 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
   if (moves) allocator.release(key);
   const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
   if (kept === 'untouched') {
+    const owner = service.metadata.annotations?.[POOL_ANNOTATION];
     return {
       addresses: currentAddresses(service),
-      pool: service.metadata.annotations?.[POOL_ANNOTATION],
+      pool: owner,
+      condition: allocated(owner ?? ''),
       events,
       waiting: false,
     };
@@ -93,6 +98,14 @@ export function useOf(service: Service): AddressUse {
     backendKey: externalTrafficPolicy === 'Local' ? pairs.sort().join(',') : '',
     ports: ports.map(({ protocol = 'TCP', port }) => `${protocol}/${port}`),
   };
+}
+
+/** What the Service asks of the pools; undefined when its cluster IPs are in disorder. */
+export function requestOfService(service: Service): AllocationRequest | undefined {
+  const families = clusterFamilies(service);
+  return Array.isArray(families)
+    ? requestOf(service, families, service.spec?.ipFamilyPolicy ?? 'SingleStack')
+    : undefined;
 }
 
 function requestOf(service: Service, families: readonly IpFamily[], policy: string): AllocationRequest {
@@ -221,12 +234,12 @@ function allocateAnew(
 
 function granted(allocator: Allocator, key: string, events: readonly EventNote[]): ServiceDecision {
   const { addresses, pool } = allocator.allocationOf(key)!;
-  return { addresses: addresses.map(formatAddress), pool, events, waiting: false };
+  return { addresses: addresses.map(formatAddress), pool, condition: allocated(pool), events, waiting: false };
 }
 
 function cleared(allocator: Allocator, key: string, events: readonly EventNote[], waiting: boolean): ServiceDecision {
   allocator.release(key);
-  return { addresses: [], pool: undefined, events, waiting };
+  return { addresses: [], pool: undefined, condition: notAllocated(events), events, waiting };
 }
 
 function sameSet(a: readonly (IpAddress | IpFamily)[], b: readonly (IpAddress | IpFamily)[]): boolean {

@@ -1,0 +1,83 @@
+/**
+ * `metallb explain service NAMESPACE/NAME`.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { Command } from 'commander';
+import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
+import { Connection } from '../../../adapters/kubernetes/connection.ts';
+import { formatProblem } from '../../../core/api/problem.ts';
+import { type Explanation, endpointCount, explainService } from '../../../core/reconcile/explain.ts';
+import { describeCheck, NODE_VERDICTS } from '../../../core/reconcile/reasons.ts';
+import { CliError } from '../errors.ts';
+import { readCluster, readDump } from '../snapshot.ts';
+
+interface Options {
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly lbClass: string;
+  readonly dump?: string[];
+  readonly output?: string;
+}
+
+export function addExplainCommand(program: Command): void {
+  program
+    .command('explain')
+    .description('why a Service has its address, or none, and who announces it')
+    .argument('<kind>', 'service')
+    .argument('<name>', 'NAMESPACE/NAME')
+    .option('--kubeconfig <file>', 'kubeconfig file')
+    .option('--namespace <name>', 'namespace of the configuration (default: all)')
+    .option('--lb-class <class>', 'the controller’s --lb-class', '')
+    .option('--dump <files...>', 'read the cluster from files instead of the API server')
+    .option('-o, --output <format>', 'json')
+    .action(async (kind: string, name: string, options: Options) => {
+      if (kind !== 'service' && kind !== 'svc')
+        throw new CliError(`explain: ${JSON.stringify(kind)} cannot be explained; use "service"`, 2);
+      const key = name.includes('/') ? name : `default/${name}`;
+      const snapshot =
+        options.dump === undefined
+          ? await readCluster(
+              new KubernetesClient(Connection.open(options.kubeconfig), 'metallb-explain'),
+              options.namespace,
+            )
+          : readDump(options.dump);
+      const sha256 = (text: string) => createHash('sha256').update(text).digest();
+      const explanation = explainService(snapshot, key, options.lbClass, sha256);
+      if (explanation === undefined) throw new CliError(`explain: there is no Service ${key}`);
+      const text =
+        options.output === 'json'
+          ? JSON.stringify(forJson(explanation), null, 2)
+          : forPeople(explanation, endpointCount(snapshot, key));
+      process.stdout.write(`${text}\n`);
+    });
+}
+
+function forJson(explanation: Explanation): object {
+  const { pools, election, problems, ...rest } = explanation;
+  return {
+    ...rest,
+    pools: pools.map((check) => ({ pool: check.pool, verdict: check.verdict, text: describeCheck(check) })),
+    nodes: election?.checks.map((check) => ({ ...check, text: NODE_VERDICTS[check.verdict] })),
+    owner: election?.owner,
+    problems,
+  };
+}
+
+function forPeople({ service, addresses, told, pools, election, problems }: Explanation, endpoints: number): string {
+  const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
+  const section = (title: string, items: readonly string[]) => {
+    if (items.length > 0) lines.push('', `${title}:`, ...items.map((item) => `  ${item}`));
+  };
+  section(
+    'What the controller says',
+    told.map(({ reason, message }) => `${reason}: ${message}`),
+  );
+  section('Pools', pools.map(describeCheck));
+  section(
+    `Nodes (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
+    election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
+  );
+  section('Configuration that is set aside', problems.map(formatProblem));
+  return lines.join('\n');
+}

@@ -1,0 +1,101 @@
+/**
+ * `metallb plan -f FILES`: what would become of addresses and objects if the files were applied.
+ * @module
+ */
+import type { Command } from 'commander';
+import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
+import { Connection } from '../../../adapters/kubernetes/connection.ts';
+import { formatProblem } from '../../../core/api/problem.ts';
+import type { ControllerResource } from '../../../core/reconcile/controller.ts';
+import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
+import { OfflineController } from '../../../core/reconcile/offline.ts';
+import { readCluster, readDump, readObjects, resourceOf, withNamespace } from '../snapshot.ts';
+
+interface Options {
+  readonly filename: string[];
+  readonly dump?: string[];
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly lbClass: string;
+  readonly output?: string;
+}
+
+export function addPlanCommand(program: Command): void {
+  program
+    .command('plan')
+    .description(
+      'which Services would gain, lose or change an address if these manifests were applied; changes nothing',
+    )
+    .requiredOption('-f, --filename <files...>', 'manifests, or folders of them')
+    .option('--dump <files...>', 'read the cluster from files instead of the API server')
+    .option('--kubeconfig <file>', 'kubeconfig file')
+    .option('--namespace <name>', 'namespace of the configuration (default: all)')
+    .option('--lb-class <class>', 'the controller’s --lb-class', '')
+    .option('-o, --output <format>', 'json')
+    .action(async (options: Options) => {
+      const snapshot =
+        options.dump === undefined
+          ? await readCluster(
+              new KubernetesClient(Connection.open(options.kubeconfig), 'metallb-plan'),
+              options.namespace,
+            )
+          : readDump(options.dump);
+      const offline = new OfflineController(snapshot, options.lbClass);
+      const before = offline.addresses();
+      const known = new Set(offline.problems.map(formatProblem));
+      for (const object of readObjects(options.filename).map(withNamespace)) {
+        const resource = resourceOf(object);
+        if (isControllers(resource)) offline.apply(resource, object);
+      }
+      const plan = compare(before, offline, known);
+      process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
+    });
+}
+
+interface Plan {
+  readonly changes: readonly {
+    readonly service: string;
+    readonly from: string;
+    readonly to: string;
+    readonly why: string;
+  }[];
+  readonly rejected: readonly string[];
+}
+
+function compare(before: ReadonlyMap<string, string>, offline: OfflineController, known: ReadonlySet<string>): Plan {
+  const after = offline.addresses();
+  const services = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return {
+    changes: services
+      .filter((service) => before.get(service) !== after.get(service))
+      .map((service) => ({
+        service,
+        from: before.get(service) ?? '',
+        to: after.get(service) ?? '',
+        why:
+          offline
+            .eventsOf(service)
+            .map(({ message }) => message)
+            .at(after.has(service) && before.has(service) ? -2 : -1) ?? '',
+      })),
+    rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
+  };
+}
+
+function forPeople({ changes, rejected }: Plan): string {
+  const line = ({ service, from, to, why }: Plan['changes'][number]) =>
+    `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
+  const parts = [
+    changes.length === 0
+      ? 'No Service would gain, lose or change an address.'
+      : ['Services:', ...changes.map(line)].join('\n'),
+    rejected.length === 0
+      ? 'No object would be set aside.'
+      : ['Objects that would be set aside:', ...rejected.map((text) => `  ${text}`)].join('\n'),
+  ];
+  return `${parts.join('\n')}\n`;
+}
+
+function isControllers(resource: string | undefined): resource is ControllerResource {
+  return (CONTROLLER_RESOURCES as readonly string[]).includes(resource ?? '');
+}

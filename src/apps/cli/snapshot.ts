@@ -1,0 +1,94 @@
+/**
+ * A cluster at one moment: read from the API server, or from files (`kubectl get … -o yaml`, manifests).
+ * @module
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllYaml } from '../../adapters/files/yaml.ts';
+import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { collectionPath } from '../../adapters/kubernetes/resources.ts';
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker.ts';
+import { CliError } from './errors.ts';
+
+export type Snapshot = Record<SpeakerResource, KubernetesObject[]>;
+
+const RESOURCE_OF: Readonly<Record<string, SpeakerResource>> = {
+  Service: 'services',
+  EndpointSlice: 'endpointslices',
+  Node: 'nodes',
+  Namespace: 'namespaces',
+  IPAddressPool: 'ipaddresspools',
+  L2Advertisement: 'l2advertisements',
+};
+
+/** The resource that objects of this kind belong to; undefined for kinds that do not matter here. */
+export function resourceOf(object: KubernetesObject): SpeakerResource | undefined {
+  return RESOURCE_OF[object.kind ?? ''];
+}
+
+function empty(): Snapshot {
+  return Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot;
+}
+
+/** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
+export async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
+  const snapshot = empty();
+  const configuration: readonly SpeakerResource[] = ['ipaddresspools', 'l2advertisements'];
+  await Promise.all(
+    SPEAKER_RESOURCES.filter((resource) => resource !== 'pods').map(async (resource) => {
+      const path = collectionPath(resource, configuration.includes(resource) ? namespace : undefined);
+      const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
+      snapshot[resource] = items;
+    }),
+  );
+  return snapshot;
+}
+
+/** All objects of some files or folders; lists are taken apart. Throws CliError that names file and cause. */
+export function readObjects(paths: readonly string[]): KubernetesObject[] {
+  return paths.flatMap(filesOf).flatMap((file) => {
+    try {
+      return parseAllYaml(readFileSync(file, 'utf8')).flatMap(flatten);
+    } catch (error) {
+      throw new CliError(`${file} cannot be read: ${(error as Error).message.split('\n')[0]}`);
+    }
+  });
+}
+
+function filesOf(path: string): string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    return readdirSync(path)
+      .filter((name) => /\.(ya?ml|json)$/.test(name))
+      .sort()
+      .map((name) => join(path, name));
+  } catch (error) {
+    throw new CliError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function flatten(document: unknown): KubernetesObject[] {
+  const object = document as (KubernetesObject & { items?: unknown[] }) | null;
+  if (object === null || typeof object !== 'object') return [];
+  if (Array.isArray(object.items)) return object.items.flatMap(flatten);
+  return object.metadata?.name === undefined ? [] : [object];
+}
+
+/** A dump as a snapshot. */
+export function readDump(paths: readonly string[]): Snapshot {
+  const snapshot = empty();
+  for (const object of readObjects(paths)) {
+    const resource = resourceOf(object);
+    if (resource !== undefined) snapshot[resource].push(withNamespace(object));
+  }
+  return snapshot;
+}
+
+const CLUSTER_SCOPED: readonly string[] = ['Node', 'Namespace'];
+
+/** What kubectl does with a manifest that names no namespace. */
+export function withNamespace(object: KubernetesObject): KubernetesObject {
+  if (object.metadata.namespace !== undefined || CLUSTER_SCOPED.includes(object.kind ?? '')) return object;
+  return { ...object, metadata: { ...object.metadata, namespace: 'default' } };
+}

@@ -1,0 +1,92 @@
+/**
+ * Why a Service has the address that it has, or none, and who announces it: everything that is known, as data.
+ * @module
+ */
+import {
+  type EndpointSlice,
+  type KubernetesObject,
+  type Node,
+  objectKey,
+  SERVICE_NAME_LABEL,
+  type Service,
+} from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import type { ElectionResult, Sha256 } from '../election/election.ts';
+import type { PoolCheck } from '../ipam/request.ts';
+import { OfflineController } from './offline.ts';
+import type { EventNote } from './reasons.ts';
+import { isOurClass } from './service-class.ts';
+import { currentAddresses, requestOfService } from './service-decision.ts';
+import {
+  initialSpeaker,
+  SPEAKER_RESOURCES,
+  type SpeakerOutput,
+  type SpeakerResource,
+  speakerMachine,
+} from './speaker.ts';
+
+export type ExplainObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
+
+export interface Explanation {
+  readonly service: string;
+  readonly addresses: readonly string[];
+  /** What the controller would tell about the Service if it looked at it now. */
+  readonly told: readonly EventNote[];
+  /** Every pool with its verdict for this Service. */
+  readonly pools: readonly PoolCheck[];
+  /** Undefined when there is nothing to announce. Speakers are taken to be alive: only they themselves know. */
+  readonly election: ElectionResult | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Explains one Service; undefined when there is none of that key. */
+export function explainService(
+  objects: ExplainObjects,
+  key: string,
+  loadBalancerClass: string,
+  sha256: Sha256,
+): Explanation | undefined {
+  const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
+  if (service === undefined) return undefined;
+  const offline = new OfflineController(objects, loadBalancerClass);
+  const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
+  const request = ours ? requestOfService(service) : undefined;
+  return {
+    service: key,
+    addresses: currentAddresses(service),
+    told: offline.eventsOf(key),
+    pools: request === undefined ? [] : offline.allocator.examine(request),
+    election: electionFor(objects, key, loadBalancerClass, sha256),
+    problems: offline.problems,
+  };
+}
+
+/** Asks the speaker machine itself: any node computes the same. */
+function electionFor(
+  objects: ExplainObjects,
+  key: string,
+  loadBalancerClass: string,
+  sha256: Sha256,
+): ElectionResult | undefined {
+  const machine = speakerMachine(sha256);
+  const [name = ''] = (objects.nodes ?? []).map((node) => (node as Node).metadata.name);
+  let state = initialSpeaker({ node: name, loadBalancerClass, ignoreExcludeLabel: false, liveness: false });
+  let election: ElectionResult | undefined;
+  for (const resource of SPEAKER_RESOURCES) {
+    const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0);
+    state = next;
+    for (const output of outputs as readonly SpeakerOutput[]) {
+      if (output.kind === 'service-decided' && output.service === key) election = output.election;
+    }
+  }
+  return election;
+}
+
+/** How many endpoints of the Service can be seen at all; 0 is the commonest reason for silence. */
+export function endpointCount(objects: ExplainObjects, key: string): number {
+  const [namespace, name] = key.split('/');
+  const slices = (objects.endpointslices ?? []) as readonly EndpointSlice[];
+  return slices
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[SERVICE_NAME_LABEL] === name)
+    .reduce((count, { endpoints = [] }) => count + endpoints.length, 0);
+}
