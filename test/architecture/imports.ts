@@ -13,6 +13,7 @@ const ROOMS = [
   'liveness',
   'layer2',
   'reflector',
+  'leadership',
   'bgp',
   'bfd',
   'reconcile',

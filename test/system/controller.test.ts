@@ -46,9 +46,22 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     ]);
   const says = (name: string, text: string) =>
     until(`an event of ${name} says ${text}`, () => reason(name).includes(text), 10_000, 50);
+  const launch = (name: string, ...more: string[]) => {
+    const flags = [
+      '--kubeconfig',
+      kubeconfig,
+      '--namespace',
+      namespace,
+      '--port',
+      '0',
+      '--health-probe-port',
+      '0',
+      ...more,
+    ];
+    return start(name, [METALLB, 'controller', ...flags], join(directory.path, `${name}.log`));
+  };
   const startController = () => {
-    const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--port', '0', '--health-probe-port', '0'];
-    controller = start('controller', [METALLB, 'controller', ...flags], join(directory.path, 'controller.log'));
+    controller = launch('controller');
   };
 
   beforeAll(async () => {
@@ -127,5 +140,22 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
   it('takes the address back when the type changes', async () => {
     kubectl(['patch', 'service', 'meanwhile', '-p', '{"spec":{"type":"ClusterIP"}}']);
     await gets('meanwhile', '');
+  });
+
+  it('leads only while it holds the Lease, and hands over at once when it is asked to end', async () => {
+    await controller.stop();
+    const leader = launch('leader', '--leader-elect');
+    await until('the first leads', () => leader.log().includes('this controller leads'));
+    const standby = launch('standby', '--leader-elect');
+    service('led', { annotations: 'metallb.io/address-pool: p' });
+    await gets('led', '198.18.0.1');
+    expect(standby.log()).not.toContain('this controller leads');
+    await leader.stop();
+    await until('the standby leads', () => standby.log().includes('this controller leads'), 10_000);
+    kubectl(['delete', 'service', 'led']);
+    service('after', { annotations: 'metallb.io/address-pool: p' });
+    await gets('after', '198.18.0.1');
+    await standby.stop();
+    startController();
   });
 });

@@ -11,6 +11,7 @@ const GROUPS = {
   events: '/api/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
   deployments: '/apis/apps/v1',
+  leases: '/apis/coordination.k8s.io/v1',
   ipaddresspools: '/apis/metallb.io/v1beta1',
   l2advertisements: '/apis/metallb.io/v1beta1',
 } as const;

@@ -50,6 +50,7 @@ const COMMON: readonly Flag[] = [
 
 export const CONTROLLER_FLAGS: readonly Flag[] = [
   ...COMMON,
+  { name: 'leader-elect', isSwitch: true, help: 'lead only while holding a Lease; others stand by, warm' },
   {
     name: 'ml-secret-name',
     env: 'METALLB_ML_SECRET_NAME',

@@ -3,6 +3,7 @@
  * @module
  */
 import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
+import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
@@ -20,21 +21,35 @@ import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 
 export interface ControllerOptions extends ProcessOptions {
   readonly host: string;
+  /** Present: lead only while holding the Lease of this namespace; `onStepDown` is called when it is lost. */
+  readonly leaderElection?: {
+    readonly namespace: string;
+    readonly identity: string;
+    readonly onStepDown: (why: string) => void;
+  };
 }
+
+/** Name of the Lease. */
+const LEASE = 'metallb-controller';
 
 const CONFIGURATION: readonly ControllerResource[] = ['ipaddresspools', 'l2advertisements'];
 
 export class ControllerApp {
   readonly #options: ControllerOptions;
+  readonly #election: LeaderElection | undefined;
   readonly #process: MachineProcess<ControllerResource, ControllerState, ControllerInput, ControllerOutput>;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#election = this.#elect();
     this.#process = new MachineProcess(
       options,
       { component: 'metallb-controller', host: options.host },
       controllerMachine,
-      initialController({ loadBalancerClass: options.loadBalancerClass }),
+      initialController({
+        loadBalancerClass: options.loadBalancerClass,
+        standby: options.leaderElection !== undefined,
+      }),
       CONTROLLER_RESOURCES.map((resource) => ({
         resource,
         namespace: CONFIGURATION.includes(resource) ? options.namespace : undefined,
@@ -49,10 +64,27 @@ export class ControllerApp {
 
   start(): void {
     this.#process.start();
+    this.#election?.start();
   }
 
-  stop(): Promise<void> {
-    return this.#process.stop();
+  async stop(): Promise<void> {
+    await this.#process.stop();
+    await this.#election?.resign();
+  }
+
+  #elect(): LeaderElection | undefined {
+    const { leaderElection, client, log } = this.#options;
+    if (leaderElection === undefined) return undefined;
+    return new LeaderElection({
+      client,
+      ...leaderElection,
+      name: LEASE,
+      onLead: () => {
+        log.info({ event: 'leading', identity: leaderElection.identity }, 'this controller leads');
+        this.#process.feed({ kind: 'lead' });
+      },
+      onTrouble: (message) => log.warn({ event: 'leaseTrouble', error: message }, message),
+    });
   }
 
   #perform(output: ControllerOutput): void {

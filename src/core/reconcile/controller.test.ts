@@ -381,3 +381,30 @@ describe('an address on its way from one Service to another', () => {
     });
   });
 });
+
+describe('a standby', () => {
+  it('sees everything, does nothing, and adopts what is there when it is told to lead', () => {
+    let state = initialController({ loadBalancerClass: '', standby: true });
+    const outputs: ControllerOutput[] = [];
+    const feed = (input: ControllerInput) => {
+      const result = controllerMachine.step(state, input, 0);
+      state = result.next;
+      outputs.push(...result.outputs);
+    };
+    feed({ kind: 'replaced', resource: 'namespaces', objects: [] });
+    feed({ kind: 'replaced', resource: 'l2advertisements', objects: [] });
+    feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [pool('p', ['192.0.2.0/30'])] });
+    feed({ kind: 'replaced', resource: 'services', objects: [service('new')] });
+    // What the leader does meanwhile:
+    feed({
+      kind: 'applied',
+      resource: 'services',
+      object: service('old', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.0']),
+    });
+    expect(outputs).toEqual([]);
+    feed({ kind: 'lead' });
+    expect(outputs.filter(({ kind }) => kind === 'write-service')).toMatchObject([
+      { key: 'default/new', addresses: ['192.0.2.1'] },
+    ]);
+  });
+});

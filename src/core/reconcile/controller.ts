@@ -31,12 +31,15 @@ export const CONTROLLER_RESOURCES = ['services', 'ipaddresspools', 'l2advertisem
 export type ControllerResource = (typeof CONTROLLER_RESOURCES)[number];
 
 export interface ControllerSettings {
+  /** Begin as a standby that sees everything and does nothing until it is told to lead. */
+  readonly standby?: boolean;
   /** --lb-class; empty: Services without a class. */
   readonly loadBalancerClass: string;
 }
 
 export type ControllerInput =
   | Change<ControllerResource>
+  | { readonly kind: 'lead' }
   /** The answer to `write-service` or `write-pool-status`. */
   | { readonly kind: 'written'; readonly resource: 'services' | 'ipaddresspools'; readonly object: KubernetesObject }
   | {
@@ -65,6 +68,7 @@ export type ControllerOutput =
 
 export interface ControllerState {
   readonly settings: ControllerSettings;
+  readonly leading: boolean;
   readonly cache: Cache<ControllerResource>;
   readonly allocator: Allocator;
   readonly config: Config;
@@ -90,6 +94,7 @@ const POOL_STATUS_DELAY = 300;
 export function initialController(settings: ControllerSettings): ControllerState {
   return {
     settings,
+    leading: settings.standby !== true,
     cache: new Cache(CONTROLLER_RESOURCES),
     allocator: new Allocator(),
     config: EMPTY_CONFIG,
@@ -108,7 +113,7 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
   step(state, input, now) {
     const outputs: ControllerOutput[] = [];
     let next = takeIn(state, input, now, outputs);
-    if (next.cache.synced) {
+    if (next.cache.synced && next.leading) {
       next = decideAll(next, now, outputs);
       next = writePoolStatus(next, now, outputs);
     }
@@ -134,6 +139,10 @@ function takeIn(
     case 'tick':
       for (const [key, { at }] of state.retries) if (at <= now) state = markRetry(state, key, now);
       return state;
+    case 'lead': {
+      const leading = { ...state, leading: true };
+      return state.cache.synced ? reconfigure(leading, now, outputs) : leading;
+    }
     case 'written': {
       const key = objectKey(input.object);
       const id = `${input.resource} ${key}`;
@@ -158,7 +167,9 @@ function takeIn(
       if (input.resource === 'services') for (const key of changed) state.dirty.add(key);
       const becameSynced = !wasSynced && state.cache.synced;
       const configChanged = input.resource !== 'services' && changed.length > 0;
-      return state.cache.synced && (becameSynced || configChanged) ? reconfigure(state, now, outputs) : state;
+      return state.leading && state.cache.synced && (becameSynced || configChanged)
+        ? reconfigure(state, now, outputs)
+        : state;
     }
   }
 }

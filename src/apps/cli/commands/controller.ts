@@ -2,9 +2,12 @@
  * `metallb controller`.
  * @module
  */
+import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import type { Command } from 'commander';
 import { ControllerApp } from '../../controller/controller-app.ts';
 import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../common.ts';
+import { CliError } from '../errors.ts';
 import { CONTROLLER_FLAGS } from '../flags.ts';
 
 export function addControllerCommand(program: Command): void {
@@ -13,6 +16,8 @@ export function addControllerCommand(program: Command): void {
     const values = flagValues(CONTROLLER_FLAGS, given);
     const { client, namespace, log, metrics, host } = openProcess(values, 'controller');
     logLaterFlags(log, CONTROLLER_FLAGS, values);
+    const lost = new EventEmitter();
+    const identity = `${host}_${randomUUID()}`;
     const app = new ControllerApp({
       client,
       namespace,
@@ -20,12 +25,19 @@ export function addControllerCommand(program: Command): void {
       log,
       metrics,
       loadBalancerClass: textFlag(values, 'lb-class'),
+      ...(values['leader-elect'] === true && {
+        leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
+      }),
       recordTo: textFlag(values, 'record') || undefined,
     });
     const servers = await servePorts(values, '0.0.0.0', metrics, () => app.ready);
     log.info({ event: 'started', server: client.server, namespace }, 'controller started');
     app.start();
-    const signal = await untilSignal();
+    // A controller that has lost the Lease must not write any more: it ends, and starts anew as a standby.
+    const lostLease = once(lost, 'lost').then(([why]) => {
+      throw new CliError(`the Lease is lost: ${why}`);
+    });
+    const signal = await Promise.race([untilSignal(), lostLease]);
     log.info({ event: 'stopping', signal }, 'controller stops');
     await app.stop();
     for (const server of servers) await server.close();
