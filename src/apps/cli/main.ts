@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addControllerCommand } from './commands/controller.ts';
+import { addConvertCommand } from './commands/convert.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addSpeakerCommand } from './commands/speaker.ts';
@@ -24,6 +25,7 @@ const program = new Command('metallb')
 addControllerCommand(program);
 addSpeakerCommand(program);
 addStandaloneCommand(program);
+addConvertCommand(program);
 addExplainCommand(program);
 addPlanCommand(program);
 

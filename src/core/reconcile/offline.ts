@@ -41,6 +41,8 @@ export class OfflineController {
   apply(resource: ControllerResource, object: KubernetesObject): void {
     const old = this.#state.cache.get(resource, objectKey(object));
     const metadata = {
+      // What is new is younger than everything that is there.
+      creationTimestamp: '9999-12-31T23:59:59Z',
       ...old?.metadata,
       ...object.metadata,
       annotations: { ...old?.metadata.annotations, ...object.metadata.annotations },

@@ -1,0 +1,104 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MANIFESTS } from '../../lab/cluster.ts';
+import { run, until } from '../../lab/shell.ts';
+import { metallb, type Standalone, scratch, startStandalone } from './processes.ts';
+
+describe('explain, plan and convert', () => {
+  const directory = scratch();
+  let standalone: Standalone;
+  const file = (name: string, content: string) => {
+    const path = join(directory.path, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  const apply = (...args: string[]) => standalone.kubectl(['apply', ...args]);
+  const tool = async (...args: string[]) => (await metallb(args, { KUBECONFIG: standalone.kubeconfig })).stdout;
+
+  beforeAll(async () => {
+    standalone = await startStandalone(directory.path);
+    await apply('-f', join(MANIFESTS, 'raspberry-hello-deployment.yaml'));
+  });
+  afterAll(async () => {
+    await standalone.process.stop();
+    directory.remove();
+  });
+
+  it('convert gives resources that kubectl apply takes and that serve', async () => {
+    for (const name of ['flux-configmap-bgp.yaml', 'flux-configmap-layer2.yaml']) {
+      const { status, stdout } = await metallb(['convert', '-f', join(MANIFESTS, name)]);
+      expect(status).toBe(0);
+      await standalone.kubectl(['delete', 'ipaddresspools', '--all', '-n', 'metallb-system']);
+      const applied = await apply('-f', file('converted.yaml', stdout));
+      expect(applied.stderr).toBe('');
+      expect(applied.stdout).toContain('ipaddresspool.metallb.io/default created');
+    }
+    const address = ['get', 'service', 'echo-service', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'];
+    await until('the layer 2 pool serves', async () => (await standalone.kubectl(address)).stdout === '192.168.1.240');
+  });
+
+  it('plan tells what would change, offline too, and changes nothing', async () => {
+    const change = file(
+      'change.yaml',
+      'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: default, namespace: metallb-system}\nspec: {addresses: [192.168.7.0/30]}\n---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: bad, namespace: metallb-system}\nspec: {addresses: [192.168.7.0/24]}\n',
+    );
+    const dump = file(
+      'dump.yaml',
+      (await standalone.kubectl(['get', 'services,ipaddresspools,namespaces', '-A', '-o', 'yaml'])).stdout,
+    );
+    const plans = [await tool('plan', '-f', change), (await metallb(['plan', '-f', change, '--dump', dump])).stdout];
+    for (const plan of plans) {
+      expect(plan).toContain(
+        'default/echo-service: 192.168.1.240 -> 192.168.7.0 (default/echo-service loses 192.168.1.240: address 192.168.1.240 is in no IPAddressPool',
+      );
+      expect(plan).toContain(
+        'IPAddressPool metallb-system/bad: spec.addresses: "192.168.7.0/24": it overlaps 192.168.7.0/30 of IPAddressPool default',
+      );
+    }
+    const { stdout } = await standalone.kubectl([
+      'get',
+      'service',
+      'echo-service',
+      '-o',
+      'jsonpath={.status.loadBalancer.ingress[0].ip}',
+    ]);
+    expect(stdout).toBe('192.168.1.240');
+  });
+
+  it('explain names pools and nodes with their verdicts, for people and for programs', async () => {
+    const manual =
+      '{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: manual, namespace: metallb-system}, spec: {autoAssign: false, addresses: [192.168.9.0/30]}}';
+    run(['kubectl', 'apply', '-f', '-'], { input: manual, env: { KUBECONFIG: standalone.kubeconfig } });
+    const text = await tool('explain', 'service', 'default/echo-service');
+    expect(text).toContain('Service default/echo-service: 192.168.1.240');
+    expect(text).toContain('pool "default" gave the address');
+    expect(text).toContain('pool "manual" has autoAssign off');
+    expect(text).toContain('no endpoint of the Service can serve');
+    const json = JSON.parse(await tool('explain', 'service', 'echo-service', '-o', 'json'));
+    expect(json).toMatchObject({
+      service: 'default/echo-service',
+      addresses: ['192.168.1.240'],
+      pools: [
+        { pool: 'default', verdict: 'chosen' },
+        { pool: 'manual', verdict: 'auto-assign-off' },
+      ],
+    });
+  });
+
+  it.each<[string, readonly string[], string]>([
+    ['a Service that does not exist', ['explain', 'service', 'nowhere/nothing'], 'there is no Service nowhere/nothing'],
+    ['something else than a Service', ['explain', 'node', 'n'], '"node" cannot be explained'],
+    ['a file that does not exist', ['plan', '-f', '/nonexistent.yaml'], '/nonexistent.yaml cannot be read'],
+    [
+      'a ConfigMap without configuration',
+      ['convert', '-f', join(MANIFESTS, 'flux-namespace.yaml')],
+      'there is no data.config',
+    ],
+  ])('refuse %s in one line', async (_, args, message) => {
+    const { status, stderr } = await metallb(args, { KUBECONFIG: standalone.kubeconfig });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+});
