@@ -5,6 +5,7 @@
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
+import { benchAllocate } from './allocate.ts';
 import { benchIpam } from './ipam.ts';
 import { benchList } from './list.ts';
 import { benchMemory } from './memory.ts';
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   parse: benchParse,
   list: benchList,
   memory: benchMemory,
+  allocate: benchAllocate,
   arp: async () => {
     const obstacle = whyNoSandbox();
     if (obstacle !== undefined) console.log(`\narp did not run: ${obstacle}`);
