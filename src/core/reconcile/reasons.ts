@@ -99,7 +99,7 @@ export function describeRefusal(refusal: ClaimRefusal): string {
     case 'not-in-a-pool':
       return `address ${formatAddress(refusal.address)} is in no IPAddressPool; add it to one, or ask for another address`;
     case 'buggy':
-      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs)`;
+      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs); ask for another address`;
     case 'not-selected':
       return `pool "${refusal.pool}" is reserved for other namespaces or Services (serviceAllocation)`;
     case 'other-pool':
