@@ -158,4 +158,28 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     await standby.stop();
     startController();
   });
+
+  it('makes the Secret of the speakers once, owned by its Deployment', async () => {
+    kubectl(['create', 'deployment', 'controller', '--image=metallb-ts', '--replicas=0']);
+    const flags = ['--ml-secret-name', 'memberlist', '--deployment', 'controller', '--leader-elect'];
+    const read = () => JSON.parse(kubectl(['get', 'secret', 'memberlist', '-o', 'json']));
+    const first = launch('with-secret', ...flags);
+    await until(
+      'the Secret',
+      () =>
+        run(['kubectl', '-n', namespace, 'get', 'secret', 'memberlist'], { env: { KUBECONFIG: kubeconfig } }).status ===
+        0,
+    );
+    await first.stop();
+    const secret = read();
+    expect(Buffer.from(secret.data.secretkey, 'base64').toString()).toMatch(/^[A-Za-z0-9+/]{22}$/);
+    expect(secret.metadata.ownerReferences).toMatchObject([
+      { apiVersion: 'apps/v1', kind: 'Deployment', name: 'controller' },
+    ]);
+    const second = launch('with-secret-again', ...flags);
+    await until('the start', () => second.log().includes('memberlist Secret present'));
+    await second.stop();
+    expect(read().data).toEqual(secret.data);
+    expect(second.log() + first.log()).not.toContain(Buffer.from(secret.data.secretkey, 'base64').toString());
+  });
 });

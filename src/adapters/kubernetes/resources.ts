@@ -9,6 +9,7 @@ const GROUPS = {
   pods: '/api/v1',
   namespaces: '/api/v1',
   events: '/api/v1',
+  secrets: '/api/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
   deployments: '/apis/apps/v1',
   leases: '/apis/coordination.k8s.io/v1',

@@ -55,13 +55,11 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
     name: 'ml-secret-name',
     env: 'METALLB_ML_SECRET_NAME',
     help: 'Secret to create for the speakers',
-    later: 'the controller does not create the Secret yet; create it by hand',
   },
   {
     name: 'deployment',
     env: 'METALLB_DEPLOYMENT',
     help: 'own Deployment, owner of that Secret',
-    later: 'see --ml-secret-name',
   },
   { name: 'webhook-mode', default: 'enabled', help: 'enabled, disabled or onlywebhook', later: WEBHOOK },
   { name: 'webhook-secret', help: 'Secret of the webhook certificate', later: WEBHOOK },

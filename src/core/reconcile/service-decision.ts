@@ -180,7 +180,8 @@ function wishedAddresses(service: Service): Wish {
   const addresses: IpAddress[] = [];
   for (const text of texts) {
     const address = parseAddress(text);
-    if (address === undefined) return { ok: false, message: `${where}: ${JSON.stringify(text)} is no IP address; write one of a pool` };
+    if (address === undefined)
+      return { ok: false, message: `${where}: ${JSON.stringify(text)} is no IP address; write one of a pool` };
     if (addresses.some(({ family }) => family === address.family)) {
       return {
         ok: false,

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { Command } from 'commander';
+import { ensureMemberlistSecret } from '../../../adapters/kubernetes/memberlist-secret.ts';
 import { ControllerApp } from '../../controller/controller-app.ts';
 import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../common.ts';
 import { CliError } from '../errors.ts';
@@ -31,6 +32,11 @@ export function addControllerCommand(program: Command): void {
       recordTo: textFlag(values, 'record') || undefined,
     });
     const servers = await servePorts(values, '0.0.0.0', metrics, () => app.ready);
+    const secret = textFlag(values, 'ml-secret-name');
+    if (secret !== '') {
+      const outcome = await ensureMemberlistSecret(client, namespace, secret, textFlag(values, 'deployment'));
+      log.info({ event: 'memberlistSecret', secret, outcome }, `memberlist Secret ${outcome}`);
+    }
     log.info({ event: 'started', server: client.server, namespace }, 'controller started');
     app.start();
     // A controller that has lost the Lease must not write any more: it ends, and starts anew as a standby.
