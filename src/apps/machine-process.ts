@@ -5,11 +5,13 @@
 import { Driver } from '../adapters/driver/driver.ts';
 import { Recorder } from '../adapters/driver/recording.ts';
 import type { KubernetesClient } from '../adapters/kubernetes/client.ts';
+import { ConfigurationState, type ConfigurationStateOptions } from '../adapters/kubernetes/configuration-state.ts';
 import { EventRecorder } from '../adapters/kubernetes/events.ts';
 import { Reflector } from '../adapters/kubernetes/reflector.ts';
 import type { ResourceName } from '../adapters/kubernetes/resources.ts';
 import type { Log } from '../adapters/log/log.ts';
 import type { Metrics } from '../adapters/metrics/metrics.ts';
+import { formatProblem, type Problem } from '../core/api/problem.ts';
 import type { Machine } from '../core/machine.ts';
 import type { Change } from '../core/reconcile/cache.ts';
 import type { EventNote, EventTarget } from '../core/reconcile/reasons.ts';
@@ -22,6 +24,8 @@ export interface ProcessOptions {
   readonly loadBalancerClass: string;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Own Pod, if this process runs in one. */
+  readonly podName?: string;
   /** File that every input is recorded to. */
   readonly recordTo?: string | undefined;
 }
@@ -33,16 +37,27 @@ export interface Scope<R extends ResourceName> {
   readonly labelSelector?: string | undefined;
 }
 
+/** How the process is called in Events and in its ConfigurationState. */
+export interface ProcessIdentity {
+  readonly component: string;
+  readonly host: string;
+  readonly state: Pick<ConfigurationStateOptions, 'name' | 'labels' | 'conditionType' | 'fieldManager'>;
+}
+
+/** Where the ConfigurationState of a process goes that reads configuration from every namespace. */
+const DEFAULT_NAMESPACE = 'metallb-system';
+
 export class MachineProcess<R extends ResourceName, S, I, O> {
   readonly #options: ProcessOptions;
   readonly #driver: Driver<S, I | Change<R>, O>;
   readonly #reflectors: readonly Reflector[];
   readonly #events: EventRecorder;
   readonly #recorder: Recorder | undefined;
+  readonly #configuration: ConfigurationState;
 
   constructor(
     options: ProcessOptions,
-    { component, host }: { readonly component: string; readonly host: string },
+    { component, host, state }: ProcessIdentity,
     machine: Machine<S, I | Change<R>, O>,
     initial: S,
     scopes: readonly Scope<R>[],
@@ -53,6 +68,13 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     this.#events = new EventRecorder(client, component, host, (message) =>
       log.warn({ event: 'eventNotWritten', error: message }, message),
     );
+    this.#configuration = new ConfigurationState({
+      client,
+      ...state,
+      namespace: options.namespace ?? DEFAULT_NAMESPACE,
+      podName: options.podName ?? '',
+      onTrouble: (message) => log.warn({ event: 'configurationStateNotWritten', error: message }, message),
+    });
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
     this.#driver = new Driver(machine, initial, {
       perform,
@@ -89,6 +111,13 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     this.#events.record(target, { reason, message });
   }
 
+  /** Says what is wrong with the configuration: in the log, as a metric, and in the ConfigurationState. */
+  configured(problems: readonly Problem[]): void {
+    for (const problem of problems) this.#options.log.error({ event: 'invalidConfiguration' }, formatProblem(problem));
+    this.#options.metrics.configured(problems.length);
+    this.#configuration.report(problems);
+  }
+
   start(): void {
     for (const reflector of this.#reflectors) reflector.start();
   }
@@ -96,6 +125,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
   async stop(): Promise<void> {
     for (const reflector of this.#reflectors) reflector.stop();
     this.#driver.stop();
+    this.#configuration.stop();
     await this.#events.flush();
     await this.#recorder?.close();
   }

@@ -131,6 +131,33 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     for (const pair of before.trim().split(' ')) expect(all()).toContain(pair);
   });
 
+  it('says in its ConfigurationState what is wrong with the configuration, and when it is mended', async () => {
+    const state = () =>
+      kubectl([
+        'get',
+        'configurationstates',
+        'controller',
+        '-o',
+        'jsonpath={.status.result} {.status.conditions[0].type}={.status.conditions[0].status} {.status.errorSummary}',
+      ]);
+    await until('valid', () => state() === 'Valid poolReconcilerValid=True ');
+    // The embedded API refuses this at once; a cluster without webhooks takes it.
+    const bad =
+      'apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: bad}\nspec: {ipAddressPools: [p, p]}\n';
+    const refusedByAdmission = run(['kubectl', '-n', namespace, 'apply', '-f', '-'], {
+      input: bad,
+      env: { KUBECONFIG: kubeconfig },
+    });
+    if (refusedByAdmission.status !== 0) {
+      expect(refusedByAdmission.stderr).toContain('spec.ipAddressPools[1]: Invalid value: "p": this is listed twice');
+      return;
+    }
+    await until('invalid', () => state().startsWith('Invalid poolReconcilerValid=False L2Advertisement'));
+    expect(state()).toContain('spec.ipAddressPools[1]: "p": this is listed twice; list it once');
+    kubectl(['delete', 'l2advertisement', 'bad']);
+    await until('valid again', () => state() === 'Valid poolReconcilerValid=True ');
+  });
+
   it('gives dual-stack Services both families', async () => {
     pool('dual', '198.18.1.0/30, 2001:db8::/126', ', autoAssign: false');
     service('dual', { annotations: 'metallb.io/address-pool: dual', spec: ', ipFamilyPolicy: RequireDualStack' });

@@ -15,6 +15,7 @@ const GROUPS = {
   leases: '/apis/coordination.k8s.io/v1',
   ipaddresspools: '/apis/metallb.io/v1beta1',
   l2advertisements: '/apis/metallb.io/v1beta1',
+  configurationstates: '/apis/metallb.io/v1beta1',
 } as const;
 
 export type ResourceName = keyof typeof GROUPS;

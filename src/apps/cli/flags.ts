@@ -38,7 +38,6 @@ const COMMON: readonly Flag[] = [
     name: 'pod-name',
     env: 'METALLB_POD_NAME',
     help: 'name of the own pod',
-    later: 'owner references to the own pod come later',
   },
   { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
   { name: 'tls-min-version', help: 'lowest TLS version', later: METRICS_TLS },

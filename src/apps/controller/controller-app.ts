@@ -6,7 +6,6 @@ import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { formatProblem } from '../../core/api/problem.ts';
 import { withCondition } from '../../core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -29,6 +28,13 @@ export interface ControllerOptions extends ProcessOptions {
   };
 }
 
+const STATE = {
+  name: 'controller',
+  labels: { 'metallb.io/component-type': 'controller' },
+  conditionType: 'poolReconcilerValid',
+  fieldManager: 'poolReconciler',
+};
+
 /** Name of the Lease. */
 const LEASE = 'metallb-controller';
 
@@ -44,7 +50,7 @@ export class ControllerApp {
     this.#election = this.#elect();
     this.#process = new MachineProcess(
       options,
-      { component: 'metallb-controller', host: options.host },
+      { component: 'metallb-controller', host: options.host, state: STATE },
       controllerMachine,
       initialController({
         loadBalancerClass: options.loadBalancerClass,
@@ -94,9 +100,8 @@ export class ControllerApp {
         this.#process.tell(output.target, output);
         return;
       case 'configuration':
-        for (const problem of output.problems) log.error({ event: 'invalidConfiguration' }, formatProblem(problem));
+        this.#process.configured(output.problems);
         log.info({ event: 'configLoaded', pools: output.config.pools.map(({ name }) => name) }, 'configuration loaded');
-        metrics.configured(output.problems.length);
         return;
       case 'write-service': {
         const { resourceVersion, annotations, addresses } = output;

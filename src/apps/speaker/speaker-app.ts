@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { followLinks } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
-import { formatProblem } from '../../core/api/problem.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
 import {
@@ -49,7 +48,16 @@ export class SpeakerApp {
     );
     this.#process = new MachineProcess(
       options,
-      { component: 'metallb-speaker', host: node },
+      {
+        component: 'metallb-speaker',
+        host: node,
+        state: {
+          name: `speaker-${node}`,
+          labels: { 'metallb.io/component-type': 'speaker', 'metallb.io/node-name': node },
+          conditionType: 'configReconcilerValid',
+          fieldManager: 'configReconciler',
+        },
+      },
       speakerMachine(sha256),
       initialSpeaker({ node, loadBalancerClass, ignoreExcludeLabel, liveness: options.liveness !== undefined }),
       SPEAKER_RESOURCES.map((resource) => ({
@@ -101,8 +109,7 @@ export class SpeakerApp {
         this.#process.tell(output.target, output);
         return;
       case 'configuration':
-        for (const problem of output.problems) log.error({ event: 'invalidConfiguration' }, formatProblem(problem));
-        metrics.configured(output.problems.length);
+        this.#process.configured(output.problems);
         return;
       case 'service-decided': {
         const { service, announced, election } = output;

@@ -29,6 +29,7 @@ export function addControllerCommand(program: Command): void {
       ...(values['leader-elect'] === true && {
         leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
       }),
+      podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
     const servers = await servePorts(values, '0.0.0.0', metrics, () => app.ready);

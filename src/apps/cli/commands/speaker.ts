@@ -45,6 +45,7 @@ export function addSpeakerCommand(program: Command): void {
       ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
+      podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
     // The host's network: health is nobody's business but the kubelet's.
