@@ -2,10 +2,11 @@
  * The controller process on an API server: the embedded one, or the one that METALLB_TEST_KUBECONFIG points to.
  * @module
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LabProcess, run, start, until } from '../../lab/shell.ts';
-import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
+import { freePort, METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedded API'}`, () => {
   const directory = scratch();
@@ -156,6 +157,45 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     expect(state()).toContain('spec.ipAddressPools[1]: "p": this is listed twice; list it once');
     kubectl(['delete', 'l2advertisement', 'bad']);
     await until('valid again', () => state() === 'Valid poolReconcilerValid=True ');
+  });
+
+  it('shows its metrics over HTTPS to those whom the API server lets see them, and to nobody else', async ({
+    skip,
+  }) => {
+    if (process.env.METALLB_TEST_KUBECONFIG === undefined) skip('the embedded API reviews no tokens');
+    const port = await freePort();
+    const flags = [
+      '--kubeconfig',
+      kubeconfig,
+      '--namespace',
+      namespace,
+      '--leader-elect',
+      '--port',
+      String(port),
+      '--health-probe-port',
+      '0',
+    ];
+    const scraped = start('scraped', [METALLB, 'controller', ...flags], join(directory.path, 'scraped.log'));
+    const scrape = (token?: string) =>
+      run([
+        'curl',
+        '-sk',
+        '-w',
+        '%{http_code}',
+        ...(token ? ['-H', `Authorization: Bearer ${token}`] : []),
+        `https://127.0.0.1:${port}/metrics`,
+      ]).stdout;
+    await until('the metrics port', () => scrape() !== '000');
+    kubectl(['create', 'serviceaccount', 'nobody']);
+    const stranger = kubectl(['create', 'token', 'nobody']).trim();
+    const admin = /token: (\S+)/.exec(readFileSync(kubeconfig, 'utf8'))![1]!;
+    expect(scrape()).toContain('401');
+    expect(scrape('wrong')).toContain('401');
+    expect(scrape(stranger)).toContain('403');
+    const metrics = scrape(admin);
+    expect(metrics).toMatch(/200$/);
+    expect(metrics).toContain('metallb_k8s_client_updates_total');
+    await scraped.stop();
   });
 
   it('gives dual-stack Services both families', async () => {

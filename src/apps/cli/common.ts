@@ -4,11 +4,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { createServerCertificate } from '../../adapters/certificates/self-signed.ts';
 import { serveHealth } from '../../adapters/http/health.ts';
-import { type HttpServer, serve } from '../../adapters/http/server.ts';
+import { type HttpRequest, type HttpResponse, type HttpServer, serve } from '../../adapters/http/server.ts';
 import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
+import { TokenReviewer } from '../../adapters/kubernetes/token-review.ts';
 import { createLog, LOG_LEVELS, type Log, type LogLevel } from '../../adapters/log/log.ts';
 import { Metrics } from '../../adapters/metrics/metrics.ts';
 import { CliError, listenError } from './errors.ts';
@@ -105,7 +108,7 @@ function ownNamespace(): string | undefined {
 export async function servePorts(
   values: FlagValues,
   healthHost: string,
-  metrics: Metrics,
+  { metrics, client, log }: Pick<Process, 'metrics' | 'client' | 'log'>,
   isReady: () => boolean,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = [];
@@ -121,14 +124,61 @@ export async function servePorts(
     }
   };
   await open('--health-probe-port', healthHost, health, () => serveHealth(healthHost, health, isReady));
-  await open('--port', '127.0.0.1', scrape, () =>
-    serve({ host: '127.0.0.1', port: scrape }, async ({ path }) => {
-      if (path !== '/metrics') return { status: 404, body: 'not found\n' };
-      const { contentType, body } = await metrics.scrape();
-      return { status: 200, headers: { 'content-type': contentType }, body };
-    }),
-  );
+  await open('--port', '0.0.0.0', scrape, async () => {
+    const tls = {
+      ...(await metricsCertificate(textFlag(values, 'metrics-cert-dir'))),
+      minVersion: tlsMinVersion(values),
+    };
+    return serve({ host: '0.0.0.0', port: scrape, tls }, scrapeHandler(metrics, new TokenReviewer(client), log));
+  });
   return servers;
+}
+
+/** HTTPS only, and only for those whom the API server lets read `/metrics` (behaviour reference §6.1). */
+function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
+  const plain = (status: number, body: string): HttpResponse => ({
+    status,
+    headers: { 'content-type': 'text/plain' },
+    body,
+  });
+  return async ({ path, headers }: HttpRequest): Promise<HttpResponse> => {
+    if (path !== '/metrics') return plain(404, 'not found\n');
+    const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
+    if (token === undefined) return plain(401, 'a bearer token is needed\n');
+    try {
+      const verdict = await reviewer.review(token, path);
+      if (verdict === 'unauthenticated') return plain(401, 'the API server does not know this token\n');
+      if (verdict === 'forbidden')
+        return plain(403, 'the bearer may not get the non-resource URL /metrics; bind a ClusterRole that allows it\n');
+    } catch (error) {
+      log.warn({ event: 'tokenReviewFailed', error: (error as Error).message }, 'a token could not be reviewed');
+      return plain(500, 'the API server could not be asked about the token\n');
+    }
+    const { contentType, body } = await metrics.scrape();
+    return { status: 200, headers: { 'content-type': contentType }, body };
+  };
+}
+
+async function metricsCertificate(directory: string): Promise<{ cert: string; key: string }> {
+  if (directory === '') return createServerCertificate([hostname(), 'localhost', '127.0.0.1']);
+  const read = (name: string) => {
+    try {
+      return readFileSync(join(directory, name), 'utf8');
+    } catch (error) {
+      throw new CliError(
+        `--metrics-cert-dir: ${join(directory, name)} cannot be read: ${(error as Error).message.split(',')[0]}`,
+      );
+    }
+  };
+  return { cert: read('tls.crt'), key: read('tls.key') };
+}
+
+function tlsMinVersion(values: FlagValues): 'TLSv1.2' | 'TLSv1.3' {
+  const text = textFlag(values, 'tls-min-version') || 'VersionTLS13';
+  if (text !== 'VersionTLS12' && text !== 'VersionTLS13') {
+    throw new CliError(`--tls-min-version: ${JSON.stringify(text)} is no version; use VersionTLS12 or VersionTLS13`, 2);
+  }
+  return text === 'VersionTLS12' ? 'TLSv1.2' : 'TLSv1.3';
 }
 
 /** Resolves with the name of the signal that asks the process to end. */

@@ -16,7 +16,7 @@ export interface Flag {
 }
 
 const WEBHOOK = 'the admission webhook comes later; the controller validates everything itself';
-const METRICS_TLS = 'metrics over HTTPS come later; until then they are served on 127.0.0.1 in plain HTTP';
+const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
 const SPEAKER_TUNING = 'our speakers watch each other by heartbeats of their own';
 
 const COMMON: readonly Flag[] = [
@@ -30,7 +30,7 @@ const COMMON: readonly Flag[] = [
     env: 'METALLB_NAMESPACE',
     help: 'namespace of the configuration (default: the pod’s own, else metallb-system)',
   },
-  { name: 'port', default: '9120', help: 'port of the metrics, 0 = off' },
+  { name: 'port', default: '9120', help: 'port of the metrics (HTTPS, bearer token), 0 = off' },
   { name: 'health-probe-port', default: '17472', help: 'port of /healthz and /readyz, 0 = off' },
   { name: 'log-level', default: 'info', help: 'all, debug, info, warn, error or none' },
   { name: 'lb-class', default: '', help: 'handle only Services of this loadBalancerClass' },
@@ -40,10 +40,10 @@ const COMMON: readonly Flag[] = [
     help: 'name of the own pod',
   },
   { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
-  { name: 'tls-min-version', help: 'lowest TLS version', later: METRICS_TLS },
-  { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: METRICS_TLS },
-  { name: 'tls-curve-preferences', help: 'TLS curves', later: METRICS_TLS },
-  { name: 'metrics-cert-dir', help: 'directory with tls.crt and tls.key', later: METRICS_TLS },
+  { name: 'tls-min-version', help: 'lowest TLS version of the metrics port: VersionTLS12 or VersionTLS13 (default)' },
+  { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: TLS_TUNING },
+  { name: 'tls-curve-preferences', help: 'TLS curves', later: TLS_TUNING },
+  { name: 'metrics-cert-dir', help: 'directory with tls.crt and tls.key for the metrics port (default: self-signed)' },
   { name: 'record', help: 'write every input of the state machine to this file, for replay' },
 ];
 

@@ -32,7 +32,7 @@ export function addControllerCommand(program: Command): void {
       podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
-    const servers = await servePorts(values, '0.0.0.0', metrics, () => app.ready);
+    const servers = await servePorts(values, '0.0.0.0', { metrics, client, log }, () => app.ready);
     const secret = textFlag(values, 'ml-secret-name');
     if (secret !== '') {
       const outcome = await ensureMemberlistSecret(client, namespace, secret, textFlag(values, 'deployment'));

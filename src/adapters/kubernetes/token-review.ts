@@ -1,0 +1,60 @@
+/**
+ * May the bearer of this token read our metrics? The API server is asked, as Kubernetes' own components do
+ * (behaviour reference §6.1).
+ * @module
+ */
+import type { KubernetesClient } from './client.ts';
+
+export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden';
+
+interface TokenReview {
+  readonly status?: {
+    readonly authenticated?: boolean;
+    readonly user?: { readonly username?: string; readonly uid?: string; readonly groups?: readonly string[] };
+  };
+}
+
+/** A verdict holds for this many milliseconds. */
+const LIFETIME = 10_000;
+
+export class TokenReviewer {
+  readonly #client: KubernetesClient;
+  readonly #verdicts = new Map<string, { readonly verdict: Promise<Verdict>; readonly until: number }>();
+
+  constructor(client: KubernetesClient) {
+    this.#client = client;
+  }
+
+  /** `path` is the non-resource URL that is asked for, such as `/metrics`. Rejects with ApiError when the server cannot say. */
+  review(token: string, path: string): Promise<Verdict> {
+    const now = Date.now();
+    for (const [key, { until }] of this.#verdicts) if (until < now) this.#verdicts.delete(key);
+    const key = `${path} ${token}`;
+    const known = this.#verdicts.get(key);
+    if (known !== undefined) return known.verdict;
+    const verdict = this.#ask(token, path);
+    this.#verdicts.set(key, { verdict, until: now + LIFETIME });
+    verdict.catch(() => this.#verdicts.delete(key));
+    return verdict;
+  }
+
+  async #ask(token: string, path: string): Promise<Verdict> {
+    const review = await this.#client.request<TokenReview>({
+      method: 'POST',
+      path: '/apis/authentication.k8s.io/v1/tokenreviews',
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } },
+    });
+    if (review.status?.authenticated !== true) return 'unauthenticated';
+    const { username: user, uid, groups } = review.status.user ?? {};
+    const access = await this.#client.request<{ status?: { allowed?: boolean } }>({
+      method: 'POST',
+      path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+      body: {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: { user, uid, groups, nonResourceAttributes: { path, verb: 'get' } },
+      },
+    });
+    return access.status?.allowed === true ? 'allowed' : 'forbidden';
+  }
+}
