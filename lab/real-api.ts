@@ -4,12 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createServerCertificate } from '../src/adapters/certificates/self-signed.ts';
 import { writeKubeconfig } from '../src/adapters/files/kubeconfig-file.ts';
-import { type LabProcess, must, run, start, until } from './shell.ts';
+import { freePort, type LabProcess, must, run, start, until } from './shell.ts';
 
 const MODULE = resolve(import.meta.dirname, 'cluster');
 
@@ -122,15 +121,4 @@ export async function startRealApi(
 /** Tests need no durability; versions before 3.5 do not know the flag. */
 function supportsNoFsync(etcd: string): boolean {
   return run([etcd, '--help']).stdout.includes('unsafe-no-fsync');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 }

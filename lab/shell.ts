@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 
 /** Debian keeps `ip` and `nft` where ordinary users do not look. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
@@ -126,4 +127,16 @@ export async function until<T>(
     if (performance.now() > end) throw new Error(`waited ${timeout / 1000} s in vain: ${what}`);
     await sleep(interval);
   }
+}
+
+/** A TCP port of the loopback address that nobody uses at the moment. */
+export function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.once('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
 }

@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LabProcess, run, start, until } from '../../lab/shell.ts';
-import { freePort, METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
+import { freePort, type LabProcess, run, start, until } from '../../lab/shell.ts';
+import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedded API'}`, () => {
   const directory = scratch();

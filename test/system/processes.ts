@@ -3,10 +3,9 @@
  * @module
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type LabProcess, type Result, runAsync, start, until } from '../../lab/shell.ts';
+import { freePort, type LabProcess, type Result, runAsync, start, until } from '../../lab/shell.ts';
 
 export const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 
@@ -14,17 +13,6 @@ export const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 export function scratch(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'metallb-test-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 }
 
 /** Runs `metallb` to its end. */

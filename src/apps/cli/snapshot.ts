@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllYaml } from '../../adapters/files/yaml.ts';
-import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker.ts';
@@ -32,7 +33,7 @@ function empty(): Snapshot {
 }
 
 /** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
-export async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
+async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
   const snapshot = empty();
   const configuration: readonly SpeakerResource[] = ['ipaddresspools', 'l2advertisements'];
   await Promise.all(
@@ -75,8 +76,21 @@ function flatten(document: unknown): KubernetesObject[] {
   return object.metadata?.name === undefined ? [] : [object];
 }
 
+/** Where a snapshot comes from, as the commands take it from their flags. */
+export interface SnapshotOptions {
+  readonly dump?: string[];
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+}
+
+/** From the files of --dump, else from the API server. */
+export async function openSnapshot({ dump, kubeconfig, namespace }: SnapshotOptions): Promise<Snapshot> {
+  if (dump !== undefined) return readDump(dump);
+  return readCluster(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace);
+}
+
 /** A dump as a snapshot. */
-export function readDump(paths: readonly string[]): Snapshot {
+function readDump(paths: readonly string[]): Snapshot {
   const snapshot = empty();
   for (const object of readObjects(paths)) {
     const resource = resourceOf(object);

@@ -4,19 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
-import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
-import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { type Explanation, endpointCount, explainService } from '../../../core/reconcile/explain.ts';
 import { describeCheck, NODE_VERDICTS } from '../../../core/reconcile/reasons.ts';
 import { CliError } from '../errors.ts';
-import { readCluster, readDump } from '../snapshot.ts';
+import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
 
-interface Options {
-  readonly kubeconfig?: string;
-  readonly namespace?: string;
+interface Options extends SnapshotOptions {
   readonly lbClass: string;
-  readonly dump?: string[];
   readonly output?: string;
 }
 
@@ -35,13 +30,7 @@ export function addExplainCommand(program: Command): void {
       if (kind !== 'service' && kind !== 'svc')
         throw new CliError(`explain: ${JSON.stringify(kind)} cannot be explained; use "service"`, 2);
       const key = name.includes('/') ? name : `default/${name}`;
-      const snapshot =
-        options.dump === undefined
-          ? await readCluster(
-              new KubernetesClient(Connection.open(options.kubeconfig), 'metallb-explain'),
-              options.namespace,
-            )
-          : readDump(options.dump);
+      const snapshot = await openSnapshot(options);
       const sha256 = (text: string) => createHash('sha256').update(text).digest();
       const explanation = explainService(snapshot, key, options.lbClass, sha256);
       if (explanation === undefined) throw new CliError(`explain: there is no Service ${key}`);

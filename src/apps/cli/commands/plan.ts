@@ -3,19 +3,14 @@
  * @module
  */
 import type { Command } from 'commander';
-import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
-import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import type { ControllerResource } from '../../../core/reconcile/controller.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
 import { OfflineController } from '../../../core/reconcile/offline.ts';
-import { readCluster, readDump, readObjects, resourceOf, withNamespace } from '../snapshot.ts';
+import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
 
-interface Options {
+interface Options extends SnapshotOptions {
   readonly filename: string[];
-  readonly dump?: string[];
-  readonly kubeconfig?: string;
-  readonly namespace?: string;
   readonly lbClass: string;
   readonly output?: string;
 }
@@ -33,13 +28,7 @@ export function addPlanCommand(program: Command): void {
     .option('--lb-class <class>', 'the controller’s --lb-class', '')
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
-      const snapshot =
-        options.dump === undefined
-          ? await readCluster(
-              new KubernetesClient(Connection.open(options.kubeconfig), 'metallb-plan'),
-              options.namespace,
-            )
-          : readDump(options.dump);
+      const snapshot = await openSnapshot(options);
       const offline = new OfflineController(snapshot, options.lbClass);
       const before = offline.addresses();
       const known = new Set(offline.problems.map(formatProblem));
