@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from 'node:path';
-import { type KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
+import { APPLY_PATCH, type KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
 import { Reflector } from '../src/adapters/kubernetes/reflector.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
 import {
@@ -270,7 +270,7 @@ export class StandIn {
       method: 'PATCH',
       path,
       query,
-      contentType: 'application/apply-patch+yaml',
+      contentType: APPLY_PATCH,
       body: slice,
     });
   }

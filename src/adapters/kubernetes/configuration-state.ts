@@ -4,8 +4,9 @@
  * @module
  */
 import { formatProblem, type Problem } from '../../core/api/problem.ts';
-import { ApiError, type KubernetesClient } from './client.ts';
+import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
+import { timestamp } from './timestamp.ts';
 
 export interface ConfigurationStateOptions {
   readonly client: KubernetesClient;
@@ -28,7 +29,7 @@ export class ConfigurationState {
   readonly #options: ConfigurationStateOptions;
   #wanted: readonly Problem[] | undefined;
   #busy = false;
-  #written = '';
+  #written: string | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: ConfigurationStateOptions) {
@@ -48,6 +49,7 @@ export class ConfigurationState {
 
   async #work(): Promise<void> {
     this.#busy = true;
+    clearTimeout(this.#retry);
     while (this.#wanted !== undefined) {
       const problems = this.#wanted;
       this.#wanted = undefined;
@@ -66,14 +68,14 @@ export class ConfigurationState {
 
   async #write(errorSummary: string): Promise<void> {
     const { client, namespace, name, conditionType, fieldManager } = this.#options;
-    if (this.#written === `done ${errorSummary}`) return;
+    if (this.#written === errorSummary) return;
     const isValid = errorSummary === '';
     const condition = {
       type: conditionType,
       status: isValid ? 'True' : 'False',
       reason: isValid ? 'Reconciled' : 'ConfigurationError',
       message: errorSummary,
-      lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      lastTransitionTime: timestamp(),
     };
     await this.#create();
     const body = {
@@ -87,10 +89,10 @@ export class ConfigurationState {
       method: 'PATCH',
       path,
       query: { fieldManager, force: true },
-      contentType: 'application/apply-patch+yaml',
+      contentType: APPLY_PATCH,
       body,
     });
-    this.#written = `done ${errorSummary}`;
+    this.#written = errorSummary;
   }
 
   async #create(): Promise<void> {

@@ -7,6 +7,7 @@ import type { EventNote, EventTarget } from '../../core/reconcile/reasons.ts';
 import { EVENT_TYPES } from '../../core/reconcile/reasons.ts';
 import { ApiError, type KubernetesClient, MERGE_PATCH } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
+import { timestamp } from './timestamp.ts';
 
 /** Events that wait for the API server; older ones are dropped when it is away for long. */
 const QUEUE_LIMIT = 1000;
@@ -34,7 +35,7 @@ export class EventRecorder {
 
   /** Queues an Event. Never fails; trouble is reported by the callback. */
   record(target: EventTarget, note: EventNote): void {
-    this.#queue.push({ target, note, time: new Date().toISOString().replace(/\.\d+Z$/, 'Z') });
+    this.#queue.push({ target, note, time: timestamp() });
     if (this.#queue.length > QUEUE_LIMIT) this.#queue.shift();
     this.#busy ??= this.#work();
   }

@@ -5,6 +5,7 @@
 import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
+import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { withCondition } from '../../core/reconcile/conditions.ts';
 import {
@@ -106,8 +107,7 @@ export class ControllerApp {
       case 'write-service': {
         const { resourceVersion, annotations, addresses } = output;
         const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-        const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-        const conditions = withCondition(output.conditions, output.condition, now);
+        const conditions = withCondition(output.conditions, output.condition, timestamp());
         const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
         void this.#write('services', output.key, body);
         return;

@@ -23,25 +23,23 @@ export class Uses {
   /** Adds or replaces a use. */
   add(service: ServiceKey, address: IpAddress, use: AddressUse): void {
     const key = formatAddress(address);
+    // Under another key the address has to be found there, and no longer under the old one.
+    this.delete(service, address);
     const users = this.#byAddress.get(key);
     if (users === undefined) this.#byAddress.set(key, new Map([[service, use]]));
-    else {
-      const old = users.get(service);
-      if (old !== undefined && old.sharingKey !== use.sharingKey) this.delete(service, address);
-      (this.#byAddress.get(key) ?? this.#open(key)).set(service, use);
-    }
+    else users.set(service, use);
     if (use.sharingKey === '') return;
     const shared = this.#bySharingKey.get(use.sharingKey);
     if (shared === undefined) this.#bySharingKey.set(use.sharingKey, new Map([[key, address]]));
     else shared.set(key, address);
   }
 
-  /** Removes a use. Returns true when nobody uses the address any more. */
-  delete(service: ServiceKey, address: IpAddress): boolean {
+  /** Removes a use, if it is there. */
+  delete(service: ServiceKey, address: IpAddress): void {
     const key = formatAddress(address);
     const users = this.#byAddress.get(key);
     const use = users?.get(service);
-    if (users === undefined || use === undefined) return false;
+    if (users === undefined || use === undefined) return;
     users.delete(service);
     if (users.size === 0) this.#byAddress.delete(key);
     const stillShared = [...users.values()].some(({ sharingKey }) => sharingKey === use.sharingKey);
@@ -50,7 +48,6 @@ export class Uses {
       shared?.delete(key);
       if (shared?.size === 0) this.#bySharingKey.delete(use.sharingKey);
     }
-    return users.size === 0;
   }
 
   /** Addresses that somebody uses under this sharing key. */
@@ -71,15 +68,9 @@ export class Uses {
     }
     return undefined;
   }
-
-  #open(key: string): Map<ServiceKey, AddressUse> {
-    const users = new Map<ServiceKey, AddressUse>();
-    this.#byAddress.set(key, users);
-    return users;
-  }
 }
 
 /** Equal in every respect that others could notice. */
-export function sameUse(a: AddressUse | undefined, b: AddressUse | undefined): boolean {
+export function sameUse(a: AddressUse, b: AddressUse): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -17,7 +17,7 @@ import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
 import { type ConditionNote, isSaid } from './conditions.ts';
-import type { EventNote, EventTarget } from './reasons.ts';
+import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import {
   currentAddresses,
@@ -245,6 +245,9 @@ function tellProblems(state: ControllerState, problems: readonly Problem[], outp
 /** Those that hold addresses come first, oldest first: nobody new can take what somebody has. */
 function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   let changed = false;
+  const setAside = new Set(
+    state.problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name),
+  );
   while (state.dirty.size > 0) {
     const batch = [...state.dirty].map((key) => ({ key, service: state.cache.get<Service>('services', key) }));
     state.dirty.clear();
@@ -258,7 +261,7 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
       if (service === undefined) forget(state, key);
-      else if (isOurClass(service, state.settings.loadBalancerClass)) decideOne(state, key, service, outputs);
+      else if (isOurClass(service, state.settings.loadBalancerClass)) decideOne(state, key, service, setAside, outputs);
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
@@ -300,10 +303,13 @@ function forget(state: ControllerState, key: string): void {
   state.retries.delete(`services ${key}`);
 }
 
-function decideOne(state: ControllerState, key: string, service: Service, outputs: ControllerOutput[]): void {
-  const setAside = new Set(
-    state.problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name),
-  );
+function decideOne(
+  state: ControllerState,
+  key: string,
+  service: Service,
+  setAside: ReadonlySet<string>,
+  outputs: ControllerOutput[],
+): void {
   const decision = decideService(service, state.allocator, setAside);
   if (decision.waiting) state.waiting.add(key);
   else state.waiting.delete(key);
@@ -350,11 +356,6 @@ function tell(
   if (state.told.get(id) === text) return;
   state.told.set(id, text);
   for (const note of notes) outputs.push({ kind: 'emit-event', target, ...note });
-}
-
-export function targetOf(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
-  const { namespace = '', name, uid } = object.metadata;
-  return uid === undefined ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };
 }
 
 /** Counters go into the status of each pool when they differ from what is there, some time after the last change. */

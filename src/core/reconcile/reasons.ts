@@ -3,6 +3,7 @@
  * command line all take their words from here.
  * @module
  */
+import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { NodeVerdict } from '../election/election.ts';
 import type { ClaimRefusal, PoolCheck, PoolVerdict, ShareFault } from '../ipam/request.ts';
 import { formatAddress } from '../net/address.ts';
@@ -39,6 +40,12 @@ export interface EventTarget {
   readonly namespace: string;
   readonly name: string;
   readonly uid?: string;
+}
+
+/** How Events name this object. */
+export function targetOf(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
+  const { namespace = '', name, uid } = object.metadata;
+  return uid === undefined ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };
 }
 
 const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {

@@ -53,7 +53,7 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
     wished.ok &&
     wished.addresses.length > 0 &&
     current.length > 0 &&
-    !sameTexts(current, wished.addresses.map(formatAddress));
+    !sameMembers(current, wished.addresses.map(formatAddress));
   if (moves) allocator.release(key);
   const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
   if (kept === 'untouched') {
@@ -127,7 +127,7 @@ function currentOf(service: Service, allocator: Allocator): string[] {
   return shown.length > 0 ? shown : (allocator.allocationOf(objectKey(service))?.addresses ?? []).map(formatAddress);
 }
 
-function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text) => b.includes(text));
 }
 
@@ -153,7 +153,7 @@ function keepCurrent(
   if (valid.length < addresses.length) return drop('the status holds something that is no IP address');
   const families = valid.map(({ family }) => family);
   const fits =
-    sameSet(families, request.families) ||
+    sameMembers(families, request.families) ||
     (families.length === 1 && policy === 'PreferDualStack' && request.families.length === 2);
   if (!fits) return drop(`it is of IP family ${families.join('+')}, the Service is of ${request.families.join('+')}`);
   const claim = allocator.claim(request, valid);
@@ -218,7 +218,7 @@ function allocateAnew(
   };
   if (wished.length > 0) {
     const families = wished.map(({ family }) => family);
-    if (!sameSet(families, request.families)) {
+    if (!sameMembers(families, request.families)) {
       return fail(`it asks for ${families.join('+')}, its cluster IPs are ${request.families.join('+')}`);
     }
     const claim = allocator.claim(request, wished);
@@ -241,11 +241,6 @@ function granted(allocator: Allocator, key: string, events: readonly EventNote[]
 function cleared(allocator: Allocator, key: string, events: readonly EventNote[], waiting: boolean): ServiceDecision {
   allocator.release(key);
   return { addresses: [], pool: undefined, condition: notAllocated(events), events, waiting };
-}
-
-function sameSet(a: readonly (IpAddress | IpFamily)[], b: readonly (IpAddress | IpFamily)[]): boolean {
-  const text = (item: IpAddress | IpFamily) => (typeof item === 'string' ? item : formatAddress(item));
-  return a.length === b.length && a.every((item) => b.some((other) => text(other) === text(item)));
 }
 
 /** One Warning for each annotation under the old prefix, told when the Service is changed. */

@@ -27,8 +27,7 @@ import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { rangeContains } from '../net/prefix.ts';
 import { userAnnotation } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
-import { targetOf } from './controller.ts';
-import type { EventNote, EventTarget } from './reasons.ts';
+import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses } from './service-decision.ts';
 
@@ -120,7 +119,8 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
       if (!next.cache.synced) return { next, outputs };
       if (!wasSynced) dirty = 'all';
       if (!wasSynced || (isConfigChange(input) && dirty !== 'none')) next = reconfigure(next, outputs);
-      next = updateMembers(next, outputs);
+      // Pods, nodes and deaths make everything dirty; a change of one Service says nothing about who is there.
+      if (dirty === 'all') next = updateMembers(next, outputs);
       next = decide(next, dirty, sha256, outputs);
       return { next, outputs };
     },

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { timestamp } from '../../../adapters/kubernetes/timestamp.ts';
 import type { Registry } from './registry.ts';
 import { type Resource, storeKey } from './resource.ts';
 import { invalid, type StatusCause, StatusError } from './status.ts';
@@ -107,7 +108,7 @@ export class Objects {
       if (old.metadata.deletionTimestamp !== undefined) return old;
       return this.#store.put(storeKey(resource), {
         ...old,
-        metadata: { ...old.metadata, deletionTimestamp: this.#timestamp() },
+        metadata: { ...old.metadata, deletionTimestamp: timestamp(this.#now()) },
       });
     }
     return this.#remove(resource, old);
@@ -155,7 +156,7 @@ export class Objects {
       ...given.metadata,
       name,
       uid: randomUUID(),
-      creationTimestamp: this.#timestamp(),
+      creationTimestamp: timestamp(this.#now()),
       ...(resource.namespaced && namespace !== undefined && { namespace }),
       ...(resource.hasGeneration && { generation: 1 }),
     };
@@ -196,10 +197,6 @@ export class Objects {
     const admitted = admit?.(checked.value, { store: this.#store, old, fault, warn: options.warn }) ?? checked.value;
     if (causes.length > 0) throw invalid(resource.kind, resource.group, object.metadata.name, causes);
     return admitted;
-  }
-
-  #timestamp(): string {
-    return new Date(this.#now()).toISOString().replace(/\.\d+Z$/, 'Z');
   }
 }
 

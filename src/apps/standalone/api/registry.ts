@@ -73,6 +73,17 @@ const BUILTINS: readonly Builtin[] = [
   },
 ];
 
+/** A version of a CustomResourceDefinition, as far as it matters here (apiextensions.k8s.io/v1). */
+interface DefinitionVersion {
+  readonly name: string;
+  readonly served: boolean;
+  readonly schema?: { readonly openAPIV3Schema?: Schema };
+  readonly additionalPrinterColumns?: readonly Parameters<typeof customColumn>[0][];
+  readonly subresources?: { readonly status?: object };
+  readonly deprecated?: boolean;
+  readonly deprecationWarning?: string;
+}
+
 /** Further admission for custom resources, by group. */
 export type CustomAdmission = (object: ApiObject, admission: Admission) => ApiObject;
 
@@ -105,11 +116,10 @@ export class Registry {
   #fromDefinition(definition: ApiObject): Resource[] {
     const { group, names, scope, versions } = definition.spec;
     const admit = this.#admission.get(group);
-    // biome-ignore lint/suspicious/noExplicitAny: the shape of a CustomResourceDefinition version
-    return (versions as any[])
+    return (versions as DefinitionVersion[])
       .filter(({ served }) => served)
       .map((version): Resource => {
-        const schema = (version.schema?.openAPIV3Schema ?? {}) as Schema;
+        const schema = version.schema?.openAPIV3Schema ?? {};
         const columns = version.additionalPrinterColumns?.map(customColumn) ?? [ageColumn];
         return {
           group,
