@@ -92,7 +92,18 @@ async function runController(
   directory: string,
   work: () => Promise<void>,
 ): Promise<{ seconds: number; peak: number }> {
-  const flags = ['--kubeconfig', kubeconfig, '--port', '0', '--health-probe-port', '0', '--log-level', 'error'];
+  const flags = [
+    '--kubeconfig',
+    kubeconfig,
+    '--port',
+    '0',
+    '--health-probe-port',
+    '0',
+    '--log-level',
+    'error',
+    '--webhook-mode',
+    'disabled',
+  ];
   const began = performance.now();
   const controller = start('controller', [METALLB, 'controller', ...flags], join(directory, 'controller.log'));
   await work();

@@ -24,7 +24,7 @@ import {
 import type { Heartbeat } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC } from '../src/core/net/mac.ts';
-import { withCondition } from '../src/core/reconcile/conditions.ts';
+import { ALLOCATED_CONDITION, withCondition } from '../src/core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -62,13 +62,13 @@ export class SimController {
       initialController({ loadBalancerClass: '' }),
       clock,
       (output) => {
-        if (output.kind !== 'write-service' && output.kind !== 'write-pool-status') return;
-        const resource = output.kind === 'write-service' ? 'services' : 'ipaddresspools';
+        if (output.kind !== 'write-service' && output.kind !== 'write-status') return;
+        const resource = output.kind === 'write-service' ? 'services' : output.resource;
         const resourceVersion = output.kind === 'write-service' ? output.resourceVersion : undefined;
         const change =
           output.kind === 'write-service'
             ? (object: KubernetesObject) => withAddresses(object, output)
-            : (object: KubernetesObject) => ({ ...object, status: output.status });
+            : (object: KubernetesObject) => ({ ...object, status: output.usage });
         clock.after(random.between(1, 15), () => {
           // A killed process may still have had its request on the way.
           const result = api.update(resource, output.key, resourceVersion, change);
@@ -115,7 +115,7 @@ function withAddresses(
     metadata: { ...object.metadata, annotations },
     status: {
       loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) },
-      conditions: withCondition(output.conditions, output.condition, '1970-01-01T00:00:00Z'),
+      conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, '1970-01-01T00:00:00Z'),
     },
   };
   return service;

@@ -30,8 +30,9 @@ export function pool(
   return object;
 }
 
-export function l2Advertisement(name: string, spec: object = {}): KubernetesObject {
-  const object = { metadata: metadata(name, 'metallb-system'), spec };
+/** A configuration object of any other kind. */
+export function configured(name: string, spec: object = {}, meta: Metadata = {}): KubernetesObject {
+  const object = { metadata: metadata(name, 'metallb-system', meta), spec };
   return object;
 }
 

@@ -16,7 +16,11 @@ export async function testCluster(): Promise<Counts | string> {
   try {
     const api = await startRealApi(binaries, directory);
     process.env.METALLB_TEST_KUBECONFIG = api.kubeconfig;
-    const counts = await vitest(['system'], false, ['test/system/api.test.ts', 'test/system/controller.test.ts']);
+    const counts = await vitest(
+      ['system'],
+      false,
+      ['api', 'controller', 'webhooks'].map((name) => `test/system/${name}.test.ts`),
+    );
     delete process.env.METALLB_TEST_KUBECONFIG;
     await api.stop();
     return counts;

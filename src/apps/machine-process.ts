@@ -35,6 +35,7 @@ export interface Scope<R extends ResourceName> {
   readonly resource: R;
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
 }
 
 /** How the process is called in Events and in its ConfigurationState. */

@@ -57,6 +57,8 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
       '0',
       '--health-probe-port',
       '0',
+      '--webhook-mode',
+      'disabled',
       ...more,
     ];
     return start(name, [METALLB, 'controller', ...flags], join(directory.path, `${name}.log`));
@@ -174,6 +176,8 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
       String(port),
       '--health-probe-port',
       '0',
+      '--webhook-mode',
+      'disabled',
     ];
     const scraped = start('scraped', [METALLB, 'controller', ...flags], join(directory.path, 'scraped.log'));
     const scrape = (token?: string) =>

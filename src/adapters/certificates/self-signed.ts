@@ -1,8 +1,9 @@
 /**
- * A certificate authority and a server certificate, made on the spot.
+ * A certificate authority of our own, and server certificates from it.
  * @module
  */
 import 'reflect-metadata'; // @peculiar/x509 does not load without it
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   BasicConstraintsExtension,
@@ -10,42 +11,64 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
+  X509Certificate as PeculiarCertificate,
   PemConverter,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
-/** All in PEM. */
-export interface ServerCertificate {
-  readonly ca: string;
+/** A certificate and its private key, both in PEM. */
+export interface CertifiedKey {
   readonly cert: string;
   readonly key: string;
+}
+
+/** What a server needs, and what its clients need to trust it; all in PEM. */
+export interface ServerCertificate extends CertifiedKey {
+  readonly ca: string;
+}
+
+export interface Validity {
+  readonly days: number;
+  /** Milliseconds since 1970; default: now. */
+  readonly from?: number;
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
 
-/** Makes both, valid for ten years. `names` are DNS names and IP addresses. The key of the authority is thrown away. */
-export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
-  const validity = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 3650 * DAY) };
-  const caKeys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const ca = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: '01',
-    name: 'CN=metallb embedded API CA',
-    ...validity,
+/** Makes an authority. `name` is its subject, such as `CN=cert,O=metallb`. */
+export async function createAuthority(name: string, validity: Validity): Promise<CertifiedKey> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const cert = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: randomSerial(),
+    name,
+    ...period(validity),
     signingAlgorithm: ALGORITHM,
-    keys: caKeys,
+    keys,
     extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
   });
+  return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
+}
+
+/** Makes a server certificate for DNS names and IP addresses. */
+export async function issueServerCertificate(
+  authority: CertifiedKey,
+  subject: string,
+  names: readonly string[],
+  validity: Validity,
+): Promise<CertifiedKey> {
+  const pkcs8 = PemConverter.decodeFirst(authority.key);
+  const signingKey = await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']);
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const cert = await X509CertificateGenerator.create({
-    serialNumber: '02',
-    subject: 'CN=metallb embedded API',
-    issuer: ca.subject,
-    ...validity,
+    serialNumber: randomSerial(),
+    subject,
+    issuer: new PeculiarCertificate(authority.cert).subject,
+    ...period(validity),
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
-    signingKey: caKeys.privateKey,
+    signingKey,
     extensions: [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       new SubjectAlternativeNameExtension(
@@ -53,6 +76,48 @@ export async function createServerCertificate(names: readonly string[]): Promise
       ),
     ],
   });
-  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
-  return { ca: ca.toString('pem'), cert: cert.toString('pem'), key: PemConverter.encode(pkcs8, 'PRIVATE KEY') };
+  return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
+}
+
+/** Makes both, valid for ten years. The key of the authority is thrown away. */
+export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
+  const validity = { days: 3650 };
+  const authority = await createAuthority('CN=metallb embedded API CA', validity);
+  const server = await issueServerCertificate(authority, 'CN=metallb embedded API', names, validity);
+  return { ca: authority.cert, ...server };
+}
+
+/** Why a certificate cannot go on being used; undefined: it can. `ahead` is how many days it must still hold. */
+export function certificateFault(
+  { cert, key }: CertifiedKey,
+  now: number,
+  ahead: number,
+  { issuer, name }: { readonly issuer?: string; readonly name?: string } = {},
+): string | undefined {
+  try {
+    const parsed = new X509Certificate(cert);
+    if (Date.parse(parsed.validTo) < now + ahead * DAY) return `it ends on ${parsed.validTo}`;
+    if (Date.parse(parsed.validFrom) > now) return `it begins on ${parsed.validFrom}`;
+    if (PemConverter.decode(key).length === 0) return 'it has no private key';
+    if (name !== undefined && parsed.checkHost(name) === undefined) return `it is not for ${name}`;
+    if (issuer !== undefined && !parsed.verify(new X509Certificate(issuer).publicKey))
+      return 'its authority is another';
+    return undefined;
+  } catch (error) {
+    return `it cannot be read: ${(error as Error).message}`;
+  }
+}
+
+function period({ days, from = Date.now() }: Validity): { notBefore: Date; notAfter: Date } {
+  // Clocks of a cluster differ a little.
+  return { notBefore: new Date(from - DAY), notAfter: new Date(from + days * DAY) };
+}
+
+function randomSerial(): string {
+  // The first bit is a sign.
+  return `00${randomBytes(16).toString('hex')}`;
+}
+
+async function exportKey(key: Parameters<typeof crypto.subtle.exportKey>[1]): Promise<string> {
+  return PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
 }

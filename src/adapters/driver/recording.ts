@@ -19,12 +19,29 @@ export class Recorder {
   }
 
   record = (input: unknown, now: number): void => {
-    this.#file.write(`${encodeLine({ now, input })}\n`);
+    this.#file.write(`${encodeLine({ now, input: withoutSecrets(input) })}\n`);
   };
 
   close(): Promise<void> {
     return new Promise((resolve) => this.#file.end(resolve));
   }
+}
+
+const REDACTED = Buffer.from('redacted').toString('base64');
+
+/** A recording is a file that people send to each other: it holds the keys of Secrets, never their values. */
+function withoutSecrets(input: unknown): unknown {
+  const change = input as { resource?: string; object?: object; objects?: readonly object[] };
+  if (change.resource !== 'secrets') return input;
+  const hide = (secret: { data?: object }) => ({
+    ...secret,
+    data: Object.fromEntries(Object.keys(secret.data ?? {}).map((key) => [key, REDACTED])),
+  });
+  return {
+    ...change,
+    ...(change.object !== undefined && { object: hide(change.object) }),
+    ...(change.objects !== undefined && { objects: change.objects.map(hide) }),
+  };
 }
 
 /** One value as one line of JSON; bigints, bytes, sets and maps are tagged. */

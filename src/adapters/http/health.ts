@@ -4,12 +4,19 @@
  */
 import { type HttpRequest, type HttpResponse, type HttpServer, serve } from './server.ts';
 
-/** `isReady`: the process has seen the whole of what it watches. */
-export function serveHealth(host: string, port: number, isReady: () => boolean): Promise<HttpServer> {
+/** What `/readyz` says. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** What the process is doing, or what it still waits for. */
+  readonly state: string;
+}
+
+export function serveHealth(host: string, port: number, readiness: () => Readiness): Promise<HttpServer> {
   return serve({ host, port }, ({ path }: HttpRequest): HttpResponse => {
     if (path === '/healthz') return plain(200, 'ok\n');
-    if (path === '/readyz') return isReady() ? plain(200, 'ok\n') : plain(503, 'not synced with the API server yet\n');
-    return plain(404, 'not found\n');
+    if (path !== '/readyz') return plain(404, 'not found\n');
+    const { ready, state } = readiness();
+    return plain(ready ? 200 : 503, `${ready ? 'ok' : 'not ready'}: ${state}\n`);
   });
 }
 

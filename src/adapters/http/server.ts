@@ -3,7 +3,7 @@
  * @module
  */
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttps } from 'node:https';
+import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface HttpRequest {
@@ -22,8 +22,17 @@ export interface HttpResponse {
   readonly stream?: (write: (chunk: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
+/** Certificate and key in PEM. */
+export interface Tls {
+  readonly cert: string;
+  readonly key: string;
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+}
+
 export interface HttpServer {
   readonly port: number;
+  /** New connections get this certificate. Only for a server that was started with TLS. */
+  renew(tls: Tls): void;
   close(): Promise<void>;
 }
 
@@ -31,7 +40,7 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string; readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' };
+  readonly tls?: Tls;
 }
 
 /** Largest request body, in bytes: the limit of a real API server. */
@@ -56,6 +65,7 @@ export async function serve(
   });
   return {
     port: (server.address() as AddressInfo).port,
+    renew: (tls) => (server as HttpsServer).setSecureContext(tls),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -30,6 +30,7 @@ export interface ApiRequest {
 }
 
 export const MERGE_PATCH = 'application/merge-patch+json';
+export const JSON_PATCH = 'application/json-patch+json';
 export const APPLY_PATCH = 'application/apply-patch+yaml';
 
 /** Time for a whole answer that is no watch, in milliseconds. */

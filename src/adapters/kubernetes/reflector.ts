@@ -25,6 +25,7 @@ export interface ReflectorOptions {
   /** Undefined: all namespaces, or a cluster-scoped resource. */
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
   readonly onChange: (change: ReflectedChange) => void;
   readonly onTrouble: (what: string, message: string) => void;
 }
@@ -73,10 +74,10 @@ export class Reflector {
   }
 
   async #list({ request, limit, continue: token }: Extract<ReflectorOutput, { kind: 'list' }>): Promise<void> {
-    const { client, resource, namespace, labelSelector } = this.#options;
+    const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     const path = collectionPath(resource, namespace);
     try {
-      const query = { limit, continue: token, labelSelector };
+      const query = { limit, continue: token, labelSelector, fieldSelector };
       const answer = await client.request<ListAnswer>({ path, query, signal: this.#open() });
       const { resourceVersion, continue: more } = answer.metadata;
       const items = (answer.items ?? []).map(forget);
@@ -91,9 +92,16 @@ export class Reflector {
     resourceVersion,
     timeoutSeconds,
   }: Extract<ReflectorOutput, { kind: 'watch' }>): Promise<void> {
-    const { client, resource, namespace, labelSelector } = this.#options;
+    const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     const path = collectionPath(resource, namespace);
-    const query = { watch: true, resourceVersion, timeoutSeconds, allowWatchBookmarks: true, labelSelector };
+    const query = {
+      watch: true,
+      resourceVersion,
+      timeoutSeconds,
+      allowWatchBookmarks: true,
+      labelSelector,
+      fieldSelector,
+    };
     try {
       await client.watch(
         { path, query, signal: this.#open() },

@@ -13,8 +13,15 @@ const GROUPS = {
   endpointslices: '/apis/discovery.k8s.io/v1',
   deployments: '/apis/apps/v1',
   leases: '/apis/coordination.k8s.io/v1',
+  validatingwebhookconfigurations: '/apis/admissionregistration.k8s.io/v1',
+  customresourcedefinitions: '/apis/apiextensions.k8s.io/v1',
+  configmaps: '/api/v1',
   ipaddresspools: '/apis/metallb.io/v1beta1',
   l2advertisements: '/apis/metallb.io/v1beta1',
+  bgpadvertisements: '/apis/metallb.io/v1beta1',
+  bgppeers: '/apis/metallb.io/v1beta2',
+  bfdprofiles: '/apis/metallb.io/v1beta1',
+  communities: '/apis/metallb.io/v1beta1',
   configurationstates: '/apis/metallb.io/v1beta1',
 } as const;
 

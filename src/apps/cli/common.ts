@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createServerCertificate } from '../../adapters/certificates/self-signed.ts';
-import { serveHealth } from '../../adapters/http/health.ts';
+import { type Readiness, serveHealth } from '../../adapters/http/health.ts';
 import { type HttpRequest, type HttpResponse, type HttpServer, serve } from '../../adapters/http/server.ts';
 import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
@@ -109,7 +109,7 @@ export async function servePorts(
   values: FlagValues,
   healthHost: string,
   { metrics, client, log }: Pick<Process, 'metrics' | 'client' | 'log'>,
-  isReady: () => boolean,
+  readiness: () => Readiness,
 ): Promise<HttpServer[]> {
   const servers: HttpServer[] = [];
   const health = portFlag(values, 'health-probe-port');
@@ -123,7 +123,7 @@ export async function servePorts(
       throw listenError(what, host, port, error);
     }
   };
-  await open('--health-probe-port', healthHost, health, () => serveHealth(healthHost, health, isReady));
+  await open('--health-probe-port', healthHost, health, () => serveHealth(healthHost, health, readiness));
   await open('--port', '0.0.0.0', scrape, async () => {
     const tls = {
       ...(await metricsCertificate(textFlag(values, 'metrics-cert-dir'))),
@@ -161,19 +161,23 @@ function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
 
 async function metricsCertificate(directory: string): Promise<{ cert: string; key: string }> {
   if (directory === '') return createServerCertificate([hostname(), 'localhost', '127.0.0.1']);
+  return readCertificate('--metrics-cert-dir', directory);
+}
+
+/** Reads tls.crt and tls.key, as a mounted Secret has them. Throws CliError that names the flag. */
+export function readCertificate(flag: string, directory: string): { cert: string; key: string } {
   const read = (name: string) => {
     try {
       return readFileSync(join(directory, name), 'utf8');
     } catch (error) {
-      throw new CliError(
-        `--metrics-cert-dir: ${join(directory, name)} cannot be read: ${(error as Error).message.split(',')[0]}`,
-      );
+      throw new CliError(`${flag}: ${join(directory, name)} cannot be read: ${(error as Error).message.split(',')[0]}`);
     }
   };
   return { cert: read('tls.crt'), key: read('tls.key') };
 }
 
-function tlsMinVersion(values: FlagValues): 'TLSv1.2' | 'TLSv1.3' {
+/** The lowest TLS version of every server. */
+export function tlsMinVersion(values: FlagValues): 'TLSv1.2' | 'TLSv1.3' {
   const text = textFlag(values, 'tls-min-version') || 'VersionTLS13';
   if (text !== 'VersionTLS12' && text !== 'VersionTLS13') {
     throw new CliError(`--tls-min-version: ${JSON.stringify(text)} is no version; use VersionTLS12 or VersionTLS13`, 2);

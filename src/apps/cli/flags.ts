@@ -2,6 +2,7 @@
  * Upstream's flags and environment names (behaviour reference §7), as data.
  * @module
  */
+import { WEBHOOK_SECRET, WEBHOOK_SERVICE } from '../../core/config/webhooks.ts';
 
 export interface Flag {
   readonly name: string;
@@ -15,7 +16,6 @@ export interface Flag {
   readonly later?: string;
 }
 
-const WEBHOOK = 'the admission webhook comes later; the controller validates everything itself';
 const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
 const SPEAKER_TUNING = 'our speakers watch each other by heartbeats of their own';
 
@@ -40,7 +40,10 @@ const COMMON: readonly Flag[] = [
     help: 'name of the own pod',
   },
   { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
-  { name: 'tls-min-version', help: 'lowest TLS version of the metrics port: VersionTLS12 or VersionTLS13 (default)' },
+  {
+    name: 'tls-min-version',
+    help: 'lowest TLS version of metrics and webhooks: VersionTLS12 or VersionTLS13 (default)',
+  },
   { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: TLS_TUNING },
   { name: 'tls-curve-preferences', help: 'TLS curves', later: TLS_TUNING },
   { name: 'metrics-cert-dir', help: 'directory with tls.crt and tls.key for the metrics port (default: self-signed)' },
@@ -60,12 +63,24 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
     env: 'METALLB_DEPLOYMENT',
     help: 'own Deployment, owner of that Secret',
   },
-  { name: 'webhook-mode', default: 'enabled', help: 'enabled, disabled or onlywebhook', later: WEBHOOK },
-  { name: 'webhook-secret', help: 'Secret of the webhook certificate', later: WEBHOOK },
-  { name: 'cert-service-name', help: 'Service of the webhook', later: WEBHOOK },
-  { name: 'cert-dir', help: 'directory of the webhook certificate', later: WEBHOOK },
-  { name: 'disable-cert-rotation', isSwitch: true, help: 'do not renew the webhook certificate', later: WEBHOOK },
-  { name: 'webhook-http2', isSwitch: true, help: 'HTTP/2 for the webhook', later: WEBHOOK },
+  {
+    name: 'webhook-mode',
+    default: 'enabled',
+    help: 'enabled, disabled, or onlywebhook (serve the webhooks and nothing else)',
+  },
+  { name: 'webhook-port', default: '9443', help: 'port of the webhooks' },
+  { name: 'webhook-secret', default: WEBHOOK_SECRET, help: 'Secret with the certificates of the webhooks' },
+  { name: 'cert-service-name', default: WEBHOOK_SERVICE, help: 'Service of the webhooks, for their certificate' },
+  {
+    name: 'cert-dir',
+    help: 'with --disable-cert-rotation: directory with tls.crt and tls.key (default: k8s-webhook-server/serving-certs in the system’s temporary directory)',
+  },
+  {
+    name: 'disable-cert-rotation',
+    isSwitch: true,
+    help: 'take the certificate of the webhooks from --cert-dir, and leave Secret and CA bundles alone',
+  },
+  { name: 'webhook-http2', isSwitch: true, help: 'HTTP/2 for the webhooks', later: 'they are served by HTTP/1.1' },
 ];
 
 export const SPEAKER_FLAGS: readonly Flag[] = [

@@ -9,6 +9,7 @@ import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { isConfigResource, resourceOfKind } from '../../core/config/resolve.ts';
 import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker.ts';
 import { CliError } from './errors.ts';
 
@@ -19,26 +20,26 @@ const RESOURCE_OF: Readonly<Record<string, SpeakerResource>> = {
   EndpointSlice: 'endpointslices',
   Node: 'nodes',
   Namespace: 'namespaces',
-  IPAddressPool: 'ipaddresspools',
-  L2Advertisement: 'l2advertisements',
 };
 
 /** The resource that objects of this kind belong to; undefined for kinds that do not matter here. */
 export function resourceOf(object: KubernetesObject): SpeakerResource | undefined {
-  return RESOURCE_OF[object.kind ?? ''];
+  return RESOURCE_OF[object.kind ?? ''] ?? resourceOfKind(object.kind ?? '');
 }
 
 function empty(): Snapshot {
   return Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot;
 }
 
+/** Pods say who is alive, which cannot be seen from here; Secrets are nobody's business. */
+const NOT_READ: readonly SpeakerResource[] = ['pods', 'secrets'];
+
 /** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
 async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
   const snapshot = empty();
-  const configuration: readonly SpeakerResource[] = ['ipaddresspools', 'l2advertisements'];
   await Promise.all(
-    SPEAKER_RESOURCES.filter((resource) => resource !== 'pods').map(async (resource) => {
-      const path = collectionPath(resource, configuration.includes(resource) ? namespace : undefined);
+    SPEAKER_RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
+      const path = collectionPath(resource, isConfigResource(resource) ? namespace : undefined);
       const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
       snapshot[resource] = items;
     }),

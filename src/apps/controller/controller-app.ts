@@ -2,12 +2,14 @@
  * The controller process: wires reflectors, the controller machine and status writes together.
  * @module
  */
+import type { Readiness } from '../../adapters/http/health.ts';
 import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { withCondition } from '../../core/reconcile/conditions.ts';
+import { isConfigResource } from '../../core/config/resolve.ts';
+import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -16,6 +18,7 @@ import {
   type ControllerState,
   controllerMachine,
   initialController,
+  type WrittenResource,
 } from '../../core/reconcile/controller.ts';
 import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 
@@ -39,8 +42,6 @@ const STATE = {
 /** Name of the Lease. */
 const LEASE = 'metallb-controller';
 
-const CONFIGURATION: readonly ControllerResource[] = ['ipaddresspools', 'l2advertisements'];
-
 export class ControllerApp {
   readonly #options: ControllerOptions;
   readonly #election: LeaderElection | undefined;
@@ -59,14 +60,16 @@ export class ControllerApp {
       }),
       CONTROLLER_RESOURCES.map((resource) => ({
         resource,
-        namespace: CONFIGURATION.includes(resource) ? options.namespace : undefined,
+        namespace: isConfigResource(resource) ? options.namespace : undefined,
       })),
       (output) => this.#perform(output),
     );
   }
 
-  get ready(): boolean {
-    return this.#process.state.cache.synced;
+  get readiness(): Readiness {
+    const { cache, leading } = this.#process.state;
+    if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
+    return { ready: true, state: leading ? 'leading' : 'standby' };
   }
 
   start(): void {
@@ -107,20 +110,22 @@ export class ControllerApp {
       case 'write-service': {
         const { resourceVersion, annotations, addresses } = output;
         const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-        const conditions = withCondition(output.conditions, output.condition, timestamp());
+        const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, timestamp());
         const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
         void this.#write('services', output.key, body);
         return;
       }
-      case 'write-pool-status': {
+      case 'write-status': {
+        const { resource, key, usage, condition } = output;
         const { allocator, config } = this.#process.state;
-        metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
-        void this.#write('ipaddresspools', output.key, { status: output.status });
+        if (usage !== undefined) metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
+        const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
+        void this.#write(resource, key, { status: { ...usage, ...(condition !== undefined && { conditions }) } });
       }
     }
   }
 
-  async #write(resource: 'services' | 'ipaddresspools', key: string, body: object): Promise<void> {
+  async #write(resource: WrittenResource, key: string, body: object): Promise<void> {
     const { client, log, metrics } = this.#options;
     try {
       const path = objectPath(resource, key, 'status');

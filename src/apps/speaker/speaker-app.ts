@@ -3,9 +3,11 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import type { Readiness } from '../../adapters/http/health.ts';
 import { followLinks } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
+import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
 import {
@@ -64,13 +66,16 @@ export class SpeakerApp {
         resource,
         namespace: OURS.includes(resource) ? namespace : undefined,
         ...(resource === 'pods' && { labelSelector }),
+        ...(resource === 'secrets' && { fieldSelector: PASSWORDS }),
       })),
       (output) => this.#perform(output),
     );
   }
 
-  get ready(): boolean {
-    return this.#process.state.cache.synced;
+  get readiness(): Readiness {
+    const { cache, announced } = this.#process.state;
+    if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
+    return { ready: true, state: `announcing ${(JSON.parse(announced) as unknown[]).length} addresses` };
   }
 
   /** Rejects when the wire Worker dies: the process is of no use then. */
@@ -155,7 +160,10 @@ export class SpeakerApp {
 /** Selects no Pod: without a speaker list the Pods are of no interest. */
 const NO_PODS = 'metallb.io/no-speaker-list';
 
-const OURS: readonly SpeakerResource[] = ['ipaddresspools', 'l2advertisements', 'pods'];
+const OURS: readonly SpeakerResource[] = [...CONFIG_RESOURCES, 'pods', 'secrets'];
+
+/** Passwords of BGP peers; the other Secrets of the namespace are none of a speaker's business. */
+const PASSWORDS = 'type=kubernetes.io/basic-auth';
 
 function describeFailure({ what, on, code }: Extract<FromWire, { kind: 'failed' }>): string {
   if (what === 'raw-socket' && code === 'EPERM') {

@@ -1,34 +1,49 @@
 /**
- * What the embedded API refuses of our own kinds beyond their schemas: the rules that span objects. On a real API
- * server the admission webhook says the same.
+ * What webhooks do for our own kinds on a real API server, done by the embedded API itself: it refuses what breaks the
+ * rules that span objects, and converts between versions.
  * @module
  */
+import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { resolveConfig } from '../../core/config/resolve.ts';
-import type { CustomAdmission } from './api/registry.ts';
-import type { ApiObject } from './api/store.ts';
+import { type Admission, admit, admitDeletion } from '../../core/config/admission.ts';
+import { apiVersionOf, CONFIG_RESOURCES, type ConfigObjects, resourceOfKind } from '../../core/config/resolve.ts';
+import type { CustomBehaviour } from './api/registry.ts';
+import type { ApiObject, Store } from './api/store.ts';
 
-export const admitConfiguration: CustomAdmission = (object, { store, fault }) => {
-  const others = (plural: string): KubernetesObject[] =>
-    store
-      .list(`${plural}.metallb.io`)
-      .filter(({ metadata }) => metadata.uid !== object.metadata.uid) as KubernetesObject[];
-  const withThis = (kind: string, plural: string) =>
-    object.kind === kind ? [...others(plural), newest(object)] : others(plural);
-  const { problems } = resolveConfig({
-    pools: withThis('IPAddressPool', 'ipaddresspools'),
-    l2Advertisements: withThis('L2Advertisement', 'l2advertisements'),
-    namespaces: store.list('namespaces') as KubernetesObject[],
-  });
-  for (const problem of problems) {
-    const { kind, name, namespace } = problem.object;
-    if (kind !== object.kind || name !== object.metadata.name || namespace !== object.metadata.namespace) continue;
-    fault(problem.field, `Invalid value: ${JSON.stringify(problem.value)}: ${problem.message}; ${problem.cure}`);
-  }
-  return object;
+export const CONFIGURATION: CustomBehaviour = {
+  write: (object, { store, fault, warn }) => {
+    const resource = resourceOfKind(object.kind);
+    if (resource === undefined) return object;
+    const current = inVersion(object, apiVersionOf(resource));
+    tell(admit(resource, current as KubernetesObject, storedObjects(store)), fault, warn);
+    return object;
+  },
+  deletion: (object, { store, fault, warn }) => {
+    const resource = resourceOfKind(object.kind);
+    if (resource !== undefined)
+      tell(admitDeletion(resource, object as KubernetesObject, storedObjects(store)), fault, warn);
+  },
+  convert: inVersion,
 };
 
-/** Of two objects that exclude each other the one that is being written is at fault, however old it is. */
-function newest(object: ApiObject): KubernetesObject {
-  return { ...object, metadata: { ...object.metadata, creationTimestamp: '9999-12-31T23:59:59Z' } } as KubernetesObject;
+/** BGPPeer is the one kind with more than one version. */
+function inVersion(object: ApiObject, apiVersion: string): ApiObject {
+  if (object.kind !== 'BGPPeer') return { ...object, apiVersion };
+  return (convertBgpPeer(object as KubernetesObject, apiVersion) ?? object) as ApiObject;
+}
+
+function storedObjects(store: Store): ConfigObjects {
+  const list = (key: string) => store.list(key) as KubernetesObject[];
+  const configuration = CONFIG_RESOURCES.map((resource) => [resource, list(`${resource}.metallb.io`)]);
+  return { ...Object.fromEntries(configuration), namespaces: list('namespaces'), nodes: list('nodes') };
+}
+
+function tell(
+  { refusals, warnings }: Admission,
+  fault: (field: string, message: string) => void,
+  warn: (message: string) => void,
+): void {
+  for (const { field, value, message, cure } of refusals)
+    fault(field, `Invalid value: ${JSON.stringify(value)}: ${message}; ${cure}`);
+  for (const warning of warnings) warn(warning);
 }

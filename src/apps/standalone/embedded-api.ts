@@ -10,7 +10,7 @@ import { INTERNAL_WRITE, type Objects } from './api/objects.ts';
 import { Registry } from './api/registry.ts';
 import type { Resource } from './api/resource.ts';
 import { type ApiObject, Store } from './api/store.ts';
-import { admitConfiguration } from './configuration-admission.ts';
+import { CONFIGURATION } from './configuration-admission.ts';
 import type { DataDirectory } from './data-directory.ts';
 
 export interface EmbeddedApi {
@@ -36,7 +36,7 @@ const EVENT_LIFETIME = 3_600_000;
 /** Starts serving. Rejects with the system's error when it cannot listen or open the database. */
 export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<EmbeddedApi> {
   const store = new Store(options.database);
-  const registry = new Registry(store, new Map([['metallb.io', admitConfiguration]]));
+  const registry = new Registry(store, new Map([['metallb.io', CONFIGURATION]]));
   const { token, bookmarkInterval } = options;
   const api = new KubernetesApi({
     store,

@@ -37,6 +37,17 @@ export interface Kind {
 /** API group of every custom resource. */
 export const GROUP = 'metallb.io';
 
+/** Upstream's names; the CA bundle comes in while the controller runs. */
+const CONVERSION = {
+  strategy: 'Webhook',
+  webhook: {
+    clientConfig: {
+      service: { name: 'metallb-webhook-service', namespace: 'metallb-system', path: '/convert' },
+    },
+    conversionReviewVersions: ['v1'],
+  },
+};
+
 /** The CustomResourceDefinition of a kind, ready to be written as YAML or JSON. */
 export function toCustomResourceDefinition(kind: Kind): OpenApiSchema {
   return {
@@ -47,6 +58,7 @@ export function toCustomResourceDefinition(kind: Kind): OpenApiSchema {
       group: GROUP,
       names: { kind: kind.kind, listKind: `${kind.kind}List`, plural: kind.plural, singular: kind.singular },
       scope: 'Namespaced',
+      ...(kind.versions.length > 1 && { conversion: CONVERSION }),
       versions: kind.versions.map((version, index) => ({
         ...(version.columns.length > 0 && {
           additionalPrinterColumns: version.columns.map(({ name, jsonPath, type, priority, description }) => ({

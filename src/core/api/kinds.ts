@@ -8,7 +8,29 @@ import { parseDuration } from './duration.ts';
 import type { Kind, PrinterColumn } from './kind.ts';
 import { integer, labelSelector, selectors, text, texts, withRules } from './schema.ts';
 
-const emptyStatus = z.object({}).meta({ description: 'Not used.' }).optional();
+const conditions = z
+  .array(
+    z.object({
+      type: text('Type of the condition.'),
+      status: z.enum(['True', 'False', 'Unknown']),
+      reason: text('Reason in one word.'),
+      message: text('Reason in a sentence.'),
+      lastTransitionTime: text('Time of the last change.').meta({ format: 'date-time' }),
+      observedGeneration: integer('int64', 'Generation that the condition is about.', 0).optional(),
+    }),
+  )
+  .meta({
+    description: 'Standard conditions.',
+    'x-kubernetes-list-map-keys': ['type'],
+    'x-kubernetes-list-type': 'map',
+  })
+  .optional();
+
+/** Upstream's kinds have an empty status; conditions are ours. */
+const acceptance = z
+  .object({ conditions })
+  .meta({ description: 'Whether the object is in force; written when it is not.' })
+  .optional();
 
 const column = (
   name: string,
@@ -68,6 +90,7 @@ export const ipAddressPool = z.object({
       assignedIPv6: integer('int64', 'IPv6 addresses in use.'),
       availableIPv4: integer('int64', 'IPv4 addresses that are free.'),
       availableIPv6: integer('int64', 'IPv6 addresses that are free.'),
+      conditions,
     })
     .meta({ description: 'How many addresses are used and free.' })
     .optional(),
@@ -92,9 +115,8 @@ export const l2Advertisement = z.object({
     })
     .meta({ description: 'Which addresses are announced at layer 2, by whom and where.' })
     .optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
-export type L2AdvertisementSpec = NonNullable<z.output<typeof l2Advertisement>['spec']>;
 
 const AGGREGATION_RULE =
   'aggregationLength and aggregationLengthV6 must be 32 and 128 (or absent) when serviceSelectors is used';
@@ -123,7 +145,7 @@ export const bgpAdvertisement = z.object({
         ((spec.aggregationLength ?? 32) === 32 && (spec.aggregationLengthV6 ?? 128) === 128),
     },
   ).optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
 
 const MAX_ASN = 4294967295;
@@ -190,8 +212,9 @@ export const bgpPeer = z.object({
     })
     .meta({ description: 'A router to peer with.' })
     .optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
+export type BGPPeerSpec = NonNullable<z.output<typeof bgpPeer>['spec']>;
 
 /** BGPPeer v1beta1 (behaviour reference §1.6). */
 const bgpPeerV1beta1 = z.object({
@@ -227,7 +250,7 @@ const bgpPeerV1beta1 = z.object({
         .optional(),
     })
     .optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
 
 const milliseconds = (description: string) => integer('int32', `${description} in milliseconds.`, 10, 60000);
@@ -246,7 +269,7 @@ export const bfdProfile = z.object({
     })
     .meta({ description: 'Timers of Bidirectional Forwarding Detection (RFC 5880).' })
     .optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
 
 /** Community v1beta1 (behaviour reference §1.8). */
@@ -265,7 +288,7 @@ export const community = z.object({
     })
     .meta({ description: 'Names for communities, known to all BGPAdvertisements.' })
     .optional(),
-  status: emptyStatus,
+  status: acceptance,
 });
 
 const immutable = (description: string) =>
@@ -304,23 +327,7 @@ const configurationState = z.object({
     .object({
       result: z.enum(['Valid', 'Invalid', 'Unknown']).meta({ description: 'Summary of the conditions.' }).optional(),
       errorSummary: text('What is wrong, a line for each fault.').optional(),
-      conditions: z
-        .array(
-          z.object({
-            type: text('Type of the condition.'),
-            status: z.enum(['True', 'False', 'Unknown']),
-            reason: text('Reason in one word.'),
-            message: text('Reason in a sentence.'),
-            lastTransitionTime: text('Time of the last change.').meta({ format: 'date-time' }),
-            observedGeneration: integer('int64', 'Generation that the condition is about.', 0).optional(),
-          }),
-        )
-        .meta({
-          description: 'Standard conditions.',
-          'x-kubernetes-list-map-keys': ['type'],
-          'x-kubernetes-list-type': 'map',
-        })
-        .optional(),
+      conditions,
     })
     .meta({ description: 'Whether the configuration that the process reads is in order.' })
     .optional(),

@@ -88,6 +88,12 @@ export interface Pod extends KubernetesObject {
   readonly status?: { readonly podIP?: string; readonly phase?: string };
 }
 
+/** core/v1 Secret; `data` is base64. */
+export interface Secret extends KubernetesObject {
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
 /** discovery.k8s.io/v1 EndpointSlice. The label `kubernetes.io/service-name` ties it to its Service. */
 export interface EndpointSlice extends KubernetesObject {
   readonly addressType: string;

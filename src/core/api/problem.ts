@@ -21,6 +21,8 @@ export interface Problem {
   readonly cure: string;
   /** What becomes of the object until it is mended; absent while it is only being checked. */
   readonly consequence?: string;
+  /** It is another object that is missing, and that may come yet: no reason to refuse this one at admission. */
+  readonly transient?: true;
 }
 
 /** `Kind namespace/name`, or `Kind name` for cluster-scoped kinds. */

@@ -4,6 +4,8 @@
  */
 import type { LabelSelector } from '../api/kubernetes.ts';
 import type { Labels } from '../api/selector.ts';
+import type { Millis } from '../machine.ts';
+import type { IpAddress } from '../net/address.ts';
 import type { AddressRange } from '../net/prefix.ts';
 
 /** An IPAddressPool that passed every rule. */
@@ -29,23 +31,99 @@ export interface PoolAllocation {
   readonly serviceSelectors: readonly LabelSelector[];
 }
 
-/** An L2Advertisement that passed every rule. */
-export interface L2Advertisement {
+/** What both kinds of advertisement say about whom they are for. */
+export interface AdvertisementTargets {
   readonly name: string;
   /** Names of the pools it covers, resolved from names and selectors. */
   readonly pools: ReadonlySet<string>;
   readonly nodeSelectors: readonly LabelSelector[];
   readonly serviceSelectors: readonly LabelSelector[];
+}
+
+/** An L2Advertisement that passed every rule. */
+export interface L2Advertisement extends AdvertisementTargets {
   /** Empty: all interfaces. */
   readonly interfaces: readonly string[];
   readonly preferences: readonly { readonly weight: number; readonly selector: LabelSelector }[];
 }
 
-export interface Config {
-  /** Sorted by name. */
-  readonly pools: readonly Pool[];
-  /** Sorted by name. */
-  readonly l2Advertisements: readonly L2Advertisement[];
+/** A BGP community: two 16-bit numbers (RFC 1997) or three 32-bit ones (RFC 8092). */
+export type CommunityValue =
+  | { readonly kind: 'standard'; readonly parts: readonly [number, number] }
+  | { readonly kind: 'large'; readonly parts: readonly [number, number, number] };
+
+/** A Community object that passed every rule. */
+export interface CommunityAliases {
+  readonly name: string;
+  readonly values: ReadonlyMap<string, CommunityValue>;
 }
 
-export const EMPTY_CONFIG: Config = { pools: [], l2Advertisements: [] };
+/** A BGPAdvertisement that passed every rule. */
+export interface BgpAdvertisement extends AdvertisementTargets {
+  /** Prefix lengths of the routes, by family of the address. */
+  readonly aggregationLengths: { readonly ipv4: number; readonly ipv6: number };
+  /** LOCAL_PREF towards iBGP peers. */
+  readonly localPref: number;
+  readonly communities: readonly CommunityValue[];
+  /** Names of BGPPeers; empty: all. */
+  readonly peers: readonly string[];
+}
+
+/** A BFDProfile that passed every rule; what is absent is up to the BFD engine. Intervals are in milliseconds. */
+export interface BfdProfile {
+  readonly name: string;
+  readonly receiveInterval?: number | undefined;
+  readonly transmitInterval?: number | undefined;
+  readonly detectMultiplier?: number | undefined;
+  readonly echoInterval?: number | undefined;
+  readonly echoMode: boolean;
+  readonly passiveMode: boolean;
+  readonly minimumTtl?: number | undefined;
+}
+
+/** A BGPPeer that passed every rule. */
+export interface Peer {
+  readonly name: string;
+  readonly myASN: number;
+  /** What the peer must call itself: one AS number, our own (internal) or any other (external). */
+  readonly peerASN: number | 'internal' | 'external';
+  readonly localASN?: number | undefined;
+  /** Where the peer is: at an address, or on the other end of an interface (unnumbered). */
+  readonly target:
+    | { readonly kind: 'address'; readonly address: IpAddress }
+    | { readonly kind: 'interface'; readonly name: string };
+  readonly port: number;
+  readonly sourceAddress?: IpAddress | undefined;
+  /** Absent: the engine's default. Zero: no hold timer. */
+  readonly holdTime?: Millis | undefined;
+  readonly keepaliveTime?: Millis | undefined;
+  readonly connectTime?: Millis | undefined;
+  readonly routerId?: IpAddress | undefined;
+  readonly nodeSelectors: readonly LabelSelector[];
+  /** TCP-MD5 (RFC 2385). Never to be logged. */
+  readonly password?: { readonly encoding: 'utf8' | 'base64'; readonly text: string } | undefined;
+  readonly bfdProfile?: string | undefined;
+  readonly gracefulRestart: boolean;
+  readonly ebgpMultiHop: boolean;
+  readonly vrf: string;
+  readonly dualStack: boolean;
+}
+
+/** Every list is sorted by name. */
+export interface Config {
+  readonly pools: readonly Pool[];
+  readonly l2Advertisements: readonly L2Advertisement[];
+  readonly bgpAdvertisements: readonly BgpAdvertisement[];
+  readonly peers: readonly Peer[];
+  readonly bfdProfiles: readonly BfdProfile[];
+  readonly communities: readonly CommunityAliases[];
+}
+
+export const EMPTY_CONFIG: Config = {
+  pools: [],
+  l2Advertisements: [],
+  bgpAdvertisements: [],
+  peers: [],
+  bfdProfiles: [],
+  communities: [],
+};

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { l2Advertisement, namespace, pool } from '../../../test/builders.ts';
+import { configured, namespace, pool } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatProblem } from '../api/problem.ts';
 import { formatAddress } from '../net/address.ts';
@@ -8,11 +8,11 @@ import type { Config } from './config.ts';
 import { resolveConfig } from './resolve.ts';
 
 const resolve = (
-  pools: KubernetesObject[],
-  l2Advertisements: KubernetesObject[] = [],
+  ipaddresspools: KubernetesObject[],
+  l2advertisements: KubernetesObject[] = [],
   namespaces: KubernetesObject[] = [],
   previous?: Config,
-) => resolveConfig({ pools, l2Advertisements, namespaces }, previous);
+) => resolveConfig({ ipaddresspools, l2advertisements, namespaces }, previous);
 const names = (list: readonly { name: string }[]) => list.map(({ name }) => name);
 
 describe('an address entry', () => {
@@ -162,7 +162,7 @@ describe('pools', () => {
 describe('L2Advertisements', () => {
   const pools = [pool('a', ['192.0.2.0/28'], {}, { labels: { zone: 'a' } }), pool('b', ['198.51.100.0/28'])];
   const covered = (spec: object) =>
-    [...resolve(pools, [l2Advertisement('l2', spec)]).config.l2Advertisements[0]!.pools].sort();
+    [...resolve(pools, [configured('l2', spec)]).config.l2Advertisements[0]!.pools].sort();
 
   it.each<[string, object, string[]]>([
     ['everything when they name nothing', {}, ['a', 'b']],
@@ -191,7 +191,7 @@ describe('L2Advertisements', () => {
       'In needs at least one value',
     ],
   ])('with %s are set aside', (_, spec, text) => {
-    const { config, problems } = resolve(pools, [l2Advertisement('bad', spec), l2Advertisement('good')]);
+    const { config, problems } = resolve(pools, [configured('bad', spec), configured('good')]);
     expect(names(config.l2Advertisements)).toEqual(['good']);
     expect(problems.map(formatProblem).join()).toContain(text);
   });

@@ -2,7 +2,8 @@
  * What a process knows of the API: one map per resource, kept by the changes that reflectors report.
  * @module
  */
-import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
+import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
+import { CONFIG_RESOURCES } from '../config/resolve.ts';
 
 /** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
 export type Change<R extends string> =
@@ -27,13 +28,20 @@ export class Cache<R extends string> {
     return this.#missing.size === 0;
   }
 
-  /** Takes a change in and returns the keys of the objects that differ now. */
+  /** What has not been listed yet. */
+  get missing(): readonly R[] {
+    return [...this.#missing];
+  }
+
+  /** Takes a change in and returns the keys of the objects that differ now in what matters of them. */
   apply(change: Change<R>): string[] {
     const objects = this.#resources[change.resource];
     if (change.kind === 'replaced') {
       this.#missing.delete(change.resource);
       const next = new Map(change.objects.map((object) => [objectKey(object), object]));
-      const changed = [...next].filter(([key, object]) => !sameVersion(objects.get(key), object)).map(([key]) => key);
+      const changed = [...next]
+        .filter(([key, object]) => !isSame(change.resource, objects.get(key), object))
+        .map(([key]) => key);
       const gone = [...objects.keys()].filter((key) => !next.has(key));
       objects.clear();
       for (const [key, object] of next) objects.set(key, object);
@@ -41,9 +49,9 @@ export class Cache<R extends string> {
     }
     const key = objectKey(change.object);
     if (change.kind === 'deleted') return objects.delete(key) ? [key] : [];
-    if (sameVersion(objects.get(key), change.object)) return [];
+    const before = objects.get(key);
     objects.set(key, change.object);
-    return [key];
+    return isSame(change.resource, before, change.object) ? [] : [key];
   }
 
   get<T extends KubernetesObject>(resource: R, key: string): T | undefined {
@@ -59,10 +67,33 @@ export class Cache<R extends string> {
   }
 }
 
-function sameVersion(a: KubernetesObject | undefined, b: KubernetesObject): boolean {
-  return (
-    a !== undefined &&
-    a.metadata.resourceVersion !== undefined &&
-    a.metadata.resourceVersion === b.metadata.resourceVersion
-  );
+/**
+ * What of an object decisions are made of, where that is less than everything. Nodes report their health every few
+ * minutes, and the status of a pool changes with every address: nobody has to think again for that.
+ */
+const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>> = {
+  nodes: ({ metadata, spec, status }: Node) => [
+    metadata.labels,
+    spec?.unschedulable,
+    status?.conditions?.map(({ type, status: value }) => (type === 'NetworkUnavailable' ? value : '')),
+  ],
+  pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],
+  namespaces: ({ metadata }) => metadata.labels,
+  ...Object.fromEntries(
+    CONFIG_RESOURCES.map((resource) => [
+      resource,
+      (object: KubernetesObject) => {
+        const { metadata, spec } = object as KubernetesObject & { spec?: unknown };
+        return [metadata.uid, metadata.labels, spec];
+      },
+    ]),
+  ),
+};
+
+function isSame(resource: string, a: KubernetesObject | undefined, b: KubernetesObject): boolean {
+  if (a === undefined) return false;
+  const { resourceVersion } = a.metadata;
+  if (resourceVersion !== undefined && resourceVersion === b.metadata.resourceVersion) return true;
+  const substance = SUBSTANCE[resource];
+  return substance !== undefined && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
 }

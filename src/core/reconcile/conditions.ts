@@ -1,29 +1,40 @@
 /**
- * The condition on a Service that says whether it has its address, and if not, why.
+ * Conditions: on a Service whether it has its address, on a configuration object whether it is in force; and if not, why.
  * @module
  */
 import type { Condition } from '../api/kubernetes.ts';
+import { formatFault, type Problem } from '../api/problem.ts';
 import { EVENT_TYPES, type EventNote } from './reasons.ts';
 
 /** Type of the condition; the prefix is ours, as Kubernetes asks of conditions that are not its own. */
 export const ALLOCATED_CONDITION = 'metallb.io/AddressAllocated';
 
+/** Type of the condition on configuration objects. */
+export const ACCEPTED_CONDITION = 'Accepted';
+
 /** A condition before it has a time. */
 export interface ConditionNote {
+  readonly type: typeof ALLOCATED_CONDITION | typeof ACCEPTED_CONDITION;
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
 }
 
 export function allocated(pool: string): ConditionNote {
-  return { status: 'True', reason: 'Allocated', message: `the address is of pool "${pool}"` };
+  return {
+    type: ALLOCATED_CONDITION,
+    status: 'True',
+    reason: 'Allocated',
+    message: `the address is of pool "${pool}"`,
+  };
 }
 
 /** The last Warning among the events is why there is no address; undefined when there is none: then nobody asked for one. */
 export function notAllocated(events: readonly EventNote[]): ConditionNote | undefined {
   const warning = events.findLast(({ reason }) => EVENT_TYPES[reason] === 'Warning');
   if (warning === undefined) return undefined;
-  return { status: 'False', reason: CONDITION_REASONS[warning.reason] ?? warning.reason, message: warning.message };
+  const reason = CONDITION_REASONS[warning.reason] ?? warning.reason;
+  return { type: ALLOCATED_CONDITION, status: 'False', reason, message: warning.message };
 }
 
 /** Upstream's event reasons that are not the one word that a condition needs. */
@@ -32,9 +43,25 @@ const CONDITION_REASONS: Readonly<Record<string, string>> = {
   noclusterIPsIPFamily: 'ClusterIPFamilyUnknown',
 };
 
-/** True when the conditions say this already. An address without any condition needs none: it may be older than we are. */
-export function isSaid(conditions: readonly Condition[], note: ConditionNote | undefined): boolean {
-  const present = conditions.find(({ type }) => type === ALLOCATED_CONDITION);
+/** What is wrong with a configuration object, or that nothing is. */
+export function accepted(problems: readonly Problem[]): ConditionNote {
+  return problems.length === 0
+    ? { type: ACCEPTED_CONDITION, status: 'True', reason: 'Accepted', message: 'the object is in force' }
+    : {
+        type: ACCEPTED_CONDITION,
+        status: 'False',
+        reason: 'InvalidConfiguration',
+        message: problems.map(formatFault).join('\n'),
+      };
+}
+
+/** True when the conditions say this already. Good news needs no condition: the object may be older than we are. */
+export function isSaid(
+  conditions: readonly Condition[],
+  type: ConditionNote['type'],
+  note: ConditionNote | undefined,
+): boolean {
+  const present = conditions.find((condition) => condition.type === type);
   if (present === undefined) return note === undefined || note.status === 'True';
   return (
     note !== undefined &&
@@ -47,12 +74,13 @@ export function isSaid(conditions: readonly Condition[], note: ConditionNote | u
 /** The conditions with ours in its new form. `now` is RFC 3339 text; the time of a status that stays is kept. */
 export function withCondition(
   conditions: readonly Condition[],
+  type: ConditionNote['type'],
   note: ConditionNote | undefined,
   now: string,
 ): Condition[] {
-  const others = conditions.filter(({ type }) => type !== ALLOCATED_CONDITION);
+  const others = conditions.filter((condition) => condition.type !== type);
   if (note === undefined) return others;
-  const present = conditions.find(({ type }) => type === ALLOCATED_CONDITION);
+  const present = conditions.find((condition) => condition.type === type);
   const lastTransitionTime = present?.status === note.status ? present.lastTransitionTime : now;
-  return [...others, { type: ALLOCATED_CONDITION, ...note, lastTransitionTime }];
+  return [...others, { ...note, lastTransitionTime }];
 }

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { namespace, pool, service } from '../../../test/builders.ts';
+import { configured, namespace, pool, service } from '../../../test/builders.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { OLD_PREFIX, POOL_ANNOTATION } from './annotations.ts';
 import { ALLOCATED_CONDITION, withCondition } from './conditions.ts';
-import { type ControllerInput, type ControllerOutput, controllerMachine, initialController } from './controller.ts';
+import {
+  CONTROLLER_RESOURCES,
+  type ControllerInput,
+  type ControllerOutput,
+  type ControllerResource,
+  controllerMachine,
+  initialController,
+} from './controller.ts';
 
 /** A controller, and an API server that does at once what it is told. */
 function controller(start: { pools?: KubernetesObject[]; services?: Service[]; loadBalancerClass?: string } = {}) {
@@ -21,9 +28,12 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
   };
   const perform = (output: ControllerOutput): void => {
     if (output.kind === 'emit-event') events.push(`${output.target.name} ${output.reason}: ${output.message}`);
-    if (output.kind === 'write-pool-status') {
-      writes.push(`${output.key} ${JSON.stringify(output.status)}`);
-      feed({ kind: 'written', resource: 'ipaddresspools', object: state.cache.get('ipaddresspools', output.key)! });
+    if (output.kind === 'write-status') {
+      const { resource, key, usage, condition } = output;
+      writes.push(
+        `${key} ${JSON.stringify(usage ?? {})}${condition ? ` ${condition.status} ${condition.message}` : ''}`,
+      );
+      feed({ kind: 'written', resource, object: state.cache.get(resource, key)! });
     }
     if (output.kind !== 'write-service') return;
     if (failWith !== undefined) {
@@ -39,7 +49,7 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
       metadata: { ...old.metadata, annotations, resourceVersion: String(version++) },
       status: {
         loadBalancer: { ingress },
-        conditions: withCondition(output.conditions, output.condition, '2026-01-01T00:00:00Z'),
+        conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, '2026-01-01T00:00:00Z'),
       },
     };
     services.set(output.key, updated);
@@ -51,10 +61,12 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
     feed({ kind: 'applied', resource: 'services', object });
   };
   for (const object of start.services ?? []) services.set(objectKey(object), object);
-  feed({ kind: 'replaced', resource: 'namespaces', objects: [namespace('default')] });
-  feed({ kind: 'replaced', resource: 'l2advertisements', objects: [] });
-  feed({ kind: 'replaced', resource: 'services', objects: start.services ?? [] });
-  feed({ kind: 'replaced', resource: 'ipaddresspools', objects: start.pools ?? [pool('p', ['192.0.2.0/30'])] });
+  const objects: Partial<Record<ControllerResource, readonly KubernetesObject[]>> = {
+    namespaces: [namespace('default')],
+    services: start.services ?? [],
+    ipaddresspools: start.pools ?? [pool('p', ['192.0.2.0/30'])],
+  };
+  for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
   return {
     events,
     writes,
@@ -84,6 +96,7 @@ function controller(start: { pools?: KubernetesObject[]; services?: Service[]; l
       services.delete(`default/${name}`);
       feed({ kind: 'deleted', resource: 'services', object });
     },
+    configure: (resource: ControllerResource, object: KubernetesObject) => feed({ kind: 'applied', resource, object }),
     pools: (...objects: KubernetesObject[]) => feed({ kind: 'replaced', resource: 'ipaddresspools', objects }),
     address: (name: string) =>
       (services.get(`default/${name}`)?.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(),
@@ -287,7 +300,25 @@ describe('the controller', () => {
     const held = service('a', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.0']);
     const c = controller({ pools: [pool('p', ['nonsense'])], services: [held] });
     expect(c.address('a')).toBe('192.0.2.0');
-    expect(c.writes).toEqual([]);
+    expect(c.writes).toEqual([
+      'metallb-system/p {"assignedIPv4":0,"assignedIPv6":0,"availableIPv4":0,"availableIPv6":0} False spec.addresses[0]: "nonsense": this is neither a CIDR nor a range; write ADDRESS/LENGTH, for example 192.0.2.0/28, or FIRST-LAST (until then the object is set aside)',
+    ]);
+  });
+
+  it('says on a configuration object of any kind that it is bad, and later that it is mended', () => {
+    const c = controller();
+    const bad = configured('bad', { myASN: 0, peerASN: 2, peerAddress: '192.0.2.254' });
+    c.configure('bgppeers', bad);
+    expect(c.events.at(-1)).toContain('bad InvalidConfiguration: spec.myASN: "0": AS number 0 is reserved');
+    expect(c.writes.at(-1)).toContain('metallb-system/bad {} False spec.myASN');
+    const before = c.writes.length;
+    c.configure('communities', configured('other'));
+    expect(c.writes).toHaveLength(before);
+    const condition = { type: 'Accepted', status: 'False', reason: 'InvalidConfiguration', message: 'x' };
+    const mended = configured('bad', { myASN: 1, peerASN: 2, peerAddress: '192.0.2.254' });
+    const withStatus = { ...mended, status: { conditions: [{ ...condition, lastTransitionTime: '' }] } };
+    c.configure('bgppeers', withStatus);
+    expect(c.writes.at(-1)).toBe('metallb-system/bad {} True the object is in force');
   });
 
   it('tries a failed write again, and loses nothing meanwhile', () => {
@@ -362,8 +393,7 @@ describe('an address on its way from one Service to another', () => {
       outputs.push(...result.outputs);
     };
     const first = service('a', {}, { resourceVersion: '10' });
-    feed({ kind: 'replaced', resource: 'namespaces', objects: [] });
-    feed({ kind: 'replaced', resource: 'l2advertisements', objects: [] });
+    for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: [] });
     feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [pool('p', ['192.0.2.0/30'])] });
     feed({ kind: 'replaced', resource: 'services', objects: [first] });
     const written = service('a', {}, { resourceVersion: '11', annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.0']);
@@ -391,8 +421,7 @@ describe('a standby', () => {
       state = result.next;
       outputs.push(...result.outputs);
     };
-    feed({ kind: 'replaced', resource: 'namespaces', objects: [] });
-    feed({ kind: 'replaced', resource: 'l2advertisements', objects: [] });
+    for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: [] });
     feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [pool('p', ['192.0.2.0/30'])] });
     feed({ kind: 'replaced', resource: 'services', objects: [service('new')] });
     // What the leader does meanwhile:

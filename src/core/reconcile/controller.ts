@@ -9,14 +9,21 @@
 import { type Condition, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { formatFault, type Problem } from '../api/problem.ts';
 import { type Config, EMPTY_CONFIG } from '../config/config.ts';
-import { resolveConfig } from '../config/resolve.ts';
+import {
+  apiVersionOf,
+  CONFIG_RESOURCES,
+  type ConfigResource,
+  kindOf,
+  resolveConfig,
+  resourceOfKind,
+} from '../config/resolve.ts';
 import { Allocator } from '../ipam/allocator.ts';
 import type { PoolUsage } from '../ipam/pool-state.ts';
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
-import { type ConditionNote, isSaid } from './conditions.ts';
+import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, accepted, type ConditionNote, isSaid } from './conditions.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import {
@@ -27,7 +34,7 @@ import {
   useOf,
 } from './service-decision.ts';
 
-export const CONTROLLER_RESOURCES = ['services', 'ipaddresspools', 'l2advertisements', 'namespaces'] as const;
+export const CONTROLLER_RESOURCES = ['services', ...CONFIG_RESOURCES, 'namespaces'] as const;
 export type ControllerResource = (typeof CONTROLLER_RESOURCES)[number];
 
 export interface ControllerSettings {
@@ -37,14 +44,17 @@ export interface ControllerSettings {
   readonly loadBalancerClass: string;
 }
 
+/** What the controller writes to. */
+export type WrittenResource = 'services' | ConfigResource;
+
 export type ControllerInput =
   | Change<ControllerResource>
   | { readonly kind: 'lead' }
-  /** The answer to `write-service` or `write-pool-status`. */
-  | { readonly kind: 'written'; readonly resource: 'services' | 'ipaddresspools'; readonly object: KubernetesObject }
+  /** The answer to `write-service` or `write-status`. */
+  | { readonly kind: 'written'; readonly resource: WrittenResource; readonly object: KubernetesObject }
   | {
       readonly kind: 'write-failed';
-      readonly resource: 'services' | 'ipaddresspools';
+      readonly resource: WrittenResource;
       readonly key: string;
       readonly status: number;
       readonly message: string;
@@ -62,9 +72,18 @@ export type ControllerOutput =
       readonly conditions: readonly Condition[];
       readonly condition: ConditionNote | undefined;
     }
-  | { readonly kind: 'write-pool-status'; readonly key: string; readonly status: PoolUsage }
+  | ({ readonly kind: 'write-status'; readonly resource: ConfigResource; readonly key: string } & StatusNote)
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] };
+
+/** What should change in the status of a configuration object; what is absent stays as it is. */
+export interface StatusNote {
+  /** Counters of an IPAddressPool. */
+  readonly usage?: PoolUsage;
+  readonly condition?: ConditionNote;
+  /** The conditions that are there. */
+  readonly conditions: readonly Condition[];
+}
 
 export interface ControllerState {
   readonly settings: ControllerSettings;
@@ -83,13 +102,14 @@ export interface ControllerState {
   readonly writing: Map<string, string | undefined>;
   /** Failed writes to be tried again. */
   readonly retries: Map<string, { readonly at: Millis; readonly attempt: number }>;
-  readonly poolStatus: { readonly written: Map<string, string>; readonly dueAt: Millis | undefined };
+  /** The statuses of configuration objects: what was written last, and when to look again. */
+  readonly statuses: { readonly written: Map<string, string>; readonly dueAt: Millis | undefined };
 }
 
 /** A retry of a failed write waits this long at first and at most, in milliseconds. */
 const RETRY = { first: 100, longest: 10_000 };
 /** Pool counters are written this long after they changed, so that a thousand allocations cost one write. */
-const POOL_STATUS_DELAY = 300;
+const STATUS_DELAY = 300;
 
 export function initialController(settings: ControllerSettings): ControllerState {
   return {
@@ -104,7 +124,7 @@ export function initialController(settings: ControllerSettings): ControllerState
     told: new Map(),
     writing: new Map(),
     retries: new Map(),
-    poolStatus: { written: new Map(), dueAt: undefined },
+    statuses: { written: new Map(), dueAt: undefined },
   };
 }
 
@@ -115,16 +135,16 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
     let next = takeIn(state, input, now, outputs);
     if (next.cache.synced && next.leading) {
       next = decideAll(next, now, outputs);
-      next = writePoolStatus(next, now, outputs);
+      next = writeStatuses(next, now, outputs);
     }
     return { next, outputs };
   },
-  nextDeadline({ retries, poolStatus }): Deadline | undefined {
+  nextDeadline({ retries, statuses }): Deadline | undefined {
     return earliest([
       ...[...retries]
         .filter(([, { at }]) => at !== Number.POSITIVE_INFINITY)
         .map(([key, { at }]) => ({ at, why: `retry of ${key}` })),
-      poolStatus.dueAt === undefined ? undefined : { at: poolStatus.dueAt, why: 'pool counters' },
+      statuses.dueAt === undefined ? undefined : { at: statuses.dueAt, why: 'statuses' },
     ]);
   },
 };
@@ -182,8 +202,8 @@ function markRetry(state: ControllerState, key: string, now: Millis): Controller
     state.dirty.add(name);
     return state;
   }
-  state.poolStatus.written.delete(name);
-  return { ...state, poolStatus: { ...state.poolStatus, dueAt: now } };
+  state.statuses.written.delete(key);
+  return { ...state, statuses: { ...state.statuses, dueAt: now } };
 }
 
 function onWriteFailed(
@@ -206,40 +226,36 @@ function onWriteFailed(
 
 function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   const { cache, allocator } = state;
-  const { config, problems } = resolveConfig(
-    {
-      pools: cache.all('ipaddresspools'),
-      l2Advertisements: cache.all('l2advertisements'),
-      namespaces: cache.all('namespaces'),
-    },
-    state.config,
+  const objects = Object.fromEntries(
+    [...CONFIG_RESOURCES, 'namespaces' as const].map((resource) => [resource, cache.all(resource)]),
   );
+  const { config, problems } = resolveConfig(objects, state.config);
   tellProblems(state, problems, outputs);
   for (const key of allocator.setPools(config.pools)) state.dirty.add(key);
   // Selection rules may have changed for anybody: look at every Service.
   for (const key of cache.keys('services')) state.dirty.add(key);
   outputs.push({ kind: 'configuration', config, problems });
-  return { ...state, config, problems, poolStatus: { ...state.poolStatus, dueAt: now } };
+  return { ...state, config, problems, statuses: { ...state.statuses, dueAt: now } };
 }
 
 function tellProblems(state: ControllerState, problems: readonly Problem[], outputs: ControllerOutput[]): void {
-  const RESOURCES: Readonly<Record<string, ControllerResource>> = {
-    IPAddressPool: 'ipaddresspools',
-    L2Advertisement: 'l2advertisements',
-  };
-  const byObject = new Map<string, Problem[]>();
-  for (const problem of problems) {
-    const id = `${RESOURCES[problem.object.kind]} ${problem.object.namespace ?? ''}/${problem.object.name}`;
-    byObject.set(id, [...(byObject.get(id) ?? []), problem]);
-  }
+  const byObject = problemsByObject(problems);
   for (const id of [...state.told.keys()]) if (!id.startsWith('services ') && !byObject.has(id)) state.told.delete(id);
   for (const [id, found] of byObject) {
-    const [resource, key] = id.split(' ') as [ControllerResource, string];
+    const [resource, key] = id.split(' ') as [ConfigResource, string];
     const object = state.cache.get(resource, key);
     if (object === undefined) continue;
     const note: EventNote = { reason: 'InvalidConfiguration', message: found.map(formatFault).join('\n') };
-    tell(state, id, targetOf('metallb.io/v1beta1', found[0]!.object.kind, object), [note], outputs);
+    tell(state, id, targetOf(apiVersionOf(resource), kindOf(resource), object), [note], outputs);
   }
+}
+
+/** By `resource namespace/name`. */
+function problemsByObject(problems: readonly Problem[]): Map<string, Problem[]> {
+  return Map.groupBy(
+    problems,
+    ({ object }) => `${resourceOfKind(object.kind)} ${object.namespace ?? ''}/${object.name}`,
+  );
 }
 
 /** Those that hold addresses come first, oldest first: nobody new can take what somebody has. */
@@ -270,8 +286,8 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
     // An address has become free: those who wait may want it.
     if (state.allocator.releases !== releases) for (const key of state.waiting) state.dirty.add(key);
   }
-  if (!changed || state.poolStatus.dueAt !== undefined) return state;
-  return { ...state, poolStatus: { ...state.poolStatus, dueAt: now + POOL_STATUS_DELAY } };
+  if (!changed || state.statuses.dueAt !== undefined) return state;
+  return { ...state, statuses: { ...state.statuses, dueAt: now + STATUS_DELAY } };
 }
 
 function linger({ allocator }: ControllerState, key: string, service: Service | undefined): void {
@@ -341,7 +357,7 @@ function isWritten(service: Service, decision: ServiceDecision): boolean {
   const sameAddresses =
     held.length === decision.addresses.length && held.every((text, i) => text === decision.addresses[i]);
   const samePool = service.metadata.annotations?.[POOL_ANNOTATION] === decision.pool;
-  return sameAddresses && samePool && isSaid(service.status?.conditions ?? [], decision.condition);
+  return sameAddresses && samePool && isSaid(service.status?.conditions ?? [], ALLOCATED_CONDITION, decision.condition);
 }
 
 function tell(
@@ -358,30 +374,53 @@ function tell(
   for (const note of notes) outputs.push({ kind: 'emit-event', target, ...note });
 }
 
-/** Counters go into the status of each pool when they differ from what is there, some time after the last change. */
-function writePoolStatus(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
-  const { dueAt, written } = state.poolStatus;
+/** What a status should say and does not yet is written, some time after the last change. */
+function writeStatuses(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
+  const { dueAt, written } = state.statuses;
   if (dueAt === undefined || dueAt > now) return state;
-  for (const object of state.cache.all<KubernetesObject & { status?: PoolUsage }>('ipaddresspools')) {
-    const key = objectKey(object);
-    const id = `ipaddresspools ${key}`;
-    const retry = state.retries.get(id);
-    if (!state.config.pools.some(({ name }) => name === object.metadata.name)) continue;
-    if (state.writing.has(id) || (retry !== undefined && retry.at !== Number.POSITIVE_INFINITY)) continue;
-    const status = state.allocator.usage(object.metadata.name);
-    const text = JSON.stringify(status);
-    const present = object.status && JSON.stringify(pick(object.status));
-    if (written.get(key) === text || present === text) {
-      written.set(key, text);
-      continue;
+  const problems = problemsByObject(state.problems);
+  for (const resource of CONFIG_RESOURCES) {
+    for (const object of state.cache.all<ObjectWithStatus>(resource)) {
+      const key = objectKey(object);
+      const id = `${resource} ${key}`;
+      const retry = state.retries.get(id);
+      if (state.writing.has(id) || (retry !== undefined && retry.at !== Number.POSITIVE_INFINITY)) continue;
+      const note = statusNote(state, resource, object, problems.get(id) ?? []);
+      const text = JSON.stringify(note);
+      // What was written and is not there has been pruned by a server with upstream's definitions: once is enough.
+      if (note === undefined || written.get(id) === text) continue;
+      written.set(id, text);
+      state.writing.set(id, undefined);
+      outputs.push({ kind: 'write-status', resource, key, ...note });
     }
-    written.set(key, text);
-    state.writing.set(id, undefined);
-    outputs.push({ kind: 'write-pool-status', key, status });
   }
-  return { ...state, poolStatus: { written, dueAt: undefined } };
+  return { ...state, statuses: { written, dueAt: undefined } };
 }
 
-function pick({ assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 }: PoolUsage): PoolUsage {
-  return { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 };
+type ObjectWithStatus = KubernetesObject & {
+  readonly status?: Partial<PoolUsage> & { readonly conditions?: readonly Condition[] };
+};
+
+const COUNTERS = ['assignedIPv4', 'assignedIPv6', 'availableIPv4', 'availableIPv6'] as const;
+
+/** Undefined when the status is as it should be. */
+function statusNote(
+  { config, allocator }: ControllerState,
+  resource: ConfigResource,
+  { metadata, status }: ObjectWithStatus,
+  problems: readonly Problem[],
+): StatusNote | undefined {
+  const conditions = status?.conditions ?? [];
+  const condition = accepted(problems);
+  const says = isSaid(conditions, ACCEPTED_CONDITION, condition);
+  const counts = resource === 'ipaddresspools' && config.pools.some(({ name }) => name === metadata.name);
+  const usage = allocator.usage(metadata.name);
+  const isCounted = COUNTERS.every((counter) => status?.[counter] === usage[counter]);
+  if (says && (!counts || isCounted)) return undefined;
+  return {
+    // The counters of a pool are a required part of its status, also when it was set aside from the start.
+    ...((counts || (resource === 'ipaddresspools' && status === undefined)) && { usage }),
+    ...(!says && { condition }),
+    conditions,
+  };
 }

@@ -6,7 +6,7 @@ import { type KubernetesObject, objectKey, type Service } from '../api/kubernete
 import type { Problem } from '../api/problem.ts';
 import type { Allocator } from '../ipam/allocator.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
-import { withCondition } from './conditions.ts';
+import { ALLOCATED_CONDITION, withCondition } from './conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -103,7 +103,7 @@ export class OfflineController {
         metadata: { ...old.metadata, annotations, resourceVersion: `offline-${++this.#version}` },
         status: {
           loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) },
-          conditions: withCondition(output.conditions, output.condition, NEVER),
+          conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, NEVER),
         },
       };
       this.#services.set(output.key, written);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { endpoints, l2Advertisement, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatAddress } from '../net/address.ts';
 import {
   initialSpeaker,
+  SPEAKER_RESOURCES,
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerResource,
@@ -19,14 +20,17 @@ const ADDRESS = '198.51.100.7';
 
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 
+const EMPTY: World = Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []]));
+
 const WORLD: World = {
+  ...EMPTY,
   nodes: NODES.map((name) => node(name, { name })),
   pods: NODES.map((name) => speakerPod(name)),
   namespaces: [],
   services: [service('web', {}, {}, [ADDRESS])],
   endpointslices: [endpoints('web', 'kube-01')],
   ipaddresspools: [pool('p', ['198.51.100.0/24'])],
-  l2advertisements: [l2Advertisement('l2')],
+  l2advertisements: [configured('l2')],
 };
 
 /** One speaker for each node, all fed the same. */
@@ -128,21 +132,16 @@ describe('the speakers together', () => {
       { 4: ADDRESS },
     ],
     ['no advertisement', { l2advertisements: [] }, {}, {}],
-    [
-      'an advertisement for other pools',
-      { l2advertisements: [l2Advertisement('l2', { ipAddressPools: ['q'] })] },
-      {},
-      {},
-    ],
+    ['an advertisement for other pools', { l2advertisements: [configured('l2', { ipAddressPools: ['q'] })] }, {}, {}],
     [
       'an advertisement for other Services',
-      { l2advertisements: [l2Advertisement('l2', { serviceSelectors: [{ matchLabels: { a: 'b' } }] })] },
+      { l2advertisements: [configured('l2', { serviceSelectors: [{ matchLabels: { a: 'b' } }] })] },
       {},
       {},
     ],
     [
       'an advertisement for one node',
-      { l2advertisements: [l2Advertisement('l2', { nodeSelectors: [{ matchLabels: { name: 'kube-03' } }] })] },
+      { l2advertisements: [configured('l2', { nodeSelectors: [{ matchLabels: { name: 'kube-03' } }] })] },
       {},
       { 3: ADDRESS },
     ],
@@ -164,13 +163,13 @@ describe('the speakers together', () => {
     ['no speaker list', { pods: [] }, { liveness: false }, { 2: ADDRESS }],
     [
       'interfaces that exist',
-      { l2advertisements: [l2Advertisement('l2', { interfaces: ['eth1', 'eth9'] })] },
+      { l2advertisements: [configured('l2', { interfaces: ['eth1', 'eth9'] })] },
       {},
       { 2: `${ADDRESS}@eth1+eth9` },
     ],
     [
       'one advertisement with interfaces and one without',
-      { l2advertisements: [l2Advertisement('l2', { interfaces: ['eth1'] }), l2Advertisement('all')] },
+      { l2advertisements: [configured('l2', { interfaces: ['eth1'] }), configured('all')] },
       {},
       { 2: ADDRESS },
     ],
@@ -179,7 +178,7 @@ describe('the speakers together', () => {
   });
 
   it('say that none of the interfaces exists', () => {
-    const all = speakers({ l2advertisements: [l2Advertisement('l2', { interfaces: ['wlan0'] })] });
+    const all = speakers({ l2advertisements: [configured('l2', { interfaces: ['wlan0'] })] });
     expect(all.announced()).toEqual({});
     expect(all.events()).toEqual([
       `announceFailed: ${ADDRESS} cannot be announced from node "kube-02" with protocol "layer2": none of the interfaces wlan0 exists there; correct spec.interfaces of the L2Advertisement`,

@@ -8,7 +8,6 @@
  */
 import {
   type EndpointSlice,
-  type KubernetesObject,
   type Node,
   objectKey,
   type Pod,
@@ -18,7 +17,7 @@ import {
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { type Config, EMPTY_CONFIG, type L2Advertisement, type Pool } from '../config/config.ts';
-import { resolveConfig } from '../config/resolve.ts';
+import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
 import type { Announcement } from '../layer2/fsm.ts';
 import type { Member } from '../liveness/messages.ts';
@@ -37,8 +36,8 @@ export const SPEAKER_RESOURCES = [
   'nodes',
   'pods',
   'namespaces',
-  'ipaddresspools',
-  'l2advertisements',
+  'secrets',
+  ...CONFIG_RESOURCES,
 ] as const;
 export type SpeakerResource = (typeof SPEAKER_RESOURCES)[number];
 
@@ -89,6 +88,8 @@ export interface SpeakerState {
   readonly decisions: Map<string, Decision>;
   readonly members: string;
   readonly announced: string;
+  /** Labels of all Nodes, as the configuration in force took them into account. */
+  readonly nodeLabels: string;
 }
 
 export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
@@ -103,10 +104,12 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     decisions: new Map(),
     members: '[]',
     announced: '[]',
+    nodeLabels: '',
   };
 }
 
-const CONFIG_RESOURCES: readonly string[] = ['namespaces', 'ipaddresspools', 'l2advertisements'];
+/** What the configuration is made of; of Nodes only the labels matter. */
+const CONFIGURING = ['namespaces', 'secrets', ...CONFIG_RESOURCES] as const;
 
 /** `sha256` is handed in. The state is owned by the machine and partly changed in place; see core/machine.ts. */
 export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInput, SpeakerOutput> {
@@ -118,7 +121,7 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
       // Nothing is announced and nothing withdrawn before the whole truth is known.
       if (!next.cache.synced) return { next, outputs };
       if (!wasSynced) dirty = 'all';
-      if (!wasSynced || (isConfigChange(input) && dirty !== 'none')) next = reconfigure(next, outputs);
+      if (!wasSynced || (dirty !== 'none' && isConfigChange(input, next))) next = reconfigure(next, outputs);
       // Pods, nodes and deaths make everything dirty; a change of one Service says nothing about who is there.
       if (dirty === 'all') next = updateMembers(next, outputs);
       next = decide(next, dirty, sha256, outputs);
@@ -130,8 +133,15 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
 
 type Dirty = 'none' | 'all' | ReadonlySet<string>;
 
-function isConfigChange(input: SpeakerInput | { kind: 'tick' }): boolean {
-  return 'resource' in input && CONFIG_RESOURCES.includes(input.resource);
+function isConfigChange(input: SpeakerInput | { kind: 'tick' }, state: SpeakerState): boolean {
+  if (!('resource' in input)) return false;
+  if (input.resource === 'nodes') return nodeLabels(state) !== state.nodeLabels;
+  return (CONFIGURING as readonly string[]).includes(input.resource);
+}
+
+/** Node selectors of configuration objects are about these. */
+function nodeLabels({ cache }: SpeakerState): string {
+  return JSON.stringify(cache.all('nodes').map(({ metadata: { name, labels } }) => [name, labels ?? {}]));
 }
 
 function takeIn(state: SpeakerState, input: SpeakerInput | { kind: 'tick' }): { next: SpeakerState; dirty: Dirty } {
@@ -179,15 +189,12 @@ function serviceOf(slice: EndpointSlice): string | undefined {
 }
 
 function reconfigure(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerState {
-  const { cache } = state;
-  const objects = {
-    pools: cache.all<KubernetesObject>('ipaddresspools'),
-    l2Advertisements: cache.all<KubernetesObject>('l2advertisements'),
-    namespaces: cache.all<KubernetesObject>('namespaces'),
-  };
+  const objects = Object.fromEntries(
+    [...CONFIGURING, 'nodes' as const].map((resource) => [resource, state.cache.all(resource)]),
+  );
   const { config, problems } = resolveConfig(objects, state.config);
   outputs.push({ kind: 'configuration', config, problems });
-  return { ...state, config };
+  return { ...state, config, nodeLabels: nodeLabels(state) };
 }
 
 /** Who should be there: the Pods of the speakers, as upstream finds them (behaviour reference §4.10). */

@@ -4,11 +4,27 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ensureMemberlistSecret } from '../../../adapters/kubernetes/memberlist-secret.ts';
 import { ControllerApp } from '../../controller/controller-app.ts';
-import { addFlags, flagValues, logLaterFlags, openProcess, servePorts, textFlag, untilSignal } from '../common.ts';
-import { CliError } from '../errors.ts';
+import { WebhookServer } from '../../controller/webhook-server.ts';
+import {
+  addFlags,
+  type FlagValues,
+  flagValues,
+  logLaterFlags,
+  openProcess,
+  type Process,
+  portFlag,
+  readCertificate,
+  servePorts,
+  textFlag,
+  tlsMinVersion,
+  untilSignal,
+} from '../common.ts';
+import { CliError, listenError } from '../errors.ts';
 import { CONTROLLER_FLAGS } from '../flags.ts';
 
 export function addControllerCommand(program: Command): void {
@@ -17,6 +33,10 @@ export function addControllerCommand(program: Command): void {
     const values = flagValues(CONTROLLER_FLAGS, given);
     const { client, namespace, log, metrics, host } = openProcess(values, 'controller');
     logLaterFlags(log, CONTROLLER_FLAGS, values);
+    if (textFlag(values, 'webhook-mode') === 'onlywebhook') {
+      await serveWebhooksOnly(values, { client, namespace, log, metrics, host });
+      return;
+    }
     const lost = new EventEmitter();
     const identity = `${host}_${randomUUID()}`;
     const app = new ControllerApp({
@@ -32,7 +52,8 @@ export function addControllerCommand(program: Command): void {
       podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
-    const servers = await servePorts(values, '0.0.0.0', { metrics, client, log }, () => app.ready);
+    const servers = await servePorts(values, '0.0.0.0', { metrics, client, log }, () => app.readiness);
+    const webhooks = await startWebhooks(values, { client, namespace, log });
     const secret = textFlag(values, 'ml-secret-name');
     if (secret !== '') {
       const outcome = await ensureMemberlistSecret(client, namespace, secret, textFlag(values, 'deployment'));
@@ -48,5 +69,39 @@ export function addControllerCommand(program: Command): void {
     log.info({ event: 'stopping', signal }, 'controller stops');
     await app.stop();
     for (const server of servers) await server.close();
+    await webhooks?.close();
   });
+}
+
+async function serveWebhooksOnly(values: FlagValues, shared: Process): Promise<void> {
+  const ready = () => ({ ready: true, state: 'serving webhooks only' });
+  const servers = await servePorts(values, '0.0.0.0', shared, ready);
+  const webhooks = await startWebhooks(values, shared);
+  shared.log.info({ event: 'started', server: shared.client.server }, 'webhooks started');
+  await untilSignal();
+  for (const server of servers) await server.close();
+  await webhooks?.close();
+}
+
+const MODES = ['enabled', 'disabled', 'onlywebhook'];
+
+async function startWebhooks(
+  values: FlagValues,
+  shared: Pick<Process, 'client' | 'namespace' | 'log'>,
+): Promise<WebhookServer | undefined> {
+  const mode = textFlag(values, 'webhook-mode');
+  if (!MODES.includes(mode))
+    throw new CliError(`--webhook-mode: ${JSON.stringify(mode)} is no mode; use one of ${MODES.join(', ')}`, 2);
+  if (mode === 'disabled') return undefined;
+  const port = portFlag(values, 'webhook-port');
+  const minVersion = tlsMinVersion(values);
+  const directory = textFlag(values, 'cert-dir') || join(tmpdir(), 'k8s-webhook-server', 'serving-certs');
+  const certificates = values['disable-cert-rotation']
+    ? readCertificate('--cert-dir', directory)
+    : { secret: textFlag(values, 'webhook-secret'), service: textFlag(values, 'cert-service-name') };
+  try {
+    return await WebhookServer.start({ ...shared, port, minVersion, certificates });
+  } catch (error) {
+    throw listenError('--webhook-port', '0.0.0.0', port, error);
+  }
 }

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { formatYaml, parseYaml } from '../../../adapters/files/yaml.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { convertLegacy } from '../../../core/config/legacy.ts';
-import { resolveConfig } from '../../../core/config/resolve.ts';
+import { CONFIG_RESOURCES, resolveConfig, resourceOfKind } from '../../../core/config/resolve.ts';
 import { CliError } from '../errors.ts';
 
 interface Options {
@@ -33,12 +33,11 @@ export function addConvertCommand(program: Command): void {
       const namespace = (options.onlyData ? undefined : outer.metadata?.namespace) ?? 'metallb-system';
       const conversion = convertLegacy(inner, outer.metadata?.name ?? options.filename, namespace);
       if (!conversion.ok) throw new CliError(conversion.problems.map(formatProblem).join('\n'));
-      const of = (kind: string) => conversion.resources.filter((resource) => resource.kind === kind);
-      const { problems } = resolveConfig({
-        pools: of('IPAddressPool'),
-        l2Advertisements: of('L2Advertisement'),
-        namespaces: [],
-      });
+      const objects = CONFIG_RESOURCES.map((resource) => [
+        resource,
+        conversion.resources.filter(({ kind }) => resourceOfKind(kind) === resource),
+      ]);
+      const { problems } = resolveConfig(Object.fromEntries(objects));
       const faults = problems.map(({ consequence: _unused, ...problem }) => formatProblem(problem));
       if (faults.length > 0) throw new CliError(faults.join('\n'));
       const documents = conversion.resources.map((resource) => `${formatYaml(resource)}---\n`);

@@ -49,7 +49,7 @@ export function addSpeakerCommand(program: Command): void {
       recordTo: textFlag(values, 'record') || undefined,
     });
     // The host's network: health is nobody's business but the kubelet's.
-    const servers = await servePorts(values, '127.0.0.1', { metrics, client, log }, () => app.ready);
+    const servers = await servePorts(values, '127.0.0.1', { metrics, client, log }, () => app.readiness);
     log.info({ event: 'started', server: client.server, namespace, node }, 'speaker started');
     app.start();
     const signal = await Promise.race([untilSignal(), app.failed]);

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { timestamp } from '../../../adapters/kubernetes/timestamp.ts';
 import type { Registry } from './registry.ts';
+import { inVersion } from './representation.ts';
 import { type Resource, storeKey } from './resource.ts';
 import { invalid, type StatusCause, StatusError } from './status.ts';
 import type { ApiObject, Store } from './store.ts';
@@ -42,7 +43,8 @@ export class Objects {
   }
 
   find(resource: Resource, namespace: string | undefined, name: string): ApiObject | undefined {
-    return this.#store.get(storeKey(resource), namespace ?? '', name);
+    const stored = this.#store.get(storeKey(resource), namespace ?? '', name);
+    return stored && inVersion(resource, stored);
   }
 
   get(resource: Resource, namespace: string | undefined, name: string): ApiObject {
@@ -60,7 +62,7 @@ export class Objects {
     }
     const { status: _status, ...withoutStatus } = named;
     const object = this.#check(resource, resource.hasStatus ? (withoutStatus as ApiObject) : named, undefined, options);
-    return options.dryRun ? object : this.#store.put(storeKey(resource), object);
+    return options.dryRun ? object : this.#put(resource, object);
   }
 
   update(
@@ -91,7 +93,7 @@ export class Objects {
       resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
     // An object that waits for its finalizers goes with the last of them.
     if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length) return this.#remove(resource, stored);
-    return this.#store.put(storeKey(resource), stored);
+    return this.#put(resource, stored);
   }
 
   delete(
@@ -103,15 +105,26 @@ export class Objects {
   ): ApiObject {
     const old = this.get(resource, namespace, name);
     checkPreconditions(resource, old, preconditions);
+    const causes: StatusCause[] = [];
+    const fault = (field: string, message: string) => void causes.push({ field, message });
+    resource.admitDeletion?.(old, { store: this.#store, old, fault, warn: () => {} });
+    if (causes.length > 0) throw invalid(resource.kind, resource.group, name, causes);
     if (dryRun) return old;
     if (old.metadata.finalizers?.length) {
       if (old.metadata.deletionTimestamp !== undefined) return old;
-      return this.#store.put(storeKey(resource), {
+      return this.#put(resource, {
         ...old,
         metadata: { ...old.metadata, deletionTimestamp: timestamp(this.#now()) },
       });
     }
     return this.#remove(resource, old);
+  }
+
+  /** Objects are stored in one version, whatever version they came in. */
+  #put(resource: Resource, object: ApiObject): ApiObject {
+    const { conversion } = resource;
+    const stored = conversion === undefined ? object : conversion.convert(object, conversion.storage);
+    return inVersion(resource, this.#store.put(storeKey(resource), stored));
   }
 
   /** Removes an object with all that belongs to it: the content of a namespace, the objects of a CRD, dependents by owner reference. */

@@ -77,6 +77,7 @@ const BUILTINS: readonly Builtin[] = [
 interface DefinitionVersion {
   readonly name: string;
   readonly served: boolean;
+  readonly storage: boolean;
   readonly schema?: { readonly openAPIV3Schema?: Schema };
   readonly additionalPrinterColumns?: readonly Parameters<typeof customColumn>[0][];
   readonly subresources?: { readonly status?: object };
@@ -84,18 +85,24 @@ interface DefinitionVersion {
   readonly deprecationWarning?: string;
 }
 
-/** Further admission for custom resources, by group. */
-export type CustomAdmission = (object: ApiObject, admission: Admission) => ApiObject;
+/** What webhooks do on a cluster, for the custom resources of one group. */
+export interface CustomBehaviour {
+  /** Returns the object to store. */
+  readonly write: (object: ApiObject, admission: Admission) => ApiObject;
+  readonly deletion: (object: ApiObject, admission: Admission) => void;
+  /** The object in another version of its kind. */
+  readonly convert: (object: ApiObject, apiVersion: string) => ApiObject;
+}
 
 export class Registry {
   readonly #store: Store;
   readonly #builtins: readonly Resource[];
-  readonly #admission: ReadonlyMap<string, CustomAdmission>;
+  readonly #behaviours: ReadonlyMap<string, CustomBehaviour>;
   #custom: { made: string; resources: readonly Resource[] } = { made: '', resources: [] };
 
-  constructor(store: Store, admission: ReadonlyMap<string, CustomAdmission>) {
+  constructor(store: Store, behaviours: ReadonlyMap<string, CustomBehaviour>) {
     this.#store = store;
-    this.#admission = admission;
+    this.#behaviours = behaviours;
     this.#builtins = BUILTINS.map(toResource);
   }
 
@@ -115,7 +122,8 @@ export class Registry {
 
   #fromDefinition(definition: ApiObject): Resource[] {
     const { group, names, scope, versions } = definition.spec;
-    const admit = this.#admission.get(group);
+    const behaviour = this.#behaviours.get(group);
+    const storage = `${group}/${(versions as DefinitionVersion[]).find((version) => version.storage)?.name}`;
     return (versions as DefinitionVersion[])
       .filter(({ served }) => served)
       .map((version): Resource => {
@@ -137,7 +145,11 @@ export class Registry {
             deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
           }),
           check: (object, old) => checkCustom(schema, object, old),
-          ...(admit !== undefined && { admit }),
+          ...(behaviour !== undefined && {
+            admit: behaviour.write,
+            admitDeletion: behaviour.deletion,
+            ...(versions.length > 1 && { conversion: { storage, convert: behaviour.convert } }),
+          }),
         };
       });
   }

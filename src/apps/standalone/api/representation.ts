@@ -26,10 +26,11 @@ export function tableOf(
   return toTable(resource, objects, version, include, now) as { metadata: object };
 }
 
-/** Versions of one kind share their objects; only the label differs here (real conversion is a webhook's task). */
+/** Versions of one kind share their objects. */
 export function inVersion(resource: Resource, object: ApiObject): ApiObject {
   const apiVersion = groupVersion(resource);
-  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
+  if (object.apiVersion === apiVersion) return object;
+  return resource.conversion?.convert(object, apiVersion) ?? { ...object, apiVersion };
 }
 
 export function listObject(

@@ -43,6 +43,10 @@ export interface Resource {
   ) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
   /** Fills in what the server decides and reports what is wrong. Returns the object to store. */
   readonly admit?: (object: ApiObject, admission: Admission) => ApiObject;
+  /** Reports why the object must stay. */
+  readonly admitDeletion?: (object: ApiObject, admission: Admission) => void;
+  /** `group/version` in which objects are stored, and the way from one version to another; absent: one version only. */
+  readonly conversion?: { readonly storage: string; convert(object: ApiObject, apiVersion: string): ApiObject };
 }
 
 /** Where the objects live in the store: versions of one kind share them. */

@@ -1,0 +1,102 @@
+/**
+ * The webhook server and its certificates, which it renews by itself.
+ * @module
+ */
+import { certificateFault, createAuthority, issueServerCertificate } from '../../adapters/certificates/self-signed.ts';
+import { type HttpServer, serve, type Tls } from '../../adapters/http/server.ts';
+import { WebhookCertificateStore, type WebhookCertificates } from '../../adapters/kubernetes/webhook-certificates.ts';
+import { WEBHOOK_CONFIGURATION } from '../../core/config/webhooks.ts';
+import { type WebhookOptions, webhookHandler } from './webhooks.ts';
+
+export interface WebhookServerOptions extends WebhookOptions {
+  readonly port: number;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** The Secret and the Service of the webhook; or, when somebody else cares for certificates, the one to use. */
+  readonly certificates: { readonly secret: string; readonly service: string } | Tls;
+}
+
+/** Upstream's periods (behaviour reference §1.10), in days. */
+const LIFETIME = { authority: 3650, server: 365, ahead: 90 };
+/** Milliseconds between looks at the certificates, and at whether the API server still trusts them. */
+const INTERVAL = 60_000;
+const RETRY = 5000;
+const CONVERTED = 'bgppeers.metallb.io';
+
+export class WebhookServer {
+  readonly #options: WebhookServerOptions;
+  readonly #server: HttpServer;
+  readonly #store: WebhookCertificateStore | undefined;
+  #served = '';
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(options: WebhookServerOptions, server: HttpServer, store: WebhookCertificateStore | undefined) {
+    this.#options = options;
+    this.#server = server;
+    this.#store = store;
+  }
+
+  /** Listens at once, with a certificate that nobody trusts until the Secret can be read. Rejects with the system's error. */
+  static async start(options: WebhookServerOptions): Promise<WebhookServer> {
+    const { certificates, port, client, namespace, minVersion } = options;
+    const own = 'secret' in certificates ? certificates : undefined;
+    const tls = 'secret' in certificates ? await renewed({}, namesOf(certificates.service, namespace)) : certificates;
+    const first = 'tls.crt' in tls ? { cert: tls['tls.crt'], key: tls['tls.key'] } : tls;
+    const server = await serve({ host: '0.0.0.0', port, tls: { ...first, minVersion } }, webhookHandler(options));
+    const store = own && new WebhookCertificateStore(client, namespace, own.secret);
+    const webhooks = new WebhookServer(options, server, store);
+    if (store !== undefined) void webhooks.#keep();
+    return webhooks;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#server.close();
+  }
+
+  async #keep(): Promise<void> {
+    const { log, certificates, namespace, minVersion } = this.#options;
+    const { service } = certificates as { service: string };
+    let next = INTERVAL;
+    try {
+      const kept = await this.#store!.keep((present) => renewed(present, namesOf(service, namespace)));
+      if (kept['tls.crt'] !== this.#served) {
+        this.#served = kept['tls.crt'];
+        this.#server.renew({ cert: kept['tls.crt'], key: kept['tls.key'], minVersion });
+        log.info({ event: 'webhookCertificate' }, 'the webhook server has its certificate');
+      }
+      const outcomes = {
+        [WEBHOOK_CONFIGURATION]: await this.#store!.trustWebhooks(WEBHOOK_CONFIGURATION, kept['ca.crt']),
+        [CONVERTED]: await this.#store!.trustConversion(CONVERTED, kept['ca.crt']),
+      };
+      for (const [object, outcome] of Object.entries(outcomes))
+        if (outcome === 'changed') log.info({ event: 'caInjected', object }, `the API server now trusts us: ${object}`);
+    } catch (error) {
+      next = RETRY;
+      const { message } = error as Error;
+      log.warn({ event: 'webhookCertificateTrouble', error: message }, `webhook certificates: ${message}`);
+    }
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#keep(), next);
+    this.#timer.unref();
+  }
+}
+
+function namesOf(service: string, namespace: string): string[] {
+  return [`${service}.${namespace}.svc`, `${service}.${namespace}`, 'localhost'];
+}
+
+/** What is good stays; an authority that ends or is broken takes its server certificate with it. */
+async function renewed(present: Partial<WebhookCertificates>, names: readonly string[]): Promise<WebhookCertificates> {
+  const now = Date.now();
+  const pair = (cert?: string, key?: string) => ({ cert: cert ?? '', key: key ?? '' });
+  let authority = pair(present['ca.crt'], present['ca.key']);
+  let server = pair(present['tls.crt'], present['tls.key']);
+  if (certificateFault(authority, now, LIFETIME.ahead) !== undefined)
+    authority = await createAuthority('CN=cert,O=metallb', { days: LIFETIME.authority });
+  const wanted = { issuer: authority.cert, name: names[0]! };
+  if (certificateFault(server, now, LIFETIME.ahead, wanted) !== undefined)
+    server = await issueServerCertificate(authority, 'CN=metallb webhook', names, { days: LIFETIME.server });
+  return { 'ca.crt': authority.cert, 'ca.key': authority.key, 'tls.crt': server.cert, 'tls.key': server.key };
+}

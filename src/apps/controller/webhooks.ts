@@ -1,0 +1,150 @@
+/**
+ * What the API server asks of us: admission of configuration objects, and BGPPeers in another version.
+ * @module
+ */
+import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
+import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { collectionPath } from '../../adapters/kubernetes/resources.ts';
+import type { Log } from '../../adapters/log/log.ts';
+import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
+import { referenceTo } from '../../core/api/kind.ts';
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { formatProblem, type Problem } from '../../core/api/problem.ts';
+import { type Admission, admit, admitDeletion } from '../../core/config/admission.ts';
+import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
+import { CONVERSION_PATH, pathOf, WEBHOOKS } from '../../core/config/webhooks.ts';
+
+export interface WebhookOptions {
+  readonly client: KubernetesClient;
+  /** The only namespace in which configuration is read. */
+  readonly namespace: string;
+  readonly log: Log;
+}
+
+/** admission.k8s.io/v1 AdmissionReview, as far as it matters here. */
+interface AdmissionReview {
+  readonly apiVersion: string;
+  readonly kind: 'AdmissionReview';
+  readonly request?: {
+    readonly uid: string;
+    readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
+    readonly object?: KubernetesObject | null;
+    readonly oldObject?: KubernetesObject | null;
+  };
+}
+
+/** apiextensions.k8s.io/v1 ConversionReview. */
+interface ConversionReview {
+  readonly apiVersion: string;
+  readonly kind: 'ConversionReview';
+  readonly request?: {
+    readonly uid: string;
+    readonly desiredAPIVersion: string;
+    readonly objects: readonly KubernetesObject[];
+  };
+}
+
+/** Answers one request of the API server. Objects that are there already are read live: a cache may be late. */
+export function webhookHandler(options: WebhookOptions): (request: HttpRequest) => Promise<HttpResponse> {
+  const resources = new Map(WEBHOOKS.map(({ resource }) => [pathOf(resource), resource]));
+  return async ({ path, method, body }) => {
+    const resource = resources.get(path);
+    if (resource === undefined && path !== CONVERSION_PATH) return plain(404, 'not found\n');
+    if (method !== 'POST') return plain(405, 'reviews come by POST\n');
+    let review: unknown;
+    try {
+      review = JSON.parse(body.toString());
+    } catch {
+      return plain(400, 'the body is no JSON\n');
+    }
+    try {
+      return json(
+        resource === undefined
+          ? convert(review as ConversionReview)
+          : await reviewAdmission(options, resource, review as AdmissionReview),
+      );
+    } catch (error) {
+      const { message } = error as Error;
+      options.log.error({ event: 'webhookFailed', path, error: message }, message);
+      // Not a refusal: the failurePolicy of the webhook says what becomes of the write.
+      return plain(500, `${message}\n`);
+    }
+  };
+}
+
+async function reviewAdmission(
+  options: WebhookOptions,
+  resource: ConfigResource,
+  review: AdmissionReview,
+): Promise<object> {
+  const { uid, operation, object, oldObject } = review.request ?? {};
+  const subject = operation === 'DELETE' ? oldObject : object;
+  if (uid === undefined || subject === undefined || subject === null)
+    throw new Error('the AdmissionReview has no request, or no object in it');
+  const { refusals, warnings } = await judge(options, resource, subject, operation!);
+  const allowed = refusals.length === 0;
+  if (!allowed) {
+    const message = refusals.map(formatProblem).join('; ');
+    options.log.info({ event: 'writeRefused', resource, operation, error: message }, message);
+  }
+  return {
+    apiVersion: review.apiVersion,
+    kind: 'AdmissionReview',
+    response: {
+      uid,
+      allowed,
+      ...(!allowed && {
+        status: { code: 403, reason: 'Forbidden', message: refusals.map(formatProblem).join('; ') },
+      }),
+      ...(warnings.length > 0 && { warnings }),
+    },
+  };
+}
+
+async function judge(
+  { client, namespace }: WebhookOptions,
+  resource: ConfigResource,
+  object: KubernetesObject,
+  operation: 'CREATE' | 'UPDATE' | 'DELETE',
+): Promise<Admission> {
+  if (operation === 'CREATE' && object.metadata.namespace !== namespace) {
+    const refusal: Problem = {
+      object: referenceTo(kindOf(resource), object),
+      field: 'metadata.namespace',
+      value: object.metadata.namespace ?? '',
+      message: 'configuration is read from one namespace only',
+      cure: `create it in the namespace ${namespace}`,
+    };
+    return { refusals: [refusal], warnings: [] };
+  }
+  const stored = await readConfiguration(client, namespace);
+  return operation === 'DELETE' ? admitDeletion(resource, object, stored) : admit(resource, object, stored);
+}
+
+async function readConfiguration(client: KubernetesClient, namespace: string): Promise<ConfigObjects> {
+  const list = async (resource: ConfigResource | 'nodes') => {
+    const path = collectionPath(resource, resource === 'nodes' ? undefined : namespace);
+    const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
+    return [resource, items] as const;
+  };
+  return Object.fromEntries(await Promise.all([...CONFIG_RESOURCES, 'nodes' as const].map(list)));
+}
+
+function convert({ apiVersion, request }: ConversionReview): object {
+  if (request === undefined) throw new Error('the ConversionReview has no request');
+  const { uid, desiredAPIVersion, objects } = request;
+  const converted = objects.map((object) => convertBgpPeer(object, desiredAPIVersion));
+  const result = converted.includes(undefined)
+    ? { status: 'Failure', message: `there is no BGPPeer in version ${desiredAPIVersion}` }
+    : { status: 'Success' };
+  const convertedObjects = result.status === 'Success' ? converted : [];
+  return { apiVersion, kind: 'ConversionReview', response: { uid, result, convertedObjects } };
+}
+
+function json(value: object): HttpResponse {
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+}
+
+function plain(status: number, body: string): HttpResponse {
+  return { status, headers: { 'content-type': 'text/plain' }, body };
+}

@@ -1,0 +1,167 @@
+/**
+ * BGPAdvertisements (behaviour reference §1.9, rules B1 to B6 and X1).
+ * @module
+ */
+import { validateObject } from '../api/kind.ts';
+import { bgpAdvertisement } from '../api/kinds.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import type { IpFamily } from '../net/address.ts';
+import { rangeToPrefixes } from '../net/prefix.ts';
+import { COMMUNITY_CURE, parseCommunity } from './communities.ts';
+import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Peer, Pool } from './config.ts';
+import type { Inspection } from './inspection.ts';
+import { parseTargets } from './l2-advertisements.ts';
+import { type KnownNodes, mayShareNode } from './node-sets.ts';
+import { showRange } from './pools.ts';
+
+/** What an advertisement refers to. */
+export interface BgpSurroundings {
+  readonly pools: readonly Pool[];
+  readonly communities: readonly CommunityAliases[];
+  readonly peers: readonly Peer[];
+  readonly bfdProfiles: readonly BfdProfile[];
+}
+
+const LENGTH_FIELD = { ipv4: 'aggregationLength', ipv6: 'aggregationLengthV6' } as const;
+const FULL_LENGTH = { ipv4: 32, ipv6: 128 } as const;
+const FAMILIES: readonly IpFamily[] = ['ipv4', 'ipv6'];
+
+export function parseBgpAdvertisement(
+  object: KubernetesObject,
+  inspection: Inspection,
+  surroundings: BgpSurroundings,
+): BgpAdvertisement | undefined {
+  const validated = validateObject('BGPAdvertisement', bgpAdvertisement, object);
+  if (!validated.ok) {
+    inspection.problems.push(...validated.problems);
+    return undefined;
+  }
+  const spec = validated.value.spec ?? {};
+  const targets = parseTargets(object.metadata.name, spec, inspection, surroundings.pools);
+  const { communities = [], peers = [], localPref = 0 } = spec;
+  inspection.unique(['spec', 'communities'], communities);
+  inspection.unique(['spec', 'peers'], peers);
+  if (localPref < 0) inspection.report(['spec', 'localPref'], String(localPref), 'it is negative', 'give zero or more');
+  const aggregationLengths = {
+    ipv4: spec.aggregationLength ?? FULL_LENGTH.ipv4,
+    ipv6: spec.aggregationLengthV6 ?? FULL_LENGTH.ipv6,
+  };
+  const advertisement: BgpAdvertisement = {
+    ...targets,
+    aggregationLengths,
+    localPref,
+    communities: communities.flatMap(
+      (text, i) => resolveCommunity(text, i, inspection, surroundings.communities) ?? [],
+    ),
+    peers,
+  };
+  checkLengths(advertisement, inspection, surroundings.pools);
+  checkEchoMode(advertisement, inspection, surroundings);
+  return advertisement;
+}
+
+/** Rule B6. */
+function resolveCommunity(
+  text: string,
+  index: number,
+  inspection: Inspection,
+  communities: readonly CommunityAliases[],
+): CommunityValue | undefined {
+  const alias = communities.find(({ values }) => values.has(text))?.values.get(text);
+  if (alias !== undefined) return alias;
+  const path = ['spec', 'communities', index];
+  const parsed = parseCommunity(text);
+  if (parsed.kind === 'value') return parsed.value;
+  if (parsed.kind === 'bad-literal') inspection.report(path, text, parsed.message, COMMUNITY_CURE);
+  else
+    inspection.awaits(
+      path,
+      text,
+      'this is no community, and no valid Community object has an alias of this name',
+      `create the alias, or ${COMMUNITY_CURE}`,
+    );
+  return undefined;
+}
+
+/** Rules B2 and B3. */
+function checkLengths(advertisement: BgpAdvertisement, inspection: Inspection, pools: readonly Pool[]): void {
+  for (const family of FAMILIES) {
+    const length = advertisement.aggregationLengths[family];
+    const path = ['spec', LENGTH_FIELD[family]];
+    if (length < 0 || length > FULL_LENGTH[family]) {
+      const message = `a prefix length is at most ${FULL_LENGTH[family]}`;
+      inspection.report(path, String(length), message, `give a number from 1 to ${FULL_LENGTH[family]}`);
+      continue;
+    }
+    for (const pool of pools) {
+      if (!advertisement.pools.has(pool.name)) continue;
+      const ranges = pool.ranges.filter((range) => range.family === family);
+      const shortest = (range: Pool['ranges'][number]) => Math.min(...rangeToPrefixes(range).map(({ length: l }) => l));
+      const wider = ranges.find((range) => length < shortest(range));
+      if (wider === undefined) continue;
+      const message = `routes of this length would reach beyond ${showRange(wider)} of IPAddressPool ${pool.name}`;
+      inspection.report(path, String(length), message, `give ${shortest(wider)} or more`);
+    }
+  }
+}
+
+/** Rule X1. */
+function checkEchoMode(
+  { pools, peers }: BgpAdvertisement,
+  inspection: Inspection,
+  surroundings: BgpSurroundings,
+): void {
+  const v6 = surroundings.pools.find(
+    ({ name, ranges }) => pools.has(name) && ranges.some(({ family }) => family === 'ipv6'),
+  );
+  if (v6 === undefined) return;
+  const echo = new Set(surroundings.bfdProfiles.filter(({ echoMode }) => echoMode).map(({ name }) => name));
+  for (const { name, bfdProfile } of surroundings.peers) {
+    if (bfdProfile === undefined || !echo.has(bfdProfile) || (peers.length > 0 && !peers.includes(name))) continue;
+    inspection.report(
+      ['spec', 'peers'],
+      name,
+      `BFDProfile ${bfdProfile} of this peer has echoMode, which cannot go with the IPv6 addresses of IPAddressPool ${v6.name}`,
+      'turn echoMode off, or advertise the pool to other peers',
+    );
+  }
+}
+
+/** Rule B4: routers cannot be told two preferences for one route. */
+export function preferenceClashes(
+  advertisement: BgpAdvertisement,
+  accepted: readonly BgpAdvertisement[],
+  inspection: Inspection,
+  pools: readonly Pool[],
+  nodes: KnownNodes,
+): void {
+  if (advertisement.serviceSelectors.length > 0) return;
+  for (const other of accepted) {
+    if (other.serviceSelectors.length > 0 || other.localPref === advertisement.localPref) continue;
+    if (!sharePeer(advertisement, other)) continue;
+    if (!mayShareNode(advertisement.nodeSelectors, other.nodeSelectors, nodes)) continue;
+    const pool = pools.find(
+      (candidate) =>
+        advertisement.pools.has(candidate.name) &&
+        other.pools.has(candidate.name) &&
+        !areDifferentRoutes(advertisement, other, candidate),
+    );
+    if (pool === undefined) continue;
+    inspection.report(
+      ['spec', 'localPref'],
+      String(advertisement.localPref),
+      `BGPAdvertisement ${other.name} gives the same routes of IPAddressPool ${pool.name} the preference ${other.localPref}`,
+      'use one localPref, or make them differ in aggregation length, peers or nodes',
+    );
+  }
+}
+
+function sharePeer(a: BgpAdvertisement, b: BgpAdvertisement): boolean {
+  return a.peers.length === 0 || b.peers.length === 0 || a.peers.some((name) => b.peers.includes(name));
+}
+
+/** True when the routes differ in length for every family that the pool has. */
+function areDifferentRoutes(a: BgpAdvertisement, b: BgpAdvertisement, { ranges }: Pool): boolean {
+  const present = FAMILIES.filter((family) => ranges.some((range) => range.family === family));
+  return present.every((family) => a.aggregationLengths[family] !== b.aggregationLengths[family]);
+}

@@ -1,0 +1,239 @@
+/**
+ * BFDProfiles and BGPPeers (behaviour reference §1.9, rules F1 and R1 to R7, and what of M2 concerns any BGP speaker).
+ * @module
+ */
+import { parseDuration } from '../api/duration.ts';
+import { validateObject } from '../api/kind.ts';
+import { type BGPPeerSpec, bfdProfile, bgpPeer } from '../api/kinds.ts';
+import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
+import { formatAddress } from '../net/address.ts';
+import type { BfdProfile, Peer } from './config.ts';
+import type { Inspection } from './inspection.ts';
+import { type KnownNodes, mayShareNode } from './node-sets.ts';
+
+export function parseBfdProfile(object: KubernetesObject, inspection: Inspection): BfdProfile | undefined {
+  const validated = validateObject('BFDProfile', bfdProfile, object);
+  if (!validated.ok) {
+    inspection.problems.push(...validated.problems);
+    return undefined;
+  }
+  const { echoMode = false, passiveMode = false, ...numbers } = validated.value.spec ?? {};
+  return { name: object.metadata.name, echoMode, passiveMode, ...numbers };
+}
+
+/** What a peer may refer to. */
+export interface PeerSurroundings {
+  readonly bfdProfiles: readonly BfdProfile[];
+  /** Secrets of the configuration's namespace; undefined: this process does not read Secrets. */
+  readonly secrets: readonly Secret[] | undefined;
+}
+
+export function parsePeer(
+  object: KubernetesObject,
+  inspection: Inspection,
+  surroundings: PeerSurroundings,
+): Peer | undefined {
+  const validated = validateObject('BGPPeer', bgpPeer, object);
+  if (!validated.ok) {
+    inspection.problems.push(...validated.problems);
+    return undefined;
+  }
+  const { spec } = validated.value;
+  if (spec === undefined) {
+    inspection.report(['spec'], '', 'the peer has no spec', 'give at least myASN, peerASN and peerAddress');
+    return undefined;
+  }
+  const peerASN = peerAsnOf(spec, inspection);
+  const target = targetOf(spec, inspection);
+  const timers = timersOf(spec, inspection);
+  const sourceAddress = inspection.address(['spec', 'sourceAddress'], spec.sourceAddress);
+  if (target?.kind === 'address' && sourceAddress && sourceAddress.family !== target.address.family) {
+    inspection.report(
+      ['spec', 'sourceAddress'],
+      spec.sourceAddress!,
+      `it is an ${sourceAddress.family} address, peerAddress is ${target.address.family}`,
+      'give both in one IP family',
+    );
+  }
+  const routerId = inspection.address(['spec', 'routerID'], spec.routerID);
+  if (routerId?.family === 'ipv6')
+    inspection.report(
+      ['spec', 'routerID'],
+      spec.routerID!,
+      'a BGP identifier has four octets',
+      'write an IPv4 address',
+    );
+  inspection.selectors(['spec', 'nodeSelectors'], spec.nodeSelectors ?? []);
+  const bfdProfile = bfdProfileOf(spec, inspection, surroundings);
+  const password = passwordOf(object, spec, inspection, surroundings);
+  if (peerASN === undefined || target === undefined) return undefined;
+  return {
+    name: object.metadata.name,
+    myASN: spec.myASN,
+    peerASN,
+    localASN: spec.localASN,
+    target,
+    port: spec.peerPort ?? 179,
+    sourceAddress,
+    ...timers,
+    routerId,
+    nodeSelectors: spec.nodeSelectors ?? [],
+    password,
+    bfdProfile,
+    gracefulRestart: spec.enableGracefulRestart ?? false,
+    ebgpMultiHop: spec.ebgpMultiHop ?? false,
+    vrf: spec.vrf ?? '',
+    dualStack: spec.dualStackAddressFamily ?? false,
+  };
+}
+
+/** Rules R1 and R2. */
+function peerAsnOf(spec: BGPPeerSpec, inspection: Inspection): Peer['peerASN'] | undefined {
+  const { myASN, peerASN = 0, dynamicASN, ebgpMultiHop } = spec;
+  if (myASN === 0) inspection.report(['spec', 'myASN'], '0', 'AS number 0 is reserved', 'give your own AS number');
+  if (peerASN !== 0 && dynamicASN !== undefined) {
+    inspection.report(
+      ['spec', 'dynamicASN'],
+      dynamicASN,
+      'peerASN and dynamicASN are both set',
+      'remove one of the two',
+    );
+  } else if (peerASN === 0 && dynamicASN === undefined) {
+    inspection.report(
+      ['spec', 'peerASN'],
+      String(peerASN),
+      'the AS number of the peer is missing',
+      'set peerASN, or dynamicASN to internal or external',
+    );
+  }
+  const isInternal = dynamicASN === undefined ? peerASN === myASN && peerASN !== 0 : dynamicASN === 'internal';
+  if (ebgpMultiHop && isInternal) {
+    inspection.report(
+      ['spec', 'ebgpMultiHop'],
+      'true',
+      'the peer is in our own AS, where there is no eBGP',
+      'remove it: sessions inside an AS may be several hops long anyway',
+    );
+  }
+  return dynamicASN ?? (peerASN === 0 ? undefined : peerASN);
+}
+
+function targetOf(spec: BGPPeerSpec, inspection: Inspection): Peer['target'] | undefined {
+  const { peerAddress, interface: name } = spec;
+  if (peerAddress && name) {
+    inspection.report(['spec', 'interface'], name, 'peerAddress and interface are both set', 'remove one of the two');
+    return undefined;
+  }
+  if (name) return { kind: 'interface', name };
+  if (!peerAddress) {
+    inspection.report(['spec', 'peerAddress'], '', 'it is not said where the peer is', 'set peerAddress, or interface');
+    return undefined;
+  }
+  const address = inspection.address(['spec', 'peerAddress'], peerAddress);
+  return address && { kind: 'address', address };
+}
+
+/** Rule R3. The parts of a second are cut off, as upstream does: the protocol counts seconds. */
+function timersOf(spec: BGPPeerSpec, inspection: Inspection): Pick<Peer, 'holdTime' | 'keepaliveTime' | 'connectTime'> {
+  const read = (field: 'holdTime' | 'keepaliveTime' | 'connectTime') => {
+    const text = spec[field];
+    if (text === undefined) return undefined;
+    const value = parseDuration(text);
+    if (value === undefined)
+      inspection.report(['spec', field], text, 'this is no duration', 'write it with a unit, for example 90s');
+    else if (value < 0) inspection.report(['spec', field], text, 'it is negative', 'give zero or more');
+    return value;
+  };
+  const [hold, keepalive, connectTime] = [read('holdTime'), read('keepaliveTime'), read('connectTime')];
+  const holdTime = hold ?? (keepalive === undefined ? undefined : 3 * keepalive);
+  const keepaliveTime = keepalive ?? (hold === undefined ? undefined : hold / 3);
+  const seconds = Math.trunc((holdTime ?? 0) / 1000);
+  if (holdTime !== undefined && (seconds < 0 || seconds === 1 || seconds === 2)) {
+    const [field, text] = hold === undefined ? ['keepaliveTime', spec.keepaliveTime] : ['holdTime', spec.holdTime];
+    const message = `the hold time is ${seconds} s, which RFC 4271 §4.2 forbids`;
+    inspection.report(['spec', field!], text!, message, 'make it 0s, or 3s or more');
+  } else if (seconds > 0xffff) {
+    inspection.report(['spec', 'holdTime'], spec.holdTime ?? '', 'the hold time is longer than 65535 s', 'shorten it');
+  }
+  if (hold !== undefined && keepalive !== undefined && keepalive > hold)
+    inspection.report(
+      ['spec', 'keepaliveTime'],
+      spec.keepaliveTime!,
+      `it is longer than the hold time of ${spec.holdTime}`,
+      'make it a third of the hold time, or leave it out',
+    );
+  return { holdTime, keepaliveTime, connectTime };
+}
+
+/** Rule R6. */
+function bfdProfileOf(spec: BGPPeerSpec, inspection: Inspection, surroundings: PeerSurroundings): string | undefined {
+  const { bfdProfile: name } = spec;
+  if (!name) return undefined;
+  if (!surroundings.bfdProfiles.some((profile) => profile.name === name)) {
+    inspection.awaits(
+      ['spec', 'bfdProfile'],
+      name,
+      'there is no valid BFDProfile of this name',
+      'create it, or correct the name',
+    );
+  }
+  return name;
+}
+
+const BASIC_AUTH = 'kubernetes.io/basic-auth';
+
+/** Rule R5. No message ever shows the password. */
+function passwordOf(
+  object: KubernetesObject,
+  spec: BGPPeerSpec,
+  inspection: Inspection,
+  { secrets }: PeerSurroundings,
+): Peer['password'] {
+  const name = spec.passwordSecret?.name;
+  const path = ['spec', 'passwordSecret', 'name'];
+  if (!name) return spec.password ? { encoding: 'utf8', text: spec.password } : undefined;
+  if (spec.password) {
+    inspection.report(path, name, 'password and passwordSecret are both set', 'remove password');
+    return undefined;
+  }
+  if (secrets === undefined) return undefined;
+  const namespace = object.metadata.namespace ?? '';
+  const secret = secrets.find(({ metadata }) => metadata.name === name && (metadata.namespace ?? '') === namespace);
+  const create = `kubectl -n ${namespace} create secret generic ${name} --type=${BASIC_AUTH} --from-literal=password=…`;
+  if (secret === undefined) {
+    inspection.awaits(path, name, `there is no Secret ${namespace}/${name} of type ${BASIC_AUTH}`, create);
+    return undefined;
+  }
+  if (secret.type !== BASIC_AUTH) {
+    const message = `the Secret ${namespace}/${name} is of type ${secret.type ?? 'Opaque'}`;
+    inspection.report(path, name, message, `make it anew: ${create}`);
+    return undefined;
+  }
+  const { password } = secret.data ?? {};
+  if (password === undefined) {
+    inspection.report(path, name, `the Secret ${namespace}/${name} has no key password`, 'add the key password');
+    return undefined;
+  }
+  return { encoding: 'base64', text: password };
+}
+
+/** One session per router: two peers on one node cannot be the same address, port and VRF (rules R7 and M2). */
+export function peerClashes(peer: Peer, accepted: readonly Peer[], inspection: Inspection, nodes: KnownNodes): void {
+  for (const other of accepted) {
+    if (whereabouts(peer) !== whereabouts(other)) continue;
+    if (!mayShareNode(peer.nodeSelectors, other.nodeSelectors, nodes)) continue;
+    const field = peer.target.kind === 'address' ? 'peerAddress' : 'interface';
+    const value = peer.target.kind === 'address' ? formatAddress(peer.target.address) : peer.target.name;
+    inspection.report(
+      ['spec', field],
+      value,
+      `BGPPeer ${other.name} is the same router, and both run on one node`,
+      'remove one of the two, or give them nodeSelectors that share no node',
+    );
+  }
+}
+
+function whereabouts({ target, port, vrf }: Peer): string {
+  const place = target.kind === 'address' ? formatAddress(target.address) : `%${target.name}`;
+  return JSON.stringify([place, port, vrf]);
+}

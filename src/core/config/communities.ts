@@ -1,0 +1,82 @@
+/**
+ * BGP communities: literals (behaviour reference §5.6) and the Community objects that name them (rule C1).
+ * @module
+ */
+import { validateObject } from '../api/kind.ts';
+import { community } from '../api/kinds.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import type { CommunityAliases, CommunityValue } from './config.ts';
+import type { Inspection } from './inspection.ts';
+
+export type ParsedCommunity =
+  | { readonly kind: 'value'; readonly value: CommunityValue }
+  /** It has the shape of a literal and says something that cannot be. */
+  | { readonly kind: 'bad-literal'; readonly message: string }
+  /** It has not the shape of a literal: the name of an alias, perhaps. */
+  | { readonly kind: 'not-a-literal' };
+
+/** Reads `A:B` (RFC 1997) or `large:A:B:C` (RFC 8092). */
+export function parseCommunity(text: string): ParsedCommunity {
+  const parts = text.split(':');
+  if (parts.length === 2) {
+    const numbers = parts.map((part) => wholeNumber(part, 0xffff));
+    if (!numbers.includes(undefined))
+      return { kind: 'value', value: { kind: 'standard', parts: numbers as [number, number] } };
+    return { kind: 'bad-literal', message: 'both halves of a community are numbers from 0 to 65535' };
+  }
+  if (parts.length === 4) {
+    const numbers = parts.slice(1).map((part) => wholeNumber(part, 0xffff_ffff));
+    if (parts[0] === 'large' && !numbers.includes(undefined))
+      return { kind: 'value', value: { kind: 'large', parts: numbers as [number, number, number] } };
+    return { kind: 'bad-literal', message: 'a large community is "large:" and three numbers from 0 to 4294967295' };
+  }
+  return { kind: 'not-a-literal' };
+}
+
+/** What to write in its place. */
+export const COMMUNITY_CURE = 'write it as 64512:100 or large:64512:1:2';
+
+function wholeNumber(text: string, highest: number): number | undefined {
+  const value = Number(text);
+  return /^\d+$/.test(text) && value <= highest ? value : undefined;
+}
+
+export function parseAliases(object: KubernetesObject, inspection: Inspection): CommunityAliases | undefined {
+  const validated = validateObject('Community', community, object);
+  if (!validated.ok) {
+    inspection.problems.push(...validated.problems);
+    return undefined;
+  }
+  const values = new Map<string, CommunityValue>();
+  for (const [i, { name = '', value = '' }] of (validated.value.spec?.communities ?? []).entries()) {
+    const path = ['spec', 'communities', i];
+    if (name === '') inspection.report([...path, 'name'], name, 'the alias has no name', 'give it one');
+    else if (values.has(name)) inspection.report([...path, 'name'], name, 'this alias is listed twice', 'list it once');
+    const parsed = parseCommunity(value);
+    if (parsed.kind === 'value') values.set(name, parsed.value);
+    else {
+      const message = parsed.kind === 'bad-literal' ? parsed.message : 'this is no community';
+      inspection.report([...path, 'value'], value, message, COMMUNITY_CURE);
+    }
+  }
+  return { name: object.metadata.name, values };
+}
+
+/** Aliases are known to all BGPAdvertisements: no two objects may define the same one. */
+export function aliasClashes(
+  aliases: CommunityAliases,
+  accepted: readonly CommunityAliases[],
+  inspection: Inspection,
+): void {
+  for (const other of accepted) {
+    for (const name of aliases.values.keys()) {
+      if (!other.values.has(name)) continue;
+      inspection.report(
+        ['spec', 'communities'],
+        name,
+        `Community ${other.name} has an alias of this name`,
+        'use another name, or leave it in one of the two',
+      );
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * L2Advertisements (behaviour reference §1.9, rule A1), and what they have in common with BGPAdvertisements.
+ * @module
+ */
+import { validateObject } from '../api/kind.ts';
+import { l2Advertisement } from '../api/kinds.ts';
+import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { AdvertisementTargets, L2Advertisement, Pool } from './config.ts';
+import type { Inspection } from './inspection.ts';
+
+export function parseL2Advertisement(
+  object: KubernetesObject,
+  inspection: Inspection,
+  pools: readonly Pool[],
+): L2Advertisement | undefined {
+  const validated = validateObject('L2Advertisement', l2Advertisement, object);
+  if (!validated.ok) {
+    inspection.problems.push(...validated.problems);
+    return undefined;
+  }
+  const spec = validated.value.spec ?? {};
+  const preferred = spec.preferredNodeSelectors ?? [];
+  for (const [i, { preference }] of preferred.entries())
+    inspection.selector(['spec', 'preferredNodeSelectors', i, 'preference'], preference);
+  return {
+    ...parseTargets(object.metadata.name, spec, inspection, pools),
+    interfaces: [...new Set(spec.interfaces ?? [])].sort(),
+    preferences: preferred.map(({ weight, preference }) => ({ weight, selector: preference })),
+  };
+}
+
+interface TargetFields {
+  readonly ipAddressPools?: readonly string[] | undefined;
+  readonly ipAddressPoolSelectors?: readonly LabelSelector[] | undefined;
+  readonly nodeSelectors?: readonly LabelSelector[] | undefined;
+  readonly serviceSelectors?: readonly LabelSelector[] | undefined;
+}
+
+/** The fields that both kinds of advertisement have. */
+export function parseTargets(
+  name: string,
+  fields: TargetFields,
+  inspection: Inspection,
+  pools: readonly Pool[],
+): AdvertisementTargets {
+  const { ipAddressPools = [], ipAddressPoolSelectors = [], nodeSelectors = [], serviceSelectors = [] } = fields;
+  inspection.unique(['spec', 'ipAddressPools'], ipAddressPools);
+  inspection.selectors(['spec', 'ipAddressPoolSelectors'], ipAddressPoolSelectors);
+  inspection.selectors(['spec', 'nodeSelectors'], nodeSelectors);
+  inspection.selectors(['spec', 'serviceSelectors'], serviceSelectors);
+  return {
+    name,
+    pools: coveredPools(ipAddressPools, ipAddressPoolSelectors, pools),
+    nodeSelectors,
+    serviceSelectors,
+  };
+}
+
+/** Both fields empty: all pools. Otherwise the union of both (behaviour reference §1.3). */
+function coveredPools(
+  names: readonly string[],
+  selectors: readonly LabelSelector[],
+  pools: readonly Pool[],
+): Set<string> {
+  const everything = names.length === 0 && selectors.length === 0;
+  const covers = ({ name, labels }: Pool) =>
+    everything || names.includes(name) || (selectors.length > 0 && anySelectorMatches(selectors, labels));
+  return new Set(pools.filter(covers).map(({ name }) => name));
+}
