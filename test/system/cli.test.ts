@@ -171,6 +171,7 @@ describe('flags', () => {
       '-port=0',
       `-health-probe-port=${port}`,
       '-webhook-mode=disabled',
+      '-webhook-http2',
       '-log-level=info',
     ];
     const running = metallb(args);
@@ -190,7 +191,7 @@ describe('flags', () => {
     process.kill(pid, 'SIGTERM');
     const result = await running;
     expect(result.status).toBe(0);
-    expect(result.stdout).toContain('--webhook-mode is accepted and without effect');
+    expect(result.stdout).toContain('--webhook-http2 is accepted and without effect');
   });
 });
 

@@ -230,6 +230,46 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     startController();
   });
 
+  it('follows a ConfigMap of the time before 0.13: the layer 2 example of document 003 as it is written', async () => {
+    await controller.stop();
+    const follow = () => {
+      controller = launch('following', '--config-map', 'metallb-config');
+    };
+    follow();
+    const document = (file: string) =>
+      readFileSync(`lab/manifests/${file}`, 'utf8').replace('namespace: metallb-system', `namespace: ${namespace}`);
+    const origin = ['-l', 'metallb.io/config-map=metallb-config', '-o', 'name'];
+    const made = () =>
+      kubectl(['get', 'ipaddresspools,l2advertisements,bgpadvertisements,bgppeers', ...origin])
+        .trim()
+        .split('\n')
+        .sort();
+    apply(document('flux-configmap-layer2.yaml'));
+    await until(
+      'the resources',
+      () => made().join() === 'ipaddresspool.metallb.io/default,l2advertisement.metallb.io/l2advertisement1',
+    );
+    service('legacy', { annotations: 'metallb.io/address-pool: default' });
+    await gets('legacy', '192.168.1.240');
+    apply(document('flux-configmap-layer2.yaml').replace('192.168.1.240-', '192.168.1.260-'));
+    await says('metallb-config', 'the range begins with "192.168.1.260", which is no IP address');
+    expect(made()).toHaveLength(2);
+    expect(address('legacy')).toBe('192.168.1.240');
+    apply(document('flux-configmap-bgp.yaml'));
+    const bgp = [
+      'bgpadvertisement.metallb.io/bgpadvertisement1',
+      'bgppeer.metallb.io/peer1',
+      'bgppeer.metallb.io/peer2',
+    ];
+    await until('the BGP example', () => made().join() === [...bgp, 'ipaddresspool.metallb.io/default'].join());
+    // avoid-buggy-ips: the pool begins at .1
+    await gets('legacy', '192.168.32.1');
+    kubectl(['delete', 'configmap', 'metallb-config']);
+    kubectl(['delete', 'service', 'legacy']);
+    await controller.stop();
+    startController();
+  });
+
   it('makes the Secret of the speakers once, owned by its Deployment', async () => {
     kubectl(['create', 'deployment', 'controller', '--image=metallb-ts', '--replicas=0']);
     const flags = ['--ml-secret-name', 'memberlist', '--deployment', 'controller', '--leader-elect'];

@@ -54,6 +54,10 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'leader-elect', isSwitch: true, help: 'lead only while holding a Lease; others stand by, warm' },
   {
+    name: 'config-map',
+    help: 'ConfigMap in the format of MetalLB before 0.13 to follow: its pools, peers and advertisements become resources',
+  },
+  {
     name: 'ml-secret-name',
     env: 'METALLB_ML_SECRET_NAME',
     help: 'Secret to create for the speakers',

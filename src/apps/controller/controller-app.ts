@@ -8,6 +8,7 @@ import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import type { Problem } from '../../core/api/problem.ts';
 import { isConfigResource } from '../../core/config/resolve.ts';
 import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reconcile/conditions.ts';
 import {
@@ -21,15 +22,23 @@ import {
   type WrittenResource,
 } from '../../core/reconcile/controller.ts';
 import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
+import { ConfigMapFollower } from './config-map-follower.ts';
 
 export interface ControllerOptions extends ProcessOptions {
   readonly host: string;
+  /** ConfigMap in the format before 0.13 to follow, in the namespace of the configuration. */
+  readonly configMap?: string | undefined;
   /** Present: lead only while holding the Lease of this namespace; `onStepDown` is called when it is lost. */
   readonly leaderElection?: {
     readonly namespace: string;
     readonly identity: string;
     readonly onStepDown: (why: string) => void;
   };
+}
+
+interface Problems {
+  readonly resources: readonly Problem[];
+  readonly configMap: readonly Problem[];
 }
 
 const STATE = {
@@ -45,6 +54,9 @@ const LEASE = 'metallb-controller';
 export class ControllerApp {
   readonly #options: ControllerOptions;
   readonly #election: LeaderElection | undefined;
+  readonly #configMap: ConfigMapFollower | undefined;
+  /** What is wrong with the resources, and with the ConfigMap that some of them come from. */
+  #problems: Problems = { resources: [], configMap: [] };
   readonly #process: MachineProcess<ControllerResource, ControllerState, ControllerInput, ControllerOutput>;
 
   constructor(options: ControllerOptions) {
@@ -64,6 +76,16 @@ export class ControllerApp {
       })),
       (output) => this.#perform(output),
     );
+    const { client, log, namespace, configMap } = options;
+    if (configMap === undefined) return;
+    this.#configMap = new ConfigMapFollower({
+      client,
+      log,
+      namespace: namespace!,
+      name: configMap,
+      tell: (target, note) => this.#process.tell(target, note),
+      onProblems: (problems) => this.#configured({ configMap: problems }),
+    });
   }
 
   get readiness(): Readiness {
@@ -74,10 +96,12 @@ export class ControllerApp {
 
   start(): void {
     this.#process.start();
-    this.#election?.start();
+    if (this.#election === undefined) this.#configMap?.start();
+    else this.#election.start();
   }
 
   async stop(): Promise<void> {
+    this.#configMap?.stop();
     await this.#process.stop();
     await this.#election?.resign();
   }
@@ -92,9 +116,15 @@ export class ControllerApp {
       onLead: () => {
         log.info({ event: 'leading', identity: leaderElection.identity }, 'this controller leads');
         this.#process.feed({ kind: 'lead' });
+        this.#configMap?.start();
       },
       onTrouble: (message) => log.warn({ event: 'leaseTrouble', error: message }, message),
     });
+  }
+
+  #configured(news: Partial<Problems>): void {
+    this.#problems = { ...this.#problems, ...news };
+    this.#process.configured([...this.#problems.resources, ...this.#problems.configMap]);
   }
 
   #perform(output: ControllerOutput): void {
@@ -104,7 +134,7 @@ export class ControllerApp {
         this.#process.tell(output.target, output);
         return;
       case 'configuration':
-        this.#process.configured(output.problems);
+        this.#configured({ resources: output.problems });
         log.info({ event: 'configLoaded', pools: output.config.pools.map(({ name }) => name) }, 'configuration loaded');
         return;
       case 'write-service': {

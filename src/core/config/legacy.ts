@@ -11,7 +11,11 @@ import { fieldPath, type Problem, showValue } from '../api/problem.ts';
 export interface ConvertedResource {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec: object;
 }
 

@@ -23,6 +23,8 @@ export const EVENT_TYPES = {
   announceFailed: 'Warning',
   /** Ours: on a configuration object that was set aside. */
   InvalidConfiguration: 'Warning',
+  /** Ours: on the ConfigMap of --config-map. */
+  ConfigurationConverted: 'Normal',
 } as const;
 
 export type EventReason = keyof typeof EVENT_TYPES;

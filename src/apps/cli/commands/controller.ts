@@ -49,6 +49,7 @@ export function addControllerCommand(program: Command): void {
       ...(values['leader-elect'] === true && {
         leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
       }),
+      configMap: textFlag(values, 'config-map') || undefined,
       podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
