@@ -2,7 +2,7 @@
  * Prometheus metrics under upstream's names (behaviour reference §6.2).
  * @module
  */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
 
@@ -13,6 +13,13 @@ export class Metrics {
   readonly #counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `metallb_${name}`, help, labelNames, registers: [this.#registry] });
 
+  /** Upstream's three gauges for one number: all addresses, and those of each family. */
+  readonly #byFamily = (name: string, help: string) => ({
+    all: this.#gauge(`allocator_${name}`, `${help}.`, ['pool']),
+    ipv4: this.#gauge(`allocator_ipv4_${name}`, `${help}, IPv4 only.`, ['pool']),
+    ipv6: this.#gauge(`allocator_ipv6_${name}`, `${help}, IPv6 only.`, ['pool']),
+  });
+
   readonly #loaded = this.#gauge('k8s_client_config_loaded_bool', '1 once a configuration has been accepted.');
   readonly #stale = this.#gauge(
     'k8s_client_config_stale_bool',
@@ -20,8 +27,20 @@ export class Metrics {
   );
   readonly #updates = this.#counter('k8s_client_updates_total', 'Changes taken in from the API server.');
   readonly #updateErrors = this.#counter('k8s_client_update_errors_total', 'Lists, watches and writes that failed.');
-  readonly #total = this.#gauge('allocator_addresses_total', 'Addresses of the pool.', ['pool']);
-  readonly #inUse = this.#gauge('allocator_addresses_in_use_total', 'Addresses of the pool that are in use.', ['pool']);
+  readonly #total = this.#byFamily('addresses_total', 'Addresses of the pool');
+  readonly #inUse = this.#byFamily('addresses_in_use_total', 'Addresses of the pool that are in use');
+  readonly #unserved = this.#gauge(
+    'controller_services_without_address',
+    'Services of type LoadBalancer that want an address and have none, by reason.',
+    ['reason'],
+  );
+  readonly #leading = this.#gauge('controller_leading_bool', '1 while this controller leads, 0 while it stands by.');
+  readonly #timeToAddress = new Histogram({
+    name: 'metallb_controller_time_to_address_seconds',
+    help: 'From the moment in which a Service was first seen without an address until its address was written.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600],
+    registers: [this.#registry],
+  });
   readonly #announced = this.#gauge('speaker_announced', '1 for every address that this node announces.', [
     'service',
     'protocol',
@@ -34,12 +53,15 @@ export class Metrics {
     gratuitous_sent: this.#counter('layer2_gratuitous_sent', 'Gratuitous packets.', ['ip']),
   } satisfies Record<Layer2Counter, unknown>;
 
+  #refresh: () => void = () => {};
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
 
   /** The text that Prometheus scrapes, and its content type. */
   async scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.#refresh();
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
@@ -56,15 +78,38 @@ export class Metrics {
     this.#updateErrors.inc();
   }
 
+  /** Called before every scrape: the place to set what is a state and not an event. */
+  beforeScrape(refresh: () => void): void {
+    this.#refresh = refresh;
+  }
+
   /** Replaces the series of all pools. */
   pools(usage: ReadonlyMap<string, PoolUsage>): void {
-    this.#total.reset();
-    this.#inUse.reset();
+    for (const gauge of [...Object.values(this.#total), ...Object.values(this.#inUse)]) gauge.reset();
     for (const [pool, { assignedIPv4, assignedIPv6, availableIPv4, availableIPv6 }] of usage) {
-      const inUse = assignedIPv4 + assignedIPv6;
-      this.#inUse.set({ pool }, inUse);
-      this.#total.set({ pool }, inUse + availableIPv4 + availableIPv6);
+      const ipv4 = { inUse: assignedIPv4, total: assignedIPv4 + availableIPv4 };
+      const ipv6 = { inUse: assignedIPv6, total: assignedIPv6 + availableIPv6 };
+      const all = { inUse: ipv4.inUse + ipv6.inUse, total: ipv4.total + ipv6.total };
+      for (const [family, counts] of Object.entries({ all, ipv4, ipv6 }) as ['all' | 'ipv4' | 'ipv6', typeof all][]) {
+        this.#inUse[family].set({ pool }, counts.inUse);
+        this.#total[family].set({ pool }, counts.total);
+      }
     }
+  }
+
+  /** Replaces the numbers of Services that wait for an address. */
+  unserved(reasons: Iterable<string>): void {
+    this.#unserved.reset();
+    for (const reason of reasons) this.#unserved.inc({ reason });
+  }
+
+  leading(leads: boolean): void {
+    this.#leading.set(leads ? 1 : 0);
+  }
+
+  /** A Service has its address, so many milliseconds after it was first seen without. */
+  served(after: number): void {
+    this.#timeToAddress.observe(after / 1000);
   }
 
   /** Replaces the series of one Service on this node. */

@@ -76,7 +76,13 @@ export class ControllerApp {
       })),
       (output) => this.#perform(output),
     );
-    const { client, log, namespace, configMap } = options;
+    const { client, log, metrics, namespace, configMap } = options;
+    metrics.beforeScrape(() => {
+      const { allocator, config, waiting, leading } = this.#process.state;
+      metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
+      metrics.unserved(waiting.values());
+      metrics.leading(leading);
+    });
     if (configMap === undefined) return;
     this.#configMap = new ConfigMapFollower({
       client,
@@ -145,10 +151,11 @@ export class ControllerApp {
         void this.#write('services', output.key, body);
         return;
       }
+      case 'service-served':
+        metrics.served(output.after);
+        return;
       case 'write-status': {
         const { resource, key, usage, condition } = output;
-        const { allocator, config } = this.#process.state;
-        if (usage !== undefined) metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
         const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
         void this.#write(resource, key, { status: { ...usage, ...(condition !== undefined && { conditions }) } });
       }

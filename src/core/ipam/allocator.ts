@@ -124,19 +124,42 @@ export class Allocator {
     for (const address of allocation.addresses) this.#drop(service, address);
   }
 
-  /** Every pool with what it could do for the Service; changes nothing. */
+  /** True when the pool is in force. */
+  has(pool: string): boolean {
+    return this.#pools.has(pool);
+  }
+
+  /** Every pool with what it could do for the Service, those first that would be asked first; changes nothing. */
   examine(request: AllocationRequest): PoolCheck[] {
     const held = this.#allocations.get(request.service)?.pool;
-    const shareable = this.#shareable(request);
-    return [...this.#pools.values()].map((state): PoolCheck => {
+    let isServed = held !== undefined;
+    return [...this.#pools.values()].sort(byRank).map((state): PoolCheck => {
       const pool = state.pool.name;
       if (pool === held) return { pool, verdict: 'chosen' };
-      if (!state.isOpenTo(request)) return { pool, verdict: 'not-selected' };
-      if (!state.pool.autoAssign && request.pool !== pool) return { pool, verdict: 'auto-assign-off' };
-      if (request.pool !== undefined && request.pool !== pool) return { pool, verdict: 'not-asked-for' };
-      const usable = request.families.every((family) => state.first(family, shareable) !== undefined);
-      return usable ? { pool, verdict: 'usable' } : this.#whyNot(state, request);
+      const check = this.#examineOne(state, request);
+      if (check.verdict !== 'usable') return check;
+      const verdict = isServed && held === undefined ? 'outranked' : 'usable';
+      isServed = true;
+      return { pool, verdict };
     });
+  }
+
+  #examineOne(state: PoolState, request: AllocationRequest): PoolCheck {
+    const pool = state.pool.name;
+    const { wished = [], pool: asked } = request;
+    if (asked !== undefined && asked !== pool) return { pool, verdict: 'not-asked-for' };
+    if (!state.isOpenTo(request)) return { pool, verdict: 'not-selected' };
+    if (wished.length > 0) {
+      if (!wished.every((address) => state.covers(address))) return { pool, verdict: 'outside' };
+      const clash = wished
+        .map((address) => this.#uses.fault(request.service, address, request.use))
+        .find((fault) => fault !== undefined);
+      return clash === undefined ? { pool, verdict: 'usable' } : { pool, verdict: 'port-clash', clash };
+    }
+    if (!state.pool.autoAssign && asked !== pool) return { pool, verdict: 'auto-assign-off' };
+    const shareable = this.#shareable(request);
+    const usable = request.families.every((family) => state.first(family, shareable) !== undefined);
+    return usable ? { pool, verdict: 'usable' } : this.#whyNot(state, request);
   }
 
   /** Counters for the pool's status. */
@@ -161,9 +184,7 @@ export class Allocator {
       else if (!state.isOpenTo(request)) checks.push({ pool: pool.name, verdict: 'not-selected' });
       else (pool.allocation === undefined ? open : pinned).push(state);
     }
-    const rank = ({ pool }: PoolState) => pool.allocation?.priority || Number.POSITIVE_INFINITY;
-    pinned.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
-    return [pinned, open];
+    return [pinned.sort(byRank), open];
   }
 
   #chooseFrom(tier: readonly PoolState[], request: AllocationRequest, checks: PoolCheck[]): Allocation | undefined {
@@ -259,6 +280,13 @@ export class Allocator {
     this.#releases++;
     if (!this.#uses.has(address)) for (const state of this.#pools.values()) state.free(address);
   }
+}
+
+/** Pinned pools before open ones; among them the lower priority first, and 0 last (behaviour reference §3.5). */
+function byRank(a: PoolState, b: PoolState): number {
+  const rank = ({ pool: { allocation } }: PoolState): number =>
+    allocation === undefined ? Number.MAX_VALUE : allocation.priority || Number.MAX_SAFE_INTEGER;
+  return rank(a) - rank(b);
 }
 
 function isSame(a: IpAddress, b: IpAddress): boolean {

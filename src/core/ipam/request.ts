@@ -29,6 +29,8 @@ export interface AllocationRequest {
   readonly use: AddressUse;
   /** Name of the pool asked for by annotation. */
   readonly pool?: string;
+  /** Addresses asked for; only `examine` looks at them here, for all else they are claimed. */
+  readonly wished?: readonly IpAddress[];
 }
 
 export interface Allocation {
@@ -41,7 +43,9 @@ export interface Allocation {
 export type PoolVerdict =
   | 'chosen'
   | 'usable'
+  | 'outranked'
   | 'not-asked-for'
+  | 'outside'
   | 'exhausted'
   | 'port-clash'
   | 'wrong-family'

@@ -24,7 +24,7 @@ import { type IpAddress, parseAddress } from '../net/address.ts';
 import { POOL_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
 import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, accepted, type ConditionNote, isSaid } from './conditions.ts';
-import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
+import { type EventNote, type EventTarget, targetOf, type UnservedReason } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import {
   currentAddresses,
@@ -74,6 +74,8 @@ export type ControllerOutput =
     }
   | ({ readonly kind: 'write-status'; readonly resource: ConfigResource; readonly key: string } & StatusNote)
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
+  /** The write of its address has succeeded, so many milliseconds after it was first seen without one. */
+  | { readonly kind: 'service-served'; readonly key: string; readonly after: Millis }
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] };
 
 /** What should change in the status of a configuration object; what is absent stays as it is. */
@@ -94,8 +96,10 @@ export interface ControllerState {
   readonly problems: readonly Problem[];
   /** Services to look at; filled by changes, emptied by every step once the cache is synced. */
   readonly dirty: Set<string>;
-  /** Services that want an address and could not have one. */
-  readonly waiting: Set<string>;
+  /** Services that want an address and could not have one, with the reason. */
+  readonly waiting: Map<string, UnservedReason>;
+  /** Services without an address, with the moment from which on they have waited for one. */
+  readonly pendingSince: Map<string, Millis>;
   /** The last thing told about each object; the same is not told twice. */
   readonly told: Map<string, string>;
   /** Objects with a write under way, with the resourceVersion that the write was made against. */
@@ -120,7 +124,8 @@ export function initialController(settings: ControllerSettings): ControllerState
     config: EMPTY_CONFIG,
     problems: [],
     dirty: new Set(),
-    waiting: new Set(),
+    waiting: new Map(),
+    pendingSince: new Map(),
     told: new Map(),
     writing: new Map(),
     retries: new Map(),
@@ -170,6 +175,7 @@ function takeIn(
       state.writing.delete(id);
       state.retries.delete(id);
       if (input.resource === 'services') {
+        tellServed(state, key, input.object, now, outputs);
         // The answer is news only if the watch has not brought anything newer in the meantime.
         const cached = state.cache.get('services', key);
         if (cached !== undefined && cached.metadata.resourceVersion === against) {
@@ -192,6 +198,20 @@ function takeIn(
         : state;
     }
   }
+}
+
+/** The Service has its address now, for everybody to see. */
+function tellServed(
+  { pendingSince }: ControllerState,
+  key: string,
+  service: Service,
+  now: Millis,
+  outputs: ControllerOutput[],
+): void {
+  const since = pendingSince.get(key);
+  if (since === undefined || currentAddresses(service).length === 0) return;
+  pendingSince.delete(key);
+  outputs.push({ kind: 'service-served', key, after: now - since });
 }
 
 function markRetry(state: ControllerState, key: string, now: Millis): ControllerState {
@@ -261,9 +281,7 @@ function problemsByObject(problems: readonly Problem[]): Map<string, Problem[]> 
 /** Those that hold addresses come first, oldest first: nobody new can take what somebody has. */
 function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   let changed = false;
-  const setAside = new Set(
-    state.problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name),
-  );
+  const setAside = poolsSetAside(state);
   while (state.dirty.size > 0) {
     const batch = [...state.dirty].map((key) => ({ key, service: state.cache.get<Service>('services', key) }));
     state.dirty.clear();
@@ -277,17 +295,24 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
       if (service === undefined) forget(state, key);
-      else if (isOurClass(service, state.settings.loadBalancerClass)) decideOne(state, key, service, setAside, outputs);
+      else if (isOurClass(service, state.settings.loadBalancerClass))
+        decideOne(state, key, service, setAside, now, outputs);
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
       linger(state, key, service);
     }
     // An address has become free: those who wait may want it.
-    if (state.allocator.releases !== releases) for (const key of state.waiting) state.dirty.add(key);
+    if (state.allocator.releases !== releases) for (const key of state.waiting.keys()) state.dirty.add(key);
   }
   if (!changed || state.statuses.dueAt !== undefined) return state;
   return { ...state, statuses: { ...state.statuses, dueAt: now + STATUS_DELAY } };
+}
+
+/** Names of the pools that exist and are not in force, not even in an older version. */
+export function poolsSetAside({ problems, allocator }: Pick<ControllerState, 'problems' | 'allocator'>): Set<string> {
+  const bad = problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name);
+  return new Set(bad.filter((name) => !allocator.has(name)));
 }
 
 function linger({ allocator }: ControllerState, key: string, service: Service | undefined): void {
@@ -314,6 +339,7 @@ function compareAge(a: Service | undefined, b: Service | undefined): number {
 function forget(state: ControllerState, key: string): void {
   state.allocator.release(key);
   state.waiting.delete(key);
+  state.pendingSince.delete(key);
   state.told.delete(`services ${key}`);
   state.told.delete(`services ${key} deprecated`);
   state.retries.delete(`services ${key}`);
@@ -324,11 +350,14 @@ function decideOne(
   key: string,
   service: Service,
   setAside: ReadonlySet<string>,
+  now: Millis,
   outputs: ControllerOutput[],
 ): void {
   const decision = decideService(service, state.allocator, setAside);
-  if (decision.waiting) state.waiting.add(key);
-  else state.waiting.delete(key);
+  if (decision.unserved === undefined) state.waiting.delete(key);
+  else state.waiting.set(key, decision.unserved);
+  if (service.spec?.type !== 'LoadBalancer') state.pendingSince.delete(key);
+  else if (currentAddresses(service).length === 0 && !state.pendingSince.has(key)) state.pendingSince.set(key, now);
   const id = `services ${key}`;
   const differs = !isWritten(service, decision);
   const target = targetOf('v1', 'Service', service);

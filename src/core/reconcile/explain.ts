@@ -16,7 +16,7 @@ import type { PoolCheck } from '../ipam/request.ts';
 import { OfflineController } from './offline.ts';
 import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
-import { currentAddresses, requestOfService } from './service-decision.ts';
+import { currentAddresses, requestOfService, withSetAside } from './service-decision.ts';
 import {
   initialSpeaker,
   SPEAKER_RESOURCES,
@@ -55,7 +55,7 @@ export function explainService(
     service: key,
     addresses: currentAddresses(service),
     told: offline.eventsOf(key),
-    pools: request === undefined ? [] : offline.allocator.examine(request),
+    pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
     election: electionFor(objects, key, loadBalancerClass, sha256),
     problems: offline.problems,
   };

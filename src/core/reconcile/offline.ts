@@ -14,6 +14,7 @@ import {
   type ControllerState,
   controllerMachine,
   initialController,
+  poolsSetAside,
 } from './controller.ts';
 import type { EventNote } from './reasons.ts';
 import { currentAddresses } from './service-decision.ts';
@@ -64,6 +65,11 @@ export class OfflineController {
     return new Map(pairs.filter(([, text]) => text !== ''));
   }
 
+  /** Keys of all Services. */
+  get services(): IterableIterator<string> {
+    return this.#services.keys();
+  }
+
   service(key: string): Service | undefined {
     return this.#services.get(key);
   }
@@ -75,6 +81,10 @@ export class OfflineController {
 
   get problems(): readonly Problem[] {
     return this.#state.problems;
+  }
+
+  get setAside(): ReadonlySet<string> {
+    return poolsSetAside(this.#state);
   }
 
   get config() {

@@ -53,7 +53,9 @@ export function targetOf(apiVersion: string, kind: string, object: KubernetesObj
 const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
   chosen: 'gave the address',
   usable: 'could give an address',
+  outranked: 'could give an address, but another pool comes first',
   'not-asked-for': 'is not the pool that the annotation address-pool asks for',
+  outside: 'does not hold the address that is asked for',
   exhausted: 'is exhausted',
   'wrong-family': 'has no addresses of the IP family that is needed',
   'auto-assign-off': 'has autoAssign off',
@@ -73,6 +75,20 @@ const CURES: readonly (readonly [PoolVerdict, string])[] = [
   ['not-selected', 'change serviceAllocation of a pool, or the namespace or labels of the Service'],
   ['auto-assign-off', 'ask for the pool by the annotation metallb.io/address-pool, or set autoAssign'],
 ];
+
+/** Why a Service has no address, in one word: the label `reason` of metrics. */
+export type UnservedReason =
+  | PoolVerdict
+  | ClaimRefusal['kind']
+  | 'no-pool'
+  | 'bad-request'
+  | 'cluster-ips'
+  | 'not-enough-cluster-ips';
+
+/** The one verdict among many that the cure is for. */
+export function mainVerdict(checks: readonly PoolCheck[]): UnservedReason {
+  return CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[0] ?? 'no-pool';
+}
 
 /** One sentence for a Service that got no address: each pool with its verdict, then the cure. */
 export function describeFailure(checks: readonly PoolCheck[]): string {

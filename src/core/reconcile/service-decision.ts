@@ -6,11 +6,11 @@
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { Allocator } from '../ipam/allocator.ts';
-import type { AddressUse, AllocationRequest } from '../ipam/request.ts';
+import type { AddressUse, AllocationRequest, PoolCheck } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { annotationKey, OLD_PREFIX, POOL_ANNOTATION, userAnnotation } from './annotations.ts';
 import { allocated, type ConditionNote, notAllocated } from './conditions.ts';
-import { describeFailure, describeRefusal, type EventNote } from './reasons.ts';
+import { describeFailure, describeRefusal, type EventNote, mainVerdict, type UnservedReason } from './reasons.ts';
 
 export interface ServiceDecision {
   /** What status.loadBalancer.ingress should hold. */
@@ -20,8 +20,8 @@ export interface ServiceDecision {
   readonly events: readonly EventNote[];
   /** What the condition on the Service should say; undefined: it should not be there. */
   readonly condition: ConditionNote | undefined;
-  /** The Service wants an address and has none: try again when one becomes free. */
-  readonly waiting: boolean;
+  /** Why the Service has no address although it wants one; undefined: it has one, or wants none. */
+  readonly unserved: UnservedReason | undefined;
 }
 
 /** The texts of status.loadBalancer.ingress that are addresses. */
@@ -32,16 +32,16 @@ export function currentAddresses(service: Service): string[] {
 /** `setAside`: names of pools that exist but are invalid; addresses from them are left as they are. */
 export function decideService(service: Service, allocator: Allocator, setAside: ReadonlySet<string>): ServiceDecision {
   const key = objectKey(service);
-  if (service.spec?.type !== 'LoadBalancer') return cleared(allocator, key, [], false);
+  if (service.spec?.type !== 'LoadBalancer') return cleared(allocator, key, [], undefined);
 
   const events: EventNote[] = [];
   const families = clusterFamilies(service);
-  if (!Array.isArray(families)) return cleared(allocator, key, [families as EventNote], false);
+  if (!Array.isArray(families)) return cleared(allocator, key, [families as EventNote], 'cluster-ips');
   const policy = service.spec.ipFamilyPolicy ?? 'SingleStack';
   if (policy === 'RequireDualStack' && families.length < 2) {
     const held = service.spec.clusterIPs?.join(', ') ?? '';
     const message = `ipFamilyPolicy RequireDualStack needs two cluster IPs, the Service has [${held}]; change the policy or the cluster`;
-    return cleared(allocator, key, [{ reason: 'not enough clusterips', message }], false);
+    return cleared(allocator, key, [{ reason: 'not enough clusterips', message }], 'not-enough-cluster-ips');
   }
 
   const request = requestOf(service, families, policy);
@@ -54,7 +54,11 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
     wished.addresses.length > 0 &&
     current.length > 0 &&
     !sameMembers(current, wished.addresses.map(formatAddress));
-  if (moves) allocator.release(key);
+  if (moves) {
+    allocator.release(key);
+    const asked = wished.addresses.map(formatAddress).join(', ');
+    events.push({ reason: 'ClearAssignment', message: `${key} loses ${current.join(', ')}: it asks for ${asked}` });
+  }
   const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
   if (kept === 'untouched') {
     const owner = service.metadata.annotations?.[POOL_ANNOTATION];
@@ -63,19 +67,19 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
       pool: owner,
       condition: allocated(owner ?? ''),
       events,
-      waiting: false,
+      unserved: undefined,
     };
   }
   if (!wished.ok) {
     events.push({ reason: 'LoadBalancerFailed', message: wished.message });
-    return kept ? granted(allocator, key, events) : cleared(allocator, key, events, false);
+    return kept ? granted(allocator, key, events) : cleared(allocator, key, events, 'bad-request');
   }
 
   if (allocator.allocationOf(key) !== undefined) {
     addMissingFamily(request, policy, allocator, events);
     return granted(allocator, key, events);
   }
-  return allocateAnew(request, wished.addresses, allocator, events);
+  return allocateAnew(request, wished.addresses, allocator, setAside, events);
 }
 
 /** Families of the cluster IPs, primary first; an event when they cannot be told. */
@@ -103,9 +107,10 @@ export function useOf(service: Service): AddressUse {
 /** What the Service asks of the pools; undefined when its cluster IPs are in disorder. */
 export function requestOfService(service: Service): AllocationRequest | undefined {
   const families = clusterFamilies(service);
-  return Array.isArray(families)
-    ? requestOf(service, families, service.spec?.ipFamilyPolicy ?? 'SingleStack')
-    : undefined;
+  if (!Array.isArray(families)) return undefined;
+  const wish = wishedAddresses(service);
+  const request = requestOf(service, families, service.spec?.ipFamilyPolicy ?? 'SingleStack');
+  return wish.ok ? { ...request, wished: wish.addresses } : request;
 }
 
 function requestOf(service: Service, families: readonly IpFamily[], policy: string): AllocationRequest {
@@ -210,22 +215,27 @@ function allocateAnew(
   request: AllocationRequest,
   wished: readonly IpAddress[],
   allocator: Allocator,
+  setAside: ReadonlySet<string>,
   events: EventNote[],
 ): ServiceDecision {
-  const fail = (message: string): ServiceDecision => {
+  const fail = (message: string, unserved: UnservedReason): ServiceDecision => {
     events.push({ reason: 'AllocationFailed', message: `${request.service} gets no address: ${message}` });
-    return cleared(allocator, request.service, events, true);
+    return cleared(allocator, request.service, events, unserved);
   };
   if (wished.length > 0) {
     const families = wished.map(({ family }) => family);
     if (!sameMembers(families, request.families)) {
-      return fail(`it asks for ${families.join('+')}, its cluster IPs are ${request.families.join('+')}`);
+      const message = `it asks for ${families.join('+')}, its cluster IPs are ${request.families.join('+')}`;
+      return fail(message, 'wrong-family');
     }
     const claim = allocator.claim(request, wished);
-    if (!claim.ok) return fail(describeRefusal(claim.refusal));
+    if (!claim.ok) return fail(describeRefusal(claim.refusal), claim.refusal.kind);
   } else {
     const decision = allocator.allocate(request);
-    if (!decision.ok) return fail(describeFailure(decision.checks));
+    if (!decision.ok) {
+      const checks = withSetAside(decision.checks, request, setAside);
+      return fail(describeFailure(checks), mainVerdict(checks));
+    }
   }
   const { addresses, pool } = allocator.allocationOf(request.service)!;
   const list = addresses.map((address) => `"${formatAddress(address)}"`).join(' ');
@@ -233,14 +243,30 @@ function allocateAnew(
   return granted(allocator, request.service, events);
 }
 
-function granted(allocator: Allocator, key: string, events: readonly EventNote[]): ServiceDecision {
-  const { addresses, pool } = allocator.allocationOf(key)!;
-  return { addresses: addresses.map(formatAddress), pool, condition: allocated(pool), events, waiting: false };
+/** The allocator does not know of pools that are set aside; the user should. */
+export function withSetAside(
+  checks: readonly PoolCheck[],
+  request: AllocationRequest,
+  setAside: ReadonlySet<string>,
+): PoolCheck[] {
+  const others = checks.filter(({ pool }) => !setAside.has(pool));
+  const concerned = [...setAside].filter((pool) => request.pool === undefined || request.pool === pool);
+  return [...others, ...concerned.map((pool): PoolCheck => ({ pool, verdict: 'set-aside' }))];
 }
 
-function cleared(allocator: Allocator, key: string, events: readonly EventNote[], waiting: boolean): ServiceDecision {
+function granted(allocator: Allocator, key: string, events: readonly EventNote[]): ServiceDecision {
+  const { addresses, pool } = allocator.allocationOf(key)!;
+  return { addresses: addresses.map(formatAddress), pool, condition: allocated(pool), events, unserved: undefined };
+}
+
+function cleared(
+  allocator: Allocator,
+  key: string,
+  events: readonly EventNote[],
+  unserved: UnservedReason | undefined,
+): ServiceDecision {
   allocator.release(key);
-  return { addresses: [], pool: undefined, condition: notAllocated(events), events, waiting };
+  return { addresses: [], pool: undefined, condition: notAllocated(events), events, unserved };
 }
 
 /** One Warning for each annotation under the old prefix, told when the Service is changed. */

@@ -32,11 +32,12 @@ export function addPlanCommand(program: Command): void {
       const offline = new OfflineController(snapshot, options.lbClass);
       const before = offline.addresses();
       const known = new Set(offline.problems.map(formatProblem));
+      const told = new Map([...offline.services].map((key) => [key, offline.eventsOf(key).length]));
       for (const object of readObjects(options.filename).map(withNamespace)) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
-      const plan = compare(before, offline, known);
+      const plan = compare(before, offline, known, told);
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -51,7 +52,13 @@ interface Plan {
   readonly rejected: readonly string[];
 }
 
-function compare(before: ReadonlyMap<string, string>, offline: OfflineController, known: ReadonlySet<string>): Plan {
+/** `told` is how many things had been told of each Service before. */
+function compare(
+  before: ReadonlyMap<string, string>,
+  offline: OfflineController,
+  known: ReadonlySet<string>,
+  told: ReadonlyMap<string, number>,
+): Plan {
   const after = offline.addresses();
   const services = [...new Set([...before.keys(), ...after.keys()])].sort();
   return {
@@ -61,11 +68,11 @@ function compare(before: ReadonlyMap<string, string>, offline: OfflineController
         service,
         from: before.get(service) ?? '',
         to: after.get(service) ?? '',
-        why:
-          offline
-            .eventsOf(service)
-            .map(({ message }) => message)
-            .at(after.has(service) && before.has(service) ? -2 : -1) ?? '',
+        why: offline
+          .eventsOf(service)
+          .slice(told.get(service) ?? 0)
+          .map(({ message }) => message)
+          .join('; '),
       })),
     rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
   };
