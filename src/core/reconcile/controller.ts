@@ -295,8 +295,7 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
       if (service === undefined) forget(state, key);
-      else if (isOurClass(service, state.settings.loadBalancerClass))
-        decideOne(state, key, service, setAside, now, outputs);
+      else if (isOurs(state, key, service)) decideOne(state, key, service, setAside, now, outputs);
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
@@ -307,6 +306,14 @@ function decideAll(state: ControllerState, now: Millis, outputs: ControllerOutpu
   }
   if (!changed || state.statuses.dueAt !== undefined) return state;
   return { ...state, statuses: { ...state.statuses, dueAt: now + STATUS_DELAY } };
+}
+
+/** The API server takes the class away together with the type; what the Service had from us is still ours to take back. */
+function isOurs(state: ControllerState, key: string, service: Service): boolean {
+  if (isOurClass(service, state.settings.loadBalancerClass)) return true;
+  if (service.spec?.type === 'LoadBalancer') return false;
+  const id = `services ${key}`;
+  return state.allocator.allocationOf(key) !== undefined || state.writing.has(id) || state.retries.has(id);
 }
 
 /** Names of the pools that exist and are not in force, not even in an older version. */

@@ -1,0 +1,547 @@
+/**
+ * What takes an address away or moves it (behaviour reference §3.9), and every reason for having none: one case each, with
+ * the controller process on the embedded API, or on the server that METALLB_TEST_KUBECONFIG points to.
+ * @module
+ */
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type LabProcess, start, until } from '../../lab/shell.ts';
+import { type ApiError, KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
+import { Connection } from '../../src/adapters/kubernetes/connection.ts';
+import { collectionPath, objectPath, type ResourceName } from '../../src/adapters/kubernetes/resources.ts';
+import type { KubernetesObject, Service } from '../../src/core/api/kubernetes.ts';
+import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
+
+const REAL = process.env.METALLB_TEST_KUBECONFIG;
+
+describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
+  const directory = scratch();
+  const namespace = `alloc-${Math.random().toString(36).slice(2, 8)}`;
+  const loadBalancerClass = `example.com/${namespace}`;
+  let embedded: Standalone | undefined;
+  let client: KubernetesClient;
+  let kubeconfig: string;
+  let controller: LabProcess;
+  let starts = 0;
+
+  const launch = () => {
+    const quiet = ['--port', '0', '--health-probe-port', '0', '--webhook-mode', 'disabled'];
+    const scope = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--lb-class', loadBalancerClass];
+    controller = start(
+      'controller',
+      [METALLB, 'controller', ...scope, ...quiet],
+      join(directory.path, `${++starts}.log`),
+    );
+  };
+  const create = (resource: ResourceName, object: object) =>
+    client.request({ method: 'POST', path: collectionPath(resource, namespace), body: object });
+  const patch = (resource: ResourceName, name: string, body: object) => {
+    const path = objectPath(resource, `${resource === 'namespaces' ? '' : namespace}/${name}`);
+    return client.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
+  };
+  const remove = (resource: ResourceName, name: string) =>
+    client.request({ method: 'DELETE', path: objectPath(resource, `${namespace}/${name}`) });
+  const get = (name: string) => client.request<Service>({ path: objectPath('services', `${namespace}/${name}`) });
+  const list = async (resource: ResourceName) =>
+    (await client.request<{ items: KubernetesObject[] }>({ path: collectionPath(resource, namespace) })).items;
+  const pool = (name: string, addresses: string, spec: object = {}) =>
+    create('ipaddresspools', {
+      apiVersion: 'metallb.io/v1beta1',
+      kind: 'IPAddressPool',
+      metadata: { name },
+      spec: { addresses: addresses.split(' '), ...spec },
+    });
+  const service = (name: string, annotations: Record<string, string> = {}, spec: object = {}, labels: object = {}) =>
+    create('services', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, labels, annotations: prefixed(annotations) },
+      spec: { type: 'LoadBalancer', loadBalancerClass, ports: [{ name: 'p', port: 80 }], ...spec },
+    });
+  const annotate = (name: string, annotations: Record<string, string | null>) =>
+    patch('services', name, { metadata: { annotations: prefixed(annotations) } });
+  const addresses = async (name: string) =>
+    ((await get(name)).status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(' ');
+  const has = (name: string, wanted: string) =>
+    until(`${name} has ${wanted || 'no address'}`, async () => (await addresses(name)) === wanted, 10_000, 20);
+  /** Nothing else happens: a Service that came later has been served, so everything before it was looked at. */
+  const keeps = async (name: string, wanted: string) => {
+    await create('ipaddresspools', {
+      apiVersion: 'metallb.io/v1beta1',
+      kind: 'IPAddressPool',
+      metadata: { name: 'probe' },
+      spec: { addresses: ['198.18.255.255/32'], autoAssign: false },
+    });
+    await service('probe', { 'address-pool': 'probe' });
+    await has('probe', '198.18.255.255');
+    expect(await addresses(name)).toBe(wanted);
+  };
+  const condition = async (name: string) =>
+    (await get(name)).status?.conditions?.find(({ type }) => type === 'metallb.io/AddressAllocated');
+  const says = (name: string, text: string) =>
+    until(
+      `${name} says ${text}`,
+      async () => {
+        const found = await condition(name);
+        return found?.status === 'False' && found.message.includes(text);
+      },
+      10_000,
+      20,
+    ).catch(async (error: Error) => {
+      throw new Error(`${error.message}; it says ${JSON.stringify(await condition(name))}`);
+    });
+  const events = async (name: string) =>
+    (
+      (await list('events')) as (KubernetesObject & {
+        involvedObject: { name: string };
+        reason: string;
+        message: string;
+      })[]
+    )
+      .filter(({ involvedObject }) => involvedObject.name === name)
+      .map(({ reason, message }) => `${reason}: ${message}`)
+      .join('\n');
+  const told = (name: string, text: string) =>
+    until(`an event of ${name} says ${text}`, async () => (await events(name)).includes(text), 10_000, 50);
+
+  beforeAll(async () => {
+    if (REAL === undefined) embedded = await startStandalone(directory.path, ['--api-only']);
+    kubeconfig = REAL ?? embedded!.kubeconfig;
+    client = new KubernetesClient(Connection.open(kubeconfig), 'test');
+    const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
+    await client.request({ method: 'POST', path: collectionPath('namespaces'), body });
+    launch();
+  });
+  afterEach(async () => {
+    for (const resource of ['services', 'ipaddresspools', 'events'] as const)
+      for (const { metadata } of await list(resource))
+        await remove(resource, metadata.name).catch((error: ApiError) => {
+          if (error.status !== 404) throw error;
+        });
+  });
+  afterAll(async () => {
+    await controller.stop();
+    await client.request({ method: 'DELETE', path: objectPath('namespaces', `/${namespace}`) });
+    await embedded?.process.stop();
+    directory.remove();
+  });
+
+  const TRIGGERS: readonly (readonly [string, () => Promise<unknown>])[] = [
+    [
+      'goes to who waits when its Service is deleted',
+      async () => {
+        await pool('p', '198.18.1.0/32');
+        await service('a');
+        await has('a', '198.18.1.0');
+        await service('b');
+        await says('b', 'pool "p" is exhausted');
+        await remove('services', 'a');
+        await has('b', '198.18.1.0');
+      },
+    ],
+    [
+      'goes to who waits when the type changes',
+      async () => {
+        await pool('p', '198.18.2.0/32');
+        await service('a');
+        await has('a', '198.18.2.0');
+        await service('b');
+        await says('b', 'exhausted');
+        await patch('services', 'a', { spec: { type: 'ClusterIP', loadBalancerClass: null } });
+        await has('b', '198.18.2.0');
+        await has('a', '');
+      },
+    ],
+    [
+      'is replaced when its pool is deleted',
+      async () => {
+        await pool('p', '198.18.3.0/32');
+        await service('a');
+        await has('a', '198.18.3.0');
+        await pool('q', '198.18.3.8/32');
+        await remove('ipaddresspools', 'p');
+        await has('a', '198.18.3.8');
+        await told('a', 'loses 198.18.3.0: address 198.18.3.0 is in no IPAddressPool');
+      },
+    ],
+    [
+      'is taken away when its pool is deleted and there is no other',
+      async () => {
+        await pool('p', '198.18.4.0/32');
+        await service('a');
+        await has('a', '198.18.4.0');
+        await remove('ipaddresspools', 'p');
+        await has('a', '');
+        await says('a', 'there is no IPAddressPool');
+      },
+    ],
+    [
+      'is replaced when its pool shrinks',
+      async () => {
+        await pool('p', '198.18.5.0-198.18.5.3');
+        await service('a', { loadBalancerIPs: '198.18.5.3' });
+        await has('a', '198.18.5.3');
+        await annotate('a', { loadBalancerIPs: null });
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.18.5.0/31'] } });
+        await has('a', '198.18.5.0');
+      },
+    ],
+    [
+      'is replaced when avoidBuggyIPs is turned on and it ends in .0',
+      async () => {
+        await pool('p', '198.18.6.0/30');
+        await service('a');
+        await has('a', '198.18.6.0');
+        await patch('ipaddresspools', 'p', { spec: { avoidBuggyIPs: true } });
+        await has('a', '198.18.6.1');
+        await told('a', 'which pool "p" avoids (avoidBuggyIPs)');
+      },
+    ],
+    [
+      'stays when its pool is renamed while the controller is away, and is of the new pool then',
+      async () => {
+        await pool('p', '198.18.7.0/30');
+        await service('a', { loadBalancerIPs: '198.18.7.2' });
+        await has('a', '198.18.7.2');
+        controller.kill('SIGKILL');
+        await controller.exited;
+        await remove('ipaddresspools', 'p');
+        await pool('renamed', '198.18.7.0/30');
+        launch();
+        await until('the annotation moves', async () => (await owner('a')) === 'renamed', 10_000, 20);
+        await keeps('a', '198.18.7.2');
+      },
+    ],
+    [
+      'stays when a new pool appears',
+      async () => {
+        await pool('z', '198.18.8.0/30');
+        await service('a');
+        await has('a', '198.18.8.0');
+        await pool('a', '198.18.8.8/30', { serviceAllocation: { priority: 1 } });
+        await keeps('a', '198.18.8.0');
+      },
+    ],
+    [
+      'stays when autoAssign is turned off',
+      async () => {
+        await pool('p', '198.18.9.0/30');
+        await service('a');
+        await has('a', '198.18.9.0');
+        await patch('ipaddresspools', 'p', { spec: { autoAssign: false } });
+        await keeps('a', '198.18.9.0');
+        await service('b');
+        await says('b', 'pool "p" has autoAssign off');
+      },
+    ],
+    [
+      'is replaced when serviceAllocation no longer selects its Service',
+      async () => {
+        await pool('pinned', '198.18.10.0/30', {
+          serviceAllocation: { serviceSelectors: [{ matchLabels: { tier: 'gold' } }] },
+        });
+        await pool('open', '198.18.10.8/30');
+        await service('a', {}, {}, { tier: 'gold' });
+        await has('a', '198.18.10.0');
+        await patch('services', 'a', { metadata: { labels: { tier: 'iron' } } });
+        await has('a', '198.18.10.8');
+        await told('a', 'pool "pinned" is reserved for other namespaces or Services');
+      },
+    ],
+    [
+      'is replaced when the namespace loses the label that the pool selects',
+      async () => {
+        await patch('namespaces', namespace, { metadata: { labels: { team: 'a' } } });
+        await pool('pinned', '198.18.11.0/30', {
+          serviceAllocation: { namespaceSelectors: [{ matchLabels: { team: 'a' } }] },
+        });
+        await pool('open', '198.18.11.8/30');
+        await service('a');
+        await has('a', '198.18.11.0');
+        await patch('namespaces', namespace, { metadata: { labels: { team: null } } });
+        await has('a', '198.18.11.8');
+      },
+    ],
+    [
+      'is replaced when another pool is asked for, and taken away when that one has none',
+      async () => {
+        await pool('p', '198.18.12.0/30');
+        await pool('q', '198.18.12.8/32');
+        await service('a', { 'address-pool': 'p' });
+        await has('a', '198.18.12.0');
+        await annotate('a', { 'address-pool': 'q' });
+        await has('a', '198.18.12.8');
+        await told('a', 'the annotation address-pool asks for pool "q"');
+        await annotate('a', { 'address-pool': 'nowhere' });
+        await has('a', '');
+        await says(
+          'a',
+          'pool "nowhere" does not exist; create the IPAddressPool, or correct the address-pool annotation',
+        );
+      },
+    ],
+    [
+      'is replaced when another address is asked for, by annotation or by field, and stays when the wish goes',
+      async () => {
+        await pool('p', '198.18.13.0/29');
+        await service('a');
+        await has('a', '198.18.13.0');
+        await annotate('a', { loadBalancerIPs: '198.18.13.3' });
+        await has('a', '198.18.13.3');
+        await told('a', 'loses 198.18.13.0: it asks for 198.18.13.3');
+        await annotate('a', { loadBalancerIPs: null });
+        await patch('services', 'a', { spec: { loadBalancerIP: '198.18.13.4' } });
+        await has('a', '198.18.13.4');
+        await patch('services', 'a', { spec: { loadBalancerIP: null } });
+        await keeps('a', '198.18.13.4');
+      },
+    ],
+    [
+      'is replaced when the sharing key no longer fits, or the ports clash',
+      async () => {
+        await pool('p', '198.18.14.0/29');
+        await service('a', { 'allow-shared-ip': 'k' });
+        await service('b', { 'allow-shared-ip': 'k' }, { ports: [{ name: 'q', port: 443 }] });
+        await has('a', '198.18.14.0');
+        await has('b', '198.18.14.0');
+        await annotate('b', { 'allow-shared-ip': 'other' });
+        await has('b', '198.18.14.1');
+        await service('c', { 'allow-shared-ip': 'k' }, { ports: [{ name: 'q', port: 8080 }] });
+        await has('c', '198.18.14.0');
+        await patch('services', 'c', { spec: { ports: [{ name: 'q', port: 80, protocol: 'TCP' }] } });
+        await has('c', '198.18.14.2');
+        await told('c', `port TCP/80 of address 198.18.14.0 is held by Service ${namespace}/a under key "k"`);
+      },
+    ],
+    [
+      'is replaced when its Services no longer have the same endpoints under Local',
+      async () => {
+        await pool('p', '198.18.15.0/29');
+        const spec = { selector: { app: 'x' }, externalTrafficPolicy: 'Cluster' };
+        await service('a', { 'allow-shared-ip': 'k' }, spec);
+        await service('b', { 'allow-shared-ip': 'k' }, { ...spec, ports: [{ name: 'q', port: 443 }] });
+        await has('a', '198.18.15.0');
+        await has('b', '198.18.15.0');
+        await patch('services', 'b', { spec: { externalTrafficPolicy: 'Local' } });
+        await has('b', '198.18.15.1');
+        await patch('services', 'b', { spec: { externalTrafficPolicy: 'Cluster', selector: { app: 'y' } } });
+        await keeps('b', '198.18.15.1');
+      },
+    ],
+    [
+      'gets company when the Service becomes dual-stack',
+      async () => {
+        await pool('p', '198.18.16.0/30 2001:db8:16::/126');
+        await service('a');
+        await has('a', '198.18.16.0');
+        await patch('services', 'a', { spec: { ipFamilyPolicy: 'PreferDualStack' } });
+        await has('a', '198.18.16.0 2001:db8:16::');
+        await patch('services', 'a', { spec: { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] } });
+        await has('a', '198.18.16.0');
+      },
+    ],
+    [
+      'stays over a kill -9 of the controller',
+      async () => {
+        await pool('p', '198.18.17.0/30');
+        await service('a', { loadBalancerIPs: '198.18.17.2' });
+        await has('a', '198.18.17.2');
+        await annotate('a', { loadBalancerIPs: null });
+        controller.kill('SIGKILL');
+        await controller.exited;
+        await service('b');
+        launch();
+        await has('b', '198.18.17.0');
+        expect(await addresses('a')).toBe('198.18.17.2');
+      },
+    ],
+  ];
+  const owner = async (name: string) => (await get(name)).metadata.annotations?.['metallb.io/ip-allocated-from-pool'];
+
+  it.each(TRIGGERS)('%s', async (_, run) => {
+    await run();
+  });
+
+  const V4 = '198.18.20.0/30';
+  const REASONS: readonly (readonly [string, () => Promise<unknown>, string])[] = [
+    ['there is no pool', () => service('s'), 'there is no IPAddressPool; create one'],
+    [
+      'every pool is exhausted',
+      async () => {
+        await pool('p', '198.18.20.0/32');
+        await service('first');
+        await has('first', '198.18.20.0');
+        await service('s');
+      },
+      'pool "p" is exhausted; add addresses to a pool, or delete a Service that holds one',
+    ],
+    [
+      'the pool has the wrong family',
+      async () => {
+        await pool('p', '2001:db8:20::/126');
+        await service('s');
+      },
+      'pool "p" has no addresses of the IP family that is needed',
+    ],
+    [
+      'the pool is reserved for other Services',
+      async () => {
+        await pool('p', V4, { serviceAllocation: { serviceSelectors: [{ matchLabels: { a: 'b' } }] } });
+        await service('s');
+      },
+      'pool "p" is reserved for other namespaces or Services (serviceAllocation)',
+    ],
+    [
+      'the pool is reserved for other namespaces, whatever its priority',
+      async () => {
+        await pool('p', V4, { serviceAllocation: { priority: 1, namespaces: ['elsewhere'] } });
+        await service('s');
+      },
+      'pool "p" is reserved for other namespaces or Services (serviceAllocation)',
+    ],
+    [
+      'the pool is reserved for namespaces that do not exist',
+      async () => {
+        await pool('p', V4, { serviceAllocation: { namespaceSelectors: [{ matchLabels: { no: 'such' } }] } });
+        await service('s', { 'address-pool': 'p' });
+      },
+      'pool "p" is reserved for other namespaces or Services (serviceAllocation)',
+    ],
+    [
+      'the pool has autoAssign off',
+      async () => {
+        await pool('p', V4, { autoAssign: false });
+        await service('s');
+      },
+      'pool "p" has autoAssign off; ask for the pool by the annotation metallb.io/address-pool, or set autoAssign',
+    ],
+    [
+      'the pool that is asked for does not exist',
+      () => service('s', { 'address-pool': 'p' }),
+      'pool "p" does not exist',
+    ],
+    [
+      'the address that is asked for is in no pool',
+      async () => {
+        await pool('p', V4);
+        await service('s', { loadBalancerIPs: '198.18.20.9' });
+      },
+      'address 198.18.20.9 is in no IPAddressPool; add it to one, or ask for another address',
+    ],
+    [
+      'the address that is asked for is one that the pool avoids',
+      async () => {
+        await pool('p', V4, { avoidBuggyIPs: true });
+        await service('s', { loadBalancerIPs: '198.18.20.0' });
+      },
+      'address 198.18.20.0 ends in .0 or .255, which pool "p" avoids (avoidBuggyIPs); ask for another address',
+    ],
+    [
+      'the address that is asked for is in use',
+      async () => {
+        await pool('p', V4);
+        await service('first');
+        await has('first', '198.18.20.0');
+        await service('s', { loadBalancerIPs: '198.18.20.0' });
+      },
+      `address 198.18.20.0 is in use by Service ${namespace}/first; ask for another, or free it there`,
+    ],
+    [
+      'the address that is asked for is in use under another key',
+      async () => {
+        await pool('p', V4);
+        await service('first', { 'allow-shared-ip': 'theirs' });
+        await has('first', '198.18.20.0');
+        await service('s', { 'allow-shared-ip': 'ours', loadBalancerIPs: '198.18.20.0' }, { ports: [{ port: 81 }] });
+      },
+      `address 198.18.20.0 is in use by Service ${namespace}/first under the sharing key "theirs"`,
+    ],
+    [
+      'the port is taken on the shared address',
+      async () => {
+        await pool('p', '198.18.20.0/32');
+        await service('first', { 'allow-shared-ip': 'k' });
+        await has('first', '198.18.20.0');
+        await service('s', { 'allow-shared-ip': 'k' });
+      },
+      `port TCP/80 of address 198.18.20.0 is held by Service ${namespace}/first under key "k"`,
+    ],
+    [
+      'the shared address has other endpoints',
+      async () => {
+        await pool('p', '198.18.20.0/32');
+        const local = (app: string) => ({ externalTrafficPolicy: 'Local', selector: { app } });
+        await service('first', { 'allow-shared-ip': 'k' }, local('x'));
+        await has('first', '198.18.20.0');
+        await service('s', { 'allow-shared-ip': 'k' }, { ...local('y'), ports: [{ port: 81 }] });
+      },
+      `is shared under key "k" with Service ${namespace}/first, which has other endpoints`,
+    ],
+    [
+      'the address is of another pool than the one that is asked for',
+      async () => {
+        await pool('p', V4);
+        await pool('q', '198.18.20.8/30');
+        await service('s', { 'address-pool': 'q', loadBalancerIPs: '198.18.20.0' });
+      },
+      'the address is of pool "p", the annotation address-pool asks for pool "q"',
+    ],
+    [
+      'the two addresses that are asked for are of different pools',
+      async () => {
+        await pool('p', V4);
+        await pool('q', '2001:db8:20::/126');
+        const spec = { ipFamilyPolicy: 'RequireDualStack' };
+        await service('s', { loadBalancerIPs: '198.18.20.0,2001:db8:20::' }, spec);
+      },
+      'the addresses are of different pools (p, q); ask for addresses of one pool',
+    ],
+    [
+      'the address that is asked for is of the wrong family',
+      async () => {
+        await pool('p', `${V4} 2001:db8:20::/126`);
+        await service('s', { loadBalancerIPs: '2001:db8:20::' });
+      },
+      'it asks for ipv6, its cluster IPs are ipv4',
+    ],
+    [
+      'the wish is no address',
+      () => service('s', { loadBalancerIPs: '198.18.20' }),
+      'annotation metallb.io/loadBalancerIPs: "198.18.20" is no IP address; write one of a pool',
+    ],
+    [
+      'the wish is two addresses of one family',
+      () => service('s', { loadBalancerIPs: '198.18.20.0, 198.18.20.1' }),
+      'more than one ipv4 address; ask for one of each family at most',
+    ],
+    [
+      'the wish is made twice',
+      () => service('s', { loadBalancerIPs: '198.18.20.0' }, { loadBalancerIP: '198.18.20.1' }),
+      'annotation metallb.io/loadBalancerIPs and spec.loadBalancerIP are both set; remove one of them',
+    ],
+    [
+      'no pool has both families that the Service requires',
+      async () => {
+        await pool('p', V4);
+        await pool('q', '2001:db8:20::/126');
+        await service('s', {}, { ipFamilyPolicy: 'RequireDualStack' });
+      },
+      'pool "p" has no addresses of the IP family that is needed, pool "q" has no addresses of the IP family that is needed',
+    ],
+  ];
+
+  describe('is missing', () => {
+    it.each(REASONS)('because %s', async (_, run, text) => {
+      await run();
+      await says('s', text);
+      expect(await addresses('s')).toBe('');
+      // The same words reach `kubectl describe`, once.
+      await told('s', text);
+      expect((await events('s')).split('\n').filter((line) => line.includes(text))).toHaveLength(1);
+    });
+  });
+});
+
+function prefixed<T>(annotations: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(annotations).map(([key, value]) => [`metallb.io/${key}`, value]));
+}
