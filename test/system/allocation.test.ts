@@ -70,10 +70,10 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       apiVersion: 'metallb.io/v1beta1',
       kind: 'IPAddressPool',
       metadata: { name: 'probe' },
-      spec: { addresses: ['198.18.255.255/32'], autoAssign: false },
+      spec: { addresses: ['198.19.255.255/32'], autoAssign: false },
     });
     await service('probe', { 'address-pool': 'probe' });
-    await has('probe', '198.18.255.255');
+    await has('probe', '198.19.255.255');
     expect(await addresses(name)).toBe(wanted);
   };
   const condition = async (name: string) =>
@@ -130,46 +130,46 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     [
       'goes to who waits when its Service is deleted',
       async () => {
-        await pool('p', '198.18.1.0/32');
+        await pool('p', '198.19.101.0/32');
         await service('a');
-        await has('a', '198.18.1.0');
+        await has('a', '198.19.101.0');
         await service('b');
         await says('b', 'pool "p" is exhausted');
         await remove('services', 'a');
-        await has('b', '198.18.1.0');
+        await has('b', '198.19.101.0');
       },
     ],
     [
       'goes to who waits when the type changes',
       async () => {
-        await pool('p', '198.18.2.0/32');
+        await pool('p', '198.19.102.0/32');
         await service('a');
-        await has('a', '198.18.2.0');
+        await has('a', '198.19.102.0');
         await service('b');
         await says('b', 'exhausted');
         await patch('services', 'a', { spec: { type: 'ClusterIP', loadBalancerClass: null } });
-        await has('b', '198.18.2.0');
+        await has('b', '198.19.102.0');
         await has('a', '');
       },
     ],
     [
       'is replaced when its pool is deleted',
       async () => {
-        await pool('p', '198.18.3.0/32');
+        await pool('p', '198.19.103.0/32');
         await service('a');
-        await has('a', '198.18.3.0');
-        await pool('q', '198.18.3.8/32');
+        await has('a', '198.19.103.0');
+        await pool('q', '198.19.103.8/32');
         await remove('ipaddresspools', 'p');
-        await has('a', '198.18.3.8');
-        await told('a', 'loses 198.18.3.0: address 198.18.3.0 is in no IPAddressPool');
+        await has('a', '198.19.103.8');
+        await told('a', 'loses 198.19.103.0: address 198.19.103.0 is in no IPAddressPool');
       },
     ],
     [
       'is taken away when its pool is deleted and there is no other',
       async () => {
-        await pool('p', '198.18.4.0/32');
+        await pool('p', '198.19.104.0/32');
         await service('a');
-        await has('a', '198.18.4.0');
+        await has('a', '198.19.104.0');
         await remove('ipaddresspools', 'p');
         await has('a', '');
         await says('a', 'there is no IPAddressPool');
@@ -178,58 +178,58 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     [
       'is replaced when its pool shrinks',
       async () => {
-        await pool('p', '198.18.5.0-198.18.5.3');
-        await service('a', { loadBalancerIPs: '198.18.5.3' });
-        await has('a', '198.18.5.3');
+        await pool('p', '198.19.105.0-198.19.105.3');
+        await service('a', { loadBalancerIPs: '198.19.105.3' });
+        await has('a', '198.19.105.3');
         await annotate('a', { loadBalancerIPs: null });
-        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.18.5.0/31'] } });
-        await has('a', '198.18.5.0');
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.105.0/31'] } });
+        await has('a', '198.19.105.0');
       },
     ],
     [
       'is replaced when avoidBuggyIPs is turned on and it ends in .0',
       async () => {
-        await pool('p', '198.18.6.0/30');
+        await pool('p', '198.19.106.0/30');
         await service('a');
-        await has('a', '198.18.6.0');
+        await has('a', '198.19.106.0');
         await patch('ipaddresspools', 'p', { spec: { avoidBuggyIPs: true } });
-        await has('a', '198.18.6.1');
+        await has('a', '198.19.106.1');
         await told('a', 'which pool "p" avoids (avoidBuggyIPs)');
       },
     ],
     [
       'stays when its pool is renamed while the controller is away, and is of the new pool then',
       async () => {
-        await pool('p', '198.18.7.0/30');
-        await service('a', { loadBalancerIPs: '198.18.7.2' });
-        await has('a', '198.18.7.2');
+        await pool('p', '198.19.107.0/30');
+        await service('a', { loadBalancerIPs: '198.19.107.2' });
+        await has('a', '198.19.107.2');
         controller.kill('SIGKILL');
         await controller.exited;
         await remove('ipaddresspools', 'p');
-        await pool('renamed', '198.18.7.0/30');
+        await pool('renamed', '198.19.107.0/30');
         launch();
         await until('the annotation moves', async () => (await owner('a')) === 'renamed', 10_000, 20);
-        await keeps('a', '198.18.7.2');
+        await keeps('a', '198.19.107.2');
       },
     ],
     [
       'stays when a new pool appears',
       async () => {
-        await pool('z', '198.18.8.0/30');
+        await pool('z', '198.19.108.0/30');
         await service('a');
-        await has('a', '198.18.8.0');
-        await pool('a', '198.18.8.8/30', { serviceAllocation: { priority: 1 } });
-        await keeps('a', '198.18.8.0');
+        await has('a', '198.19.108.0');
+        await pool('a', '198.19.108.8/30', { serviceAllocation: { priority: 1 } });
+        await keeps('a', '198.19.108.0');
       },
     ],
     [
       'stays when autoAssign is turned off',
       async () => {
-        await pool('p', '198.18.9.0/30');
+        await pool('p', '198.19.109.0/30');
         await service('a');
-        await has('a', '198.18.9.0');
+        await has('a', '198.19.109.0');
         await patch('ipaddresspools', 'p', { spec: { autoAssign: false } });
-        await keeps('a', '198.18.9.0');
+        await keeps('a', '198.19.109.0');
         await service('b');
         await says('b', 'pool "p" has autoAssign off');
       },
@@ -237,14 +237,14 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     [
       'is replaced when serviceAllocation no longer selects its Service',
       async () => {
-        await pool('pinned', '198.18.10.0/30', {
+        await pool('pinned', '198.19.110.0/30', {
           serviceAllocation: { serviceSelectors: [{ matchLabels: { tier: 'gold' } }] },
         });
-        await pool('open', '198.18.10.8/30');
+        await pool('open', '198.19.110.8/30');
         await service('a', {}, {}, { tier: 'gold' });
-        await has('a', '198.18.10.0');
+        await has('a', '198.19.110.0');
         await patch('services', 'a', { metadata: { labels: { tier: 'iron' } } });
-        await has('a', '198.18.10.8');
+        await has('a', '198.19.110.8');
         await told('a', 'pool "pinned" is reserved for other namespaces or Services');
       },
     ],
@@ -252,25 +252,25 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       'is replaced when the namespace loses the label that the pool selects',
       async () => {
         await patch('namespaces', namespace, { metadata: { labels: { team: 'a' } } });
-        await pool('pinned', '198.18.11.0/30', {
+        await pool('pinned', '198.19.111.0/30', {
           serviceAllocation: { namespaceSelectors: [{ matchLabels: { team: 'a' } }] },
         });
-        await pool('open', '198.18.11.8/30');
+        await pool('open', '198.19.111.8/30');
         await service('a');
-        await has('a', '198.18.11.0');
+        await has('a', '198.19.111.0');
         await patch('namespaces', namespace, { metadata: { labels: { team: null } } });
-        await has('a', '198.18.11.8');
+        await has('a', '198.19.111.8');
       },
     ],
     [
       'is replaced when another pool is asked for, and taken away when that one has none',
       async () => {
-        await pool('p', '198.18.12.0/30');
-        await pool('q', '198.18.12.8/32');
+        await pool('p', '198.19.112.0/30');
+        await pool('q', '198.19.112.8/32');
         await service('a', { 'address-pool': 'p' });
-        await has('a', '198.18.12.0');
+        await has('a', '198.19.112.0');
         await annotate('a', { 'address-pool': 'q' });
-        await has('a', '198.18.12.8');
+        await has('a', '198.19.112.8');
         await told('a', 'the annotation address-pool asks for pool "q"');
         await annotate('a', { 'address-pool': 'nowhere' });
         await has('a', '');
@@ -283,76 +283,76 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     [
       'is replaced when another address is asked for, by annotation or by field, and stays when the wish goes',
       async () => {
-        await pool('p', '198.18.13.0/29');
+        await pool('p', '198.19.113.0/29');
         await service('a');
-        await has('a', '198.18.13.0');
-        await annotate('a', { loadBalancerIPs: '198.18.13.3' });
-        await has('a', '198.18.13.3');
-        await told('a', 'loses 198.18.13.0: it asks for 198.18.13.3');
+        await has('a', '198.19.113.0');
+        await annotate('a', { loadBalancerIPs: '198.19.113.3' });
+        await has('a', '198.19.113.3');
+        await told('a', 'loses 198.19.113.0: it asks for 198.19.113.3');
         await annotate('a', { loadBalancerIPs: null });
-        await patch('services', 'a', { spec: { loadBalancerIP: '198.18.13.4' } });
-        await has('a', '198.18.13.4');
+        await patch('services', 'a', { spec: { loadBalancerIP: '198.19.113.4' } });
+        await has('a', '198.19.113.4');
         await patch('services', 'a', { spec: { loadBalancerIP: null } });
-        await keeps('a', '198.18.13.4');
+        await keeps('a', '198.19.113.4');
       },
     ],
     [
       'is replaced when the sharing key no longer fits, or the ports clash',
       async () => {
-        await pool('p', '198.18.14.0/29');
+        await pool('p', '198.19.114.0/29');
         await service('a', { 'allow-shared-ip': 'k' });
         await service('b', { 'allow-shared-ip': 'k' }, { ports: [{ name: 'q', port: 443 }] });
-        await has('a', '198.18.14.0');
-        await has('b', '198.18.14.0');
+        await has('a', '198.19.114.0');
+        await has('b', '198.19.114.0');
         await annotate('b', { 'allow-shared-ip': 'other' });
-        await has('b', '198.18.14.1');
+        await has('b', '198.19.114.1');
         await service('c', { 'allow-shared-ip': 'k' }, { ports: [{ name: 'q', port: 8080 }] });
-        await has('c', '198.18.14.0');
+        await has('c', '198.19.114.0');
         await patch('services', 'c', { spec: { ports: [{ name: 'q', port: 80, protocol: 'TCP' }] } });
-        await has('c', '198.18.14.2');
-        await told('c', `port TCP/80 of address 198.18.14.0 is held by Service ${namespace}/a under key "k"`);
+        await has('c', '198.19.114.2');
+        await told('c', `port TCP/80 of address 198.19.114.0 is held by Service ${namespace}/a under key "k"`);
       },
     ],
     [
       'is replaced when its Services no longer have the same endpoints under Local',
       async () => {
-        await pool('p', '198.18.15.0/29');
+        await pool('p', '198.19.115.0/29');
         const spec = { selector: { app: 'x' }, externalTrafficPolicy: 'Cluster' };
         await service('a', { 'allow-shared-ip': 'k' }, spec);
         await service('b', { 'allow-shared-ip': 'k' }, { ...spec, ports: [{ name: 'q', port: 443 }] });
-        await has('a', '198.18.15.0');
-        await has('b', '198.18.15.0');
+        await has('a', '198.19.115.0');
+        await has('b', '198.19.115.0');
         await patch('services', 'b', { spec: { externalTrafficPolicy: 'Local' } });
-        await has('b', '198.18.15.1');
+        await has('b', '198.19.115.1');
         await patch('services', 'b', { spec: { externalTrafficPolicy: 'Cluster', selector: { app: 'y' } } });
-        await keeps('b', '198.18.15.1');
+        await keeps('b', '198.19.115.1');
       },
     ],
     [
       'gets company when the Service becomes dual-stack',
       async () => {
-        await pool('p', '198.18.16.0/30 2001:db8:16::/126');
+        await pool('p', '198.19.116.0/30 2001:db8:16::/126');
         await service('a');
-        await has('a', '198.18.16.0');
+        await has('a', '198.19.116.0');
         await patch('services', 'a', { spec: { ipFamilyPolicy: 'PreferDualStack' } });
-        await has('a', '198.18.16.0 2001:db8:16::');
+        await has('a', '198.19.116.0 2001:db8:16::');
         await patch('services', 'a', { spec: { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] } });
-        await has('a', '198.18.16.0');
+        await has('a', '198.19.116.0');
       },
     ],
     [
       'stays over a kill -9 of the controller',
       async () => {
-        await pool('p', '198.18.17.0/30');
-        await service('a', { loadBalancerIPs: '198.18.17.2' });
-        await has('a', '198.18.17.2');
+        await pool('p', '198.19.117.0/30');
+        await service('a', { loadBalancerIPs: '198.19.117.2' });
+        await has('a', '198.19.117.2');
         await annotate('a', { loadBalancerIPs: null });
         controller.kill('SIGKILL');
         await controller.exited;
         await service('b');
         launch();
-        await has('b', '198.18.17.0');
-        expect(await addresses('a')).toBe('198.18.17.2');
+        await has('b', '198.19.117.0');
+        expect(await addresses('a')).toBe('198.19.117.2');
       },
     ],
   ];
@@ -362,15 +362,15 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     await run();
   });
 
-  const V4 = '198.18.20.0/30';
+  const V4 = '198.19.120.0/30';
   const REASONS: readonly (readonly [string, () => Promise<unknown>, string])[] = [
     ['there is no pool', () => service('s'), 'there is no IPAddressPool; create one'],
     [
       'every pool is exhausted',
       async () => {
-        await pool('p', '198.18.20.0/32');
+        await pool('p', '198.19.120.0/32');
         await service('first');
-        await has('first', '198.18.20.0');
+        await has('first', '198.19.120.0');
         await service('s');
       },
       'pool "p" is exhausted; add addresses to a pool, or delete a Service that holds one',
@@ -424,55 +424,55 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       'the address that is asked for is in no pool',
       async () => {
         await pool('p', V4);
-        await service('s', { loadBalancerIPs: '198.18.20.9' });
+        await service('s', { loadBalancerIPs: '198.19.120.9' });
       },
-      'address 198.18.20.9 is in no IPAddressPool; add it to one, or ask for another address',
+      'address 198.19.120.9 is in no IPAddressPool; add it to one, or ask for another address',
     ],
     [
       'the address that is asked for is one that the pool avoids',
       async () => {
         await pool('p', V4, { avoidBuggyIPs: true });
-        await service('s', { loadBalancerIPs: '198.18.20.0' });
+        await service('s', { loadBalancerIPs: '198.19.120.0' });
       },
-      'address 198.18.20.0 ends in .0 or .255, which pool "p" avoids (avoidBuggyIPs); ask for another address',
+      'address 198.19.120.0 ends in .0 or .255, which pool "p" avoids (avoidBuggyIPs); ask for another address',
     ],
     [
       'the address that is asked for is in use',
       async () => {
         await pool('p', V4);
         await service('first');
-        await has('first', '198.18.20.0');
-        await service('s', { loadBalancerIPs: '198.18.20.0' });
+        await has('first', '198.19.120.0');
+        await service('s', { loadBalancerIPs: '198.19.120.0' });
       },
-      `address 198.18.20.0 is in use by Service ${namespace}/first; ask for another, or free it there`,
+      `address 198.19.120.0 is in use by Service ${namespace}/first; ask for another, or free it there`,
     ],
     [
       'the address that is asked for is in use under another key',
       async () => {
         await pool('p', V4);
         await service('first', { 'allow-shared-ip': 'theirs' });
-        await has('first', '198.18.20.0');
-        await service('s', { 'allow-shared-ip': 'ours', loadBalancerIPs: '198.18.20.0' }, { ports: [{ port: 81 }] });
+        await has('first', '198.19.120.0');
+        await service('s', { 'allow-shared-ip': 'ours', loadBalancerIPs: '198.19.120.0' }, { ports: [{ port: 81 }] });
       },
-      `address 198.18.20.0 is in use by Service ${namespace}/first under the sharing key "theirs"`,
+      `address 198.19.120.0 is in use by Service ${namespace}/first under the sharing key "theirs"`,
     ],
     [
       'the port is taken on the shared address',
       async () => {
-        await pool('p', '198.18.20.0/32');
+        await pool('p', '198.19.120.0/32');
         await service('first', { 'allow-shared-ip': 'k' });
-        await has('first', '198.18.20.0');
+        await has('first', '198.19.120.0');
         await service('s', { 'allow-shared-ip': 'k' });
       },
-      `port TCP/80 of address 198.18.20.0 is held by Service ${namespace}/first under key "k"`,
+      `port TCP/80 of address 198.19.120.0 is held by Service ${namespace}/first under key "k"`,
     ],
     [
       'the shared address has other endpoints',
       async () => {
-        await pool('p', '198.18.20.0/32');
+        await pool('p', '198.19.120.0/32');
         const local = (app: string) => ({ externalTrafficPolicy: 'Local', selector: { app } });
         await service('first', { 'allow-shared-ip': 'k' }, local('x'));
-        await has('first', '198.18.20.0');
+        await has('first', '198.19.120.0');
         await service('s', { 'allow-shared-ip': 'k' }, { ...local('y'), ports: [{ port: 81 }] });
       },
       `is shared under key "k" with Service ${namespace}/first, which has other endpoints`,
@@ -481,8 +481,8 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       'the address is of another pool than the one that is asked for',
       async () => {
         await pool('p', V4);
-        await pool('q', '198.18.20.8/30');
-        await service('s', { 'address-pool': 'q', loadBalancerIPs: '198.18.20.0' });
+        await pool('q', '198.19.120.8/30');
+        await service('s', { 'address-pool': 'q', loadBalancerIPs: '198.19.120.0' });
       },
       'the address is of pool "p", the annotation address-pool asks for pool "q"',
     ],
@@ -492,7 +492,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', V4);
         await pool('q', '2001:db8:20::/126');
         const spec = { ipFamilyPolicy: 'RequireDualStack' };
-        await service('s', { loadBalancerIPs: '198.18.20.0,2001:db8:20::' }, spec);
+        await service('s', { loadBalancerIPs: '198.19.120.0,2001:db8:20::' }, spec);
       },
       'the addresses are of different pools (p, q); ask for addresses of one pool',
     ],
@@ -506,17 +506,17 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     ],
     [
       'the wish is no address',
-      () => service('s', { loadBalancerIPs: '198.18.20' }),
-      'annotation metallb.io/loadBalancerIPs: "198.18.20" is no IP address; write one of a pool',
+      () => service('s', { loadBalancerIPs: '198.19.120' }),
+      'annotation metallb.io/loadBalancerIPs: "198.19.120" is no IP address; write one of a pool',
     ],
     [
       'the wish is two addresses of one family',
-      () => service('s', { loadBalancerIPs: '198.18.20.0, 198.18.20.1' }),
+      () => service('s', { loadBalancerIPs: '198.19.120.0, 198.19.120.1' }),
       'more than one ipv4 address; ask for one of each family at most',
     ],
     [
       'the wish is made twice',
-      () => service('s', { loadBalancerIPs: '198.18.20.0' }, { loadBalancerIP: '198.18.20.1' }),
+      () => service('s', { loadBalancerIPs: '198.19.120.0' }, { loadBalancerIP: '198.19.120.1' }),
       'annotation metallb.io/loadBalancerIPs and spec.loadBalancerIP are both set; remove one of them',
     ],
     [
