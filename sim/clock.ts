@@ -62,20 +62,33 @@ function isBefore(a: Entry, b: Entry): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
+/** Lets a process do something, now or when it runs again. */
+export type Gate = (run: () => void) => void;
+
+const OPEN: Gate = (run) => run();
+
 /** Runs a machine on the virtual clock, as the driver in the adapters does on the real one. */
 export class VirtualDriver<S, I, O> {
   state: S;
   readonly #machine: Machine<S, I, O>;
   readonly #clock: VirtualClock;
   readonly #perform: (output: O) => void;
+  readonly #gate: Gate;
   #armedFor = Number.POSITIVE_INFINITY;
   #stopped = false;
 
-  constructor(machine: Machine<S, I, O>, initial: S, clock: VirtualClock, perform: (output: O) => void) {
+  constructor(
+    machine: Machine<S, I, O>,
+    initial: S,
+    clock: VirtualClock,
+    perform: (output: O) => void,
+    gate: Gate = OPEN,
+  ) {
     this.#machine = machine;
     this.state = initial;
     this.#clock = clock;
     this.#perform = perform;
+    this.#gate = gate;
   }
 
   feed(input: I | Tick): void {
@@ -84,12 +97,14 @@ export class VirtualDriver<S, I, O> {
     this.state = next;
     for (const output of outputs) this.#perform(output);
     const at = this.#machine.nextDeadline(this.state)?.at;
-    if (at === undefined || at >= this.#armedFor) return;
+    if (at === undefined || at >= this.#armedFor || at === Number.POSITIVE_INFINITY) return;
     this.#armedFor = at;
     this.#clock.after(at - this.#clock.now, () => {
       if (this.#armedFor !== at) return;
-      this.#armedFor = Number.POSITIVE_INFINITY;
-      this.feed({ kind: 'tick' } as Tick);
+      this.#gate(() => {
+        this.#armedFor = Number.POSITIVE_INFINITY;
+        this.feed({ kind: 'tick' } as Tick);
+      });
     });
   }
 

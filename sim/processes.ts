@@ -14,6 +14,15 @@ import {
 } from '../src/core/layer2/fsm.ts';
 import type { Interface } from '../src/core/layer2/messages.ts';
 import {
+  holdsLease,
+  initialLeadership,
+  type LeadershipInput,
+  type LeadershipOutput,
+  type LeadershipState,
+  leadershipMachine,
+} from '../src/core/leadership/fsm.ts';
+import type { LeaseRecord } from '../src/core/leadership/messages.ts';
+import {
   deadNodes,
   initialLiveness,
   type LivenessInput,
@@ -41,7 +50,7 @@ import {
   type SpeakerState,
   speakerMachine,
 } from '../src/core/reconcile/speaker.ts';
-import { type VirtualClock, VirtualDriver } from './clock.ts';
+import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
 import { type VirtualApi, VirtualReflector } from './virtual-api.ts';
 
@@ -51,54 +60,186 @@ export interface Environment {
   readonly random: Random;
 }
 
-export class SimController {
-  readonly #driver: VirtualDriver<ControllerState, ControllerInput, ControllerOutput>;
-  readonly #reflectors: readonly VirtualReflector[];
-  #alive = true;
+interface SimLease extends KubernetesObject {
+  readonly spec: { readonly holder: string; readonly transitions: number };
+}
 
-  constructor({ api, clock, random }: Environment) {
-    this.#driver = new VirtualDriver(
-      controllerMachine,
-      initialController({ loadBalancerClass: '' }),
+const LEASE = { name: 'metallb-controller', namespace: 'metallb-system' };
+const LEASE_KEY = `${LEASE.namespace}/${LEASE.name}`;
+
+/** One of two controllers with leader election, wired as the controller process is. */
+export class SimController {
+  readonly #env: Environment;
+  readonly #driver: VirtualDriver<ControllerState, ControllerInput, ControllerOutput>;
+  readonly #leadership: VirtualDriver<LeadershipState, LeadershipInput, LeadershipOutput>;
+  readonly #reflectors: ReadonlyMap<string, VirtualReflector>;
+  readonly #onEnd: () => void;
+  #state: 'running' | 'ending' | 'dead' = 'running';
+  /** What has to wait while the process sleeps. */
+  #sleeping: (() => void)[] | undefined;
+  #writesUnderWay = 0;
+  /** Dies at this one of its writes from now on: before it is sent, or right after. */
+  #death: { writes: number; readonly sent: boolean } | undefined;
+
+  /** `onEnd` is called once, when the process has ended for whatever reason. */
+  constructor(env: Environment, identity: string, onEnd: () => void) {
+    this.#env = env;
+    this.#onEnd = onEnd;
+    const { api, clock, random } = env;
+    const gate: Gate = (run) => this.#run(run);
+    const initial = initialController({ loadBalancerClass: '', standby: true });
+    this.#driver = new VirtualDriver(controllerMachine, initial, clock, (output) => this.#perform(output), gate);
+    this.#leadership = new VirtualDriver(
+      leadershipMachine,
+      initialLeadership(identity),
       clock,
-      (output) => {
-        if (output.kind !== 'write-service' && output.kind !== 'write-status') return;
-        const resource = output.kind === 'write-service' ? 'services' : output.resource;
-        const resourceVersion = output.kind === 'write-service' ? output.resourceVersion : undefined;
-        const change =
-          output.kind === 'write-service'
-            ? (object: KubernetesObject) => withAddresses(object, output)
-            : (object: KubernetesObject) => ({ ...object, status: output.usage });
-        clock.after(random.between(1, 15), () => {
-          // A killed process may still have had its request on the way.
-          const result = api.update(resource, output.key, resourceVersion, change);
-          clock.after(random.between(1, 15), () => {
-            if (!this.#alive) return;
-            if (result.ok) this.#driver.feed({ kind: 'written', resource, object: result.object });
-            else
-              this.#driver.feed({
-                kind: 'write-failed',
-                resource,
-                key: output.key,
-                status: result.status,
-                message: '',
-              });
-          });
-        });
-      },
+      (output) => this.#performLeadership(output),
+      gate,
     );
-    this.#reflectors = CONTROLLER_RESOURCES.map(
-      (resource) =>
-        new VirtualReflector(api, clock, random, resource, (change) => this.#driver.feed({ ...change, resource })),
+    this.#reflectors = new Map(
+      CONTROLLER_RESOURCES.map((resource) => {
+        const feed = (change: Parameters<ConstructorParameters<typeof VirtualReflector>[4]>[0]) =>
+          this.#driver.feed({ ...change, resource });
+        return [resource, new VirtualReflector(api, clock, random, resource, feed, gate)] as const;
+      }),
     );
-    for (const reflector of this.#reflectors) reflector.start();
+    for (const reflector of this.#reflectors.values()) reflector.start();
+    this.#leadership.feed({ kind: 'start' });
+  }
+
+  get leads(): boolean {
+    return this.#state === 'running' && this.#leadership.state.role === 'leading';
   }
 
   kill(): void {
-    this.#alive = false;
-    this.#driver.stop();
-    for (const reflector of this.#reflectors) reflector.stop();
+    if (this.#state === 'dead') return;
+    this.#state = 'dead';
+    this.#stop();
+    this.#leadership.stop();
+    this.#onEnd();
   }
+
+  /** Dies at its n-th write from now on. */
+  dieAt(writes: number, sent: boolean): void {
+    this.#death = { writes, sent };
+  }
+
+  /** SIGTERM: what was sent is waited for, then the Lease is given back. */
+  end(): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'ending';
+    this.#stop();
+    this.#resignWhenQuiet();
+  }
+
+  /** The whole process stands still, as under SIGSTOP or a long garbage collection. */
+  sleep(milliseconds: number): void {
+    if (this.#state !== 'running' || this.#sleeping !== undefined) return;
+    const waiting: (() => void)[] = [];
+    this.#sleeping = waiting;
+    this.#env.clock.after(milliseconds, () => {
+      this.#sleeping = undefined;
+      for (const run of waiting) if (this.#state !== 'dead') run();
+    });
+  }
+
+  #run(run: () => void): void {
+    if (this.#sleeping === undefined) run();
+    else this.#sleeping.push(run);
+  }
+
+  #stop(): void {
+    this.#driver.stop();
+    for (const reflector of this.#reflectors.values()) reflector.stop();
+  }
+
+  #resignWhenQuiet(): void {
+    if (this.#state !== 'ending' || this.#writesUnderWay > 0) return;
+    this.#leadership.feed({ kind: 'resign' });
+    this.#env.clock.after(50, () => this.kill());
+  }
+
+  #perform(output: ControllerOutput): void {
+    if (output.kind === 'list-anew') this.#reflectors.get(output.resource)!.listAnew();
+    if (output.kind !== 'write-service' && output.kind !== 'write-status') return;
+    const { api, clock } = this.#env;
+    if (!holdsLease(this.#leadership.state, clock.now)) return;
+    if (this.#death !== undefined && --this.#death.writes <= 0 && !this.#death.sent) {
+      clock.after(0, () => this.kill());
+      return;
+    }
+    const resource = output.kind === 'write-service' ? 'services' : output.resource;
+    const resourceVersion = output.kind === 'write-service' ? output.resourceVersion : undefined;
+    const change =
+      output.kind === 'write-service'
+        ? (object: KubernetesObject) => withAddresses(object, output)
+        : (object: KubernetesObject) => ({ ...object, status: output.usage });
+    this.#writesUnderWay++;
+    this.#request(
+      () => api.update(resource, output.key, resourceVersion, change),
+      (result) => {
+        this.#writesUnderWay--;
+        this.#resignWhenQuiet();
+        this.#driver.feed(
+          result.ok
+            ? { kind: 'written', resource, object: result.object }
+            : { kind: 'write-failed', resource, key: output.key, status: result.status, message: '' },
+        );
+      },
+    );
+    if (this.#death !== undefined && this.#death.writes <= 0) clock.after(0, () => this.kill());
+  }
+
+  #performLeadership(output: LeadershipOutput): void {
+    const { api } = this.#env;
+    const failed = { kind: 'request-failed', message: '' } as const;
+    switch (output.kind) {
+      case 'lead':
+        this.#driver.feed({ kind: 'lead' });
+        return;
+      case 'step-down':
+        this.kill();
+        return;
+      case 'read-lease':
+        this.#request(
+          () => (api.isUp ? { lease: api.get('leases', LEASE_KEY) as SimLease | undefined } : undefined),
+          (answer) =>
+            this.#leadership.feed(
+              answer === undefined ? failed : { kind: 'lease-read', record: answer.lease && toRecord(answer.lease) },
+            ),
+        );
+        return;
+      case 'write-lease': {
+        const { holder, transitions, version } = output;
+        const lease: SimLease = { metadata: LEASE, spec: { holder, transitions } };
+        this.#request(
+          () =>
+            version === undefined ? api.create('leases', lease) : api.update('leases', LEASE_KEY, version, () => lease),
+          (result) =>
+            this.#leadership.feed(
+              result.ok ? { kind: 'lease-written', record: toRecord(result.object as SimLease) } : failed,
+            ),
+        );
+      }
+    }
+  }
+
+  /** Sends a request and takes the answer in. A killed process may still have had its request on the way. */
+  #request<T>(act: () => T, onAnswer: (answer: T) => void): void {
+    const { clock, random } = this.#env;
+    clock.after(random.between(1, 15), () => {
+      const answer = act();
+      clock.after(random.between(1, 15), () => {
+        this.#run(() => {
+          if (this.#state !== 'dead') onAnswer(answer);
+        });
+      });
+    });
+  }
+}
+
+function toRecord({ metadata, spec }: SimLease): LeaseRecord {
+  return { ...spec, version: metadata.resourceVersion ?? '' };
 }
 
 function withAddresses(

@@ -28,8 +28,8 @@ export interface SimulationReport {
   readonly happenings: readonly string[];
 }
 
-/** Time to come to rest after the last fault, in virtual milliseconds: the longest back-off and some. */
-const REST = 45_000;
+/** Time to come to rest after the last fault, in virtual milliseconds: the longest sleep, a Lease that runs out, the longest back-off. */
+const REST = 90_000;
 /** A failover may take the missed heartbeats, one more interval, and what the steps in between take. */
 const FAILOVER_BOUND = LIVENESS.interval * (LIVENESS.misses + 1) + 100;
 const POOL_SIZE = 8;
@@ -52,16 +52,12 @@ class Simulation {
   readonly #happenings: string[] = [];
   /** The address that each Service had last, and whether its owner has since asked for another. */
   readonly #held = new Map<string, { readonly addresses: string; readonly mayChange: boolean }>();
-  #controller: SimController | undefined;
+  /** Two, but for moments in which one of them is being replaced. */
+  readonly #controllers = new Set<SimController>();
+  #launched = 0;
   #poolSize = POOL_SIZE;
   #uid = 0;
   #checkedVersion = 0;
-  /**
-   * Two controllers cannot know of each other before there is leader election. They may clash while both run, and until
-   * the slower one has seen what the other did, which takes the longest back-off of a reflector.
-   */
-  #racingUntil = 0;
-
   constructor({ seed, nodes = 4, steps = 40, loss = 0.02 }: SimulationOptions) {
     this.#seed = seed;
     this.#random = new Random(seed);
@@ -72,7 +68,8 @@ class Simulation {
 
   run(): SimulationReport {
     this.#furnish();
-    this.#controller = new SimController(this.#environment);
+    this.#startController();
+    this.#startController();
     for (const name of this.#names) this.#startSpeaker(name);
     this.#pass(2000);
     for (let i = 0; i < this.#steps; i++) {
@@ -155,8 +152,16 @@ class Simulation {
     ],
     ['a label changes', () => this.#withService((key) => this.#touchService(key))],
     ['the pool grows', () => this.#growPool()],
-    ['the controller is killed', () => this.#restartController()],
-    ['two controllers run for a while', () => this.#doubleController()],
+    ['a controller is killed', () => this.#withController((controller) => controller.kill())],
+    ['a controller is asked to end', () => this.#withController((controller) => controller.end())],
+    [
+      'a controller sleeps',
+      () => this.#withController((controller) => controller.sleep(this.#random.between(50, 25_000))),
+    ],
+    [
+      'the leader dies at one of its next writes',
+      () => this.#withLeader((leader) => leader.dieAt(this.#random.between(1, 4), this.#random.chance(0.5))),
+    ],
     ['a speaker is killed', () => this.#killSpeaker()],
     ['a speaker is killed', () => this.#killSpeaker()],
     ['a speaker starts again', () => this.#reviveSpeaker()],
@@ -222,21 +227,23 @@ class Simulation {
     this.#putPool();
   }
 
-  #restartController(): void {
-    this.#controller?.kill();
-    this.#controller = undefined;
-    // The shortest pause is longer than a request on its way: a process takes that long to start.
-    this.#clock.after(this.#random.between(50, 2000), () => {
-      this.#controller ??= new SimController(this.#environment);
+  #startController(): void {
+    const controller = new SimController(this.#environment, `controller-${++this.#launched}`, () => {
+      this.#controllers.delete(controller);
+      // The shortest pause is longer than a request on its way: a process takes that long to start.
+      this.#clock.after(this.#random.between(50, 2000), () => this.#startController());
     });
+    this.#controllers.add(controller);
   }
 
-  /** As in a rolling update without leader election: the old process has not noticed yet that it should be gone. */
-  #doubleController(): void {
-    const second = new SimController(this.#environment);
-    const together = this.#random.between(50, 3000);
-    this.#racingUntil = this.#clock.now + together + 35_000;
-    this.#clock.after(together, () => second.kill());
+  #withController(act: (controller: SimController) => void): void {
+    const controller = this.#random.pick([...this.#controllers]);
+    if (controller !== undefined) act(controller);
+  }
+
+  #withLeader(act: (controller: SimController) => void): void {
+    const leader = [...this.#controllers].find(({ leads }) => leads);
+    if (leader !== undefined) act(leader);
   }
 
   #killSpeaker(): void {
@@ -254,7 +261,8 @@ class Simulation {
   #outage(): void {
     this.#api.isUp = false;
     this.#api.resetWatches();
-    this.#clock.after(this.#random.between(10, 5000), () => {
+    const longest = this.#random.chance(0.1) ? 60_000 : 5000;
+    this.#clock.after(this.#random.between(10, longest), () => {
       this.#api.isUp = true;
     });
   }
@@ -268,7 +276,7 @@ class Simulation {
     this.#clock.after(6000, () => {
       this.#api.isUp = true;
     });
-    while (this.#speakers.size < 2) this.#reviveSpeaker();
+    while (this.#speakers.size < Math.min(2, this.#names.length)) this.#reviveSpeaker();
   }
 
   #violated(text: string): void {
@@ -279,7 +287,6 @@ class Simulation {
   #checkAlways(): void {
     if (this.#api.version === this.#checkedVersion) return;
     this.#checkedVersion = this.#api.version;
-    const racing = this.#clock.now < this.#racingUntil;
     const holders = new Map<string, Service[]>();
     for (const service of this.#api.all('services') as Service[]) {
       const { name } = service.metadata;
@@ -288,13 +295,12 @@ class Simulation {
       for (const address of now.split(',').filter(Boolean)) {
         const others = holders.get(address) ?? [];
         const clash = others.find((other) => !mayShare(service, other));
-        if (clash !== undefined && !racing)
-          this.#violated(`${address} is held by ${clash.metadata.name} and by ${name}`);
+        if (clash !== undefined) this.#violated(`${address} is held by ${clash.metadata.name} and by ${name}`);
         holders.set(address, [...others, service]);
       }
       const before = this.#held.get(key);
       if (before === undefined || before.addresses === now) continue;
-      if (before.addresses !== '' && !before.mayChange && !racing)
+      if (before.addresses !== '' && !before.mayChange)
         this.#violated(`${name} changed from ${before.addresses} to ${now || 'nothing'} without a cause`);
       // A Service that was edited may change until it has an address again.
       this.#held.set(key, { addresses: now, mayChange: now === '' });
@@ -318,6 +324,7 @@ class Simulation {
         continue;
       }
       if (wish !== undefined && wish !== address) this.#violated(`${name} asked for ${wish} and has ${address}`);
+      if (this.#names.length === 0) continue;
       const owners = this.#ownersOf(address);
       if (owners.length !== 1) this.#violated(`${address} of ${name} is answered by [${owners.join(', ')}]`);
     }

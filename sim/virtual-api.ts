@@ -10,7 +10,7 @@ import {
   type ReflectorState,
   reflectorMachine,
 } from '../src/core/reflector/fsm.ts';
-import { type VirtualClock, VirtualDriver } from './clock.ts';
+import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
 
 interface HistoryEntry {
@@ -86,6 +86,13 @@ export class VirtualApi {
     return { ok: true, object: this.put(resource, change(old)) };
   }
 
+  /** Creates what must not be there yet. */
+  create(resource: string, object: KubernetesObject): WriteResult {
+    if (!this.isUp) return { ok: false, status: 0 };
+    if (this.get(resource, objectKey(object)) !== undefined) return { ok: false, status: 409 };
+    return { ok: true, object: this.put(resource, object) };
+  }
+
   watch(watch: Watch, since: number): boolean {
     if (since < this.#compacted) return false;
     for (const entry of this.#history)
@@ -128,6 +135,7 @@ export class VirtualReflector {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #resource: string;
+  readonly #gate: Gate;
   #open: Watch | undefined;
   #stopped = false;
 
@@ -137,27 +145,38 @@ export class VirtualReflector {
     random: Random,
     resource: string,
     onChange: (change: ReflectedChange) => void,
+    gate: Gate = (run) => run(),
   ) {
     this.#api = api;
     this.#clock = clock;
     this.#random = random;
     this.#resource = resource;
-    this.#driver = new VirtualDriver(reflectorMachine, INITIAL_REFLECTOR, clock, (output) => {
+    this.#gate = gate;
+    const perform = (output: ReflectorOutput) => {
       if (output.kind === 'list') this.#later(() => this.#list(output.request));
       else if (output.kind === 'watch') this.#later(() => this.#watch(output.request, Number(output.resourceVersion)));
       else if (output.kind === 'abandon') this.#close();
       else if (output.kind !== 'reported') onChange(output);
-    });
+    };
+    this.#driver = new VirtualDriver(reflectorMachine, INITIAL_REFLECTOR, clock, perform, gate);
   }
 
   start(): void {
     this.#driver.feed({ kind: 'start' });
   }
 
+  listAnew(): void {
+    this.#driver.feed({ kind: 'list-anew' });
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#driver.stop();
     this.#close();
+  }
+
+  #feed(input: ReflectorInput): void {
+    this.#gate(() => this.#driver.feed(input));
   }
 
   #later(run: () => void): void {
@@ -168,16 +187,18 @@ export class VirtualReflector {
 
   #list(request: number): void {
     if (!this.#api.isUp) {
-      this.#driver.feed({ kind: 'failed', request, status: 0, message: 'ECONNREFUSED' });
+      this.#feed({ kind: 'failed', request, status: 0, message: 'ECONNREFUSED' });
       return;
     }
     const answer = { items: this.#api.all(this.#resource), resourceVersion: String(this.#api.version) };
-    this.#later(() => this.#driver.feed({ kind: 'page-received', request, ...answer }));
+    this.#later(() => this.#feed({ kind: 'page-received', request, ...answer }));
   }
 
   #watch(request: number, since: number): void {
+    // Given up while it was on its way: a real request would have been aborted.
+    if (request !== this.#driver.state.request) return;
     this.#close();
-    const feed = (input: ReflectorInput) => this.#later(() => this.#driver.feed(input));
+    const feed = (input: ReflectorInput) => this.#later(() => this.#feed(input));
     if (!this.#api.isUp) {
       feed({ kind: 'failed', request, status: 0, message: 'ECONNREFUSED' });
       return;
@@ -186,7 +207,7 @@ export class VirtualReflector {
     let last = this.#clock.now;
     const inOrder = (input: ReflectorInput) => {
       last = Math.max(last, this.#clock.now + this.#random.between(1, 10));
-      this.#clock.after(last - this.#clock.now, () => this.#driver.feed(input));
+      this.#clock.after(last - this.#clock.now, () => this.#feed(input));
     };
     const watch: Watch = {
       resource: this.#resource,

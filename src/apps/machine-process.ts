@@ -51,7 +51,7 @@ const DEFAULT_NAMESPACE = 'metallb-system';
 export class MachineProcess<R extends ResourceName, S, I, O> {
   readonly #options: ProcessOptions;
   readonly #driver: Driver<S, I | Change<R>, O>;
-  readonly #reflectors: readonly Reflector[];
+  readonly #reflectors: ReadonlyMap<R, Reflector>;
   readonly #events: EventRecorder;
   readonly #recorder: Recorder | undefined;
   readonly #configuration: ConfigurationState;
@@ -81,8 +81,9 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
       perform,
       ...(this.#recorder !== undefined && { record: this.#recorder.record }),
     });
-    this.#reflectors = scopes.map(
-      (scope) =>
+    this.#reflectors = new Map(
+      scopes.map((scope) => [
+        scope.resource,
         new Reflector({
           client,
           ...scope,
@@ -95,6 +96,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
             log.warn({ event: what, resource: scope.resource, error: message }, message);
           },
         }),
+      ]),
     );
   }
 
@@ -119,12 +121,16 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     this.#configuration.report(problems);
   }
 
+  listAnew(resource: R): void {
+    this.#reflectors.get(resource)?.listAnew();
+  }
+
   start(): void {
-    for (const reflector of this.#reflectors) reflector.start();
+    for (const reflector of this.#reflectors.values()) reflector.start();
   }
 
   async stop(): Promise<void> {
-    for (const reflector of this.#reflectors) reflector.stop();
+    for (const reflector of this.#reflectors.values()) reflector.stop();
     this.#driver.stop();
     this.#configuration.stop();
     await this.#events.flush();

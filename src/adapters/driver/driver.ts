@@ -32,6 +32,11 @@ export class Driver<S, I, O> {
     return this.#state;
   }
 
+  /** The clock that the machine is stepped by, in milliseconds. */
+  get now(): number {
+    return this.#now();
+  }
+
   /** Steps the machine. Outputs are performed before this returns; what they bring back comes in later. */
   feed(input: I | Tick): void {
     if (this.#stopped) return;

@@ -3,6 +3,7 @@
  * @module
  */
 import {
+  holdsLease,
   initialLeadership,
   LEASE_DURATION,
   type LeadershipInput,
@@ -42,8 +43,9 @@ export class LeaderElection {
     });
   }
 
-  get leading(): boolean {
-    return this.#driver.state.role === 'leading';
+  /** True while nobody else can lead. */
+  get holds(): boolean {
+    return holdsLease(this.#driver.state, this.#driver.now);
   }
 
   start(): void {

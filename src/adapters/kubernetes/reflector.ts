@@ -49,6 +49,11 @@ export class Reflector {
     this.#driver.feed({ kind: 'start' });
   }
 
+  /** Gives up what is under way and reads the whole collection, as it is now or later. */
+  listAnew(): void {
+    this.#driver.feed({ kind: 'list-anew' });
+  }
+
   stop(): void {
     this.#driver.stop();
     this.#request?.abort();

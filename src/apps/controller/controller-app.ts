@@ -55,6 +55,7 @@ export class ControllerApp {
   readonly #options: ControllerOptions;
   readonly #election: LeaderElection | undefined;
   readonly #configMap: ConfigMapFollower | undefined;
+  readonly #writes = new Set<Promise<void>>();
   /** What is wrong with the resources, and with the ConfigMap that some of them come from. */
   #problems: Problems = { resources: [], configMap: [] };
   readonly #process: MachineProcess<ControllerResource, ControllerState, ControllerInput, ControllerOutput>;
@@ -109,6 +110,8 @@ export class ControllerApp {
   async stop(): Promise<void> {
     this.#configMap?.stop();
     await this.#process.stop();
+    // Whoever leads next must find everything that we have written.
+    await Promise.allSettled(this.#writes);
     await this.#election?.resign();
   }
 
@@ -148,21 +151,31 @@ export class ControllerApp {
         const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
         const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, timestamp());
         const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
-        void this.#write('services', output.key, body);
+        this.#write('services', output.key, body);
         return;
       }
+      case 'list-anew':
+        this.#process.listAnew(output.resource);
+        return;
       case 'service-served':
         metrics.served(output.after);
         return;
       case 'write-status': {
         const { resource, key, usage, condition } = output;
         const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
-        void this.#write(resource, key, { status: { ...usage, ...(condition !== undefined && { conditions }) } });
+        this.#write(resource, key, { status: { ...usage, ...(condition !== undefined && { conditions }) } });
       }
     }
   }
 
-  async #write(resource: WrittenResource, key: string, body: object): Promise<void> {
+  #write(resource: WrittenResource, key: string, body: object): void {
+    // The process may have slept since it was told to lead. Then somebody else leads, and we are about to end.
+    if (this.#election?.holds === false) return;
+    const write = this.#request(resource, key, body).finally(() => this.#writes.delete(write));
+    this.#writes.add(write);
+  }
+
+  async #request(resource: WrittenResource, key: string, body: object): Promise<void> {
     const { client, log, metrics } = this.#options;
     try {
       const path = objectPath(resource, key, 'status');

@@ -17,7 +17,10 @@ export interface LeadershipState {
   readonly role: 'standby' | 'leading' | 'ended';
   /** What the Lease said last, and when we saw it change. */
   readonly seen: { readonly record: LeaseRecord | undefined; readonly at: Millis } | undefined;
+  /** When the last renewal that succeeded was sent: others may have seen it that early. */
   readonly lastRenewed: Millis;
+  /** When the write under way was sent. */
+  readonly sentAt: Millis;
   readonly nextTry: Millis;
   /** A request is under way. */
   readonly busy: boolean;
@@ -45,7 +48,15 @@ export type LeadershipOutput =
   | { readonly kind: 'step-down'; readonly why: string };
 
 export function initialLeadership(identity: string): LeadershipState {
-  return { identity, role: 'standby', seen: undefined, lastRenewed: 0, nextTry: Number.POSITIVE_INFINITY, busy: false };
+  return {
+    identity,
+    role: 'standby',
+    seen: undefined,
+    lastRenewed: 0,
+    sentAt: 0,
+    nextTry: Number.POSITIVE_INFINITY,
+    busy: false,
+  };
 }
 
 type Outcome = { readonly next: LeadershipState; readonly outputs: readonly LeadershipOutput[] };
@@ -97,18 +108,27 @@ function onRead(state: LeadershipState, record: LeaseRecord | undefined, now: Mi
   }
   const transitions = record === undefined ? 0 : record.transitions + (record.holder === state.identity ? 0 : 1);
   return {
-    next: { ...next, busy: true },
+    next: { ...next, busy: true, sentAt: now },
     outputs: [{ kind: 'write-lease', holder: state.identity, transitions, version: record?.version }],
   };
 }
 
 function onWritten(state: LeadershipState, record: LeaseRecord, now: Millis): Outcome {
-  const next: LeadershipState = { ...state, role: 'leading', busy: false, lastRenewed: now, seen: { record, at: now } };
-  return { next, outputs: state.role === 'leading' ? [] : [{ kind: 'lead' }] };
+  const seen = { record, at: now };
+  const next: LeadershipState = { ...state, busy: false, lastRenewed: state.sentAt, seen };
+  // An answer that took this long says that we held the lease once, not that we hold it.
+  if (now - state.sentAt >= RENEW_DEADLINE)
+    return state.role === 'leading' ? checkDeadline(next, now) : { next, outputs: [] };
+  return { next: { ...next, role: 'leading' }, outputs: state.role === 'leading' ? [] : [{ kind: 'lead' }] };
+}
+
+/** True while nobody else can lead: to be asked before every write, for a process may have slept since its last step. */
+export function holdsLease(state: LeadershipState, now: Millis): boolean {
+  return state.role === 'leading' && now - state.lastRenewed < RENEW_DEADLINE;
 }
 
 function checkDeadline(state: LeadershipState, now: Millis): Outcome {
-  if (state.role !== 'leading' || now - state.lastRenewed < RENEW_DEADLINE) return { next: state, outputs: [] };
+  if (state.role !== 'leading' || holdsLease(state, now)) return { next: state, outputs: [] };
   return {
     next: { ...state, role: 'ended' },
     outputs: [{ kind: 'step-down', why: `the lease could not be renewed for ${RENEW_DEADLINE / 1000} s` }],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  holdsLease,
   initialLeadership,
   LEASE_DURATION,
   type LeadershipInput,
@@ -98,5 +99,26 @@ describe('leader election', () => {
     expect(e.leaders()).toEqual(['b']);
     const [steppedDown, steppedUp] = e.news.slice(1).map((line) => Number(line.split(' ')[0]));
     expect(steppedDown!).toBeLessThan(steppedUp!);
+  });
+});
+
+describe('an answer that takes long', () => {
+  const step = (state: ReturnType<typeof initialLeadership>, input: LeadershipInput, now: number) =>
+    leadershipMachine.step(state, input, now);
+  const record = (holder: string, version: string): LeaseRecord => ({ holder, transitions: 0, version });
+
+  it('counts from when it was asked for: others may have seen the renewal that early', () => {
+    const reading = step(initialLeadership('a'), { kind: 'start' }, 0).next;
+    const writing = step(reading, { kind: 'lease-read', record: undefined }, 0).next;
+    const { next, outputs } = step(writing, { kind: 'lease-written', record: record('a', '1') }, 9000);
+    expect(outputs).toEqual([{ kind: 'lead' }]);
+    expect([holdsLease(next, RENEW_DEADLINE - 1), holdsLease(next, RENEW_DEADLINE)]).toEqual([true, false]);
+  });
+
+  it('makes nobody a leader when it comes too late', () => {
+    const reading = step(initialLeadership('a'), { kind: 'start' }, 0).next;
+    const writing = step(reading, { kind: 'lease-read', record: undefined }, 0).next;
+    const { next, outputs } = step(writing, { kind: 'lease-written', record: record('a', '1') }, RENEW_DEADLINE);
+    expect([next.role, outputs]).toEqual(['standby', []]);
   });
 });

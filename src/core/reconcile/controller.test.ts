@@ -432,8 +432,12 @@ describe('a standby', () => {
     });
     expect(outputs).toEqual([]);
     feed({ kind: 'lead' });
+    expect(outputs).toEqual([{ kind: 'list-anew', resource: 'services' }]);
+    // The watch was behind: the list has one more.
+    const late = service('late', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.1']);
+    feed({ kind: 'replaced', resource: 'services', objects: [...state.cache.all('services'), late] });
     expect(outputs.filter(({ kind }) => kind === 'write-service')).toMatchObject([
-      { key: 'default/new', addresses: ['192.0.2.1'] },
+      { key: 'default/new', addresses: ['192.0.2.2'] },
     ]);
   });
 });

@@ -76,6 +76,8 @@ export type ControllerOutput =
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
   /** The write of its address has succeeded, so many milliseconds after it was first seen without one. */
   | { readonly kind: 'service-served'; readonly key: string; readonly after: Millis }
+  /** The resource has to be read anew; nothing is decided until its `replaced` comes. */
+  | { readonly kind: 'list-anew'; readonly resource: 'services' }
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] };
 
 /** What should change in the status of a configuration object; what is absent stays as it is. */
@@ -90,6 +92,8 @@ export interface StatusNote {
 export interface ControllerState {
   readonly settings: ControllerSettings;
   readonly leading: boolean;
+  /** We lead, and have not yet seen what the leader before us wrote last. */
+  readonly catchingUp: boolean;
   readonly cache: Cache<ControllerResource>;
   readonly allocator: Allocator;
   readonly config: Config;
@@ -119,6 +123,7 @@ export function initialController(settings: ControllerSettings): ControllerState
   return {
     settings,
     leading: settings.standby !== true,
+    catchingUp: false,
     cache: new Cache(CONTROLLER_RESOURCES),
     allocator: new Allocator(),
     config: EMPTY_CONFIG,
@@ -138,7 +143,7 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
   step(state, input, now) {
     const outputs: ControllerOutput[] = [];
     let next = takeIn(state, input, now, outputs);
-    if (next.cache.synced && next.leading) {
+    if (mayDecide(next)) {
       next = decideAll(next, now, outputs);
       next = writeStatuses(next, now, outputs);
     }
@@ -154,6 +159,10 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
   },
 };
 
+function mayDecide({ cache, leading, catchingUp }: ControllerState): boolean {
+  return cache.synced && leading && !catchingUp;
+}
+
 function takeIn(
   state: ControllerState,
   input: ControllerInput | { kind: 'tick' },
@@ -164,10 +173,10 @@ function takeIn(
     case 'tick':
       for (const [key, { at }] of state.retries) if (at <= now) state = markRetry(state, key, now);
       return state;
-    case 'lead': {
-      const leading = { ...state, leading: true };
-      return state.cache.synced ? reconfigure(leading, now, outputs) : leading;
-    }
+    case 'lead':
+      // The watch may be behind: an address that the last leader gave away a moment ago must not be given again.
+      outputs.push({ kind: 'list-anew', resource: 'services' });
+      return { ...state, leading: true, catchingUp: true };
     case 'written': {
       const key = objectKey(input.object);
       const id = `${input.resource} ${key}`;
@@ -191,11 +200,11 @@ function takeIn(
       const wasSynced = state.cache.synced;
       const changed = state.cache.apply(input);
       if (input.resource === 'services') for (const key of changed) state.dirty.add(key);
-      const becameSynced = !wasSynced && state.cache.synced;
+      const hasCaughtUp = state.catchingUp && input.kind === 'replaced' && input.resource === 'services';
+      const next = hasCaughtUp ? { ...state, catchingUp: false } : state;
+      const becameSynced = !wasSynced && next.cache.synced;
       const configChanged = input.resource !== 'services' && changed.length > 0;
-      return state.leading && state.cache.synced && (becameSynced || configChanged)
-        ? reconfigure(state, now, outputs)
-        : state;
+      return mayDecide(next) && (becameSynced || configChanged || hasCaughtUp) ? reconfigure(next, now, outputs) : next;
     }
   }
 }

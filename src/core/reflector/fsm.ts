@@ -40,6 +40,8 @@ export interface ReflectorState {
 /** Every answer carries the number of the request that it answers. */
 export type ReflectorInput =
   | { readonly kind: 'start' }
+  /** What is known may be behind, and somebody cannot have that: list again. */
+  | { readonly kind: 'list-anew' }
   | {
       readonly kind: 'page-received';
       readonly request: number;
@@ -88,6 +90,10 @@ export const reflectorMachine: Machine<ReflectorState, ReflectorInput, Reflector
   step(state, input, now) {
     if (input.kind === 'start') return list(state);
     if (input.kind === 'tick') return onTick(state, now);
+    if (input.kind === 'list-anew') {
+      const { next, outputs } = list(state);
+      return { next, outputs: [{ kind: 'abandon', request: state.request }, ...outputs] };
+    }
     if (input.request !== state.request) return { next: state, outputs: [] };
     switch (input.kind) {
       case 'page-received':

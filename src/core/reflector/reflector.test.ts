@@ -52,6 +52,15 @@ function watching() {
 const kinds = (outputs: readonly ReflectorOutput[]) => outputs.map((o) => (o.kind === 'reported' ? o.what : o.kind));
 
 describe('the reflector', () => {
+  it('lists anew when it is told to, whatever it was doing', () => {
+    const r = watching();
+    expect(kinds(r.feed({ kind: 'list-anew' }))).toEqual(['abandon', 'list']);
+    expect(kinds(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' }))).toEqual([
+      'replaced',
+      'watch',
+    ]);
+  });
+
   it('lists page by page, swaps the whole list in at once, and watches from there', () => {
     const r = reflector();
     expect(r.feed({ kind: 'start' })).toEqual([{ kind: 'list', request: 1, limit: 500 }]);
