@@ -14,6 +14,10 @@ const MODULE = resolve(import.meta.dirname, 'cluster');
 
 export interface RealApi {
   readonly kubeconfig: string;
+  /** kill -9 of kube-apiserver; etcd goes on. */
+  kill(): Promise<void>;
+  /** Starts kube-apiserver again, with the same state on the same port. */
+  revive(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -92,12 +96,20 @@ export async function startRealApi(
       '--disable-admission-plugins=ServiceAccount',
       '--profiling=false',
     ];
-    const server = start('kube-apiserver', [apiServer, ...flags], join(directory, 'kube-apiserver.log'));
-    processes.push(server);
+    let starts = 0;
+    const startServer = () => {
+      const log = join(directory, `kube-apiserver-${++starts}.log`);
+      const process = start('kube-apiserver', [apiServer, ...flags], log);
+      processes.push(process);
+      return process;
+    };
+    let server = startServer();
     const kubeconfig = join(directory, 'kubeconfig');
     writeKubeconfig(kubeconfig, { server: `https://127.0.0.1:${port}`, ca: certificate.ca, token });
     const kubectl = (...args: string[]) => run(['kubectl', ...args], { env: { KUBECONFIG: kubeconfig } });
-    await until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
+    const ready = () =>
+      until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
+    await ready();
     await until('the namespace default', () => kubectl('get', 'namespace', 'default').status === 0, 30_000, 200);
     // Cluster IPs are allotted some moments after the server calls itself ready.
     const probe = ['create', 'service', 'clusterip', 'probe', '--tcp=80:80', '--dry-run=server'];
@@ -111,7 +123,18 @@ export async function startRealApi(
       30_000,
       200,
     );
-    return { kubeconfig, stop };
+    return {
+      kubeconfig,
+      stop,
+      kill: async () => {
+        server.kill('SIGKILL');
+        await server.exited;
+      },
+      revive: async () => {
+        server = startServer();
+        await ready();
+      },
+    };
   } catch (error) {
     await stop();
     throw error;

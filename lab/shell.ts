@@ -62,6 +62,7 @@ export interface LabProcess {
   readonly logFile: string;
   /** Resolves with the exit code, or -1 after a signal. */
   readonly exited: Promise<number>;
+  readonly running: boolean;
   kill(signal?: NodeJS.Signals): void;
   /** SIGTERM, then SIGKILL after two seconds. */
   stop(): Promise<void>;
@@ -98,6 +99,9 @@ export function start(
     pid: child.pid ?? -1,
     logFile,
     exited,
+    get running() {
+      return running;
+    },
     kill,
     stop: async () => {
       kill('SIGTERM');

@@ -67,6 +67,8 @@ interface SimLease extends KubernetesObject {
 const LEASE = { name: 'metallb-controller', namespace: 'metallb-system' };
 const LEASE_KEY = `${LEASE.namespace}/${LEASE.name}`;
 
+type Sleep = Record<'work' | 'leadership', (() => void)[]>;
+
 /** One of two controllers with leader election, wired as the controller process is. */
 export class SimController {
   readonly #env: Environment;
@@ -75,8 +77,8 @@ export class SimController {
   readonly #reflectors: ReadonlyMap<string, VirtualReflector>;
   readonly #onEnd: () => void;
   #state: 'running' | 'ending' | 'dead' = 'running';
-  /** What has to wait while the process sleeps. */
-  #sleeping: (() => void)[] | undefined;
+  /** What has to wait while the process sleeps; of both kinds each keeps its order. */
+  #sleeping: Sleep | undefined;
   #writesUnderWay = 0;
   /** Dies at this one of its writes from now on: before it is sent, or right after. */
   #death: { writes: number; readonly sent: boolean } | undefined;
@@ -86,7 +88,7 @@ export class SimController {
     this.#env = env;
     this.#onEnd = onEnd;
     const { api, clock, random } = env;
-    const gate: Gate = (run) => this.#run(run);
+    const gate: Gate = (run) => this.#run('work', run);
     const initial = initialController({ loadBalancerClass: '', standby: true });
     this.#driver = new VirtualDriver(controllerMachine, initial, clock, (output) => this.#perform(output), gate);
     this.#leadership = new VirtualDriver(
@@ -94,7 +96,7 @@ export class SimController {
       initialLeadership(identity),
       clock,
       (output) => this.#performLeadership(output),
-      gate,
+      (run) => this.#run('leadership', run),
     );
     this.#reflectors = new Map(
       CONTROLLER_RESOURCES.map((resource) => {
@@ -135,17 +137,22 @@ export class SimController {
   /** The whole process stands still, as under SIGSTOP or a long garbage collection. */
   sleep(milliseconds: number): void {
     if (this.#state !== 'running' || this.#sleeping !== undefined) return;
-    const waiting: (() => void)[] = [];
+    const { clock, random } = this.#env;
+    const waiting: Sleep = { work: [], leadership: [] };
     this.#sleeping = waiting;
-    this.#env.clock.after(milliseconds, () => {
+    clock.after(milliseconds, () => {
       this.#sleeping = undefined;
-      for (const run of waiting) if (this.#state !== 'dead') run();
+      // Nothing says which timer or socket an event loop turns to first when it wakes.
+      const [first, then] = random.chance(0.5)
+        ? [waiting.work, waiting.leadership]
+        : [waiting.leadership, waiting.work];
+      for (const run of [...first, ...then]) if (this.#state !== 'dead') run();
     });
   }
 
-  #run(run: () => void): void {
+  #run(kind: 'work' | 'leadership', run: () => void): void {
     if (this.#sleeping === undefined) run();
-    else this.#sleeping.push(run);
+    else this.#sleeping[kind].push(run);
   }
 
   #stop(): void {
@@ -176,6 +183,7 @@ export class SimController {
         : (object: KubernetesObject) => ({ ...object, status: output.usage });
     this.#writesUnderWay++;
     this.#request(
+      'work',
       () => api.update(resource, output.key, resourceVersion, change),
       (result) => {
         this.#writesUnderWay--;
@@ -202,6 +210,7 @@ export class SimController {
         return;
       case 'read-lease':
         this.#request(
+          'leadership',
           () => (api.isUp ? { lease: api.get('leases', LEASE_KEY) as SimLease | undefined } : undefined),
           (answer) =>
             this.#leadership.feed(
@@ -213,6 +222,7 @@ export class SimController {
         const { holder, transitions, version } = output;
         const lease: SimLease = { metadata: LEASE, spec: { holder, transitions } };
         this.#request(
+          'leadership',
           () =>
             version === undefined ? api.create('leases', lease) : api.update('leases', LEASE_KEY, version, () => lease),
           (result) =>
@@ -225,12 +235,12 @@ export class SimController {
   }
 
   /** Sends a request and takes the answer in. A killed process may still have had its request on the way. */
-  #request<T>(act: () => T, onAnswer: (answer: T) => void): void {
+  #request<T>(kind: 'work' | 'leadership', act: () => T, onAnswer: (answer: T) => void): void {
     const { clock, random } = this.#env;
     clock.after(random.between(1, 15), () => {
       const answer = act();
       clock.after(random.between(1, 15), () => {
-        this.#run(() => {
+        this.#run(kind, () => {
           if (this.#state !== 'dead') onAnswer(answer);
         });
       });

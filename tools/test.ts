@@ -8,11 +8,18 @@ import { check } from './check.ts';
 import { testCluster } from './test-cluster.ts';
 import { type Counts, vitest } from './vitest.ts';
 
+/** What is simulated, with the flags of `npm run sim`. */
+const SIMULATIONS = [
+  ['two controllers', '--seeds', '10000', '--nodes', '0'],
+  ['two controllers and four speakers', '--seeds', '2000'],
+] as const;
+
 const counts: Counts[] = [];
 const notes: string[] = [];
 
 for (const { passed } of await check()) counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
 counts.push(await vitest(['unit']));
+for (const [what, ...flags] of SIMULATIONS) counts.push(simulate(what, flags));
 if (run(['sh', '-c', 'command -v kubectl']).status === 0) counts.push(await vitest(['system']));
 else
   notes.push(
@@ -26,6 +33,13 @@ if (process.argv.includes('--cluster')) {
   const cluster = await testCluster();
   if (typeof cluster === 'string') notes.push(`the suites on a real API server did not run: ${cluster}`);
   else counts.push(cluster);
+}
+
+/** Far more runs than the unit tests have time for. */
+function simulate(what: string, flags: readonly string[]): Counts {
+  const { status, stdout } = run([process.execPath, 'sim/main.ts', ...flags], { timeout: 600_000 });
+  console.log(`simulation of ${what}: ${stdout.trim()}`);
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
 }
 
 const sum = (key: keyof Counts) => counts.reduce((total, item) => total + item[key], 0);

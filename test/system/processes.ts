@@ -32,8 +32,9 @@ export async function startStandalone(
   directory: string,
   flags: readonly string[] = [],
   wrapper: readonly string[] = [],
+  port?: number,
 ): Promise<Standalone> {
-  const port = await freePort();
+  port ??= await freePort();
   const command = [
     ...wrapper,
     METALLB,

@@ -432,10 +432,14 @@ describe('a standby', () => {
     });
     expect(outputs).toEqual([]);
     feed({ kind: 'lead' });
-    expect(outputs).toEqual([{ kind: 'list-anew', resource: 'services' }]);
+    expect(outputs).toEqual(CONTROLLER_RESOURCES.map((resource) => ({ kind: 'list-anew', resource })));
     // The watch was behind: the list has one more.
     const late = service('late', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.1']);
     feed({ kind: 'replaced', resource: 'services', objects: [...state.cache.all('services'), late] });
+    for (const resource of CONTROLLER_RESOURCES.filter((name) => name !== 'services')) {
+      expect(outputs.filter(({ kind }) => kind === 'write-service')).toEqual([]);
+      feed({ kind: 'replaced', resource, objects: state.cache.all(resource) });
+    }
     expect(outputs.filter(({ kind }) => kind === 'write-service')).toMatchObject([
       { key: 'default/new', addresses: ['192.0.2.2'] },
     ]);

@@ -77,7 +77,7 @@ export type ControllerOutput =
   /** The write of its address has succeeded, so many milliseconds after it was first seen without one. */
   | { readonly kind: 'service-served'; readonly key: string; readonly after: Millis }
   /** The resource has to be read anew; nothing is decided until its `replaced` comes. */
-  | { readonly kind: 'list-anew'; readonly resource: 'services' }
+  | { readonly kind: 'list-anew'; readonly resource: ControllerResource }
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] };
 
 /** What should change in the status of a configuration object; what is absent stays as it is. */
@@ -92,8 +92,8 @@ export interface StatusNote {
 export interface ControllerState {
   readonly settings: ControllerSettings;
   readonly leading: boolean;
-  /** We lead, and have not yet seen what the leader before us wrote last. */
-  readonly catchingUp: boolean;
+  /** Not empty: we lead, and have not yet read these as they were when we began to. */
+  readonly catchingUp: ReadonlySet<ControllerResource>;
   readonly cache: Cache<ControllerResource>;
   readonly allocator: Allocator;
   readonly config: Config;
@@ -123,7 +123,7 @@ export function initialController(settings: ControllerSettings): ControllerState
   return {
     settings,
     leading: settings.standby !== true,
-    catchingUp: false,
+    catchingUp: new Set(),
     cache: new Cache(CONTROLLER_RESOURCES),
     allocator: new Allocator(),
     config: EMPTY_CONFIG,
@@ -160,7 +160,12 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
 };
 
 function mayDecide({ cache, leading, catchingUp }: ControllerState): boolean {
-  return cache.synced && leading && !catchingUp;
+  return cache.synced && leading && catchingUp.size === 0;
+}
+
+function caughtUp(state: ControllerState, resource: ControllerResource): ControllerState {
+  if (!state.catchingUp.has(resource)) return state;
+  return { ...state, catchingUp: new Set([...state.catchingUp].filter((other) => other !== resource)) };
 }
 
 function takeIn(
@@ -174,9 +179,10 @@ function takeIn(
       for (const [key, { at }] of state.retries) if (at <= now) state = markRetry(state, key, now);
       return state;
     case 'lead':
-      // The watch may be behind: an address that the last leader gave away a moment ago must not be given again.
-      outputs.push({ kind: 'list-anew', resource: 'services' });
-      return { ...state, leading: true, catchingUp: true };
+      // Watches may be behind: an address that the last leader gave away a moment ago must not be given again, nor be
+      // taken away because we have not heard of its pool yet.
+      for (const resource of CONTROLLER_RESOURCES) outputs.push({ kind: 'list-anew', resource });
+      return { ...state, leading: true, catchingUp: new Set(CONTROLLER_RESOURCES) };
     case 'written': {
       const key = objectKey(input.object);
       const id = `${input.resource} ${key}`;
@@ -200,8 +206,8 @@ function takeIn(
       const wasSynced = state.cache.synced;
       const changed = state.cache.apply(input);
       if (input.resource === 'services') for (const key of changed) state.dirty.add(key);
-      const hasCaughtUp = state.catchingUp && input.kind === 'replaced' && input.resource === 'services';
-      const next = hasCaughtUp ? { ...state, catchingUp: false } : state;
+      const next = input.kind === 'replaced' ? caughtUp(state, input.resource) : state;
+      const hasCaughtUp = state.catchingUp.size > 0 && next.catchingUp.size === 0;
       const becameSynced = !wasSynced && next.cache.synced;
       const configChanged = input.resource !== 'services' && changed.length > 0;
       return mayDecide(next) && (becameSynced || configChanged || hasCaughtUp) ? reconfigure(next, now, outputs) : next;
