@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findBinaries, startRealApi } from '../lab/real-api.ts';
-import { sleep, start, until } from '../lab/shell.ts';
+import { freePort, run, sleep, start, until } from '../lab/shell.ts';
 import { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath } from '../src/adapters/kubernetes/resources.ts';
@@ -15,7 +15,7 @@ import { openDataDirectory } from '../src/apps/standalone/data-directory.ts';
 import { startEmbeddedApi } from '../src/apps/standalone/embedded-api.ts';
 import { printTable, show } from './table.ts';
 
-const SIZES = [1000, 5000, 10_000];
+const SIZES = (process.env.BENCH_SIZES ?? '1000,5000,10000,20000').split(',').map(Number);
 const METALLB = resolve(import.meta.dirname, '../bin/metallb');
 
 export async function benchAllocate(): Promise<void> {
@@ -59,13 +59,25 @@ export async function benchAllocate(): Promise<void> {
       size.toLocaleString('en'),
       show(allocated.seconds, 's'),
       `${Math.round(size / allocated.seconds)}/s`,
+      allocated.requests === undefined ? '–' : (allocated.requests / size).toFixed(2),
+      allocated.stall === undefined ? '–' : show(allocated.stall, 'ms'),
       show(allocated.peak, 'MiB'),
       show(adopted.seconds, 's'),
+      adopted.requests === undefined ? '–' : String(adopted.requests),
     ]);
   }
   printTable(
     `Pending Services to addresses, on ${server}; one run each`,
-    ['Services', 'start until all have one', 'rate', 'peak memory', 'adoption by a new controller, and one more'],
+    [
+      'Services',
+      'start until all have one',
+      'rate',
+      'API requests for each',
+      'longest stall',
+      'peak memory',
+      'adoption by a new controller, and one more',
+      'API requests of the adoption',
+    ],
     rows,
   );
 }
@@ -87,30 +99,39 @@ async function inParallel(count: number, lanes: number, act: (i: number) => Prom
   );
 }
 
-async function runController(
-  kubeconfig: string,
-  directory: string,
-  work: () => Promise<void>,
-): Promise<{ seconds: number; peak: number }> {
-  const flags = [
-    '--kubeconfig',
-    kubeconfig,
-    '--port',
-    '0',
-    '--health-probe-port',
-    '0',
-    '--log-level',
-    'error',
-    '--webhook-mode',
-    'disabled',
-  ];
+interface Measured {
+  readonly seconds: number;
+  /** MiB. */
+  readonly peak: number;
+  /** Milliseconds; undefined where tokens cannot be reviewed, and so metrics not be read. */
+  readonly stall: number | undefined;
+  /** Requests that the controller made, long-running ones included. */
+  readonly requests: number | undefined;
+}
+
+async function runController(kubeconfig: string, directory: string, work: () => Promise<void>): Promise<Measured> {
+  const port = await freePort();
+  const flags = ['--kubeconfig', kubeconfig, '--port', String(port), '--health-probe-port', '0'];
+  const quiet = ['--log-level', 'error', '--webhook-mode', 'disabled'];
   const began = performance.now();
-  const controller = start('controller', [METALLB, 'controller', ...flags], join(directory, 'controller.log'));
+  const controller = start(
+    'controller',
+    [METALLB, 'controller', ...flags, ...quiet],
+    join(directory, 'controller.log'),
+  );
   await work();
   const seconds = (performance.now() - began) / 1000;
   const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${controller.pid}/status`, 'utf8'))![1]) / 1024;
+  const token = /token: (\S+)/.exec(readFileSync(kubeconfig, 'utf8'))?.[1];
+  const scrape = ['curl', '-sk', '-H', `Authorization: Bearer ${token}`, `https://127.0.0.1:${port}/metrics`];
+  const metrics = run(scrape).stdout;
+  const value = (name: string) => {
+    const lines = [...metrics.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))];
+    return lines.length === 0 ? undefined : lines.reduce((sum, [, number]) => sum + Number(number), 0);
+  };
   await controller.stop();
-  return { seconds, peak };
+  const lag = value('nodejs_eventloop_lag_max_seconds');
+  return { seconds, peak, stall: lag && lag * 1000, requests: value('metallb_k8s_client_requests_total') };
 }
 
 /** Looks seldom, so that the looking does not become the load. */

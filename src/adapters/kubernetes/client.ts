@@ -39,10 +39,13 @@ const REQUEST_TIMEOUT = 30_000;
 export class KubernetesClient {
   readonly #connection: Connection;
   readonly #userAgent: string;
+  readonly #onRequest: (verb: string) => void;
 
-  constructor(connection: Connection, userAgent: string) {
+  /** `onRequest` is told of every request that is sent, by its verb. */
+  constructor(connection: Connection, userAgent: string, onRequest: (verb: string) => void = () => {}) {
     this.#connection = connection;
     this.#userAgent = userAgent;
+    this.#onRequest = onRequest;
   }
 
   get server(): string {
@@ -101,6 +104,7 @@ export class KubernetesClient {
         error,
       );
     }
+    this.#onRequest(forWatch ? 'WATCH' : (request.method ?? 'GET'));
     const { server } = this.#connection;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const send = server.protocol === 'https:' ? httpsRequest : httpRequest;

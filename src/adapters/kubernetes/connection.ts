@@ -100,4 +100,4 @@ export class Connection {
 }
 
 /** Requests under way at once; the server's own flow control does the rest. Watches do not count. */
-const MAX_REQUESTS = 32;
+export const MAX_REQUESTS = 32;

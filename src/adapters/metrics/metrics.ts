@@ -13,6 +13,7 @@ export class Metrics {
   readonly #counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `metallb_${name}`, help, labelNames, registers: [this.#registry] });
 
+  readonly #requests = this.#counter('k8s_client_requests_total', 'Requests to the API server.', ['verb']);
   /** Upstream's three gauges for one number: all addresses, and those of each family. */
   readonly #byFamily = (name: string, help: string) => ({
     all: this.#gauge(`allocator_${name}`, `${help}.`, ['pool']),
@@ -68,6 +69,11 @@ export class Metrics {
   configured(problems: number): void {
     this.#loaded.set(1);
     this.#stale.set(problems > 0 ? 1 : 0);
+  }
+
+  /** A request to the API server goes out. */
+  requested(verb: string): void {
+    this.#requests.inc({ verb });
   }
 
   updated(): void {

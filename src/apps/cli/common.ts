@@ -87,11 +87,12 @@ export interface Process {
 export function openProcess(values: FlagValues, component: string): Process {
   const log = openLog(values, component);
   const connection = Connection.open(textFlag(values, 'kubeconfig') || undefined);
+  const metrics = new Metrics();
   return {
-    client: new KubernetesClient(connection, `metallb-${component}`),
+    client: new KubernetesClient(connection, `metallb-${component}`, (verb) => metrics.requested(verb)),
     namespace: textFlag(values, 'namespace') || ownNamespace() || 'metallb-system',
     log,
-    metrics: new Metrics(),
+    metrics,
     host: hostname(),
   };
 }

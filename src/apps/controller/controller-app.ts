@@ -7,6 +7,7 @@ import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
+import { WriteQueue } from '../../adapters/kubernetes/write-queue.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import type { Problem } from '../../core/api/problem.ts';
 import { isConfigResource } from '../../core/config/resolve.ts';
@@ -55,7 +56,7 @@ export class ControllerApp {
   readonly #options: ControllerOptions;
   readonly #election: LeaderElection | undefined;
   readonly #configMap: ConfigMapFollower | undefined;
-  readonly #writes = new Set<Promise<void>>();
+  readonly #writes = new WriteQueue();
   /** What is wrong with the resources, and with the ConfigMap that some of them come from. */
   #problems: Problems = { resources: [], configMap: [] };
   readonly #process: MachineProcess<ControllerResource, ControllerState, ControllerInput, ControllerOutput>;
@@ -111,7 +112,7 @@ export class ControllerApp {
     this.#configMap?.stop();
     await this.#process.stop();
     // Whoever leads next must find everything that we have written.
-    await Promise.allSettled(this.#writes);
+    await this.#writes.stop();
     await this.#election?.resign();
   }
 
@@ -147,11 +148,12 @@ export class ControllerApp {
         log.info({ event: 'configLoaded', pools: output.config.pools.map(({ name }) => name) }, 'configuration loaded');
         return;
       case 'write-service': {
-        const { resourceVersion, annotations, addresses } = output;
-        const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-        const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, timestamp());
-        const body = { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
-        this.#write('services', output.key, body);
+        const { key, resourceVersion, annotations, addresses } = output;
+        this.#write('services', key, () => {
+          const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
+          const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, timestamp());
+          return { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
+        });
         return;
       }
       case 'list-anew':
@@ -162,17 +164,19 @@ export class ControllerApp {
         return;
       case 'write-status': {
         const { resource, key, usage, condition } = output;
-        const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
-        this.#write(resource, key, { status: { ...usage, ...(condition !== undefined && { conditions }) } });
+        this.#write(resource, key, () => {
+          const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
+          return { status: { ...usage, ...(condition !== undefined && { conditions }) } };
+        });
       }
     }
   }
 
-  #write(resource: WrittenResource, key: string, body: object): void {
-    // The process may have slept since it was told to lead. Then somebody else leads, and we are about to end.
-    if (this.#election?.holds === false) return;
-    const write = this.#request(resource, key, body).finally(() => this.#writes.delete(write));
-    this.#writes.add(write);
+  #write(resource: WrittenResource, key: string, body: () => object): void {
+    this.#writes.add(async () => {
+      // The process may have slept since it was told to lead. Then somebody else leads, and we are about to end.
+      if (this.#election?.holds !== false) await this.#request(resource, key, body());
+    });
   }
 
   async #request(resource: WrittenResource, key: string, body: object): Promise<void> {

@@ -91,7 +91,7 @@ export function readAll<T extends { readonly name: string }>(reading: Reading<T>
       const message = `there is an older ${kind} of this name in another namespace`;
       inspection.report(['metadata', 'name'], name, message, 'use another name');
     }
-    if (value !== undefined && inspection.isClean) clashes(value, [...accepted.values()], inspection);
+    if (value !== undefined) clashes(value, [...accepted.values()], inspection);
     if (value !== undefined && inspection.isClean) {
       accepted.set(name, value);
       continue;
