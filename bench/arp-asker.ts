@@ -4,7 +4,7 @@
  */
 import { readLinks } from '../src/adapters/linux/links.ts';
 import { AF_PACKET, bind, poll, receive, SOCK_RAW, send, socket } from '../src/adapters/wire/syscalls.ts';
-import { decodeArp, ETHERTYPE_ARP, encodeArp } from '../src/core/layer2/codec.ts';
+import { decodeArp, ETHERTYPE_ARP, encodeArp } from '../src/core/layer2/arp-codec.ts';
 import { formatAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC } from '../src/core/net/mac.ts';
 

@@ -8,6 +8,8 @@ import { type LabProcess, must, type Result, run, runAsync, start, until } from 
 export interface LanHost {
   readonly name: string;
   readonly address: string;
+  /** Its IPv6 address on the LAN. */
+  readonly address6: string;
   readonly mac: string;
   /** Puts a command into this host's network. */
   inside(command: readonly string[]): string[];
@@ -21,6 +23,8 @@ export interface LanHost {
 
 export const SWITCH_ADDRESS = '192.168.1.10';
 const PREFIX_LENGTH = 24;
+/** The LAN's IPv6 network, a unique local one (RFC 4193); 64 bits long. */
+export const LAN6 = 'fd00:192:168:1::';
 
 /** Sets the switch up. */
 export function createLan(): void {
@@ -35,8 +39,12 @@ export function addHost(name: string, address: string, mac: string): LanHost {
   must(['ip', 'netns', 'add', name]);
   must(['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', name]);
   must(['ip', 'link', 'set', port, 'master', 'br0', 'up']);
+  // Duplicate address detection would make every host wait for a second or two.
+  must(['ip', 'netns', 'exec', name, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad']);
   must(['ip', '-n', name, 'link', 'set', 'lo', 'up']);
   must(['ip', '-n', name, 'link', 'set', 'eth0', 'up']);
+  const address6 = `${LAN6}${address.split('.').at(-1)}`;
+  must(['ip', '-n', name, 'address', 'add', `${address6}/64`, 'dev', 'eth0', 'nodad']);
   must(['ip', '-n', name, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', 'eth0']);
   const inside = (command: readonly string[]) => ['ip', 'netns', 'exec', name, ...command];
   must(
@@ -49,6 +57,7 @@ export function addHost(name: string, address: string, mac: string): LanHost {
   return {
     name,
     address,
+    address6,
     mac,
     inside,
     run: (command, options) => run(inside(command), options),
@@ -91,6 +100,15 @@ export async function askByArp(host: LanHost, address: string, requests = 3): Pr
     address,
   ]);
   const macs = [...stdout.matchAll(/(?:reply from|bytes from).*?\b((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b/gi)].map((match) =>
+    match[1]!.toLowerCase(),
+  );
+  return [...new Set(macs)].sort();
+}
+
+/** Who answers for an IPv6 address, by a Neighbor Solicitation from the host: the MACs that answered. */
+export async function askByNdp(host: LanHost, address: string): Promise<string[]> {
+  const { stdout } = await host.runAsync(['ndisc6', '-m', '-r', '1', '-w', '700', address, 'eth0']);
+  const macs = [...stdout.matchAll(/link-layer address:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})/gi)].map((match) =>
     match[1]!.toLowerCase(),
   );
   return [...new Set(macs)].sort();

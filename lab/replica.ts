@@ -4,8 +4,9 @@
  */
 import { createServer } from 'node:http';
 
-const [address, port, node, pod] = process.argv.slice(2) as [string, string, string, string];
-createServer((_request, response) => {
-  response.writeHead(200, { 'content-type': 'text/plain', 'x-node': node, 'x-pod': pod, connection: 'close' });
-  response.end('hello-world\n');
-}).listen(Number(port), address);
+const [addresses, port, node, pod] = process.argv.slice(2) as [string, string, string, string];
+for (const address of addresses.split(','))
+  createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain', 'x-node': node, 'x-pod': pod, connection: 'close' });
+    response.end('hello-world\n');
+  }).listen(Number(port), address);

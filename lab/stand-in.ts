@@ -45,9 +45,14 @@ interface Replica {
   readonly key: string;
   readonly deployment: Deployment;
   readonly node: LanHost;
-  readonly address: string;
+  /** One of each IP family. */
+  readonly addresses: Readonly<Record<Family, string>>;
   readonly process: LabProcess;
 }
+
+type Family = 'IPv4' | 'IPv6';
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+const familyOf = (address: string): Family => (address.includes(':') ? 'IPv6' : 'IPv4');
 
 /** One look at everything, at most this often, in milliseconds. */
 const PAUSE = 30;
@@ -74,8 +79,15 @@ export class StandIn {
       // Pod network: 10.244.N.0/24 lives on node N; the others reach it through that node.
       node.run(['ip', 'route', 'add', 'local', `10.244.${i}.0/24`, 'dev', 'lo']);
       node.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
-      for (const [j, other] of nodes.entries())
-        if (j !== i) node.run(['ip', 'route', 'add', `10.244.${j}.0/24`, 'via', other.address]);
+      node.run(['ip', 'route', 'add', 'local', `fd00:10:244:${i}::/64`, 'dev', 'lo']);
+      node.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding']);
+      // IPv6 lets nobody listen at an address that only a route makes local, unlike IPv4.
+      node.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind']);
+      for (const [j, other] of nodes.entries()) {
+        if (j === i) continue;
+        node.run(['ip', 'route', 'add', `10.244.${j}.0/24`, 'via', other.address]);
+        node.run(['ip', 'route', 'add', `fd00:10:244:${j}::/64`, 'via', other.address6]);
+      }
     }
     const follow = <T extends KubernetesObject>(resource: 'deployments' | 'services', objects: Map<string, T>) =>
       new Reflector({
@@ -135,7 +147,10 @@ export class StandIn {
       const wanted = deployment !== undefined && Number(key.split('-').at(-1)) < (deployment.spec.replicas ?? 1);
       if (!wanted) await this.#endReplica(replica);
     }
-    for (const service of this.#services.values()) await this.#writeSlice(service);
+    for (const service of this.#services.values())
+      for (const family of FAMILIES)
+        if (service.spec?.clusterIPs?.some((address) => familyOf(address) === family))
+          await this.#writeSlice(service, family);
     for (const node of this.#nodes) this.#proxy(node);
   }
 
@@ -164,7 +179,8 @@ export class StandIn {
     const load = (node: LanHost) => [...this.#replicas.values()].filter((replica) => replica.node === node).length;
     const node = [...this.#nodes].sort((a, b) => load(a) - load(b) || index)[0]!;
     const subnet = Number(node.address.split('.').at(-1)) - 11;
-    const address = `10.244.${subnet}.${this.#nextAddress++}`;
+    const number = this.#nextAddress++;
+    const addresses = { IPv4: `10.244.${subnet}.${number}`, IPv6: `fd00:10:244:${subnet}::${number.toString(16)}` };
     const name = key.split('/')[1]!;
     const namespace = deployment.metadata.namespace!;
     const port = deployment.spec.template.spec.containers[0]?.ports?.[0]?.containerPort ?? 80;
@@ -173,7 +189,7 @@ export class StandIn {
       process.execPath,
       '--disable-warning=ExperimentalWarning',
       script,
-      address,
+      Object.values(addresses).join(),
       String(port),
       node.name,
       name,
@@ -182,7 +198,7 @@ export class StandIn {
       key,
       deployment,
       node,
-      address,
+      addresses,
       process: node.start(name, command, join(this.#directory, `${name}.log`)),
     };
     this.#replicas.set(key, replica);
@@ -206,7 +222,8 @@ export class StandIn {
     }));
     const status = {
       phase: 'Running',
-      podIP: address,
+      podIP: addresses.IPv4,
+      podIPs: Object.values(addresses).map((ip) => ({ ip })),
       conditions: [{ type: 'Ready', status: 'True' }],
       containerStatuses,
     };
@@ -216,7 +233,7 @@ export class StandIn {
       contentType: MERGE_PATCH,
       body: { status },
     });
-    await waitForPort(node, address, port);
+    await waitForPort(node, addresses.IPv4, port);
   }
 
   async #endReplica({ key, process }: Replica): Promise<void> {
@@ -235,7 +252,7 @@ export class StandIn {
     );
   }
 
-  async #writeSlice(service: Service): Promise<void> {
+  async #writeSlice(service: Service, family: Family): Promise<void> {
     if (service.spec?.selector === undefined) return;
     const { name, namespace, uid } = service.metadata;
     const replicas = this.#replicasOf(service);
@@ -248,23 +265,24 @@ export class StandIn {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: {
-        name: `${name}-lab`,
+        name: `${name}-lab-${family.toLowerCase()}`,
         namespace: namespace!,
         labels: { [SERVICE_NAME_LABEL]: name },
         ...{ ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name, uid }] },
       },
-      addressType: 'IPv4',
-      endpoints: replicas.map(({ address, node }) => ({
-        addresses: [address],
+      addressType: family,
+      endpoints: replicas.map(({ addresses, node }) => ({
+        addresses: [addresses[family]],
         nodeName: node.name,
         conditions: { ready: true },
       })),
       ports,
     };
     const text = JSON.stringify(slice);
-    if (this.#slices.get(objectKey(service)) === text) return;
-    this.#slices.set(objectKey(service), text);
-    const path = `${collectionPath('endpointslices', namespace)}/${name}-lab`;
+    const key = `${objectKey(service)} ${family}`;
+    if (this.#slices.get(key) === text) return;
+    this.#slices.set(key, text);
+    const path = `${collectionPath('endpointslices', namespace)}/${slice.metadata.name}`;
     const query = { fieldManager: 'lab', force: true };
     await this.#client.request({
       method: 'PATCH',
@@ -277,6 +295,15 @@ export class StandIn {
 
   /** Every node takes any service address that reaches it to some endpoint, and hides the client (policy Cluster). */
   #proxy(node: LanHost): void {
+    const text = FAMILIES.map((family) => this.#table(family)).join('');
+    if (this.#rules.get(node.name) === text) return;
+    const { status, stderr } = node.run(['nft', '-f', '-'], { input: text });
+    if (status !== 0) throw new Error(`nft on ${node.name}: ${stderr}`);
+    this.#rules.set(node.name, text);
+  }
+
+  #table(family: Family): string {
+    const protocolFamily = family === 'IPv4' ? 'ip' : 'ip6';
     const rules: string[] = [];
     for (const service of this.#services.values()) {
       const replicas = this.#replicasOf(service);
@@ -285,20 +312,19 @@ export class StandIn {
         ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : [])),
         ...(service.spec?.clusterIPs ?? []),
       ];
-      for (const address of addresses.filter((text) => text.includes('.'))) {
+      for (const address of addresses.filter((candidate) => familyOf(candidate) === family)) {
         for (const port of service.spec?.ports ?? []) {
           const target = targetPort(port, replicas[0]!.deployment);
-          const map = replicas.map((replica, i) => `${i} : ${replica.address} . ${target}`).join(', ');
+          const map = replicas.map((replica, i) => `${i} : ${replica.addresses[family]} . ${target}`).join(', ');
           const protocol = (port.protocol ?? 'TCP').toLowerCase();
-          rules.push(
-            `ip daddr ${address} ${protocol} dport ${port.port} dnat to numgen random mod ${replicas.length} map { ${map} }`,
-          );
+          const match = `${protocolFamily} daddr ${address} ${protocol} dport ${port.port}`;
+          rules.push(`${match} dnat to numgen random mod ${replicas.length} map { ${map} }`);
         }
       }
     }
-    const text = `table ip lab
-delete table ip lab
-table ip lab {
+    return `table ${protocolFamily} lab
+delete table ${protocolFamily} lab
+table ${protocolFamily} lab {
   chain services { ${rules.join('\n')}
   }
   chain prerouting { type nat hook prerouting priority dstnat
@@ -309,10 +335,6 @@ table ip lab {
   }
 }
 `;
-    if (this.#rules.get(node.name) === text) return;
-    const { status, stderr } = node.run(['nft', '-f', '-'], { input: text });
-    if (status !== 0) throw new Error(`nft on ${node.name}: ${stderr}`);
-    this.#rules.set(node.name, text);
   }
 }
 

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
-import { encodeArp } from '../src/core/layer2/codec.ts';
+import { encodeArp } from '../src/core/layer2/arp-codec.ts';
 import {
-  INITIAL_LAYER2,
+  initialLayer2,
   type Layer2Input,
   type Layer2Output,
   type Layer2State,
@@ -294,8 +294,8 @@ export class SimSpeaker {
     send: (heartbeat: Heartbeat, to: string) => void,
   ) {
     this.name = name;
-    this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index) };
-    this.#layer2 = new VirtualDriver(layer2Machine, INITIAL_LAYER2, clock, (output) => {
+    this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
+    this.#layer2 = new VirtualDriver(layer2Machine, initialLayer2({ refreshInterval: 0 }), clock, (output) => {
       if (output.kind === 'send') this.#replies.push(output.bytes);
     });
     const settings = { self: name, incarnation: BigInt(clock.now) + 1n, ...LIVENESS };

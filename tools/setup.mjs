@@ -19,6 +19,7 @@ const COMMANDS = {
   pgrep: 'procps',
   curl: 'curl',
   arping: 'iputils-arping',
+  ndisc6: 'ndisc6',
   kubectl: 'kubernetes-client',
 };
 

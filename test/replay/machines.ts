@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { INITIAL_LAYER2, layer2Machine } from '../../src/core/layer2/fsm.ts';
+import { initialLayer2, type Layer2Settings, layer2Machine } from '../../src/core/layer2/fsm.ts';
 import { initialLiveness, type LivenessSettings, livenessMachine } from '../../src/core/liveness/fsm.ts';
 import type { Machine } from '../../src/core/machine.ts';
 import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
@@ -24,5 +24,5 @@ export const MACHINES: Readonly<Record<string, Replayable>> = {
   speaker: entry(speakerMachine(sha256), (settings: SpeakerSettings) => initialSpeaker(settings)),
   reflector: entry(reflectorMachine, () => INITIAL_REFLECTOR),
   liveness: entry(livenessMachine, (settings: LivenessSettings) => initialLiveness(settings)),
-  layer2: entry(layer2Machine, () => INITIAL_LAYER2),
+  layer2: entry(layer2Machine, (settings: Layer2Settings) => initialLayer2(settings)),
 };

@@ -16,7 +16,7 @@ const ETHERNET = 1;
 export interface Links {
   /** Every link that is not excluded. */
   readonly names: readonly string[];
-  /** Those that ARP can be answered on: up, Ethernet, broadcast, ARP on, no port of a bridge or bond. */
+  /** Those that can be announced on: up, Ethernet, ARP on, no port of a bridge or bond. */
   readonly fit: readonly Interface[];
 }
 
@@ -24,46 +24,77 @@ export interface Links {
 export function readLinks(exclude: readonly RegExp[]): Links {
   const names: string[] = [];
   const fit: Interface[] = [];
+  const linkLocal = linksWithLinkLocal();
   for (const name of readdirSync('/sys/class/net').sort()) {
     if (exclude.some((pattern) => pattern.test(name))) continue;
-    const link = readLink(name);
+    const link = readLink(name, linkLocal);
     if (link === undefined) continue;
     names.push(name);
-    if (link.fit) fit.push({ name, index: link.index, mac: link.mac });
+    if (link.arp || link.ndp) fit.push({ name, ...link });
   }
   return { names, fit };
 }
 
-function readLink(name: string): (Omit<Interface, 'name'> & { fit: boolean }) | undefined {
+function readLink(name: string, linkLocal: ReadonlySet<string>): Omit<Interface, 'name'> | undefined {
   const directory = `/sys/class/net/${name}`;
   const read = (file: string) => readFileSync(`${directory}/${file}`, 'utf8').trim();
   try {
     const flags = Number(read('flags'));
     const mac = parseMac(read('address'));
-    const usable = (flags & IFF_UP) !== 0 && (flags & IFF_BROADCAST) !== 0 && (flags & IFF_NOARP) === 0;
+    const isUp = (flags & IFF_UP) !== 0 && (flags & IFF_NOARP) === 0;
     const isPort = existsSync(`${directory}/master`);
-    const fit = usable && !isPort && Number(read('type')) === ETHERNET && mac !== undefined;
-    return { index: Number(read('ifindex')), mac: mac ?? new Uint8Array(6), fit };
+    const usable = isUp && !isPort && Number(read('type')) === ETHERNET && mac !== undefined;
+    return {
+      index: Number(read('ifindex')),
+      mac: mac ?? new Uint8Array(6),
+      arp: usable && (flags & IFF_BROADCAST) !== 0,
+      ndp: usable && linkLocal.has(name),
+    };
   } catch {
     return undefined; // It has gone away between the listing and the reading.
   }
 }
 
-/** Calls back with the links now and whenever they differ from before; looks every `interval` milliseconds. */
-export function followLinks(
-  exclude: readonly RegExp[],
-  interval: number,
-  onChange: (links: Links) => void,
-): { stop(): void } {
-  let last = '';
-  const look = () => {
-    const links = readLinks(exclude);
-    const text = JSON.stringify([links.names, links.fit.map(({ name, index, mac }) => [name, index, [...mac]])]);
-    if (text === last) return;
-    last = text;
-    onChange(links);
-  };
-  look();
-  const timer = setInterval(look, interval);
-  return { stop: () => clearInterval(timer) };
+/** Scope of link-local addresses in /proc/net/if_inet6. */
+const LINK_LOCAL_SCOPE = '20';
+
+/** Names of the links that have an IPv6 link-local address: without one, IPv6 is off there. */
+function linksWithLinkLocal(): Set<string> {
+  let table: string;
+  try {
+    table = readFileSync('/proc/net/if_inet6', 'utf8');
+  } catch {
+    return new Set(); // A kernel without IPv6.
+  }
+  // Address, index, prefix length, scope, flags, name.
+  const rows = table.split('\n').map((line) => line.trim().split(/\s+/));
+  return new Set(rows.filter(([, , , scope]) => scope === LINK_LOCAL_SCOPE).map((row) => row[5]!));
+}
+
+/** Follows the links; `look` is to be called whenever something may have changed. */
+export class LinkFollower {
+  readonly #exclude: readonly RegExp[];
+  readonly #onChange: (links: Links) => void;
+  readonly #timer: NodeJS.Timeout;
+  #last = '';
+
+  /** Calls back with the links now and whenever they differ from before; looks by itself every `interval` milliseconds. */
+  constructor(exclude: readonly RegExp[], interval: number, onChange: (links: Links) => void) {
+    this.#exclude = exclude;
+    this.#onChange = onChange;
+    this.#timer = setInterval(() => this.look(), interval);
+    this.look();
+  }
+
+  look(): void {
+    const links = readLinks(this.#exclude);
+    const text = JSON.stringify([links.names, links.fit.map(({ mac, ...rest }) => [rest, [...mac]])]);
+    if (text === this.#last) return;
+    this.#last = text;
+    this.#onChange(links);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
 }

@@ -2,7 +2,7 @@
  * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
  * @module
  */
-import type { Announcement, Layer2Counter } from '../../core/layer2/fsm.ts';
+import type { Announcement, Layer2Counter, Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import type { Member } from '../../core/liveness/messages.ts';
 
@@ -20,6 +20,7 @@ export interface LivenessOptions {
 export interface WireOptions {
   /** Descriptor that the main thread writes to when a message waits. */
   readonly wakeFd: number;
+  readonly layer2: Layer2Settings;
   readonly liveness: LivenessOptions | undefined;
 }
 
@@ -33,11 +34,15 @@ export type FromWire =
   | { readonly kind: 'ready'; readonly threadId: number }
   | {
       readonly kind: 'failed';
-      readonly what: 'raw-socket' | 'liveness-socket';
+      readonly what: 'raw-socket' | 'multicast-group' | 'liveness-socket' | 'netlink-socket';
       readonly on: string;
       readonly code: string;
       readonly message: string;
     }
+  /** Something about links or their addresses has changed: look again. */
+  | { readonly kind: 'links-changed' }
+  /** A station that is none of this node's claims an address that this node owns. */
+  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
   | { readonly kind: 'node-came-alive' | 'node-forgotten'; readonly node: string }
   | {

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { FromWire, LivenessOptions, ToWire, WireOptions } from './messages.ts';
+import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { close, eventfd, signalEventfd } from './syscalls.ts';
 
 /** How much lower the priority of all other threads is (nice value): needs no capability, unlike raising the Worker's. */
@@ -18,8 +18,8 @@ export class Wire {
   readonly #wakeAtExit = () => this.#wake();
 
   /** Starts the Worker. `onFact` is called on the main thread. */
-  constructor(liveness: LivenessOptions | undefined, onFact: (fact: FromWire) => void) {
-    const workerData: WireOptions = { wakeFd: this.#wakeFd, liveness };
+  constructor(options: Omit<WireOptions, 'wakeFd'>, onFact: (fact: FromWire) => void) {
+    const workerData: WireOptions = { wakeFd: this.#wakeFd, ...options };
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'wire' });
     this.#worker.on('message', (fact: FromWire) => {
       if (fact.kind === 'ready') demoteOthers(fact.threadId);

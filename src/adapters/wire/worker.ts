@@ -6,7 +6,7 @@
 import { readlinkSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import {
-  INITIAL_LAYER2,
+  initialLayer2,
   type Layer2Counter,
   type Layer2Input,
   type Layer2Output,
@@ -23,8 +23,10 @@ import {
 } from '../../core/liveness/fsm.ts';
 import { earliest, type Tick } from '../../core/machine.ts';
 import { addressToBytes, parseAddress } from '../../core/net/address.ts';
-import { openArpSocket } from './arp-socket.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
+import { MulticastGroups } from './multicast-groups.ts';
+import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
+import { openPacketSocket, type PacketProtocol } from './packet-socket.ts';
 import { createSeal } from './seal.ts';
 import {
   AF_INET,
@@ -50,11 +52,22 @@ const options = workerData as WireOptions;
 const now = () => performance.now();
 const report = (message: FromWire) => port.postMessage(message);
 
-const arpSockets = new Map<number, number>();
+interface PacketSocket {
+  readonly fd: number;
+  readonly interface: number;
+}
+
+/** By protocol and interface index. */
+const sockets = new Map<string, PacketSocket>();
+const socketKey = (protocol: PacketProtocol, index: number) => `${protocol} ${index}`;
+const groups = new MulticastGroups(({ interface: index, group }, error) => {
+  const { code, message } = error as SystemCallError;
+  report({ kind: 'failed', what: 'multicast-group', on: `${group} on interface ${index}`, code, message });
+});
 const buffer = new Uint8Array(2048);
 const counts = new Map<string, { counter: Layer2Counter; address: string; by: number }>();
 let reportAt = Number.POSITIVE_INFINITY;
-let layer2: Layer2State = INITIAL_LAYER2;
+let layer2: Layer2State = initialLayer2(options.layer2);
 let running = true;
 
 function feedLayer2(input: Layer2Input | Tick): void {
@@ -64,36 +77,67 @@ function feedLayer2(input: Layer2Input | Tick): void {
 }
 
 function performLayer2(output: Layer2Output): void {
-  if (output.kind === 'send') {
-    const fd = arpSockets.get(output.interface);
-    if (fd !== undefined) send(fd, output.bytes);
-    return;
+  switch (output.kind) {
+    case 'send': {
+      const socket = sockets.get(socketKey(output.protocol, output.interface));
+      if (socket !== undefined) send(socket.fd, output.bytes);
+      return;
+    }
+    case 'groups':
+      groups.set(output.groups);
+      return;
+    case 'conflict':
+      report(output);
+      return;
+    case 'counted':
+      count(output);
   }
-  const key = `${output.counter} ${output.address}`;
-  const count = counts.get(key) ?? { counter: output.counter, address: output.address, by: 0 };
-  count.by += output.by;
-  counts.set(key, count);
+}
+
+function count({ counter, address, by }: Extract<Layer2Output, { kind: 'counted' }>): void {
+  const key = `${counter} ${address}`;
+  const entry = counts.get(key) ?? { counter, address, by: 0 };
+  entry.by += by;
+  counts.set(key, entry);
   if (reportAt === Number.POSITIVE_INFINITY) reportAt = now() + REPORT_INTERVAL;
 }
 
 /** Sockets follow the links before the machine hears of them, so that its first frames have a way out. */
 function useInterfaces(message: Extract<ToWire, { kind: 'interfaces' }>): void {
-  const wanted = new Map(message.interfaces.map((link) => [link.index, link]));
-  for (const [index, fd] of arpSockets) {
-    if (wanted.has(index)) continue;
+  const wanted = new Map<string, { protocol: PacketProtocol; index: number; name: string }>();
+  for (const { index, name, ...fitFor } of message.interfaces)
+    for (const protocol of ['arp', 'ndp'] as const)
+      if (fitFor[protocol]) wanted.set(socketKey(protocol, index), { protocol, index, name });
+  for (const [key, { fd }] of sockets) {
+    if (wanted.has(key)) continue;
     close(fd);
-    arpSockets.delete(index);
+    sockets.delete(key);
   }
-  for (const { index, name } of wanted.values()) {
-    if (arpSockets.has(index)) continue;
+  for (const [key, { protocol, index, name }] of wanted) {
+    if (sockets.has(key)) continue;
     try {
-      arpSockets.set(index, openArpSocket(index));
+      sockets.set(key, { fd: openPacketSocket(protocol, index), interface: index });
     } catch (error) {
       const { code, message } = error as SystemCallError;
       report({ kind: 'failed', what: 'raw-socket', on: name, code, message });
     }
   }
-  feedLayer2({ kind: 'interfaces', interfaces: message.interfaces.filter(({ index }) => arpSockets.has(index)) });
+  const interfaces = message.interfaces.map((link) => ({
+    ...link,
+    arp: sockets.has(socketKey('arp', link.index)),
+    ndp: sockets.has(socketKey('ndp', link.index)),
+  }));
+  feedLayer2({ kind: 'interfaces', interfaces });
+}
+
+function openNetlink(): number | undefined {
+  try {
+    return openNetlinkSocket();
+  } catch (error) {
+    const { code, message } = error as SystemCallError;
+    report({ kind: 'failed', what: 'netlink-socket', on: 'this node', code, message });
+    return undefined;
+  }
 }
 
 /** Everything about heartbeats; absent when the speaker runs without a speaker list. */
@@ -151,7 +195,7 @@ function internetAddress(text: string, portNumber: number): Uint8Array {
   return address;
 }
 
-function drainArp(index: number, fd: number): void {
+function drainPackets({ fd, interface: index }: PacketSocket): void {
   for (let i = 0; i < BATCH; i++) {
     const length = receive(fd, buffer);
     if (length === undefined) return;
@@ -185,10 +229,12 @@ function reportCounts(): void {
 }
 
 const liveness = openLiveness();
+const netlink = openNetlink();
 report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) });
 
 while (running) {
-  const fds = [options.wakeFd, ...(liveness === undefined ? [] : [liveness.fd]), ...arpSockets.values()];
+  const fds = [options.wakeFd, ...[...sockets.values()].map(({ fd }) => fd)];
+  for (const fd of [liveness?.fd, netlink]) if (fd !== undefined) fds.push(fd);
   const next = earliest([
     layer2Machine.nextDeadline(layer2),
     liveness?.deadline(),
@@ -200,7 +246,11 @@ while (running) {
     clearEventfd(options.wakeFd);
     takeMessages();
   }
-  for (const [index, fd] of arpSockets) if (readable.has(fd)) drainArp(index, fd);
+  if (netlink !== undefined && readable.has(netlink)) {
+    drainNetlink(netlink, buffer);
+    report({ kind: 'links-changed' });
+  }
+  for (const socket of sockets.values()) if (readable.has(socket.fd)) drainPackets(socket);
   // Whoever has just spoken must not be declared dead because we were late: listen first, judge afterwards.
   liveness?.drain();
   liveness?.feed({ kind: 'tick' });
@@ -208,6 +258,8 @@ while (running) {
   if (now() >= reportAt) reportCounts();
 }
 
-for (const fd of arpSockets.values()) close(fd);
+for (const { fd } of sockets.values()) close(fd);
+groups.close();
+if (netlink !== undefined) close(netlink);
 liveness?.close();
 port.close();

@@ -113,6 +113,11 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   },
   { name: 'ml-wan-config', isSwitch: true, help: 'slower timers', later: SPEAKER_TUNING },
   { name: 'liveness-interval', default: '100', help: 'milliseconds between heartbeats; three missed ones mean dead' },
+  {
+    name: 'l2-refresh-interval',
+    default: '60',
+    help: 'seconds between gratuitous packets for each address, so that no switch forgets it; 0 = only on a takeover',
+  },
   { name: 'ignore-exclude-lb', isSwitch: true, help: 'announce also from nodes that are excluded from load balancers' },
   { name: 'bgp-debounce-timeout', env: 'METALLB_BGP_DEBOUNCE_TIMEOUT', help: 'BGP', later: 'BGP comes later' },
   { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'BGP', later: 'BGP comes later' },

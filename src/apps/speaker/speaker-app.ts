@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readiness } from '../../adapters/http/health.ts';
-import { followLinks } from '../../adapters/linux/links.ts';
+import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
@@ -27,10 +27,12 @@ export interface SpeakerOptions extends ProcessOptions {
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
+  /** Milliseconds between gratuitous packets once an address has settled; 0: none. */
+  readonly refreshInterval: number;
 }
 
-/** Milliseconds between looks at the links. */
-const LINK_INTERVAL = 1000;
+/** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
+const LINK_INTERVAL = 10_000;
 
 export class SpeakerApp {
   readonly #options: SpeakerOptions;
@@ -38,16 +40,18 @@ export class SpeakerApp {
   readonly #wire: Wire;
   readonly #dead = new Set<string>();
   readonly #announced = new Map<string, readonly string[]>();
-  #links: { stop(): void } | undefined;
+  #links: LinkFollower | undefined;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
     const { node, loadBalancerClass, ignoreExcludeLabel, namespace } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
-    this.#wire = new Wire(options.liveness === undefined ? undefined : (liveness as LivenessOptions), (fact) =>
-      this.#onFact(fact),
-    );
+    const wire = {
+      layer2: { refreshInterval: options.refreshInterval },
+      liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
+    };
+    this.#wire = new Wire(wire, (fact) => this.#onFact(fact));
     this.#process = new MachineProcess(
       options,
       {
@@ -84,7 +88,7 @@ export class SpeakerApp {
   }
 
   start(): void {
-    this.#links = followLinks(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit }) => {
+    this.#links = new LinkFollower(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit }) => {
       this.#wire.send({ kind: 'interfaces', interfaces: fit });
       this.#process.feed({ kind: 'links', names });
     });
@@ -134,6 +138,12 @@ export class SpeakerApp {
     switch (fact.kind) {
       case 'ready':
         return;
+      case 'links-changed':
+        this.#links?.look();
+        return;
+      case 'conflict':
+        this.#process.feed(fact);
+        return;
       case 'node-died':
         log.warn(
           { event: 'nodeDied', node: fact.node, silentFor: Math.round(fact.silentFor) },
@@ -167,10 +177,13 @@ const PASSWORDS = 'type=kubernetes.io/basic-auth';
 
 function describeFailure({ what, on, code }: Extract<FromWire, { kind: 'failed' }>): string {
   if (what === 'raw-socket' && code === 'EPERM') {
-    return `ARP cannot be answered on ${on}: the capability NET_RAW is missing; run as root, or grant it (securityContext.capabilities.add: [NET_RAW], setcap cap_net_raw+ep)`;
+    return `neighbours cannot be answered on ${on}: the capability NET_RAW is missing; run as root, or grant it (securityContext.capabilities.add: [NET_RAW], setcap cap_net_raw+ep)`;
   }
+  if (what === 'multicast-group') return `solicitations cannot be heard: joining ${on} failed: ${code}`;
+  if (what === 'netlink-socket')
+    return `changes of links are seen ${LINK_INTERVAL / 1000} s late: netlink failed: ${code}`;
   if (what === 'liveness-socket') {
     return `heartbeats cannot be received at ${on}: ${code}${code === 'EADDRINUSE' ? '; another speaker runs on this node, or choose another --ml-bindport' : ''}`;
   }
-  return `ARP cannot be answered on ${on}: ${code}`;
+  return `neighbours cannot be answered on ${on}: ${code}`;
 }

@@ -1,14 +1,16 @@
 /**
- * The layer 2 announcer of one node: answers ARP for the addresses that the node owns (behaviour reference §4.6), and
- * tells the network when it takes one over (§4.8).
+ * The layer 2 announcer of one node: answers ARP and Neighbor Solicitations for the addresses that the node owns
+ * (behaviour reference §4.6, §4.7), tells the network when it takes one over (§4.8) and again from time to time, and
+ * notices who else claims one.
  * @module
  */
 
-import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
+import type { Deadline, Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress, type IpAddress } from '../net/address.ts';
-import { BROADCAST_MAC, sameMac } from '../net/mac.ts';
-import { decodeArp, encodeArp } from './codec.ts';
-import type { ArpFrame, Interface } from './messages.ts';
+import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
+import { decodeArp, encodeArp } from './arp-codec.ts';
+import type { ArpFrame, Interface, NdpFrame, NeighborAdvertisement, NeighborSolicitation } from './messages.ts';
+import { ALL_NODES, decodeNdp, encodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
 
 /** One address that this node owns. `interfaces` undefined: every interface. */
 export interface Announcement {
@@ -19,17 +21,43 @@ export interface Announcement {
 /** How long after a takeover gratuitous packets go on, and how far apart they are, in milliseconds. */
 export const GRATUITOUS_WINDOW = 5000;
 export const GRATUITOUS_INTERVAL = 1100;
+/**
+ * A claim of somebody else is a conflict when it is still made after this long: while an address moves from one of our
+ * speakers to another, both may hold it for a moment.
+ */
+export const CONFLICT_AFTER = 2000;
+/** The same conflict is told again after this long, and forgotten when nothing was heard of it for this long. */
+export const CONFLICT_INTERVAL = 60_000;
+
+export interface Layer2Settings {
+  /**
+   * Milliseconds between further gratuitous packets, so that no switch forgets where an address is; 0: none. They are
+   * spread by up to a quarter, so that ten thousand addresses do not speak at once.
+   */
+  readonly refreshInterval: Millis;
+}
 
 interface Owned {
   readonly announcement: Announcement;
-  /** Undefined when the network has been told often enough. */
+  /** When gratuitous packets are next due; `until`: the end of the window after a takeover. */
   readonly burst?: { readonly next: Millis; readonly until: Millis };
 }
 
 export interface Layer2State {
+  readonly settings: Layer2Settings;
   readonly interfaces: ReadonlyMap<number, Interface>;
   /** By canonical address text. */
   readonly owned: ReadonlyMap<string, Owned>;
+  /** Claims of others, by address and MAC. */
+  readonly conflicts: ReadonlyMap<string, Claim>;
+  /** When the next gratuitous packet is due: kept, so that nobody has to look through ten thousand addresses for it. */
+  readonly due: Millis;
+}
+
+interface Claim {
+  readonly since: Millis;
+  readonly last: Millis;
+  readonly told: Millis | undefined;
 }
 
 export type Layer2Input =
@@ -40,40 +68,53 @@ export type Layer2Input =
   | { readonly kind: 'frame-received'; readonly interface: number; readonly bytes: Uint8Array };
 
 export type Layer2Output =
-  | { readonly kind: 'send'; readonly interface: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'send'; readonly protocol: 'arp' | 'ndp'; readonly interface: number; readonly bytes: Uint8Array }
+  /** The whole of the multicast groups to be a member of, each with its interface. */
+  | { readonly kind: 'groups'; readonly groups: readonly MulticastGroup[] }
+  /** Somebody else says that an address of ours is theirs. */
+  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'counted'; readonly counter: Layer2Counter; readonly address: string; readonly by: number };
 
-/** Counters of behaviour reference §6.2 (metallb_layer2_...). */
-export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent';
+export interface MulticastGroup {
+  readonly interface: number;
+  readonly group: string;
+}
 
-export const INITIAL_LAYER2: Layer2State = { interfaces: new Map(), owned: new Map() };
+/** Counters of behaviour reference §6.2 (metallb_layer2_...); conflicts are ours. */
+export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent' | 'conflicts_seen';
+
+export function initialLayer2(settings: Layer2Settings): Layer2State {
+  return { settings, interfaces: new Map(), owned: new Map(), conflicts: new Map(), due: NEVER };
+}
+
+type Outcome = { readonly next: Layer2State; readonly outputs: Layer2Output[] };
 
 export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
   step(state, input, now) {
     switch (input.kind) {
       case 'announce':
-        return gratuitous({ ...state, owned: takeOver(state.owned, input.announcements, now) }, now);
+        return withGroups(state, gratuitous({ ...state, ...takeOver(state, input.announcements, now) }, now));
       case 'interfaces':
-        return gratuitous(relink(state, input.interfaces, now), now);
+        return withGroups(state, gratuitous(relink(state, input.interfaces, now), now));
       case 'frame-received':
-        return { next: state, outputs: answer(state, input.interface, input.bytes) };
+        return receive(state, input.interface, input.bytes, now);
       case 'tick':
         return gratuitous(state, now);
     }
   },
-  nextDeadline(state): Deadline | undefined {
-    return earliest(
-      [...state.owned].map(([address, { burst }]) => burst && { at: burst.next, why: `gratuitous ARP for ${address}` }),
-    );
+  nextDeadline({ due }): Deadline | undefined {
+    return due === NEVER ? undefined : { at: due, why: 'gratuitous packets' };
   },
 };
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** An address that was not ours opens a window of gratuitous packets; one that already was goes on as it does. */
 function takeOver(
-  owned: ReadonlyMap<string, Owned>,
+  { owned, conflicts }: Layer2State,
   announcements: readonly Announcement[],
   now: Millis,
-): ReadonlyMap<string, Owned> {
+): Pick<Layer2State, 'owned' | 'conflicts' | 'due'> {
   const next = new Map<string, Owned>();
   for (const announcement of announcements) {
     const key = formatAddress(announcement.address);
@@ -81,7 +122,14 @@ function takeOver(
     const same = old !== undefined && sameInterfaces(old.announcement, announcement);
     next.set(key, same ? old : { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } });
   }
-  return next;
+  const remaining = [...conflicts].filter(([key]) => next.has(key.split(' ')[0]!));
+  return { owned: next, conflicts: new Map(remaining), due: dueOf(next) };
+}
+
+function dueOf(owned: ReadonlyMap<string, Owned>): Millis {
+  let due = NEVER;
+  for (const { burst } of owned.values()) if (burst !== undefined && burst.next < due) due = burst.next;
+  return due;
 }
 
 function sameInterfaces(a: Announcement, b: Announcement): boolean {
@@ -93,7 +141,7 @@ function relink(state: Layer2State, interfaces: readonly Interface[], now: Milli
   const next = new Map(interfaces.map((link) => [link.index, link]));
   const fresh = interfaces.filter((link) => {
     const old = state.interfaces.get(link.index);
-    return old === undefined || old.name !== link.name || !sameMac(old.mac, link.mac);
+    return old === undefined || old.name !== link.name || !sameMac(old.mac, link.mac) || old.ndp !== link.ndp;
   });
   if (fresh.length === 0) return { ...state, interfaces: next };
   const owned = new Map(
@@ -102,58 +150,111 @@ function relink(state: Layer2State, interfaces: readonly Interface[], now: Milli
       { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } },
     ]),
   );
-  return { interfaces: next, owned };
+  return { ...state, interfaces: next, owned, due: dueOf(owned) };
 }
 
-function gratuitous(state: Layer2State, now: Millis): { next: Layer2State; outputs: Layer2Output[] } {
+/** Membership follows what is owned where: also on interfaces that come later (unlike upstream, Appendix B item 7). */
+function withGroups(before: Layer2State, outcome: Outcome): Outcome {
+  const groups = groupsOf(outcome.next);
+  if (JSON.stringify(groups) === JSON.stringify(groupsOf(before))) return outcome;
+  return { next: outcome.next, outputs: [{ kind: 'groups', groups }, ...outcome.outputs] };
+}
+
+function groupsOf({ interfaces, owned }: Layer2State): MulticastGroup[] {
+  const groups = new Map<string, MulticastGroup>();
+  for (const { announcement } of owned.values()) {
+    if (announcement.address.family !== 'ipv6') continue;
+    const group = formatAddress(solicitedNode(announcement.address));
+    for (const link of interfaces.values())
+      if (link.ndp && covers(announcement, link))
+        groups.set(`${link.index} ${group}`, { interface: link.index, group });
+  }
+  return [...groups.values()];
+}
+
+function gratuitous(state: Layer2State, now: Millis): Outcome {
+  if (now < state.due) return { next: state, outputs: [] };
   const outputs: Layer2Output[] = [];
-  let owned: Map<string, Owned> | undefined;
+  const owned = new Map(state.owned);
   for (const [key, { announcement, burst }] of state.owned) {
     if (burst === undefined || burst.next > now) continue;
-    owned ??= new Map(state.owned);
-    const next = burst.next + GRATUITOUS_INTERVAL;
-    owned.set(
-      key,
-      next <= burst.until ? { announcement, burst: { ...burst, next: Math.max(next, now) } } : { announcement },
-    );
-    const frames = announcement.address.family === 'ipv4' ? takeoverFrames(state, announcement) : [];
+    const next = nextBurst(state, announcement.address, burst, now);
+    owned.set(key, next === undefined ? { announcement } : { announcement, burst: next });
+    const frames = takeoverFrames(state, announcement);
     if (frames.length > 0)
       outputs.push(...frames, { kind: 'counted', counter: 'gratuitous_sent', address: key, by: frames.length });
   }
-  return { next: owned === undefined ? state : { ...state, owned }, outputs };
+  return { next: { ...state, owned, due: dueOf(owned) }, outputs };
+}
+
+function nextBurst(
+  { settings: { refreshInterval } }: Layer2State,
+  address: IpAddress,
+  { next, until }: NonNullable<Owned['burst']>,
+  now: Millis,
+): Owned['burst'] {
+  if (next + GRATUITOUS_INTERVAL <= until) return { next: Math.max(next + GRATUITOUS_INTERVAL, now), until };
+  if (refreshInterval === 0) return undefined;
+  // Each address has its own share of the quarter, which needs no randomness and stays the same from round to round.
+  const share = Number(address.value % 251n) / 251;
+  return { next: now + refreshInterval * (0.75 + share / 4), until };
+}
+
+function takeoverFrames(state: Layer2State, announcement: Announcement): Layer2Output[] {
+  const links = [...state.interfaces.values()].filter((link) => covers(announcement, link));
+  return announcement.address.family === 'ipv4'
+    ? links.filter(({ arp }) => arp).flatMap((link) => gratuitousArp(link, announcement.address))
+    : links.filter(({ ndp }) => ndp).map((link) => sendNdp(link, unsolicited(link, announcement.address)));
 }
 
 /**
- * A request and a reply on each interface. The reply names our own MAC as its target, not broadcast: Linux ignores a
- * broadcast target in replies while its entry is younger than a second (measured, networking notes §2).
+ * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
+ * replies while its entry is younger than a second (measured, networking notes §2).
  */
-function takeoverFrames(state: Layer2State, announcement: Announcement): Layer2Output[] {
-  const frames: Layer2Output[] = [];
-  for (const link of state.interfaces.values()) {
-    if (!covers(announcement, link)) continue;
-    const base = {
-      destination: BROADCAST_MAC,
-      source: link.mac,
-      senderMac: link.mac,
-      senderAddress: announcement.address,
-      targetAddress: announcement.address,
-    };
-    const request: ArpFrame = { ...base, operation: 'request', targetMac: BROADCAST_MAC };
-    const reply: ArpFrame = { ...base, operation: 'reply', targetMac: link.mac };
-    for (const frame of [request, reply]) frames.push({ kind: 'send', interface: link.index, bytes: encodeArp(frame) });
-  }
-  return frames;
+function gratuitousArp(link: Interface, address: IpAddress): Layer2Output[] {
+  const base = {
+    destination: BROADCAST_MAC,
+    source: link.mac,
+    senderMac: link.mac,
+    senderAddress: address,
+    targetAddress: address,
+  };
+  const request: ArpFrame = { ...base, operation: 'request', targetMac: BROADCAST_MAC };
+  const reply: ArpFrame = { ...base, operation: 'reply', targetMac: link.mac };
+  return [request, reply].map((frame) => sendArp(link, frame));
 }
 
-function answer(state: Layer2State, index: number, bytes: Uint8Array): Layer2Output[] {
+/** RFC 4861 §7.2.6: to all nodes, and what they have in their caches is to be overridden. */
+function unsolicited(link: Interface, address: IpAddress): NeighborAdvertisement {
+  return {
+    kind: 'advertisement',
+    destination: multicastMac(ALL_NODES),
+    source: link.mac,
+    sourceAddress: address,
+    destinationAddress: ALL_NODES,
+    target: address,
+    router: false,
+    solicited: false,
+    override: true,
+    targetLinkLayer: link.mac,
+  };
+}
+
+function receive(state: Layer2State, index: number, bytes: Uint8Array, now: Millis): Outcome {
   const link = state.interfaces.get(index);
-  const decoded = decodeArp(bytes);
-  if (link === undefined || !decoded.ok || decoded.frame.operation !== 'request') return [];
-  const { destination, senderMac, senderAddress, targetAddress } = decoded.frame;
-  if (!sameMac(destination, BROADCAST_MAC) && !sameMac(destination, link.mac)) return [];
-  const address = formatAddress(targetAddress);
-  const owned = state.owned.get(address);
-  if (owned === undefined || !covers(owned.announcement, link)) return [];
+  if (link === undefined) return { next: state, outputs: [] };
+  const arp = decodeArp(bytes);
+  if (arp.ok) return onArp(state, link, arp.frame, now);
+  const ndp = decodeNdp(bytes);
+  return ndp.ok ? onNdp(state, link, ndp.frame, now) : { next: state, outputs: [] };
+}
+
+function onArp(state: Layer2State, link: Interface, frame: ArpFrame, now: Millis): Outcome {
+  const { destination, operation, senderMac, senderAddress, targetAddress } = frame;
+  const claimed = conflict(state, link, senderAddress, senderMac, now);
+  if (claimed !== undefined) return claimed;
+  const isForUs = sameMac(destination, BROADCAST_MAC) || sameMac(destination, link.mac);
+  if (operation !== 'request' || !isForUs || !owns(state, link, targetAddress)) return { next: state, outputs: [] };
   const reply: ArpFrame = {
     destination: senderMac,
     source: link.mac,
@@ -163,11 +264,83 @@ function answer(state: Layer2State, index: number, bytes: Uint8Array): Layer2Out
     targetMac: senderMac,
     targetAddress: senderAddress,
   };
-  return [
-    { kind: 'send', interface: index, bytes: encodeArp(reply) },
-    { kind: 'counted', counter: 'requests_received', address, by: 1 },
-    { kind: 'counted', counter: 'responses_sent', address, by: 1 },
-  ];
+  return answered(state, targetAddress, sendArp(link, reply));
+}
+
+function onNdp(state: Layer2State, link: Interface, frame: NdpFrame, now: Millis): Outcome {
+  if (frame.kind === 'advertisement') {
+    const mac = frame.targetLinkLayer ?? frame.source;
+    return conflict(state, link, frame.target, mac, now) ?? { next: state, outputs: [] };
+  }
+  const isForUs =
+    sameMac(frame.destination, link.mac) || sameMac(frame.destination, multicastMac(solicitedNode(frame.target)));
+  if (sameMac(frame.source, link.mac) || !isForUs || !owns(state, link, frame.target))
+    return { next: state, outputs: [] };
+  return answered(state, frame.target, sendNdp(link, advertisement(link, frame)));
+}
+
+/** RFC 4861 §7.2.4. Who asks without an address checks for duplicates: the answer goes to all. */
+function advertisement(link: Interface, solicitation: NeighborSolicitation): NeighborAdvertisement {
+  const { target, sourceAddress, sourceLinkLayer, source } = solicitation;
+  const isDuplicateDetection = sourceAddress.value === 0n;
+  return {
+    kind: 'advertisement',
+    destination: isDuplicateDetection ? multicastMac(ALL_NODES) : (sourceLinkLayer ?? source),
+    source: link.mac,
+    sourceAddress: target,
+    destinationAddress: isDuplicateDetection ? ALL_NODES : sourceAddress,
+    target,
+    router: false,
+    solicited: !isDuplicateDetection,
+    override: true,
+    targetLinkLayer: link.mac,
+  };
+}
+
+/** Somebody with another MAC says that an address of ours is theirs; undefined when it is not so. */
+function conflict(
+  state: Layer2State,
+  link: Interface,
+  address: IpAddress,
+  mac: MacAddress,
+  now: Millis,
+): Outcome | undefined {
+  if (!owns(state, link, address) || [...state.interfaces.values()].some((own) => sameMac(own.mac, mac)))
+    return undefined;
+  const text = formatAddress(address);
+  const key = `${text} ${formatMac(mac)}`;
+  const known = state.conflicts.get(key);
+  const claim = known === undefined || now - known.last >= CONFLICT_INTERVAL ? { since: now, told: undefined } : known;
+  const isNews = claim.told === undefined ? now - claim.since >= CONFLICT_AFTER : now - claim.told >= CONFLICT_INTERVAL;
+  const conflicts = new Map([...state.conflicts, [key, { ...claim, last: now, told: isNews ? now : claim.told }]]);
+  const outputs: Layer2Output[] = [{ kind: 'counted', counter: 'conflicts_seen', address: text, by: 1 }];
+  if (isNews) outputs.push({ kind: 'conflict', address: text, mac: formatMac(mac), interface: link.name });
+  return { next: { ...state, conflicts }, outputs };
+}
+
+function owns(state: Layer2State, link: Interface, address: IpAddress): boolean {
+  const owned = state.owned.get(formatAddress(address));
+  return owned !== undefined && covers(owned.announcement, link);
+}
+
+function answered(state: Layer2State, target: IpAddress, reply: Layer2Output): Outcome {
+  const address = formatAddress(target);
+  return {
+    next: state,
+    outputs: [
+      reply,
+      { kind: 'counted', counter: 'requests_received', address, by: 1 },
+      { kind: 'counted', counter: 'responses_sent', address, by: 1 },
+    ],
+  };
+}
+
+function sendArp(link: Interface, frame: ArpFrame): Layer2Output {
+  return { kind: 'send', protocol: 'arp', interface: link.index, bytes: encodeArp(frame) };
+}
+
+function sendNdp(link: Interface, frame: NdpFrame): Layer2Output {
+  return { kind: 'send', protocol: 'ndp', interface: link.index, bytes: encodeNdp(frame) };
 }
 
 function covers(announcement: Announcement, link: Interface): boolean {

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, parseMac } from '../net/mac.ts';
-import { decodeArp, encodeArp } from './codec.ts';
+import { decodeArp, encodeArp } from './arp-codec.ts';
 import {
   type Announcement,
   GRATUITOUS_INTERVAL,
   GRATUITOUS_WINDOW,
-  INITIAL_LAYER2,
+  initialLayer2,
   type Layer2Input,
   layer2Machine,
   TICK,
@@ -16,8 +16,8 @@ import type { ArpFrame, Interface } from './messages.ts';
 
 const ip = (text: string) => parseAddress(text)!;
 const mac = (text: string) => parseMac(text)!;
-const ETH0: Interface = { name: 'eth0', index: 2, mac: mac('02:00:00:00:00:02') };
-const ETH1: Interface = { name: 'eth1', index: 3, mac: mac('02:00:00:00:00:03') };
+const ETH0: Interface = { name: 'eth0', index: 2, mac: mac('02:00:00:00:00:02'), arp: true, ndp: true };
+const ETH1: Interface = { name: 'eth1', index: 3, mac: mac('02:00:00:00:00:03'), arp: true, ndp: true };
 const CLIENT = mac('02:00:00:00:00:64');
 
 const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
@@ -32,7 +32,7 @@ const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
 
 /** A node that owns these addresses, and the means to talk to it. */
 function announcer(...announcements: Announcement[]) {
-  let state = INITIAL_LAYER2;
+  let state = initialLayer2({ refreshInterval: 0 });
   const feed = (input: Layer2Input | typeof TICK, now = 0) => {
     const { next, outputs } = layer2Machine.step(state, input, now);
     state = next;
@@ -116,6 +116,47 @@ describe('the ARP codec', () => {
   });
 });
 
+describe('a claim of somebody else', () => {
+  const owned = { address: ip('192.0.2.7') };
+  const claim = (sender: Uint8Array): Layer2Input =>
+    ask({
+      ...request('192.0.2.7'),
+      operation: 'reply',
+      senderMac: sender,
+      source: sender,
+      senderAddress: ip('192.0.2.7'),
+    });
+  const conflicts = (...claims: readonly [number, Uint8Array][]) => {
+    let state = initialLayer2({ refreshInterval: 0 });
+    const told: string[] = [];
+    const inputs: [number, Layer2Input][] = [
+      [0, { kind: 'interfaces', interfaces: [ETH0] }],
+      [0, { kind: 'announce', announcements: [owned] }],
+      ...claims.map(([at, sender]): [number, Layer2Input] => [at, claim(sender)]),
+    ];
+    for (const [now, input] of inputs) {
+      const { next, outputs } = layer2Machine.step(state, input, now);
+      state = next;
+      for (const output of outputs)
+        if (output.kind === 'conflict') told.push(`${now} ${output.address} ${output.mac} ${output.interface}`);
+    }
+    return told;
+  };
+
+  it('is a conflict when it lasts, and is told again after a minute', () => {
+    expect(conflicts([100, CLIENT], [1000, CLIENT], [2100, CLIENT], [3000, CLIENT], [62_100, CLIENT])).toEqual([
+      '2100 192.0.2.7 02:00:00:00:00:64 eth0',
+      '62100 192.0.2.7 02:00:00:00:00:64 eth0',
+    ]);
+  });
+
+  it('is none while an address moves, nor when it is our own, nor for an address that is not ours', () => {
+    expect(conflicts([100, CLIENT], [1500, CLIENT])).toEqual([]);
+    expect(conflicts([100, ETH0.mac], [5000, ETH0.mac])).toEqual([]);
+    expect(conflicts([100, CLIENT], [70_000, CLIENT])).toEqual([]);
+  });
+});
+
 describe('the ARP responder', () => {
   const owned = { address: ip('192.0.2.7') };
 
@@ -193,9 +234,25 @@ describe('gratuitous ARP', () => {
     expect(announcer(owned).feed({ kind: 'announce', announcements: [owned] }, 10)).toEqual([]);
   });
 
+  it('is repeated from time to time, spread over a quarter of the interval', () => {
+    const machine = layer2Machine;
+    let state = initialLayer2({ refreshInterval: 60_000 });
+    const announcements = Array.from({ length: 200 }, (_, i) => ({ address: ip(`192.0.2.${i}`) }));
+    state = machine.step(state, { kind: 'interfaces', interfaces: [ETH0] }, 0).next;
+    state = machine.step(state, { kind: 'announce', announcements }, 0).next;
+    const moments = new Set<number>();
+    for (let at = machine.nextDeadline(state)!.at; at < 120_000; at = machine.nextDeadline(state)!.at) {
+      const { next, outputs } = machine.step(state, TICK, at);
+      state = next;
+      if (at > GRATUITOUS_WINDOW && outputs.length > 0) moments.add(at);
+    }
+    expect(moments.size).toBeGreaterThan(200);
+    expect(Math.min(...moments)).toBeGreaterThanOrEqual(45_000);
+  });
+
   it('tells a link that comes up later', () => {
     const node = announcer({ address: ip('192.0.2.7') });
-    const eth2 = { name: 'eth2', index: 4, mac: mac('02:00:00:00:00:04') };
+    const eth2 = { name: 'eth2', index: 4, mac: mac('02:00:00:00:00:04'), arp: true, ndp: true };
     const sent = node.feed({ kind: 'interfaces', interfaces: [ETH0, eth2] }, 60_000);
     expect(sent.filter(({ on }) => on === 4)).toHaveLength(2);
   });

@@ -21,6 +21,8 @@ export const EVENT_TYPES = {
   deprecatedAnnotation: 'Warning',
   nodeAssigned: 'Normal',
   announceFailed: 'Warning',
+  /** Ours: another station claims an address that this node owns. */
+  duplicateAddress: 'Warning',
   /** Ours: on a configuration object that was set aside. */
   InvalidConfiguration: 'Warning',
   /** Ours: on the ConfigMap of --config-map. */

@@ -53,6 +53,8 @@ export type SpeakerInput =
   | Change<SpeakerResource>
   /** All nodes whose speakers do not answer. */
   | { readonly kind: 'dead-nodes'; readonly nodes: readonly string[] }
+  /** A station that is none of ours claims an address that this node announces. */
+  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   /** Names of all local links that are not excluded. */
   | { readonly kind: 'links'; readonly names: readonly string[] };
 
@@ -116,6 +118,7 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
   return {
     step(state, input) {
       const outputs: SpeakerOutput[] = [];
+      if (input.kind === 'conflict') return { next: state, outputs: tellConflict(state, input) };
       const wasSynced = state.cache.synced;
       let { next, dirty } = takeIn(state, input);
       // Nothing is announced and nothing withdrawn before the whole truth is known.
@@ -131,6 +134,25 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
   };
 }
 
+function tellConflict(
+  state: SpeakerState,
+  { address, mac, interface: link }: Extract<SpeakerInput, { kind: 'conflict' }>,
+): SpeakerOutput[] {
+  const message = `${address} is also claimed by the station with the MAC ${mac}, seen on ${link} of node "${state.settings.node}": it answers for the address too, and clients reach one or the other; find the station (the MAC's first half names its maker) and take the address off it, or take it out of the pool`;
+  return [...state.decisions].flatMap(([key, decision]) => {
+    const service = texts(decision).includes(address) ? state.cache.get<Service>('services', key) : undefined;
+    if (service === undefined) return [];
+    return [
+      {
+        kind: 'emit-event' as const,
+        target: targetOf('v1', 'Service', service),
+        reason: 'duplicateAddress' as const,
+        message,
+      },
+    ];
+  });
+}
+
 type Dirty = 'none' | 'all' | ReadonlySet<string>;
 
 function isConfigChange(input: SpeakerInput | { kind: 'tick' }, state: SpeakerState): boolean {
@@ -144,7 +166,10 @@ function nodeLabels({ cache }: SpeakerState): string {
   return JSON.stringify(cache.all('nodes').map(({ metadata: { name, labels } }) => [name, labels ?? {}]));
 }
 
-function takeIn(state: SpeakerState, input: SpeakerInput | { kind: 'tick' }): { next: SpeakerState; dirty: Dirty } {
+function takeIn(
+  state: SpeakerState,
+  input: Exclude<SpeakerInput, { kind: 'conflict' }> | { kind: 'tick' },
+): { next: SpeakerState; dirty: Dirty } {
   switch (input.kind) {
     case 'tick':
       return { next: state, dirty: 'none' };

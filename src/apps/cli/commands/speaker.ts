@@ -45,6 +45,7 @@ export function addSpeakerCommand(program: Command): void {
       ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
+      refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
       podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
@@ -93,6 +94,13 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
     secret,
     labelSelector,
   };
+}
+
+function secondsFlag(values: FlagValues, name: string): number {
+  const seconds = Number(values[name]);
+  if (!Number.isFinite(seconds) || seconds < 0)
+    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is no number of seconds; give 0 or more`, 2);
+  return seconds;
 }
 
 function readSecret(directory: string): Uint8Array | undefined {

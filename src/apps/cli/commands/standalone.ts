@@ -59,6 +59,7 @@ export function addStandaloneCommand(program: Command): void {
       ignoreExcludeLabel: false,
       liveness: undefined,
       excludeLinks: readExcludeFile(),
+      refreshInterval: 60_000,
     });
     controller.start();
     speaker.start();

@@ -1,0 +1,170 @@
+/**
+ * Layer 2 on a real LAN, seen by independent witnesses: ndisc6, arping, the client's neighbour table, curl.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster, MANIFESTS } from '../../lab/cluster.ts';
+import { askByArp, askByNdp, LAN6, neighbour } from '../../lab/lan.ts';
+import { isInside, prepareInside } from '../../lab/sandbox.ts';
+import { sleep, until } from '../../lab/shell.ts';
+
+if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
+
+const POOL = `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: dual, namespace: metallb-system}
+spec: {addresses: [192.168.1.200-192.168.1.209, "${LAN6}200-${LAN6}209"]}
+`;
+const service = (name: string, policy: string, families: string) => `apiVersion: v1
+kind: Service
+metadata: {name: ${name}, namespace: default}
+spec:
+  type: LoadBalancer
+  ipFamilyPolicy: ${policy}
+  ipFamilies: [${families}]
+  selector: {app.kubernetes.io/name: echo}
+  ports: [{port: 80, targetPort: 8080}]
+`;
+
+describe('layer 2 with both IP families', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'metallb-lab-'));
+  let cluster: Cluster;
+  const apply = (text: string) => {
+    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
+    if (status !== 0) throw new Error(stderr);
+  };
+  const addresses = (name: string) =>
+    cluster.kubectl(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[*].ip}']).stdout;
+  const getsPage = async (address: string) => {
+    const host = address.includes(':') ? `[${address}]` : address;
+    const { stdout } = await cluster.client.runAsync(['curl', '-s', '-g', '--max-time', '1', `http://${host}/`]);
+    return stdout === 'hello-world\n';
+  };
+  const owner = (address: string) =>
+    until(`one node answers for ${address}`, async () => {
+      const ask = address.includes(':') ? askByNdp : askByArp;
+      const macs = await ask(cluster.client, address, 1);
+      return macs.length === 1 ? cluster.nodeByMac(macs[0]) : undefined;
+    });
+  const events = (name: string) =>
+    cluster.kubectl([
+      'get',
+      'events',
+      '--field-selector',
+      `involvedObject.name=${name}`,
+      '-o',
+      'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
+    ]).stdout;
+
+  beforeAll(async () => {
+    prepareInside();
+    cluster = new Cluster({ directory, nodes: 3 });
+    await cluster.startApi();
+    cluster.startController();
+    await cluster.startSpeakers();
+    cluster.startStandIn();
+    const { status, stderr } = cluster.kubectl(['apply', '-f', join(MANIFESTS, 'raspberry-hello-deployment.yaml')]);
+    if (status !== 0) throw new Error(stderr);
+    cluster.kubectl(['delete', 'service', 'echo-service']);
+    const labels = JSON.parse(cluster.kubectl(['get', 'deployment', 'echo-deployment', '-o', 'json']).stdout) as {
+      spec: {
+        template: {
+          metadata: { labels: Record<string, string> };
+          spec: { containers: { ports: { containerPort: number }[] }[] };
+        };
+      };
+    };
+    selector = JSON.stringify(labels.spec.template.metadata.labels);
+    port = labels.spec.template.spec.containers[0]!.ports[0]!.containerPort;
+    apply(POOL);
+    const l2 = cluster.kubectl(['apply', '-f', join(MANIFESTS, 'l2-all-pools.yaml')]);
+    if (l2.status !== 0) throw new Error(l2.stderr);
+    cluster.kubectl(['patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}']);
+  });
+  let selector = '';
+  let port = 0;
+  const create = (name: string, policy: string, families: string) =>
+    apply(
+      service(name, policy, families)
+        .replace('{app.kubernetes.io/name: echo}', selector)
+        .replace('targetPort: 8080', `targetPort: ${port}`),
+    );
+  afterAll(async () => {
+    await cluster.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('serves an IPv6 Service: one node answers solicitations, and curl gets the page', async () => {
+    create('six', 'SingleStack', 'IPv6');
+    await until('the address', () => addresses('six') === `${LAN6}200`);
+    await owner(`${LAN6}200`);
+    expect(await askByNdp(cluster.client, `${LAN6}200`)).toHaveLength(1);
+    await until('the page', () => getsPage(`${LAN6}200`));
+    expect(await askByNdp(cluster.client, `${LAN6}209`)).toEqual([]);
+  });
+
+  it('serves a dual-stack Service by one node for both families', async () => {
+    create('both', 'RequireDualStack', 'IPv4, IPv6');
+    await until('the addresses', () => addresses('both') === `192.168.1.200 ${LAN6}201`);
+    const [four, six] = [await owner('192.168.1.200'), await owner(`${LAN6}201`)];
+    expect(six.name).toBe(four.name);
+    await until('the page by IPv4', () => getsPage('192.168.1.200'));
+    await until('the page by IPv6', () => getsPage(`${LAN6}201`));
+  });
+
+  it('answers the unicast probes of a client that checks what it knows', async () => {
+    const address = `${LAN6}200`;
+    await getsPage(address);
+    const state = () =>
+      (
+        JSON.parse(cluster.client.run(['ip', '-json', '-6', 'neighbour', 'show', address]).stdout) as {
+          state: string[];
+        }[]
+      )[0]?.state[0];
+    // DELAY, then PROBE by unicast, then REACHABLE again: FAILED if nobody answers.
+    cluster.client.run(['ip', '-6', 'neighbour', 'change', address, 'dev', 'eth0', 'nud', 'delay']);
+    await until('the probe is answered', () => state() === 'REACHABLE', 10_000, 100);
+  });
+
+  it('moves both families to another node when the owner dies', async () => {
+    const before = await owner('192.168.1.200');
+    await cluster.killNode(before);
+    for (const address of ['192.168.1.200', `${LAN6}201`]) {
+      await until(
+        `another node serves ${address}`,
+        async () => (await getsPage(address)) && neighbour(cluster.client, address) !== before.mac,
+      );
+      expect((await owner(address)).name).not.toBe(before.name);
+    }
+  });
+
+  it('follows a link that loses its IPv6 address and gets it again', async () => {
+    const node = await owner(`${LAN6}201`);
+    node.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6']);
+    await until('silence', async () => (await askByNdp(cluster.client, `${LAN6}201`)).length === 0);
+    node.run(['sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6']);
+    await until('an answer', async () => (await askByNdp(cluster.client, `${LAN6}201`)).length === 1);
+  });
+
+  it('sees another station that claims an address, and names it', async () => {
+    const intruder = cluster.client;
+    const address = '192.168.1.200';
+    for (let i = 0; i < 4; i++) {
+      // arping -A sends gratuitous replies as a host with that address does.
+      intruder.run(['ip', 'address', 'add', `${address}/32`, 'dev', 'eth0']);
+      intruder.run(['arping', '-A', '-c', '1', '-I', 'eth0', '-s', address, address]);
+      intruder.run(['ip', 'address', 'del', `${address}/32`, 'dev', 'eth0']);
+      await sleep(1000);
+    }
+    const told = await until('the Event', () => {
+      const text = events('both');
+      return text.includes('duplicateAddress') && text;
+    });
+    expect(told).toContain(
+      `${address} is also claimed by the station with the MAC ${intruder.mac}, seen on eth0 of node`,
+    );
+  });
+});
