@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, MANIFESTS } from './cluster.ts';
 import { bold, milliseconds, proved, red, say, show, step } from './demo-output.ts';
-import { askByArp, type LanHost, neighbour, soleOwner } from './lan.ts';
+import { askByArp, askByNdp, LAN6, type LanHost, neighbour, soleOwner } from './lan.ts';
 import { isInside, prepareInside, runInside, whyNoSandbox } from './sandbox.ts';
 import { sleep, until } from './shell.ts';
 
@@ -130,6 +130,13 @@ async function tell(cluster: Cluster): Promise<void> {
   show(`curl http://${wished}`, client.run(['curl', '-s', `http://${wished}/`]).stdout);
   proved(`it has ${wished}, as it asked`);
 
+  step('IPv6 too: a Service with an address of each family');
+  const six = await serveBoth(cluster, kubectl);
+  services('dual');
+  show(`ndisc6 -m ${six} eth0`, (await askByNdp(client, six)).map((mac) => `advertisement from ${mac}`).join('\n'));
+  show(`curl http://[${six}]`, client.run(['curl', '-s', '-g', `http://[${six}]/`]).stdout);
+  proved('one node answers for both: ARP for IPv4, Neighbor Discovery for IPv6');
+
   step('A pool that is exhausted: the next Service stays pending, and says why');
   kubectl('create', 'namespace', 'demo');
   const pool =
@@ -190,12 +197,48 @@ async function tell(cluster: Cluster): Promise<void> {
   show(`curl http://${address}`, client.run(['curl', '-s', `http://${address}/`]).stdout);
   show(`ip neighbour show ${address}`, client.run(['ip', 'neighbour', 'show', address]).stdout);
   proved(`${successor.name} answers, ${outage} after ${owner.name} died (the client's own timeouts included)`);
+  await getsPage(client, six);
+  proved(`the dual-stack Service is served too, by ${cluster.nodeByMac(neighbour(client, six))?.name ?? 'nobody'}`);
   services('--all-namespaces');
+}
+
+/** A Service with both families for the replicas of the demo; returns its IPv6 address. */
+async function serveBoth(cluster: Cluster, kubectl: (...args: string[]) => string): Promise<string> {
+  const { labels } = JSON.parse(kubectl('get', 'deployment', 'echo-deployment', '-o', 'json')).spec.template.metadata;
+  const ports = JSON.parse(kubectl('get', 'service', 'echo-service', '-o', 'json')).spec.ports;
+  const addresses = [`${LAN6}200-${LAN6}2ff`, '192.168.1.40-192.168.1.49'];
+  const spec = {
+    type: 'LoadBalancer',
+    ipFamilyPolicy: 'RequireDualStack',
+    selector: labels,
+    ports: [{ port: 80, targetPort: ports[0].targetPort }],
+  };
+  const annotations = { 'metallb.io/address-pool': 'dual' };
+  for (const object of [
+    {
+      apiVersion: 'metallb.io/v1beta1',
+      kind: 'IPAddressPool',
+      metadata: { name: 'dual', namespace: 'metallb-system' },
+      spec: { addresses, autoAssign: false },
+    },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'dual', annotations }, spec },
+  ]) {
+    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], JSON.stringify(object));
+    if (status !== 0) throw new Error(stderr);
+  }
+  const path = 'jsonpath={.status.loadBalancer.ingress[*].ip}';
+  const both = await until('both addresses', () => {
+    const found = kubectl('get', 'service', 'dual', '-o', path).split(' ');
+    return found.length === 2 && found;
+  });
+  for (const address of both) await getsPage(cluster.client, address);
+  return both[1]!;
 }
 
 async function getsPage(client: LanHost, address: string): Promise<void> {
   await until(`curl http://${address} gets the page`, async () => {
-    const { stdout } = await client.runAsync(['curl', '-s', '--max-time', '1', `http://${address}/`]);
+    const host = address.includes(':') ? `[${address}]` : address;
+    const { stdout } = await client.runAsync(['curl', '-s', '-g', '--max-time', '1', `http://${host}/`]);
     return stdout.includes('hello-world');
   });
 }
