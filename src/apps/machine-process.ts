@@ -45,8 +45,8 @@ export interface ProcessIdentity {
   readonly state: Pick<ConfigurationStateOptions, 'name' | 'labels' | 'conditionType' | 'fieldManager'>;
 }
 
-/** Where the ConfigurationState of a process goes that reads configuration from every namespace. */
-const DEFAULT_NAMESPACE = 'metallb-system';
+/** Where a process keeps its own objects that reads configuration from every namespace. */
+export const DEFAULT_NAMESPACE = 'metallb-system';
 
 export class MachineProcess<R extends ResourceName, S, I, O> {
   readonly #options: ProcessOptions;

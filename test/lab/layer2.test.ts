@@ -129,6 +129,23 @@ describe('layer 2 with both IP families', () => {
     await until('the probe is answered', () => state() === 'REACHABLE', 10_000, 100);
   });
 
+  const statuses = () => {
+    const path =
+      'jsonpath={range .items[*]}{.status.node} {.status.serviceNamespace}/{.status.serviceName} {.status.interfaces[*].name}{"\\n"}{end}';
+    const { stdout } = cluster.kubectl(['get', 'servicel2statuses', '-A', '-o', path]);
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.trim())
+      .sort();
+  };
+
+  it('says in ServiceL2Status who announces what', async () => {
+    const [six, both] = [await owner(`${LAN6}200`), await owner(`${LAN6}201`)];
+    const expected = [`${six.name} default/six `, `${both.name} default/both `].sort().map((text) => text.trim());
+    await until('the statuses', () => statuses().join('|') === expected.join('|'));
+  });
+
   it('moves both families to another node when the owner dies', async () => {
     const before = await owner('192.168.1.200');
     await cluster.killNode(before);
@@ -139,6 +156,15 @@ describe('layer 2 with both IP families', () => {
       );
       expect((await owner(address)).name).not.toBe(before.name);
     }
+    const now = await owner('192.168.1.200');
+    // Nobody but the successor can take back what the dead node said.
+    await until('the status moves', () => statuses().includes(`${now.name} default/both`));
+    expect(statuses().filter((text) => text.includes('default/both'))).toHaveLength(1);
+  });
+
+  it('leaves no ServiceL2Status behind', async () => {
+    cluster.kubectl(['delete', 'service', 'six']);
+    await until('it is gone', () => !statuses().join().includes('default/six'));
   });
 
   it('follows a link that loses its IPv6 address and gets it again', async () => {

@@ -23,6 +23,7 @@ const GROUPS = {
   bfdprofiles: '/apis/metallb.io/v1beta1',
   communities: '/apis/metallb.io/v1beta1',
   configurationstates: '/apis/metallb.io/v1beta1',
+  servicel2statuses: '/apis/metallb.io/v1beta1',
 } as const;
 
 export type ResourceName = keyof typeof GROUPS;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readiness } from '../../adapters/http/health.ts';
+import { ServiceL2Status } from '../../adapters/kubernetes/service-l2-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
@@ -19,7 +20,7 @@ import {
   type SpeakerState,
   speakerMachine,
 } from '../../core/reconcile/speaker.ts';
-import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
+import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
@@ -40,12 +41,21 @@ export class SpeakerApp {
   readonly #wire: Wire;
   readonly #dead = new Set<string>();
   readonly #announced = new Map<string, readonly string[]>();
+  readonly #statuses: ServiceL2Status;
+  #hasSwept = false;
   #links: LinkFollower | undefined;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
     const { node, loadBalancerClass, ignoreExcludeLabel, namespace } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
+    this.#statuses = new ServiceL2Status({
+      client: options.client,
+      namespace: namespace ?? DEFAULT_NAMESPACE,
+      node,
+      podName: options.podName ?? '',
+      onTrouble: (message) => options.log.warn({ event: 'l2StatusNotWritten', error: message }, message),
+    });
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: { refreshInterval: options.refreshInterval },
@@ -99,6 +109,7 @@ export class SpeakerApp {
     this.#links?.stop();
     await this.#wire.stop();
     await this.#process.stop();
+    await this.#statuses.stop();
   }
 
   #perform(output: SpeakerOutput): void {
@@ -119,9 +130,13 @@ export class SpeakerApp {
         return;
       case 'configuration':
         this.#process.configured(output.problems);
+        // The first configuration comes with the first decision about every Service.
+        if (!this.#hasSwept) setImmediate(() => this.#statuses.sweep());
+        this.#hasSwept = true;
         return;
       case 'service-decided': {
-        const { service, announced, election } = output;
+        const { service, announced, interfaces, election } = output;
+        this.#statuses.set(service, announced.length === 0 ? undefined : interfaces);
         metrics.announced(service, node, this.#announced.get(service) ?? [], announced);
         this.#announced.set(service, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);

@@ -68,6 +68,8 @@ export type SpeakerOutput =
       readonly kind: 'service-decided';
       readonly service: string;
       readonly announced: readonly string[];
+      /** Interfaces of the announcement; empty: all. */
+      readonly interfaces: readonly string[];
       readonly election: ElectionResult | undefined;
     };
 
@@ -269,9 +271,14 @@ function decideService(state: SpeakerState, key: string, sha256: Sha256, outputs
   else state.decisions.set(key, decision);
   const announced = texts(decision);
   const before = old === undefined ? [] : texts(old);
-  if (announced.join() !== before.join() || verdictText(old) !== verdictText(decision)) {
-    outputs.push({ kind: 'service-decided', service: key, announced, election: decision.election });
-  }
+  const interfaces = decision.announcements[0]?.interfaces ?? [];
+  const isNews =
+    announced.join() !== before.join() ||
+    interfaces.join() !== (old?.announcements[0]?.interfaces ?? []).join() ||
+    verdictText(old) !== verdictText(decision);
+  if (isNews)
+    outputs.push({ kind: 'service-decided', service: key, announced, interfaces, election: decision.election });
+
   if (service === undefined) return;
   const told = new Set(old?.events.map((note) => JSON.stringify(note)));
   for (const note of decision.events) {

@@ -1,0 +1,158 @@
+/**
+ * ServiceL2Status: one object for each Service that this node announces at layer 2 (behaviour reference §4.11), for `kubectl get
+ * servicel2statuses`.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
+import { collectionPath, objectPath } from './resources.ts';
+import { WriteQueue } from './write-queue.ts';
+
+export interface ServiceL2StatusOptions {
+  readonly client: KubernetesClient;
+  /** Where the objects are kept. */
+  readonly namespace: string;
+  readonly node: string;
+  /** Own Pod: the objects go with it. Empty: nobody's. */
+  readonly podName: string;
+  readonly onTrouble: (message: string) => void;
+}
+
+const LABELS = { node: 'metallb.io/node', name: 'metallb.io/service-name', namespace: 'metallb.io/service-namespace' };
+const FIELD_MANAGER = 'metallb-speaker-l2';
+/** Milliseconds until a failed write is tried again. */
+const RETRY = 5000;
+
+export class ServiceL2Status {
+  readonly #options: ServiceL2StatusOptions;
+  readonly #queue = new WriteQueue();
+  /** Interfaces by Service key; empty means all. Undefined: not announced by this node. */
+  readonly #wanted = new Map<string, readonly string[] | undefined>();
+  /** Services with a write in the queue, which will do what is wanted when its turn comes. */
+  readonly #queued = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #owner: Promise<object[]> | undefined;
+  #stopped = false;
+
+  constructor(options: ServiceL2StatusOptions) {
+    this.#options = options;
+  }
+
+  /** This node announces the Service on these interfaces (none named: all), or no longer (undefined). Never fails. */
+  set(service: string, interfaces: readonly string[] | undefined): void {
+    if (this.#wanted.get(service)?.join() === interfaces?.join() && this.#wanted.has(service)) return;
+    if (interfaces === undefined && !this.#wanted.has(service)) return;
+    this.#wanted.set(service, interfaces);
+    this.#enqueue(service);
+  }
+
+  /** Removes what an earlier life of this node left behind. To be called when everything that is announced has been set. */
+  sweep(): void {
+    this.#queue.add(async () => {
+      try {
+        for (const { metadata } of await this.#list(`${LABELS.node}=${this.#options.node}`)) {
+          const { [LABELS.namespace]: namespace, [LABELS.name]: name } = metadata.labels ?? {};
+          if (this.#wanted.get(`${namespace}/${name}`) === undefined) await this.#delete(metadata.name);
+        }
+      } catch (error) {
+        this.#options.onTrouble((error as Error).message);
+        this.#later(() => this.sweep());
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#queue.stop();
+  }
+
+  #enqueue(service: string): void {
+    if (this.#queued.has(service) || this.#stopped) return;
+    this.#queued.add(service);
+    this.#queue.add(async () => {
+      this.#queued.delete(service);
+      try {
+        await this.#write(service);
+      } catch (error) {
+        this.#options.onTrouble((error as Error).message);
+        this.#later(() => this.#enqueue(service));
+      }
+    });
+  }
+
+  #later(act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, RETRY);
+    timer.unref();
+    this.#timers.add(timer);
+  }
+
+  async #write(service: string): Promise<void> {
+    const { client, namespace, node } = this.#options;
+    const interfaces = this.#wanted.get(service);
+    const own = this.#nameOf(service);
+    if (interfaces === undefined) {
+      this.#wanted.delete(service);
+      await this.#delete(own);
+      return;
+    }
+    const [serviceNamespace, serviceName] = service.split('/') as [string, string];
+    const selector = `${LABELS.name}=${serviceName},${LABELS.namespace}=${serviceNamespace}`;
+    // Whoever announced before us may not be there any more to take its own object back.
+    for (const { metadata } of await this.#list(selector)) if (metadata.name !== own) await this.#delete(metadata.name);
+    const labels = { [LABELS.node]: node, [LABELS.name]: serviceName, [LABELS.namespace]: serviceNamespace };
+    const ownerReferences = await this.#owners();
+    const identity = { apiVersion: 'metallb.io/v1beta1', kind: 'ServiceL2Status' };
+    const apply = (subresource: 'status' | undefined, body: object) =>
+      client.request({
+        method: 'PATCH',
+        path: objectPath('servicel2statuses', `${namespace}/${own}`, subresource),
+        query: { fieldManager: FIELD_MANAGER, force: true },
+        contentType: APPLY_PATCH,
+        body: { ...identity, ...body },
+      });
+    const metadata = { name: own, namespace, labels, ...(ownerReferences.length > 0 && { ownerReferences }) };
+    await apply(undefined, { metadata });
+    const status = { node, serviceName, serviceNamespace, interfaces: interfaces.map((name) => ({ name })) };
+    await apply('status', { metadata: { name: own, namespace }, status });
+  }
+
+  async #delete(name: string): Promise<void> {
+    const path = objectPath('servicel2statuses', `${this.#options.namespace}/${name}`);
+    await this.#options.client.request({ method: 'DELETE', path }).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    });
+  }
+
+  async #list(labelSelector: string): Promise<readonly KubernetesObject[]> {
+    const path = collectionPath('servicel2statuses', this.#options.namespace);
+    const { items = [] } = await this.#options.client.request<{ items?: KubernetesObject[] }>({
+      path,
+      query: { labelSelector },
+    });
+    return items;
+  }
+
+  /** Upstream's names are generated with the prefix `l2-`; ours have it too, and cannot come twice. */
+  #nameOf(service: string): string {
+    const hash = createHash('sha256').update(`${this.#options.node} ${service}`).digest('hex');
+    return `l2-${hash.slice(0, 10)}`;
+  }
+
+  #owners(): Promise<object[]> {
+    const { client, namespace, podName } = this.#options;
+    if (podName === '') return Promise.resolve([]);
+    this.#owner ??= client.request({ path: objectPath('pods', `${namespace}/${podName}`) }).then(
+      ({ metadata }) => [{ apiVersion: 'v1', kind: 'Pod', name: podName, uid: metadata.uid }],
+      (error: unknown) => {
+        this.#owner = undefined;
+        throw error;
+      },
+    );
+    return this.#owner;
+  }
+}
