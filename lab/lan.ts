@@ -3,7 +3,8 @@
  * is the switch and, with an address on the bridge, the control-plane host.
  * @module
  */
-import { type LabProcess, must, type Result, run, runAsync, start, until } from './shell.ts';
+import type { ProbeResult } from './prober.ts';
+import { type LabProcess, must, type Result, run, runAsync, sleep, start, until } from './shell.ts';
 
 export interface LanHost {
   readonly name: string;
@@ -103,6 +104,26 @@ export async function askByArp(host: LanHost, address: string, requests = 3): Pr
     match[1]!.toLowerCase(),
   );
   return [...new Set(macs)].sort();
+}
+
+/** Opens connections from a host to an address for a while; `during` happens after the first second. */
+export async function probeWhile(
+  host: LanHost,
+  address: string,
+  { interval, duration }: { readonly interval: number; readonly duration: number },
+  during: () => Promise<void> | void,
+): Promise<ProbeResult & { readonly at: number }> {
+  const script = new URL('./prober.ts', import.meta.url).pathname;
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, address, '80'];
+  const began = performance.now();
+  const running = host.runAsync([...command, String(interval), String(duration)], { timeout: duration + 20_000 });
+  await sleep(1000);
+  const at = performance.now() - began;
+  await during();
+  const { stdout, stderr } = await running;
+  const line = stdout.split('\n').find((text) => text.startsWith('{'));
+  if (line === undefined) throw new Error(`the prober said nothing: ${stderr}`);
+  return { ...(JSON.parse(line) as ProbeResult), at };
 }
 
 /** Who answers for an IPv6 address, by a Neighbor Solicitation from the host: the MACs that answered. */

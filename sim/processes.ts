@@ -28,6 +28,7 @@ import {
   type LivenessInput,
   type LivenessOutput,
   type LivenessState,
+  leftNodes,
   livenessMachine,
 } from '../src/core/liveness/fsm.ts';
 import type { Heartbeat } from '../src/core/liveness/messages.ts';
@@ -284,24 +285,33 @@ export class SimSpeaker {
   readonly #liveness: VirtualDriver<LivenessState, LivenessInput, LivenessOutput>;
   readonly #reflectors: readonly VirtualReflector[];
   readonly #link: Interface;
-  #replies: Uint8Array[] = [];
+  /** What it sends while it is being asked something; undefined: nobody asks, frames go onto the LAN. */
+  #replies: Uint8Array[] | undefined;
+  #ending = false;
 
-  /** `send` puts a heartbeat on the LAN. */
+  /** `send` puts a heartbeat on the LAN, `broadcast` a frame. */
   constructor(
     { api, clock, random }: Environment,
     name: string,
     index: number,
     send: (heartbeat: Heartbeat, to: string) => void,
+    broadcast: (bytes: Uint8Array) => void,
   ) {
     this.name = name;
     this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
     this.#layer2 = new VirtualDriver(layer2Machine, initialLayer2({ refreshInterval: 0 }), clock, (output) => {
-      if (output.kind === 'send') this.#replies.push(output.bytes);
+      if (output.kind !== 'send') return;
+      if (this.#replies === undefined) broadcast(output.bytes);
+      else this.#replies.push(output.bytes);
     });
     const settings = { self: name, incarnation: BigInt(clock.now) + 1n, ...LIVENESS };
     this.#liveness = new VirtualDriver(livenessMachine, initialLiveness(settings), clock, (output) => {
       if (output.kind === 'send-heartbeat') for (const to of output.to) send(output.heartbeat, to);
-      else clock.after(0, () => this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(this.#liveness.state) }));
+      else
+        clock.after(0, () => {
+          const { state } = this.#liveness;
+          this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(state), left: leftNodes(state) });
+        });
     });
     const speakerSettings = { node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true };
     this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, (output) => {
@@ -323,6 +333,24 @@ export class SimSpeaker {
     for (const reflector of this.#reflectors) reflector.stop();
   }
 
+  /** SIGTERM: it decides nothing any more, says goodbye, and hands its addresses over. */
+  end(): void {
+    this.#ending = true;
+    this.#speaker.stop();
+    for (const reflector of this.#reflectors) reflector.stop();
+    this.#liveness.feed({ kind: 'leave' });
+    this.#layer2.feed({ kind: 'leave' });
+  }
+
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** A frame of another station. */
+  see(bytes: Uint8Array): void {
+    this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes });
+  }
+
   hear(heartbeat: Heartbeat): void {
     this.#liveness.feed({ kind: 'heartbeat-received', heartbeat });
   }
@@ -331,7 +359,9 @@ export class SimSpeaker {
   answers(address: string): boolean {
     this.#replies = [];
     this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes: question(address) });
-    return this.#replies.length > 0;
+    const answered = this.#replies.length > 0;
+    this.#replies = undefined;
+    return answered;
   }
 
   /** The addresses that it holds itself the owner of. */

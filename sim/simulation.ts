@@ -32,6 +32,8 @@ export interface SimulationReport {
 const REST = 90_000;
 /** A failover may take the missed heartbeats, one more interval, and what the steps in between take. */
 const FAILOVER_BOUND = LIVENESS.interval * (LIVENESS.misses + 1) + 100;
+/** How long a speaker that is asked to end waits for successors, as the process does. */
+const LEAVE_GRACE = 1500;
 const POOL_SIZE = 8;
 
 export function simulate(options: SimulationOptions): SimulationReport {
@@ -79,7 +81,8 @@ class Simulation {
     this.#heal();
     this.#pass(REST);
     this.#checkRest();
-    this.#checkFailover();
+    if (this.#random.chance(0.5)) this.#checkFailover();
+    else this.#checkMove();
     return { seed: this.#seed, violations: this.#violations, failovers: this.#failovers, happenings: this.#happenings };
   }
 
@@ -120,7 +123,11 @@ class Simulation {
       const target = this.#names[Number(to.split('.').at(-1)) - 1]!;
       this.#clock.after(this.#random.between(0, 3), () => this.#speakers.get(target)?.hear(heartbeat));
     };
-    this.#speakers.set(name, new SimSpeaker(this.#environment, name, index, send));
+    const broadcast = (bytes: Uint8Array) =>
+      this.#clock.after(this.#random.between(0, 2), () => {
+        for (const [other, speaker] of this.#speakers) if (other !== name) speaker.see(bytes);
+      });
+    this.#speakers.set(name, new SimSpeaker(this.#environment, name, index, send, broadcast));
   }
 
   /** One thing that users do or that goes wrong. */
@@ -164,6 +171,7 @@ class Simulation {
     ],
     ['a speaker is killed', () => this.#killSpeaker()],
     ['a speaker is killed', () => this.#killSpeaker()],
+    ['a speaker is asked to end', () => this.#endSpeaker()],
     ['a speaker starts again', () => this.#reviveSpeaker()],
     ['the API server goes away', () => this.#outage()],
     ['watches are reset', () => this.#api.resetWatches()],
@@ -251,6 +259,20 @@ class Simulation {
     const name = this.#random.pick([...this.#speakers.keys()])!;
     this.#speakers.get(name)!.kill();
     this.#speakers.delete(name);
+  }
+
+  #endSpeaker(): void {
+    const running = [...this.#speakers.values()].filter(({ ending }) => !ending);
+    if (running.length < 2) return;
+    this.#end(this.#random.pick(running)!);
+  }
+
+  #end(speaker: SimSpeaker): void {
+    speaker.end();
+    this.#clock.after(LEAVE_GRACE, () => {
+      speaker.kill();
+      if (this.#speakers.get(speaker.name) === speaker) this.#speakers.delete(speaker.name);
+    });
   }
 
   #reviveSpeaker(): void {
@@ -355,6 +377,24 @@ class Simulation {
     const took = this.#clock.now - died;
     this.#failovers.push(took);
     if (took > FAILOVER_BOUND) this.#violated(`failover of ${address} took ${took} ms`);
+  }
+
+  /** A planned move: somebody answers at every moment. */
+  #checkMove(): void {
+    const services = (this.#api.all('services') as Service[]).filter(({ spec }) => spec?.type === 'LoadBalancer');
+    const address = services.map(addressesOf).find(Boolean);
+    if (address === undefined || this.#speakers.size < 2) return;
+    const [owner] = this.#ownersOf(address);
+    if (owner === undefined) return;
+    this.#end(this.#speakers.get(owner)!);
+    for (let i = 0; i < LEAVE_GRACE + 500; i++) {
+      this.#pass(1);
+      if (this.#ownersOf(address).length > 0) continue;
+      this.#violated(`nobody answered for ${address} ${i} ms after its owner was asked to end`);
+      return;
+    }
+    const owners = this.#ownersOf(address);
+    if (owners.length !== 1) this.#violated(`after a planned move ${address} is answered by [${owners.join(', ')}]`);
   }
 
   #ownersOf(address: string): string[] {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, MANIFESTS } from '../../lab/cluster.ts';
-import { askByArp, askByNdp, LAN6, neighbour } from '../../lab/lan.ts';
+import { askByArp, askByNdp, LAN6, neighbour, probeWhile } from '../../lab/lan.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { sleep, until } from '../../lab/shell.ts';
 
@@ -144,6 +144,24 @@ describe('layer 2 with both IP families', () => {
     const [six, both] = [await owner(`${LAN6}200`), await owner(`${LAN6}201`)];
     const expected = [`${six.name} default/six `, `${both.name} default/both `].sort().map((text) => text.trim());
     await until('the statuses', () => statuses().join('|') === expected.join('|'));
+  });
+
+  it('loses no connection on a planned move: SIGTERM to the speaker of the owner, and its return', async () => {
+    const before = await owner('192.168.1.200');
+    const { attempts, failed } = await probeWhile(
+      cluster.client,
+      '192.168.1.200',
+      { interval: 5, duration: 6000 },
+      async () => {
+        await cluster.speakers.get(before.name)!.stop();
+        expect((await owner('192.168.1.200')).name).not.toBe(before.name);
+        await cluster.startSpeaker(before);
+        await cluster.speakerReady(before);
+      },
+    );
+    expect(attempts).toBeGreaterThan(500);
+    expect(failed).toEqual([]);
+    await until('it is back', async () => (await owner('192.168.1.200')).name === before.name);
   });
 
   it('moves both families to another node when the owner dies', async () => {

@@ -87,6 +87,7 @@ function performLayer2(output: Layer2Output): void {
       groups.set(output.groups);
       return;
     case 'conflict':
+    case 'all-handed-over':
       report(output);
       return;
     case 'counted':
@@ -212,6 +213,11 @@ function takeMessages(): void {
         break;
       case 'interfaces':
         useInterfaces(message);
+        break;
+      case 'leave':
+        // First the others, who have to move.
+        liveness?.feed(message);
+        feedLayer2(message);
         break;
       case 'members':
         liveness?.feed(message);

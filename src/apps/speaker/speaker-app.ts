@@ -40,6 +40,8 @@ export class SpeakerApp {
   readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
   readonly #wire: Wire;
   readonly #dead = new Set<string>();
+  readonly #left = new Set<string>();
+  #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
   readonly #statuses: ServiceL2Status;
   #hasSwept = false;
@@ -105,11 +107,27 @@ export class SpeakerApp {
     this.#process.start();
   }
 
+  /** Hands the addresses over and ends: others are told, and each address is answered for until its successor claims it. */
   async stop(): Promise<void> {
+    // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
+    const stopped = this.#process.stop();
+    if (this.#options.liveness !== undefined) await this.#leave();
+    await stopped;
     this.#links?.stop();
     await this.#wire.stop();
-    await this.#process.stop();
     await this.#statuses.stop();
+  }
+
+  #leave(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, LEAVE_GRACE);
+      this.#onHandedOver = () => {
+        clearTimeout(timer);
+        this.#options.log.info({ event: 'handedOver' }, 'every address has a new owner');
+        resolve();
+      };
+      this.#wire.send({ kind: 'leave' });
+    });
   }
 
   #perform(output: SpeakerOutput): void {
@@ -148,6 +166,10 @@ export class SpeakerApp {
     }
   }
 
+  #feedLiveness(): void {
+    this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort(), left: [...this.#left].sort() });
+  }
+
   #onFact(fact: FromWire): void {
     const { log, metrics } = this.#options;
     switch (fact.kind) {
@@ -165,13 +187,23 @@ export class SpeakerApp {
           `speaker on ${fact.node} does not answer`,
         );
         this.#dead.add(fact.node);
-        this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
+        this.#feedLiveness();
+        return;
+      case 'node-left':
+        log.info({ event: 'nodeLeft', node: fact.node }, `speaker on ${fact.node} is being stopped`);
+        this.#dead.delete(fact.node);
+        this.#left.add(fact.node);
+        this.#feedLiveness();
+        return;
+      case 'all-handed-over':
+        this.#onHandedOver();
         return;
       case 'node-came-alive':
       case 'node-forgotten':
-        log.info({ event: fact.kind, node: fact.node }, `speaker on ${fact.node} no longer counts as dead`);
+        log.info({ event: fact.kind, node: fact.node }, `speaker on ${fact.node} counts as alive`);
         this.#dead.delete(fact.node);
-        this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort() });
+        this.#left.delete(fact.node);
+        this.#feedLiveness();
         return;
       case 'counts':
         for (const { counter, address, by } of fact.counts) metrics.layer2(counter, address, by);
@@ -181,6 +213,9 @@ export class SpeakerApp {
     }
   }
 }
+
+/** Milliseconds that a speaker that is asked to end waits for successors. With none, the address falls silent then. */
+const LEAVE_GRACE = 1500;
 
 /** Selects no Pod: without a speaker list the Pods are of no interest. */
 const NO_PODS = 'metallb.io/no-speaker-list';

@@ -8,6 +8,7 @@ const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
   name,
   labels: {},
   alive: true,
+  leaving: false,
   networkUnavailable: false,
   ...more,
 });

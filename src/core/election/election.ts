@@ -12,6 +12,8 @@ export interface Candidate {
   readonly labels: Labels;
   /** Its speaker answers; see the liveness room. */
   readonly alive: boolean;
+  /** Its speaker is being stopped in good order. */
+  readonly leaving: boolean;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
 }
@@ -40,6 +42,7 @@ export type NodeVerdict =
   | 'no-advertisement'
   | 'not-selected'
   | 'speaker-not-alive'
+  | 'speaker-leaving'
   | 'network-unavailable'
   | 'excluded-by-label'
   | 'no-local-endpoint';
@@ -91,6 +94,7 @@ function commonObstacle(contest: Contest): NodeVerdict | undefined {
 
 function nodeObstacle(contest: Contest, node: Candidate): NodeVerdict | undefined {
   if (!node.alive) return 'speaker-not-alive';
+  if (node.leaving) return 'speaker-leaving';
   if (node.networkUnavailable) return 'network-unavailable';
   if (EXCLUDE_LABEL in node.labels && !contest.ignoreExcludeLabel) return 'excluded-by-label';
   if (!contest.advertisements.some((ad) => anySelectorMatches(ad.nodeSelectors, node.labels))) return 'not-selected';

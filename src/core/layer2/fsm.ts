@@ -45,6 +45,8 @@ interface Owned {
 
 export interface Layer2State {
   readonly settings: Layer2Settings;
+  /** The speaker is being stopped: an address is given up in the moment in which its successor claims it. */
+  readonly leaving: boolean;
   readonly interfaces: ReadonlyMap<number, Interface>;
   /** By canonical address text. */
   readonly owned: ReadonlyMap<string, Owned>;
@@ -65,12 +67,16 @@ export type Layer2Input =
   | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
   /** The whole of the links that are fit for announcing now. */
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
+  /** Others take over from now on. */
+  | { readonly kind: 'leave' }
   | { readonly kind: 'frame-received'; readonly interface: number; readonly bytes: Uint8Array };
 
 export type Layer2Output =
   | { readonly kind: 'send'; readonly protocol: 'arp' | 'ndp'; readonly interface: number; readonly bytes: Uint8Array }
   /** The whole of the multicast groups to be a member of, each with its interface. */
   | { readonly kind: 'groups'; readonly groups: readonly MulticastGroup[] }
+  /** After `leave`: nothing is owned any more. */
+  | { readonly kind: 'all-handed-over' }
   /** Somebody else says that an address of ours is theirs. */
   | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'counted'; readonly counter: Layer2Counter; readonly address: string; readonly by: number };
@@ -84,7 +90,7 @@ export interface MulticastGroup {
 export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent' | 'conflicts_seen';
 
 export function initialLayer2(settings: Layer2Settings): Layer2State {
-  return { settings, interfaces: new Map(), owned: new Map(), conflicts: new Map(), due: NEVER };
+  return { settings, leaving: false, interfaces: new Map(), owned: new Map(), conflicts: new Map(), due: NEVER };
 }
 
 type Outcome = { readonly next: Layer2State; readonly outputs: Layer2Output[] };
@@ -96,6 +102,12 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
         return withGroups(state, gratuitous({ ...state, ...takeOver(state, input.announcements, now) }, now));
       case 'interfaces':
         return withGroups(state, gratuitous(relink(state, input.interfaces, now), now));
+      case 'leave':
+        return {
+          // What is told again and again now would take back what a successor has just taken.
+          next: { ...state, leaving: true, due: NEVER },
+          outputs: state.owned.size === 0 ? [{ kind: 'all-handed-over' }] : [],
+        };
       case 'frame-received':
         return receive(state, input.interface, input.bytes, now);
       case 'tick':
@@ -308,6 +320,7 @@ function conflict(
   if (!owns(state, link, address) || [...state.interfaces.values()].some((own) => sameMac(own.mac, mac)))
     return undefined;
   const text = formatAddress(address);
+  if (state.leaving) return handOver(state, text);
   const key = `${text} ${formatMac(mac)}`;
   const known = state.conflicts.get(key);
   const claim = known === undefined || now - known.last >= CONFLICT_INTERVAL ? { since: now, told: undefined } : known;
@@ -316,6 +329,13 @@ function conflict(
   const outputs: Layer2Output[] = [{ kind: 'counted', counter: 'conflicts_seen', address: text, by: 1 }];
   if (isNews) outputs.push({ kind: 'conflict', address: text, mac: formatMac(mac), interface: link.name });
   return { next: { ...state, conflicts }, outputs };
+}
+
+/** Make before break: until now both would have answered, which clients do not notice. */
+function handOver(state: Layer2State, address: string): Outcome {
+  const owned = new Map([...state.owned].filter(([key]) => key !== address));
+  const outputs: Layer2Output[] = owned.size === 0 ? [{ kind: 'all-handed-over' }] : [];
+  return withGroups(state, { next: { ...state, owned }, outputs });
 }
 
 function owns(state: Layer2State, link: Interface, address: IpAddress): boolean {

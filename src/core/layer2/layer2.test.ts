@@ -157,6 +157,34 @@ describe('a claim of somebody else', () => {
   });
 });
 
+describe('a speaker that is being stopped', () => {
+  it('answers for each address until its successor claims it, and says when nothing is left', () => {
+    const [a, b] = [ip('192.0.2.7'), ip('192.0.2.8')];
+    let state = initialLayer2({ refreshInterval: 60_000 });
+    const feed = (input: Layer2Input) => {
+      const { next, outputs } = layer2Machine.step(state, input, 0);
+      state = next;
+      return outputs;
+    };
+    feed({ kind: 'interfaces', interfaces: [ETH0] });
+    feed({ kind: 'announce', announcements: [{ address: a }, { address: b }] });
+    expect(feed({ kind: 'leave' })).toEqual([]);
+    expect(layer2Machine.nextDeadline(state)).toBeUndefined();
+    const claim = (address: typeof a): Layer2Input =>
+      ask({ ...request('192.0.2.7'), senderAddress: address, targetAddress: address });
+    expect(feed(ask(request('192.0.2.7')))).toHaveLength(3);
+    expect(feed(claim(a))).toEqual([]);
+    expect(feed(ask(request('192.0.2.7')))).toEqual([]);
+    expect(feed(ask(request('192.0.2.8')))).toHaveLength(3);
+    expect(feed(claim(b))).toEqual([{ kind: 'all-handed-over' }]);
+  });
+
+  it('says so at once when it owns nothing', () => {
+    const { outputs } = layer2Machine.step(initialLayer2({ refreshInterval: 0 }), { kind: 'leave' }, 0);
+    expect(outputs).toEqual([{ kind: 'all-handed-over' }]);
+  });
+});
+
 describe('the ARP responder', () => {
   const owned = { address: ip('192.0.2.7') };
 

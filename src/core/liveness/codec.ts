@@ -1,7 +1,7 @@
 /**
  * Heartbeats to bytes and back. Authentication wraps around this: see the wire adapter.
  *
- *   magic "MLBH" | version 1 | incarnation (8 bytes) | sequence (4) | length of name (1) | name (ASCII)
+ *   magic "MLBH" | version 2 | flags (1: leaving) | incarnation (8 bytes) | sequence (4) | length of name (1) | name (ASCII)
  * @module
  */
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
@@ -9,17 +9,26 @@ import type { HeartbeatDecodeError } from './errors.ts';
 import type { Heartbeat } from './messages.ts';
 
 const MAGIC = 0x4d4c4248;
-const VERSION = 1;
+const VERSION = 2;
+const FLAG_LEAVING = 1;
 
 export type Decoded =
   | { readonly ok: true; readonly heartbeat: Heartbeat }
   | { readonly ok: false; readonly error: HeartbeatDecodeError };
 
 /** Node names are DNS subdomains (RFC 1123), hence ASCII of at most 253 characters. Throws RangeError on anything else. */
-export function encodeHeartbeat({ node, incarnation, sequence }: Heartbeat): Uint8Array {
+export function encodeHeartbeat({ node, incarnation, sequence, leaving }: Heartbeat): Uint8Array {
   const name = Uint8Array.from(node, (character) => character.charCodeAt(0));
   if (!NAME.test(node)) throw new RangeError(`${JSON.stringify(node)} is no node name`);
-  return new ByteWriter().u32(MAGIC).u8(VERSION).u64(incarnation).u32(sequence).u8(name.length).bytes(name).finish();
+  return new ByteWriter()
+    .u32(MAGIC)
+    .u8(VERSION)
+    .u8(leaving ? FLAG_LEAVING : 0)
+    .u64(incarnation)
+    .u32(sequence)
+    .u8(name.length)
+    .bytes(name)
+    .finish();
 }
 
 export function decodeHeartbeat(bytes: Uint8Array): Decoded {
@@ -28,14 +37,17 @@ export function decodeHeartbeat(bytes: Uint8Array): Decoded {
   const version = reader.u8();
   if (magic !== MAGIC) return refuse('not-a-heartbeat');
   if (version !== VERSION) return refuse('unknown-version');
+  const flags = reader.u8();
   const incarnation = reader.u64();
   const sequence = reader.u32();
   const length = reader.u8();
   const name = length === undefined ? undefined : reader.bytes(length);
-  if (incarnation === undefined || sequence === undefined || name === undefined) return refuse('truncated');
+  if (flags === undefined || incarnation === undefined || sequence === undefined || name === undefined)
+    return refuse('truncated');
   if (reader.remaining > 0) return refuse('trailing-bytes');
   const node = String.fromCharCode(...name);
-  return NAME.test(node) ? { ok: true, heartbeat: { node, incarnation, sequence } } : refuse('bad-name');
+  if (!NAME.test(node)) return refuse('bad-name');
+  return { ok: true, heartbeat: { node, incarnation, sequence, leaving: (flags & FLAG_LEAVING) !== 0 } };
 }
 
 const NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;

@@ -22,6 +22,8 @@ interface Peer {
   /** When it was last heard, or first known: nobody is dead before having had the time to speak. */
   readonly lastHeard: Millis;
   readonly alive: boolean;
+  /** It has said goodbye: its silence means nothing any more. */
+  readonly left: boolean;
   readonly incarnation: bigint;
   readonly sequence: number;
 }
@@ -31,10 +33,14 @@ export interface LivenessState {
   readonly peers: ReadonlyMap<string, Peer>;
   readonly sequence: number;
   readonly nextHeartbeat: Millis;
+  /** We say goodbye with every heartbeat from now on. */
+  readonly leaving: boolean;
 }
 
 export type LivenessInput =
   | { readonly kind: 'start' }
+  /** This speaker is being stopped. */
+  | { readonly kind: 'leave' }
   /** All speakers there should be, ourselves included or not. */
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** An authenticated heartbeat. */
@@ -43,12 +49,14 @@ export type LivenessInput =
 export type LivenessOutput =
   | { readonly kind: 'send-heartbeat'; readonly heartbeat: Heartbeat; readonly to: readonly string[] }
   | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
+  /** Its speaker is being stopped in good order. */
+  | { readonly kind: 'node-left'; readonly node: string }
   | { readonly kind: 'node-came-alive'; readonly node: string }
-  /** A node that counted as dead is no member any more. */
+  /** A node that counted as dead, or had left, is no member any more. */
   | { readonly kind: 'node-forgotten'; readonly node: string };
 
 export function initialLiveness(settings: LivenessSettings): LivenessState {
-  return { settings, peers: new Map(), sequence: 0, nextHeartbeat: Number.POSITIVE_INFINITY };
+  return { settings, peers: new Map(), sequence: 0, nextHeartbeat: Number.POSITIVE_INFINITY, leaving: false };
 }
 
 type Outcome = { readonly next: LivenessState; readonly outputs: readonly LivenessOutput[] };
@@ -58,6 +66,8 @@ export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutp
     switch (input.kind) {
       case 'start':
         return onTick({ ...state, nextHeartbeat: now }, now);
+      case 'leave':
+        return onTick({ ...state, leaving: true, nextHeartbeat: now }, now);
       case 'members':
         return onMembers(state, input.members, now);
       case 'heartbeat-received':
@@ -68,7 +78,7 @@ export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutp
   },
   nextDeadline(state): Deadline | undefined {
     const silence = [...state.peers.values()]
-      .filter((peer) => peer.alive)
+      .filter((peer) => peer.alive && !peer.left)
       .map((peer) => ({
         at: deadAt(state, peer),
         why: `${peer.member.node} has to be heard from`,
@@ -86,6 +96,14 @@ export function deadNodes(state: LivenessState): string[] {
     .sort();
 }
 
+/** The nodes whose speakers have been stopped in good order. */
+export function leftNodes(state: LivenessState): string[] {
+  return [...state.peers.values()]
+    .filter((peer) => peer.left)
+    .map((peer) => peer.member.node)
+    .sort();
+}
+
 function deadAt({ settings }: LivenessState, peer: Peer): Millis {
   return peer.lastHeard + settings.interval * settings.misses;
 }
@@ -95,13 +113,15 @@ function onMembers(state: LivenessState, members: readonly Member[], now: Millis
   for (const member of members) {
     if (member.node === state.settings.self) continue;
     const old = state.peers.get(member.node);
-    const fresh = { member, lastHeard: now, alive: true, incarnation: -1n, sequence: -1 };
+    const fresh = { member, lastHeard: now, alive: true, left: false, incarnation: -1n, sequence: -1 };
     peers.set(member.node, old === undefined ? fresh : { ...old, member });
   }
   // Whoever is new to us has to hear of us at once, not an interval later.
   const isNew = [...peers.keys()].some((node) => !state.peers.has(node));
   const nextHeartbeat = isNew && state.nextHeartbeat !== Number.POSITIVE_INFINITY ? now : state.nextHeartbeat;
-  const forgotten = [...state.peers.values()].filter(({ member, alive }) => !alive && !peers.has(member.node));
+  const forgotten = [...state.peers.values()].filter(
+    ({ member, alive, left }) => (!alive || left) && !peers.has(member.node),
+  );
   return {
     next: { ...state, peers, nextHeartbeat },
     outputs: forgotten.map(({ member }) => ({ kind: 'node-forgotten', node: member.node })),
@@ -111,9 +131,10 @@ function onMembers(state: LivenessState, members: readonly Member[], now: Millis
 function onHeartbeat(state: LivenessState, heartbeat: Heartbeat, now: Millis): Outcome {
   const peer = state.peers.get(heartbeat.node);
   if (peer === undefined || !isNewer(heartbeat, peer)) return { next: state, outputs: [] };
-  const { incarnation, sequence } = heartbeat;
-  const next = withPeer(state, { ...peer, lastHeard: now, alive: true, incarnation, sequence });
-  return { next, outputs: peer.alive ? [] : [{ kind: 'node-came-alive', node: heartbeat.node }] };
+  const { node, incarnation, sequence, leaving: left } = heartbeat;
+  const next = withPeer(state, { ...peer, lastHeard: now, alive: true, left, incarnation, sequence });
+  if (left) return { next, outputs: peer.left ? [] : [{ kind: 'node-left', node }] };
+  return { next, outputs: peer.alive && !peer.left ? [] : [{ kind: 'node-came-alive', node }] };
 }
 
 /** A recorded heartbeat that is played back proves nothing. */
@@ -126,13 +147,13 @@ function onTick(state: LivenessState, now: Millis): Outcome {
   const outputs: LivenessOutput[] = [];
   let next = state;
   for (const peer of state.peers.values()) {
-    if (!peer.alive || now < deadAt(state, peer)) continue;
+    if (!peer.alive || peer.left || now < deadAt(state, peer)) continue;
     next = withPeer(next, { ...peer, alive: false });
     outputs.push({ kind: 'node-died', node: peer.member.node, silentFor: now - peer.lastHeard });
   }
   if (now >= state.nextHeartbeat) {
     const { self: node, incarnation, interval } = state.settings;
-    const heartbeat = { node, incarnation, sequence: state.sequence };
+    const heartbeat = { node, incarnation, sequence: state.sequence, leaving: state.leaving };
     const to = [...state.peers.values()].map((peer) => peer.member.address);
     if (to.length > 0) outputs.push({ kind: 'send-heartbeat', heartbeat, to });
     // A late timer does not send a burst to catch up: the next one is an interval away.

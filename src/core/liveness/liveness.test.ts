@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeHeartbeat, encodeHeartbeat } from './codec.ts';
-import { deadNodes, initialLiveness, type LivenessInput, type LivenessOutput, livenessMachine } from './fsm.ts';
+import {
+  deadNodes,
+  initialLiveness,
+  type LivenessInput,
+  type LivenessOutput,
+  leftNodes,
+  livenessMachine,
+} from './fsm.ts';
 
 const SETTINGS = { interval: 100, misses: 3 };
 
@@ -51,6 +58,7 @@ function speakers(...names: string[]) {
     feed,
     kill: (name: string) => states.delete(name),
     dead: (name: string) => deadNodes(states.get(name)!),
+    left: (name: string) => leftNodes(states.get(name)!),
   };
 }
 
@@ -77,15 +85,41 @@ describe('liveness', () => {
     cluster.run(1000);
     cluster.kill('c');
     cluster.run(2000);
-    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'c', incarnation: 1n, sequence: 3 } });
+    cluster.feed('a', {
+      kind: 'heartbeat-received',
+      heartbeat: { node: 'c', incarnation: 1n, sequence: 3, leaving: false },
+    });
     expect(cluster.dead('a')).toEqual(['c']);
-    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'c', incarnation: 2n, sequence: 0 } });
+    cluster.feed('a', {
+      kind: 'heartbeat-received',
+      heartbeat: { node: 'c', incarnation: 2n, sequence: 0, leaving: false },
+    });
     expect(cluster.dead('a')).toEqual([]);
+  });
+
+  it('lets a node go that says goodbye: its silence is no death, and it comes back with its next life', () => {
+    const cluster = speakers('a', 'b', 'c');
+    cluster.run(1000);
+    cluster.feed('c', { kind: 'leave' });
+    expect(cluster.news).toEqual(['1000 a: node-left c', '1000 b: node-left c']);
+    cluster.run(1500);
+    cluster.kill('c');
+    cluster.run(10_000);
+    expect([cluster.dead('a'), cluster.left('a')]).toEqual([[], ['c']]);
+    const heartbeat = { node: 'c', incarnation: 2n, sequence: 0, leaving: false };
+    cluster.feed('a', { kind: 'heartbeat-received', heartbeat });
+    expect(cluster.left('a')).toEqual([]);
+    expect(cluster.news.at(-1)).toBe('10000 a: node-came-alive c');
+    cluster.feed('b', { kind: 'members', members: [] });
+    expect(cluster.news.at(-1)).toBe('10000 b: node-forgotten c');
   });
 
   it('ignores heartbeats of nodes that are no members', () => {
     const cluster = speakers('a', 'b');
-    cluster.feed('a', { kind: 'heartbeat-received', heartbeat: { node: 'x', incarnation: 9n, sequence: 0 } });
+    cluster.feed('a', {
+      kind: 'heartbeat-received',
+      heartbeat: { node: 'x', incarnation: 9n, sequence: 0, leaving: false },
+    });
     expect(cluster.news).toEqual([]);
   });
 
@@ -114,8 +148,9 @@ describe('the heartbeat codec', () => {
         name,
         fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
         fc.nat(0xffffffff),
-        (node, incarnation, sequence) => {
-          const heartbeat = { node, incarnation, sequence };
+        fc.boolean(),
+        (node, incarnation, sequence, leaving) => {
+          const heartbeat = { node, incarnation, sequence, leaving };
           expect(decodeHeartbeat(encodeHeartbeat(heartbeat))).toEqual({ ok: true, heartbeat });
         },
       ),
@@ -123,7 +158,7 @@ describe('the heartbeat codec', () => {
   });
 
   it('never throws on garbage', () => {
-    const seed = encodeHeartbeat({ node: 'kube-01', incarnation: 7n, sequence: 7 });
+    const seed = encodeHeartbeat({ node: 'kube-01', incarnation: 7n, sequence: 7, leaving: false });
     const mutated = fc.tuple(fc.nat(seed.length - 1), fc.nat(255)).map(([at, byte]) => seed.with(at, byte));
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), mutated), (bytes) => void decodeHeartbeat(bytes)),
@@ -132,6 +167,6 @@ describe('the heartbeat codec', () => {
   });
 
   it('refuses to send a name that is none', () => {
-    expect(() => encodeHeartbeat({ node: 'Käse', incarnation: 0n, sequence: 0 })).toThrow(RangeError);
+    expect(() => encodeHeartbeat({ node: 'Käse', incarnation: 0n, sequence: 0, leaving: false })).toThrow(RangeError);
   });
 });

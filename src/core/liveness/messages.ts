@@ -10,6 +10,8 @@ export interface Heartbeat {
   readonly incarnation: bigint;
   /** Grows with every heartbeat of one incarnation. */
   readonly sequence: number;
+  /** The speaker is being stopped in good order: others take over its addresses, its node goes on. */
+  readonly leaving: boolean;
 }
 
 /** One other speaker, as the API knows it. */

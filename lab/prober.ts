@@ -1,0 +1,58 @@
+/**
+ * A client that opens a new TCP connection every few milliseconds and writes down how each went: the measure of an outage.
+ * `node prober.ts ADDRESS PORT INTERVAL DURATION` (milliseconds); prints one JSON line, see ProbeResult.
+ * @module
+ */
+import { connect } from 'node:net';
+
+/** Times in milliseconds since the start of the prober. */
+export interface ProbeResult {
+  readonly attempts: number;
+  /** Connections that were refused, reset, or not open within the patience. */
+  readonly failed: readonly number[];
+  /** When each successful connection was begun, and how long it took to open. */
+  readonly opened: readonly (readonly [at: number, took: number])[];
+}
+
+/** A connection that is not open after this long counts as lost: the first repetition of a SYN comes after a second. */
+const PATIENCE = 900;
+
+const [address, port, interval, duration] = process.argv.slice(2) as [string, string, string, string];
+const failed: number[] = [];
+const opened: [number, number][] = [];
+const began = performance.now();
+let attempts = 0;
+let under = 0;
+
+function probe(): void {
+  attempts++;
+  under++;
+  const at = performance.now() - began;
+  const socket = connect({ host: address, port: Number(port) });
+  const timer = setTimeout(() => socket.destroy(new Error('too slow')), PATIENCE);
+  socket.once('connect', () => {
+    opened.push([round(at), round(performance.now() - began - at)]);
+    socket.destroy();
+  });
+  socket.once('error', () => failed.push(round(at)));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    under--;
+  });
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+const timer = setInterval(() => {
+  if (performance.now() - began < Number(duration)) {
+    probe();
+    return;
+  }
+  if (under > 0) return;
+  clearInterval(timer);
+  const result: ProbeResult = { attempts, failed, opened };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}, Number(interval));
+process.stdout.write('ready\n');
