@@ -28,8 +28,8 @@ import {
   type LivenessInput,
   type LivenessOutput,
   type LivenessState,
-  leftNodes,
   livenessMachine,
+  passiveNodes,
 } from '../src/core/liveness/fsm.ts';
 import type { Heartbeat } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
@@ -310,13 +310,14 @@ export class SimSpeaker {
       else
         clock.after(0, () => {
           const { state } = this.#liveness;
-          this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(state), left: leftNodes(state) });
+          this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(state), passive: passiveNodes(state) });
         });
     });
     const speakerSettings = { node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true };
     this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, (output) => {
       if (output.kind === 'announce') this.#layer2.feed(output);
       if (output.kind === 'members') this.#liveness.feed(output);
+      if (output.kind === 'configuration') clock.after(0, () => this.#liveness.feed({ kind: 'ready' }));
     });
     this.#reflectors = SPEAKER_RESOURCES.map(
       (resource) =>

@@ -393,8 +393,17 @@ class Simulation {
       this.#violated(`nobody answered for ${address} ${i} ms after its owner was asked to end`);
       return;
     }
-    const owners = this.#ownersOf(address);
-    if (owners.length !== 1) this.#violated(`after a planned move ${address} is answered by [${owners.join(', ')}]`);
+    const [successor, ...others] = this.#ownersOf(address);
+    if (others.length > 0) this.#violated(`after a planned move ${address} is answered by more than ${successor}`);
+    this.#startSpeaker(owner);
+    for (let i = 0; i < 3000; i++) {
+      this.#pass(1);
+      if (this.#ownersOf(address).length > 0) continue;
+      this.#violated(`nobody answered for ${address} ${i} ms after its owner came back`);
+      return;
+    }
+    const final = this.#ownersOf(address);
+    if (final.join() !== owner) this.#violated(`${address} came back to [${final.join(', ')}] and not to ${owner}`);
   }
 
   #ownersOf(address: string): string[] {

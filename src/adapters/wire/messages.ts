@@ -28,6 +28,8 @@ export type ToWire =
   | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
+  /** The addresses that this node owns have been announced: tell the others that we are there. */
+  | { readonly kind: 'ready' }
   /** Say goodbye and hand the addresses over; `all-handed-over` is the answer, if others take them. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'stop' };
@@ -46,7 +48,7 @@ export type FromWire =
   /** A station that is none of this node's claims an address that this node owns. */
   | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
-  | { readonly kind: 'node-left' | 'node-came-alive' | 'node-forgotten'; readonly node: string }
+  | { readonly kind: 'node-passive' | 'node-came-alive' | 'node-forgotten'; readonly node: string }
   | { readonly kind: 'all-handed-over' }
   | {
       readonly kind: 'counts';

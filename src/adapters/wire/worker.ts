@@ -219,6 +219,7 @@ function takeMessages(): void {
         liveness?.feed(message);
         feedLayer2(message);
         break;
+      case 'ready':
       case 'members':
         liveness?.feed(message);
         break;

@@ -40,11 +40,11 @@ export class SpeakerApp {
   readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
   readonly #wire: Wire;
   readonly #dead = new Set<string>();
-  readonly #left = new Set<string>();
+  readonly #passive = new Set<string>();
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
   readonly #statuses: ServiceL2Status;
-  #hasSwept = false;
+  #isActive = false;
   #links: LinkFollower | undefined;
 
   constructor(options: SpeakerOptions) {
@@ -149,8 +149,7 @@ export class SpeakerApp {
       case 'configuration':
         this.#process.configured(output.problems);
         // The first configuration comes with the first decision about every Service.
-        if (!this.#hasSwept) setImmediate(() => this.#statuses.sweep());
-        this.#hasSwept = true;
+        if (!this.#isActive) setImmediate(() => this.#begin());
         return;
       case 'service-decided': {
         const { service, announced, interfaces, election } = output;
@@ -166,8 +165,16 @@ export class SpeakerApp {
     }
   }
 
+  /** Everything that this node owns is announced: now the others may know. */
+  #begin(): void {
+    if (this.#isActive) return;
+    this.#isActive = true;
+    this.#wire.send({ kind: 'ready' });
+    this.#statuses.sweep();
+  }
+
   #feedLiveness(): void {
-    this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort(), left: [...this.#left].sort() });
+    this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort(), passive: [...this.#passive].sort() });
   }
 
   #onFact(fact: FromWire): void {
@@ -189,10 +196,13 @@ export class SpeakerApp {
         this.#dead.add(fact.node);
         this.#feedLiveness();
         return;
-      case 'node-left':
-        log.info({ event: 'nodeLeft', node: fact.node }, `speaker on ${fact.node} is being stopped`);
+      case 'node-passive':
+        log.info(
+          { event: 'nodePassive', node: fact.node },
+          `speaker on ${fact.node} is not up yet, or is being stopped`,
+        );
         this.#dead.delete(fact.node);
-        this.#left.add(fact.node);
+        this.#passive.add(fact.node);
         this.#feedLiveness();
         return;
       case 'all-handed-over':
@@ -202,7 +212,7 @@ export class SpeakerApp {
       case 'node-forgotten':
         log.info({ event: fact.kind, node: fact.node }, `speaker on ${fact.node} counts as alive`);
         this.#dead.delete(fact.node);
-        this.#left.delete(fact.node);
+        this.#passive.delete(fact.node);
         this.#feedLiveness();
         return;
       case 'counts':

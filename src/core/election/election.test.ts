@@ -8,7 +8,7 @@ const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
   name,
   labels: {},
   alive: true,
-  leaving: false,
+  passive: false,
   networkUnavailable: false,
   ...more,
 });

@@ -12,8 +12,8 @@ export interface Candidate {
   readonly labels: Labels;
   /** Its speaker answers; see the liveness room. */
   readonly alive: boolean;
-  /** Its speaker is being stopped in good order. */
-  readonly leaving: boolean;
+  /** Its speaker starts, or is being stopped in good order. */
+  readonly passive: boolean;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
 }
@@ -42,7 +42,7 @@ export type NodeVerdict =
   | 'no-advertisement'
   | 'not-selected'
   | 'speaker-not-alive'
-  | 'speaker-leaving'
+  | 'speaker-passive'
   | 'network-unavailable'
   | 'excluded-by-label'
   | 'no-local-endpoint';
@@ -94,7 +94,7 @@ function commonObstacle(contest: Contest): NodeVerdict | undefined {
 
 function nodeObstacle(contest: Contest, node: Candidate): NodeVerdict | undefined {
   if (!node.alive) return 'speaker-not-alive';
-  if (node.leaving) return 'speaker-leaving';
+  if (node.passive) return 'speaker-passive';
   if (node.networkUnavailable) return 'network-unavailable';
   if (EXCLUDE_LABEL in node.labels && !contest.ignoreExcludeLabel) return 'excluded-by-label';
   if (!contest.advertisements.some((ad) => anySelectorMatches(ad.nodeSelectors, node.labels))) return 'not-selected';

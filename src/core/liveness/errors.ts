@@ -2,4 +2,10 @@
  * Why a datagram is no heartbeat.
  * @module
  */
-export type HeartbeatDecodeError = 'truncated' | 'not-a-heartbeat' | 'unknown-version' | 'bad-name' | 'trailing-bytes';
+export type HeartbeatDecodeError =
+  | 'truncated'
+  | 'not-a-heartbeat'
+  | 'unknown-version'
+  | 'unknown-phase'
+  | 'bad-name'
+  | 'trailing-bytes';

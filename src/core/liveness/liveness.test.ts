@@ -6,9 +6,10 @@ import {
   initialLiveness,
   type LivenessInput,
   type LivenessOutput,
-  leftNodes,
   livenessMachine,
+  passiveNodes,
 } from './fsm.ts';
+import type { Heartbeat } from './messages.ts';
 
 const SETTINGS = { interval: 100, misses: 3 };
 
@@ -31,7 +32,7 @@ function speakers(...names: string[]) {
       return;
     }
     for (const address of output.to) {
-      feed(members.find((m) => m.address === address)!.node, {
+      feed(members.find((m) => m.address === address)?.node ?? '', {
         kind: 'heartbeat-received',
         heartbeat: output.heartbeat,
       });
@@ -51,14 +52,18 @@ function speakers(...names: string[]) {
   for (const name of names) {
     feed(name, { kind: 'members', members });
     feed(name, { kind: 'start' });
+    feed(name, { kind: 'ready' });
   }
+  // They become active some time after they know who is there.
+  run(400);
+  news.length = 0;
   return {
     run,
     news,
     feed,
     kill: (name: string) => states.delete(name),
     dead: (name: string) => deadNodes(states.get(name)!),
-    left: (name: string) => leftNodes(states.get(name)!),
+    passive: (name: string) => passiveNodes(states.get(name)!),
   };
 }
 
@@ -87,12 +92,12 @@ describe('liveness', () => {
     cluster.run(2000);
     cluster.feed('a', {
       kind: 'heartbeat-received',
-      heartbeat: { node: 'c', incarnation: 1n, sequence: 3, leaving: false },
+      heartbeat: { node: 'c', incarnation: 1n, sequence: 3, phase: 'active' },
     });
     expect(cluster.dead('a')).toEqual(['c']);
     cluster.feed('a', {
       kind: 'heartbeat-received',
-      heartbeat: { node: 'c', incarnation: 2n, sequence: 0, leaving: false },
+      heartbeat: { node: 'c', incarnation: 2n, sequence: 0, phase: 'active' },
     });
     expect(cluster.dead('a')).toEqual([]);
   });
@@ -101,14 +106,14 @@ describe('liveness', () => {
     const cluster = speakers('a', 'b', 'c');
     cluster.run(1000);
     cluster.feed('c', { kind: 'leave' });
-    expect(cluster.news).toEqual(['1000 a: node-left c', '1000 b: node-left c']);
+    expect(cluster.news).toEqual(['1000 a: node-passive c', '1000 b: node-passive c']);
     cluster.run(1500);
     cluster.kill('c');
     cluster.run(10_000);
-    expect([cluster.dead('a'), cluster.left('a')]).toEqual([[], ['c']]);
-    const heartbeat = { node: 'c', incarnation: 2n, sequence: 0, leaving: false };
+    expect([cluster.dead('a'), cluster.passive('a')]).toEqual([[], ['c']]);
+    const heartbeat: Heartbeat = { node: 'c', incarnation: 2n, sequence: 0, phase: 'active' };
     cluster.feed('a', { kind: 'heartbeat-received', heartbeat });
-    expect(cluster.left('a')).toEqual([]);
+    expect(cluster.passive('a')).toEqual([]);
     expect(cluster.news.at(-1)).toBe('10000 a: node-came-alive c');
     cluster.feed('b', { kind: 'members', members: [] });
     expect(cluster.news.at(-1)).toBe('10000 b: node-forgotten c');
@@ -118,25 +123,54 @@ describe('liveness', () => {
     const cluster = speakers('a', 'b');
     cluster.feed('a', {
       kind: 'heartbeat-received',
-      heartbeat: { node: 'x', incarnation: 9n, sequence: 0, leaving: false },
+      heartbeat: { node: 'x', incarnation: 9n, sequence: 0, phase: 'active' },
     });
     expect(cluster.news).toEqual([]);
   });
 
-  it('gives a new member the time to speak before it is dead', () => {
+  it('takes who is there when it comes for active, until they are late', () => {
+    const cluster = speakers('a');
+    cluster.feed('a', { kind: 'members', members: [{ node: 'z', address: '192.0.2.1' }] });
+    cluster.run(699);
+    expect([cluster.dead('a'), cluster.passive('a')]).toEqual([[], []]);
+    cluster.run(700);
+    expect(cluster.dead('a')).toEqual(['z']);
+  });
+
+  it('takes who comes later for passive until it says that it is there, and its silence for nothing', () => {
     const cluster = speakers('a', 'b');
     cluster.run(1000);
     cluster.feed('a', {
       kind: 'members',
       members: [
         { node: 'b', address: '192.0.2.1' },
-        { node: 'z', address: '192.0.2.1' },
+        { node: 'z', address: '192.0.2.9' },
       ],
     });
-    cluster.run(1299);
-    expect(cluster.dead('a')).toEqual([]);
-    cluster.run(1300);
-    expect(cluster.dead('a')).toEqual(['z']);
+    cluster.run(5000);
+    expect([cluster.dead('a'), cluster.passive('a')]).toEqual([[], ['z']]);
+    const heartbeat = (sequence: number, phase: Heartbeat['phase']): LivenessInput => ({
+      kind: 'heartbeat-received',
+      heartbeat: { node: 'z', incarnation: 1n, sequence, phase },
+    });
+    cluster.feed('a', heartbeat(0, 'starting'));
+    expect(cluster.passive('a')).toEqual(['z']);
+    cluster.feed('a', heartbeat(1, 'active'));
+    expect(cluster.passive('a')).toEqual([]);
+    cluster.run(6000);
+    expect(cluster.news).toEqual(['1000 a: node-passive z', '5000 a: node-came-alive z', '5300 a: node-died z']);
+  });
+
+  it('notices the death of a node whose speaker had only just started', () => {
+    const cluster = speakers('a', 'b');
+    cluster.run(1000);
+    cluster.kill('b');
+    cluster.run(2000);
+    const heartbeat: Heartbeat = { node: 'b', incarnation: 2n, sequence: 0, phase: 'starting' };
+    cluster.feed('a', { kind: 'heartbeat-received', heartbeat });
+    expect([cluster.dead('a'), cluster.passive('a')]).toEqual([[], ['b']]);
+    cluster.run(2300);
+    expect(cluster.dead('a')).toEqual(['b']);
   });
 });
 
@@ -148,9 +182,9 @@ describe('the heartbeat codec', () => {
         name,
         fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
         fc.nat(0xffffffff),
-        fc.boolean(),
-        (node, incarnation, sequence, leaving) => {
-          const heartbeat = { node, incarnation, sequence, leaving };
+        fc.constantFrom('starting' as const, 'active' as const, 'leaving' as const),
+        (node, incarnation, sequence, phase) => {
+          const heartbeat = { node, incarnation, sequence, phase };
           expect(decodeHeartbeat(encodeHeartbeat(heartbeat))).toEqual({ ok: true, heartbeat });
         },
       ),
@@ -158,7 +192,7 @@ describe('the heartbeat codec', () => {
   });
 
   it('never throws on garbage', () => {
-    const seed = encodeHeartbeat({ node: 'kube-01', incarnation: 7n, sequence: 7, leaving: false });
+    const seed = encodeHeartbeat({ node: 'kube-01', incarnation: 7n, sequence: 7, phase: 'active' });
     const mutated = fc.tuple(fc.nat(seed.length - 1), fc.nat(255)).map(([at, byte]) => seed.with(at, byte));
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), mutated), (bytes) => void decodeHeartbeat(bytes)),
@@ -167,6 +201,6 @@ describe('the heartbeat codec', () => {
   });
 
   it('refuses to send a name that is none', () => {
-    expect(() => encodeHeartbeat({ node: 'Käse', incarnation: 0n, sequence: 0, leaving: false })).toThrow(RangeError);
+    expect(() => encodeHeartbeat({ node: 'Käse', incarnation: 0n, sequence: 0, phase: 'active' })).toThrow(RangeError);
   });
 });

@@ -3,6 +3,13 @@
  * @module
  */
 
+/**
+ * What a speaker is doing: only an active one announces. One that starts does not know the cluster yet; one that leaves is being
+ * stopped in good order, and its silence afterwards is no death. The numbers are those on the wire.
+ */
+export const PHASES = { starting: 0, active: 1, leaving: 2 } as const;
+export type Phase = keyof typeof PHASES;
+
 /** A sign of life. */
 export interface Heartbeat {
   readonly node: string;
@@ -10,8 +17,7 @@ export interface Heartbeat {
   readonly incarnation: bigint;
   /** Grows with every heartbeat of one incarnation. */
   readonly sequence: number;
-  /** The speaker is being stopped in good order: others take over its addresses, its node goes on. */
-  readonly leaving: boolean;
+  readonly phase: Phase;
 }
 
 /** One other speaker, as the API knows it. */

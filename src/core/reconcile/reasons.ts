@@ -151,7 +151,7 @@ export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   'no-advertisement': 'no L2Advertisement covers the pool and the Service',
   'not-selected': 'no L2Advertisement selects the node',
   'speaker-not-alive': 'its speaker does not answer',
-  'speaker-leaving': 'its speaker has been stopped',
+  'speaker-passive': 'its speaker starts, or has been stopped',
   'network-unavailable': 'the node has the condition NetworkUnavailable',
   'excluded-by-label': 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers',
   'no-local-endpoint': 'externalTrafficPolicy is Local and no endpoint on the node can serve',

@@ -90,15 +90,15 @@ describe('the speakers together', () => {
 
   it('hand over to the next in line when a node dies, and back when it returns', () => {
     const all = speakers();
-    all.feed({ kind: 'dead-nodes', nodes: ['kube-02'], left: [] });
+    all.feed({ kind: 'dead-nodes', nodes: ['kube-02'], passive: [] });
     expect(all.announced()).toMatchObject({ 1: ADDRESS });
-    all.feed({ kind: 'dead-nodes', nodes: [], left: [] });
+    all.feed({ kind: 'dead-nodes', nodes: [], passive: [] });
     expect(all.announced()).toEqual({ 2: ADDRESS });
   });
 
   it('count the endpoints of a dead node as gone at once', () => {
     const all = speakers({ endpointslices: [endpoints('web', 'kube-03')] });
-    all.feed({ kind: 'dead-nodes', nodes: ['kube-03'], left: [] });
+    all.feed({ kind: 'dead-nodes', nodes: ['kube-03'], passive: [] });
     expect(all.announced()).toEqual({});
   });
 

@@ -51,8 +51,8 @@ export interface SpeakerSettings {
 
 export type SpeakerInput =
   | Change<SpeakerResource>
-  /** All nodes whose speakers do not answer, and all whose speakers have been stopped in good order. */
-  | { readonly kind: 'dead-nodes'; readonly nodes: readonly string[]; readonly left: readonly string[] }
+  /** All nodes whose speakers do not answer, and all whose speakers start or have been stopped. */
+  | { readonly kind: 'dead-nodes'; readonly nodes: readonly string[]; readonly passive: readonly string[] }
   /** A station that is none of ours claims an address that this node announces. */
   | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
   /** Names of all local links that are not excluded. */
@@ -85,7 +85,7 @@ export interface SpeakerState {
   readonly cache: Cache<SpeakerResource>;
   readonly config: Config;
   readonly dead: ReadonlySet<string>;
-  readonly left: ReadonlySet<string>;
+  readonly passive: ReadonlySet<string>;
   readonly links: readonly string[];
   readonly candidates: readonly Candidate[];
   /** Keys of the EndpointSlices of each Service. */
@@ -103,7 +103,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     cache: new Cache(SPEAKER_RESOURCES),
     config: EMPTY_CONFIG,
     dead: new Set(),
-    left: new Set(),
+    passive: new Set(),
     links: [],
     candidates: [],
     slices: new Map(),
@@ -178,7 +178,7 @@ function takeIn(
     case 'tick':
       return { next: state, dirty: 'none' };
     case 'dead-nodes':
-      return { next: { ...state, dead: new Set(input.nodes), left: new Set(input.left) }, dirty: 'all' };
+      return { next: { ...state, dead: new Set(input.nodes), passive: new Set(input.passive) }, dirty: 'all' };
     case 'links':
       return { next: { ...state, links: input.names }, dirty: 'all' };
   }
@@ -244,7 +244,7 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
       alive:
         metadata.name === state.settings.node ||
         (!state.dead.has(metadata.name) && (!state.settings.liveness || withSpeaker.has(metadata.name))),
-      leaving: state.left.has(metadata.name),
+      passive: state.passive.has(metadata.name),
       networkUnavailable:
         status?.conditions?.some(({ type, status: value }) => type === 'NetworkUnavailable' && value === 'True') ??
         false,
