@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
-import { addHost, createLan, type LanHost, SWITCH_ADDRESS } from './lan.ts';
+import { addHost, createLan, type LanHost, removeLan, SWITCH_ADDRESS } from './lan.ts';
 import { type LabProcess, type Result, run, start, until } from './shell.ts';
 import { StandIn } from './stand-in.ts';
 
@@ -194,5 +194,6 @@ export class Cluster {
     await this.#standIn?.stop();
     await Promise.all([...this.speakers.values(), this.#controller].map((process) => process?.stop()));
     await this.#api?.stop();
+    removeLan([...this.nodes, this.client]);
   }
 }

@@ -34,6 +34,12 @@ export function createLan(): void {
   must(['ip', 'link', 'set', 'br0', 'up']);
 }
 
+/** Takes the switch and its hosts away again; what runs on the hosts must have ended. */
+export function removeLan(hosts: readonly LanHost[]): void {
+  for (const { name } of hosts) run(['ip', 'netns', 'delete', name]);
+  run(['ip', 'link', 'delete', 'br0']);
+}
+
 /** Adds a host with one interface, eth0. `mac` in text. */
 export function addHost(name: string, address: string, mac: string): LanHost {
   const port = `p-${name}`;
