@@ -17,12 +17,15 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   list: benchList,
   memory: benchMemory,
   allocate: benchAllocate,
-  arp: async () => {
-    const obstacle = whyNoSandbox();
-    if (obstacle !== undefined) console.log(`\narp did not run: ${obstacle}`);
-    else await runInside(join(import.meta.dirname, 'arp.ts'), []);
-  },
+  arp: () => inSandbox('arp'),
+  failover: () => inSandbox('failover'),
 };
+
+async function inSandbox(name: string): Promise<void> {
+  const obstacle = whyNoSandbox();
+  if (obstacle !== undefined) console.log(`\n${name} did not run: ${obstacle}`);
+  else await runInside(join(import.meta.dirname, `${name}.ts`), []);
+}
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
 console.log(

@@ -36,7 +36,11 @@ export function createLan(): void {
 
 /** Takes the switch and its hosts away again; what runs on the hosts must have ended. */
 export function removeLan(hosts: readonly LanHost[]): void {
-  for (const { name } of hosts) run(['ip', 'netns', 'delete', name]);
+  for (const { name } of hosts) {
+    // With its port the host's end goes at once; a namespace goes when the kernel finds the time.
+    run(['ip', 'link', 'delete', `p-${name}`]);
+    run(['ip', 'netns', 'delete', name]);
+  }
   run(['ip', 'link', 'delete', 'br0']);
 }
 

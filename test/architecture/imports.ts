@@ -14,6 +14,7 @@ const ROOMS = [
   'layer2',
   'reflector',
   'leadership',
+  'doctor',
   'bgp',
   'bfd',
   'reconcile',

@@ -65,6 +65,14 @@ export class KubernetesClient {
     }
   }
 
+  /** What the API server's clock says, in milliseconds since 1970 and to the second; undefined when it does not say. */
+  async serverTime(): Promise<number | undefined> {
+    const answer = await this.#send({ path: '/version', signal: AbortSignal.timeout(REQUEST_TIMEOUT) }, false);
+    answer.resume();
+    const time = Date.parse(answer.headers.date ?? '');
+    return Number.isNaN(time) ? undefined : time;
+  }
+
   /** Opens a watch and calls back for every event. Resolves when the server ends it. Rejects with ApiError. */
   async watch(
     request: ApiRequest,

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addControllerCommand } from './commands/controller.ts';
 import { addConvertCommand } from './commands/convert.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addSpeakerCommand } from './commands/speaker.ts';
@@ -28,6 +29,7 @@ addStandaloneCommand(program);
 addConvertCommand(program);
 addExplainCommand(program);
 addPlanCommand(program);
+addDoctorCommand(program);
 
 try {
   await program.parseAsync(fromGoStyle(process.argv.slice(2)), { from: 'user' });

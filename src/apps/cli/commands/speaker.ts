@@ -83,7 +83,7 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   }
   const secret = readSecret(textFlag(values, 'ml-secret-key-path'));
   if (secret === undefined)
-    log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are not authenticated');
+    log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are neither encrypted nor authenticated');
   return {
     self: node,
     incarnation: BigInt(Date.now()),

@@ -1,0 +1,79 @@
+/**
+ * Facts about this node for `metallb doctor`, from /proc and /sys.
+ * @module
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { LinkFacts, NodeFacts } from '../../core/doctor/checks.ts';
+import { readLinks } from './links.ts';
+
+/** What this machine alone can tell; the rest is the API server's to say. */
+export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb'>;
+
+/** CAP_NET_RAW of linux/capability.h. */
+const CAP_NET_RAW = 13n;
+
+export function readNodeFacts(exclude: readonly RegExp[], port: number): LocalFacts {
+  const { names, fit } = readLinks(exclude);
+  return {
+    netRaw: ((effectiveCapabilities() >> CAP_NET_RAW) & 1n) === 1n,
+    links: names.map((name): LinkFacts => {
+      const link = fit.find((candidate) => candidate.name === name);
+      return {
+        name,
+        arp: link?.arp ?? false,
+        ndp: link?.ndp ?? false,
+        wireless: existsSync(`/sys/class/net/${name}/wireless`) || existsSync(`/sys/class/net/${name}/phy80211`),
+        reversePathFilter: setting(name, 'rp_filter'),
+        arpIgnore: setting(name, 'arp_ignore'),
+        mtu: number(`/sys/class/net/${name}/mtu`),
+      };
+    }),
+    ipvs: existsSync('/sys/class/net/kube-ipvs0'),
+    all: {
+      arpIgnore: setting('all', 'arp_ignore'),
+      arpAnnounce: setting('all', 'arp_announce'),
+      reversePathFilter: setting('all', 'rp_filter'),
+    },
+    heartbeatPort: { port, holder: holderOfUdp(port) },
+  };
+}
+
+function effectiveCapabilities(): bigint {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  return BigInt(`0x${/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+}
+
+function setting(link: string, name: string): number {
+  return number(`/proc/sys/net/ipv4/conf/${link}/${name}`);
+}
+
+function number(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8'));
+  } catch {
+    return 0;
+  }
+}
+
+/** The process that has a UDP socket bound to the port, in words. */
+function holderOfUdp(port: number): string | undefined {
+  const inodes = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) => {
+    const rows = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(1) : [];
+    return rows
+      .map((row) => row.trim().split(/\s+/))
+      .filter(([, local = '']) => Number.parseInt(local.split(':')[1] ?? '', 16) === port);
+  });
+  const inode = inodes[0]?.[9];
+  if (inode === undefined) return undefined;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const holds = readdirSync(`/proc/${pid}/fd`).some(
+        (fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`,
+      );
+      if (holds) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
+    } catch {
+      // It has ended, or it is somebody else's.
+    }
+  }
+  return 'a process that cannot be seen from here';
+}

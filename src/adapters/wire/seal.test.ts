@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { createSeal } from './seal.ts';
+
+const secret = Buffer.from('a secret of the cluster');
+const content = Buffer.from('kube-01 is here');
+
+describe('a sealed heartbeat', () => {
+  it('is opened by who knows the secret, and says nothing to who does not', () => {
+    const sealed = createSeal(secret).seal(content);
+    expect(createSeal(secret).open(sealed)).toEqual(content);
+    expect(Buffer.from(sealed).includes('kube-01')).toBe(false);
+    expect(createSeal(Buffer.from('another')).open(sealed)).toBeUndefined();
+  });
+
+  it('is refused when one bit of it was changed, or when it is cut', () => {
+    const seal = createSeal(secret);
+    const sealed = seal.seal(content);
+    for (let i = 0; i < sealed.length; i++) {
+      const changed = Uint8Array.from(sealed);
+      changed[i]! ^= 1;
+      expect(seal.open(changed)).toBeUndefined();
+      expect(seal.open(sealed.subarray(0, i))).toBeUndefined();
+    }
+  });
+
+  it('never looks the same twice', () => {
+    const seal = createSeal(secret);
+    const texts = new Set(Array.from({ length: 1000 }, () => Buffer.from(seal.seal(content)).toString('hex')));
+    expect(texts.size).toBe(1000);
+  });
+
+  it('is as it is without a secret', () => {
+    expect(createSeal(undefined).open(createSeal(undefined).seal(content))).toBe(content);
+  });
+});

@@ -1,0 +1,186 @@
+/**
+ * What of a node keeps a speaker from doing its work, found in facts that were gathered on it. Each finding has its cure.
+ * @module
+ */
+
+/** One link of the node, as far as it matters here. */
+export interface LinkFacts {
+  readonly name: string;
+  readonly arp: boolean;
+  readonly ndp: boolean;
+  readonly wireless: boolean;
+  /** net.ipv4.conf.NAME.rp_filter and arp_ignore. */
+  readonly reversePathFilter: number;
+  readonly arpIgnore: number;
+  readonly mtu: number;
+}
+
+/** Undefined: it could not be found out. */
+export interface NodeFacts {
+  readonly netRaw: boolean;
+  readonly links: readonly LinkFacts[];
+  /** kube-proxy in IPVS mode holds every Service address on a link of its own (kube-ipvs0). */
+  readonly ipvs: boolean;
+  /** net.ipv4.conf.all. */
+  readonly all: { readonly arpIgnore: number; readonly arpAnnounce: number; readonly reversePathFilter: number };
+  /** Port of the heartbeats, and who holds it; `holder` undefined: nobody does. */
+  readonly heartbeatPort: { readonly port: number; readonly holder: string | undefined };
+  /** Seconds by which this node's clock is ahead of the API server's. */
+  readonly clockAhead: number | undefined;
+  /** Names of Pods of k3s' ServiceLB (Klipper). */
+  readonly serviceLb: readonly string[] | undefined;
+}
+
+export type Verdict = 'good' | 'warning' | 'problem' | 'unknown';
+
+export interface Finding {
+  readonly check: string;
+  readonly verdict: Verdict;
+  readonly detail: string;
+  readonly cure?: string;
+}
+
+/** Every check with its result, also the good ones. */
+export function examineNode(facts: NodeFacts): Finding[] {
+  return CHECKS.flatMap(([check, find]) => {
+    const found = find(facts);
+    return (Array.isArray(found) ? found : [found]).map((finding) => ({ check, ...finding }));
+  });
+}
+
+type Found = Omit<Finding, 'check'>;
+
+const good = (detail: string): Found => ({ verdict: 'good', detail });
+
+/** IPv6 needs at least this MTU (RFC 8200 §5). */
+const SMALLEST_IPV6_MTU = 1280;
+/** Seconds; certificates and Leases bear more, logs of two nodes that are to be compared do not. */
+const CLOCK_TOLERANCE = 5;
+
+const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]])[] = [
+  [
+    'capability NET_RAW',
+    ({ netRaw }) =>
+      netRaw
+        ? good('ARP and NDP can be answered')
+        : {
+            verdict: 'problem',
+            detail: 'this process has it not, so it can answer neither ARP nor NDP',
+            cure: 'run as root, or grant it (securityContext.capabilities.add: [NET_RAW], setcap cap_net_raw+ep)',
+          },
+  ],
+  [
+    'links',
+    ({ links }) => {
+      const fit = links.filter(({ arp, ndp }) => arp || ndp);
+      if (fit.length === 0)
+        return {
+          verdict: 'problem',
+          detail: 'no link can be announced on: none is up, Ethernet, and no port of a bridge or bond',
+          cure: 'bring a link up (ip link set eth0 up), or correct the exclusion in /etc/metallb/excludel2.yaml',
+        };
+      const describe = ({ name, arp, ndp }: LinkFacts) =>
+        `${name} (${[arp && 'IPv4', ndp && 'IPv6'].filter(Boolean).join(', ')})`;
+      return good(fit.map(describe).join(', '));
+    },
+  ],
+  [
+    'IPv6',
+    ({ links }) =>
+      links.some(({ ndp }) => ndp) || links.every(({ arp }) => !arp)
+        ? good('at least one link has a link-local address')
+        : {
+            verdict: 'warning',
+            detail: 'no link has an IPv6 link-local address, so IPv6 addresses cannot be announced from here',
+            cure: 'sysctl -w net.ipv6.conf.all.disable_ipv6=0, if the cluster has IPv6 Services',
+          },
+  ],
+  [
+    'kube-proxy',
+    ({ ipvs, all }) => {
+      if (!ipvs) return good('not in IPVS mode');
+      if (all.arpIgnore >= 1 && all.arpAnnounce >= 2) return good('in IPVS mode with strictARP');
+      return {
+        verdict: 'problem',
+        detail: 'in IPVS mode without strictARP: the kernel of every node answers ARP for every Service address',
+        cure: 'set ipvs.strictARP: true in the ConfigMap kube-system/kube-proxy and restart kube-proxy',
+      };
+    },
+  ],
+  [
+    'reverse path filter',
+    ({ links, all }) => {
+      // The kernel takes the larger of the two.
+      const strict = links.filter(({ reversePathFilter }) => Math.max(reversePathFilter, all.reversePathFilter) === 1);
+      if (strict.length === 0) return good('off or loose');
+      const names = strict.map(({ name }) => name);
+      return {
+        verdict: 'warning',
+        detail: `strict on ${names.join(', ')}: packets whose answer would leave by another link are dropped`,
+        cure: `with one link it does no harm; with several: ${names.map((name) => `sysctl -w net.ipv4.conf.${name}.rp_filter=2`).join('; ')}`,
+      };
+    },
+  ],
+  [
+    'Wi-Fi',
+    ({ links }) => {
+      const names = links.filter(({ wireless }) => wireless).map(({ name }) => name);
+      if (names.length === 0) return good('no wireless link');
+      return {
+        verdict: 'warning',
+        detail: `${names.join(', ')}: many access points and cards (Raspberry Pi) do not hand on ARP for addresses that they do not know`,
+        cure: `use a cable, or try: ip link set ${names[0]} promisc on`,
+      };
+    },
+  ],
+  [
+    'MTU',
+    ({ links }) => {
+      const small = links.filter(({ ndp, mtu }) => ndp && mtu < SMALLEST_IPV6_MTU);
+      if (small.length === 0) return good('large enough for IPv6');
+      return {
+        verdict: 'problem',
+        detail: `${small.map(({ name, mtu }) => `${name} has ${mtu}`).join(', ')}, and IPv6 needs ${SMALLEST_IPV6_MTU}`,
+        cure: `ip link set ${small[0]!.name} mtu ${SMALLEST_IPV6_MTU} or more`,
+      };
+    },
+  ],
+  [
+    'port of the heartbeats',
+    ({ heartbeatPort: { port, holder } }) =>
+      holder === undefined
+        ? good(`UDP ${port} is free`)
+        : {
+            verdict: /metallb|node/.test(holder) ? 'good' : 'problem',
+            detail: `UDP ${port} is held by ${holder}`,
+            ...(/metallb|node/.test(holder) ? {} : { cure: `end it, or choose another --ml-bindport on every node` }),
+          },
+  ],
+  [
+    'clock',
+    ({ clockAhead }) => {
+      if (clockAhead === undefined)
+        return { verdict: 'unknown', detail: 'the API server could not be asked', cure: 'give --kubeconfig' };
+      if (Math.abs(clockAhead) <= CLOCK_TOLERANCE) return good('agrees with the API server');
+      const [far, direction] = [Math.abs(Math.round(clockAhead)), clockAhead > 0 ? 'ahead of' : 'behind'];
+      return {
+        verdict: 'warning',
+        detail: `${far} s ${direction} the API server`,
+        cure: 'run a time service (chrony, systemd-timesyncd)',
+      };
+    },
+  ],
+  [
+    'other load balancers',
+    ({ serviceLb }) => {
+      if (serviceLb === undefined)
+        return { verdict: 'unknown', detail: 'the API server could not be asked', cure: 'give --kubeconfig' };
+      if (serviceLb.length === 0) return good('none seen');
+      return {
+        verdict: 'problem',
+        detail: `k3s' ServiceLB runs (${serviceLb.slice(0, 3).join(', ')}): it fights over the status of every Service`,
+        cure: 'start k3s with --disable servicelb',
+      };
+    },
+  ],
+];
