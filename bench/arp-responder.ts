@@ -10,7 +10,7 @@ const wire = new Wire({ layer2: { refreshInterval: 0 }, liveness: undefined }, (
   if (fact.kind === 'failed') console.error(fact.message);
 });
 wire.send({ kind: 'interfaces', interfaces: readLinks([/^lo$/]).fit });
-wire.send({ kind: 'announce', announcements: [{ address: parseAddress('192.168.1.200')! }] });
+wire.send({ kind: 'announce', announcements: [{ address: parseAddress('192.168.1.200')! }], handingOver: [] });
 setInterval(() => {
   const end = performance.now() + (process.argv[2] === 'blocked' ? 500 : 0);
   while (performance.now() < end);

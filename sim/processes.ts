@@ -313,7 +313,13 @@ export class SimSpeaker {
           this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(state), passive: passiveNodes(state) });
         });
     });
-    const speakerSettings = { node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true };
+    const speakerSettings = {
+      node: name,
+      loadBalancerClass: '',
+      ignoreExcludeLabel: false,
+      drainOnCordon: false,
+      liveness: true,
+    };
     this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, (output) => {
       if (output.kind === 'announce') this.#layer2.feed(output);
       if (output.kind === 'members') this.#liveness.feed(output);

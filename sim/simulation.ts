@@ -81,8 +81,7 @@ class Simulation {
     this.#heal();
     this.#pass(REST);
     this.#checkRest();
-    if (this.#random.chance(0.5)) this.#checkFailover();
-    else this.#checkMove();
+    [() => this.#checkFailover(), () => this.#checkMove(), () => this.#checkDrain()][this.#random.between(0, 2)]!();
     return { seed: this.#seed, violations: this.#violations, failovers: this.#failovers, happenings: this.#happenings };
   }
 
@@ -172,6 +171,7 @@ class Simulation {
     ['a speaker is killed', () => this.#killSpeaker()],
     ['a speaker is killed', () => this.#killSpeaker()],
     ['a speaker is asked to end', () => this.#endSpeaker()],
+    ['a node is drained, or no longer', () => this.#drain(this.#random.pick(this.#names), this.#random.chance(0.5))],
     ['a speaker starts again', () => this.#reviveSpeaker()],
     ['the API server goes away', () => this.#outage()],
     ['watches are reset', () => this.#api.resetWatches()],
@@ -261,6 +261,12 @@ class Simulation {
     this.#speakers.delete(name);
   }
 
+  #drain(name: string | undefined, isDrained: boolean): void {
+    if (name === undefined) return;
+    const annotations = isDrained ? { 'metallb.io/drain': 'true' } : {};
+    this.#api.put('nodes', { metadata: { name, annotations } });
+  }
+
   #endSpeaker(): void {
     const running = [...this.#speakers.values()].filter(({ ending }) => !ending);
     if (running.length < 2) return;
@@ -298,6 +304,7 @@ class Simulation {
     this.#clock.after(6000, () => {
       this.#api.isUp = true;
     });
+    for (const name of this.#names) this.#drain(name, false);
     while (this.#speakers.size < Math.min(2, this.#names.length)) this.#reviveSpeaker();
   }
 
@@ -379,31 +386,50 @@ class Simulation {
     if (took > FAILOVER_BOUND) this.#violated(`failover of ${address} took ${took} ms`);
   }
 
-  /** A planned move: somebody answers at every moment. */
-  #checkMove(): void {
+  /** An address that somebody has, and its owner; undefined when there is no other node to move it to. */
+  #moveable(): { readonly address: string; readonly owner: string } | undefined {
     const services = (this.#api.all('services') as Service[]).filter(({ spec }) => spec?.type === 'LoadBalancer');
     const address = services.map(addressesOf).find(Boolean);
-    if (address === undefined || this.#speakers.size < 2) return;
+    if (address === undefined || this.#speakers.size < 2) return undefined;
     const [owner] = this.#ownersOf(address);
-    if (owner === undefined) return;
+    return owner === undefined ? undefined : { address, owner };
+  }
+
+  /** Lets time pass in which somebody has to answer at every moment, and says who does at the end. */
+  #watch(address: string, milliseconds: number, what: string): string {
+    for (let i = 0; i < milliseconds; i++) {
+      this.#pass(1);
+      if (this.#ownersOf(address).length > 0) continue;
+      this.#violated(`nobody answered for ${address} ${i} ms after ${what}`);
+      return '';
+    }
+    return this.#ownersOf(address).join();
+  }
+
+  /** A speaker is asked to end, and comes back. */
+  #checkMove(): void {
+    const { address, owner } = this.#moveable() ?? {};
+    if (address === undefined || owner === undefined) return;
     this.#end(this.#speakers.get(owner)!);
-    for (let i = 0; i < LEAVE_GRACE + 500; i++) {
-      this.#pass(1);
-      if (this.#ownersOf(address).length > 0) continue;
-      this.#violated(`nobody answered for ${address} ${i} ms after its owner was asked to end`);
-      return;
-    }
-    const [successor, ...others] = this.#ownersOf(address);
-    if (others.length > 0) this.#violated(`after a planned move ${address} is answered by more than ${successor}`);
+    const successor = this.#watch(address, LEAVE_GRACE + 500, 'its owner was asked to end');
+    if (successor.includes(owner) || successor.includes(','))
+      this.#violated(`after ${owner} was asked to end ${address} is answered by [${successor}]`);
     this.#startSpeaker(owner);
-    for (let i = 0; i < 3000; i++) {
-      this.#pass(1);
-      if (this.#ownersOf(address).length > 0) continue;
-      this.#violated(`nobody answered for ${address} ${i} ms after its owner came back`);
-      return;
-    }
-    const final = this.#ownersOf(address);
-    if (final.join() !== owner) this.#violated(`${address} came back to [${final.join(', ')}] and not to ${owner}`);
+    const final = this.#watch(address, 3000, 'its owner came back');
+    if (final !== owner) this.#violated(`${address} came back to [${final}] and not to ${owner}`);
+  }
+
+  /** A node is drained, and no longer. */
+  #checkDrain(): void {
+    const { address, owner } = this.#moveable() ?? {};
+    if (address === undefined || owner === undefined) return;
+    this.#drain(owner, true);
+    const successor = this.#watch(address, 3000, 'its owner was drained');
+    if (successor.includes(owner) || successor.includes(','))
+      this.#violated(`after ${owner} was drained ${address} is answered by [${successor}]`);
+    this.#drain(owner, false);
+    const final = this.#watch(address, 3000, 'its owner was no longer drained');
+    if (final !== owner) this.#violated(`${address} came back to [${final}] and not to ${owner}`);
   }
 
   #ownersOf(address: string): string[] {

@@ -11,7 +11,7 @@ import { type Counts, vitest } from './vitest.ts';
 /** What is simulated, with the flags of `npm run sim`. */
 const SIMULATIONS = [
   ['two controllers', '--seeds', '10000', '--nodes', '0'],
-  ['two controllers and four speakers', '--seeds', '2000'],
+  ['two controllers and four speakers', '--seeds', '1000'],
 ] as const;
 
 const counts: Counts[] = [];

@@ -164,6 +164,19 @@ describe('layer 2 with both IP families', () => {
     await until('it is back', async () => (await owner('192.168.1.200')).name === before.name);
   });
 
+  it('loses no connection when the node of the owner is drained, and given back', async () => {
+    const before = await owner('192.168.1.200');
+    const probe = { interval: 5, duration: 5000 };
+    const { attempts, failed } = await probeWhile(cluster.client, '192.168.1.200', probe, async () => {
+      cluster.kubectl(['annotate', 'node', before.name, 'metallb.io/drain=for a new disk']);
+      await until('another owner', async () => (await owner('192.168.1.200')).name !== before.name);
+      cluster.kubectl(['annotate', 'node', before.name, 'metallb.io/drain-']);
+      await until('it is back', async () => (await owner('192.168.1.200')).name === before.name);
+    });
+    expect(attempts).toBeGreaterThan(400);
+    expect(failed).toEqual([]);
+  });
+
   it('moves both families to another node when the owner dies', async () => {
     const before = await owner('192.168.1.200');
     await cluster.killNode(before);

@@ -25,7 +25,11 @@ export interface WireOptions {
 }
 
 export type ToWire =
-  | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
+  | {
+      readonly kind: 'announce';
+      readonly announcements: readonly Announcement[];
+      readonly handingOver: readonly Announcement[];
+    }
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell the others that we are there. */

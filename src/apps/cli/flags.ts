@@ -119,6 +119,11 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
     help: 'seconds between gratuitous packets for each address, so that no switch forgets it; 0 = only on a takeover',
   },
   { name: 'ignore-exclude-lb', isSwitch: true, help: 'announce also from nodes that are excluded from load balancers' },
+  {
+    name: 'drain-on-cordon',
+    isSwitch: true,
+    help: 'a cordoned node hands its addresses over; the same flag on every speaker. The annotation metallb.io/drain on a Node does it without',
+  },
   { name: 'bgp-debounce-timeout', env: 'METALLB_BGP_DEBOUNCE_TIMEOUT', help: 'BGP', later: 'BGP comes later' },
   { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'BGP', later: 'BGP comes later' },
   { name: 'frrk8s-secret-passthrough', isSwitch: true, help: 'BGP', later: 'BGP comes later' },

@@ -13,9 +13,14 @@ import { isConfigResource, resourceOfKind } from '../../core/config/resolve.ts';
 import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker.ts';
 import { CliError } from './errors.ts';
 
-export type Snapshot = Record<SpeakerResource, KubernetesObject[]>;
+/** What decisions are made of, and what the speakers say that they do. */
+type SnapshotResource = SpeakerResource | 'servicel2statuses';
+const RESOURCES: readonly SnapshotResource[] = [...SPEAKER_RESOURCES, 'servicel2statuses'];
 
-const RESOURCE_OF: Readonly<Record<string, SpeakerResource>> = {
+export type Snapshot = Record<SnapshotResource, KubernetesObject[]>;
+
+const RESOURCE_OF: Readonly<Record<string, SnapshotResource>> = {
+  ServiceL2Status: 'servicel2statuses',
   Service: 'services',
   EndpointSlice: 'endpointslices',
   Node: 'nodes',
@@ -23,23 +28,26 @@ const RESOURCE_OF: Readonly<Record<string, SpeakerResource>> = {
 };
 
 /** The resource that objects of this kind belong to; undefined for kinds that do not matter here. */
-export function resourceOf(object: KubernetesObject): SpeakerResource | undefined {
+export function resourceOf(object: KubernetesObject): SnapshotResource | undefined {
   return RESOURCE_OF[object.kind ?? ''] ?? resourceOfKind(object.kind ?? '');
 }
 
 function empty(): Snapshot {
-  return Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot;
+  return Object.fromEntries(RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot;
 }
 
 /** Pods say who is alive, which cannot be seen from here; Secrets are nobody's business. */
-const NOT_READ: readonly SpeakerResource[] = ['pods', 'secrets'];
+const NOT_READ: readonly SnapshotResource[] = ['pods', 'secrets'];
 
 /** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
 async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
   const snapshot = empty();
   await Promise.all(
-    SPEAKER_RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
-      const path = collectionPath(resource, isConfigResource(resource) ? namespace : undefined);
+    RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
+      const path = collectionPath(
+        resource,
+        isConfigResource(resource) || resource === 'servicel2statuses' ? namespace : undefined,
+      );
       const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
       snapshot[resource] = items;
     }),

@@ -25,6 +25,7 @@ import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machi
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
   readonly ignoreExcludeLabel: boolean;
+  readonly drainOnCordon: boolean;
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
@@ -49,7 +50,7 @@ export class SpeakerApp {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    const { node, loadBalancerClass, ignoreExcludeLabel, namespace } = options;
+    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, namespace } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     this.#statuses = new ServiceL2Status({
       client: options.client,
@@ -77,7 +78,13 @@ export class SpeakerApp {
         },
       },
       speakerMachine(sha256),
-      initialSpeaker({ node, loadBalancerClass, ignoreExcludeLabel, liveness: options.liveness !== undefined }),
+      initialSpeaker({
+        node,
+        loadBalancerClass,
+        ignoreExcludeLabel,
+        drainOnCordon,
+        liveness: options.liveness !== undefined,
+      }),
       SPEAKER_RESOURCES.map((resource) => ({
         resource,
         namespace: OURS.includes(resource) ? namespace : undefined,
@@ -91,7 +98,7 @@ export class SpeakerApp {
   get readiness(): Readiness {
     const { cache, announced } = this.#process.state;
     if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
-    return { ready: true, state: `announcing ${(JSON.parse(announced) as unknown[]).length} addresses` };
+    return { ready: true, state: `announcing ${(JSON.parse(announced) as unknown[][])[0]!.length} addresses` };
   }
 
   /** Rejects when the wire Worker dies: the process is of no use then. */
@@ -134,7 +141,7 @@ export class SpeakerApp {
     const { log, metrics, node } = this.#options;
     switch (output.kind) {
       case 'announce':
-        this.#wire.send({ kind: 'announce', announcements: output.announcements });
+        this.#wire.send(output);
         log.info(
           { event: 'announcing', addresses: output.announcements.map(({ address }) => formatAddress(address)) },
           'layer 2 state handed to the wire',

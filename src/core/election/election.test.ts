@@ -9,6 +9,7 @@ const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
   labels: {},
   alive: true,
   passive: false,
+  drained: false,
   networkUnavailable: false,
   ...more,
 });

@@ -14,6 +14,8 @@ export interface Candidate {
   readonly alive: boolean;
   /** Its speaker starts, or is being stopped in good order. */
   readonly passive: boolean;
+  /** It is to be emptied: it announces only what nobody else can. */
+  readonly drained: boolean;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
 }
@@ -37,6 +39,7 @@ export interface Contest {
 export type NodeVerdict =
   | 'owner'
   | 'lost-election'
+  | 'drained'
   | 'no-endpoints'
   | 'shared-with-selectors'
   | 'no-advertisement'
@@ -69,17 +72,24 @@ export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-bala
 export function elect(contest: Contest, candidates: readonly Candidate[], sha256: Sha256): ElectionResult {
   const common = commonObstacle(contest);
   const rejected: NodeCheck[] = [];
-  const eligible: { name: string; score: number; hash: Uint8Array }[] = [];
+  const eligible: { name: string; drained: boolean; score: number; hash: Uint8Array }[] = [];
   for (const candidate of candidates) {
     const obstacle = common ?? nodeObstacle(contest, candidate);
     const score = scoreOf(contest.advertisements, candidate);
     if (obstacle !== undefined) rejected.push({ node: candidate.name, verdict: obstacle, score });
-    else eligible.push({ name: candidate.name, score, hash: sha256(`${candidate.name}#${contest.address}`) });
+    else {
+      const { name, drained } = candidate;
+      eligible.push({ name, drained, score, hash: sha256(`${name}#${contest.address}`) });
+    }
   }
-  eligible.sort((a, b) => b.score - a.score || compareBytes(a.hash, b.hash));
+  eligible.sort((a, b) => Number(a.drained) - Number(b.drained) || b.score - a.score || compareBytes(a.hash, b.hash));
   rejected.sort((a, b) => (a.node < b.node ? -1 : 1));
   const ranked = eligible.map(
-    ({ name, score }, rank): NodeCheck => ({ node: name, verdict: rank === 0 ? 'owner' : 'lost-election', score }),
+    ({ name, drained, score }, rank): NodeCheck => ({
+      node: name,
+      verdict: rank === 0 ? 'owner' : drained ? 'drained' : 'lost-election',
+      score,
+    }),
   );
   return { owner: eligible[0]?.name, checks: [...ranked, ...rejected] };
 }

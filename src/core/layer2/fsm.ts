@@ -26,6 +26,10 @@ export const GRATUITOUS_INTERVAL = 1100;
  * speakers to another, both may hold it for a moment.
  */
 export const CONFLICT_AFTER = 2000;
+/** An address that goes to another node is answered for until that node claims it, but no longer than this. */
+export const HAND_OVER_GRACE = 1500;
+/** How often the network is asked meanwhile whether that node has it already, in milliseconds. */
+const HAND_OVER_PROBE = 250;
 /** The same conflict is told again after this long, and forgotten when nothing was heard of it for this long. */
 export const CONFLICT_INTERVAL = 60_000;
 
@@ -41,6 +45,8 @@ interface Owned {
   readonly announcement: Announcement;
   /** When gratuitous packets are next due; `until`: the end of the window after a takeover. */
   readonly burst?: { readonly next: Millis; readonly until: Millis };
+  /** Another node takes the address over: it is answered for until that node claims it, or until `until`. */
+  readonly handOver?: { readonly nextProbe: Millis; readonly until: Millis };
 }
 
 export interface Layer2State {
@@ -63,8 +69,12 @@ interface Claim {
 }
 
 export type Layer2Input =
-  /** The whole of what this node owns now. */
-  | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
+  /** The whole of what this node owns now, and what it owned and another node owns from now on. */
+  | {
+      readonly kind: 'announce';
+      readonly announcements: readonly Announcement[];
+      readonly handingOver?: readonly Announcement[];
+    }
   /** The whole of the links that are fit for announcing now. */
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   /** Others take over from now on. */
@@ -99,19 +109,19 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
   step(state, input, now) {
     switch (input.kind) {
       case 'announce':
-        return withGroups(state, gratuitous({ ...state, ...takeOver(state, input.announcements, now) }, now));
+        return withGroups(state, gratuitous({ ...state, ...takeOver(state, input, now) }, now));
       case 'interfaces':
         return withGroups(state, gratuitous(relink(state, input.interfaces, now), now));
       case 'leave':
         return {
           // What is told again and again now would take back what a successor has just taken.
-          next: { ...state, leaving: true, due: NEVER },
+          next: { ...state, leaving: true, owned: silenced(state.owned), due: NEVER },
           outputs: state.owned.size === 0 ? [{ kind: 'all-handed-over' }] : [],
         };
       case 'frame-received':
         return receive(state, input.interface, input.bytes, now);
       case 'tick':
-        return gratuitous(state, now);
+        return now < state.due ? { next: state, outputs: [] } : withGroups(state, gratuitous(state, now));
     }
   },
   nextDeadline({ due }): Deadline | undefined {
@@ -124,15 +134,22 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** An address that was not ours opens a window of gratuitous packets; one that already was goes on as it does. */
 function takeOver(
   { owned, conflicts }: Layer2State,
-  announcements: readonly Announcement[],
+  { announcements, handingOver = [] }: Extract<Layer2Input, { kind: 'announce' }>,
   now: Millis,
 ): Pick<Layer2State, 'owned' | 'conflicts' | 'due'> {
   const next = new Map<string, Owned>();
   for (const announcement of announcements) {
     const key = formatAddress(announcement.address);
     const old = owned.get(key);
-    const same = old !== undefined && sameInterfaces(old.announcement, announcement);
+    const same = old !== undefined && old.handOver === undefined && sameInterfaces(old.announcement, announcement);
     next.set(key, same ? old : { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } });
+  }
+  for (const { address } of handingOver) {
+    const key = formatAddress(address);
+    const old = owned.get(key);
+    if (old === undefined || next.has(key)) continue;
+    const handOver = old.handOver ?? { nextProbe: now, until: now + HAND_OVER_GRACE };
+    next.set(key, { announcement: old.announcement, handOver });
   }
   const remaining = [...conflicts].filter(([key]) => next.has(key.split(' ')[0]!));
   return { owned: next, conflicts: new Map(remaining), due: dueOf(next) };
@@ -140,7 +157,8 @@ function takeOver(
 
 function dueOf(owned: ReadonlyMap<string, Owned>): Millis {
   let due = NEVER;
-  for (const { burst } of owned.values()) if (burst !== undefined && burst.next < due) due = burst.next;
+  for (const { burst, handOver } of owned.values())
+    due = Math.min(due, burst?.next ?? NEVER, handOver?.nextProbe ?? NEVER, handOver?.until ?? NEVER);
   return due;
 }
 
@@ -157,9 +175,11 @@ function relink(state: Layer2State, interfaces: readonly Interface[], now: Milli
   });
   if (fresh.length === 0) return { ...state, interfaces: next };
   const owned = new Map(
-    [...state.owned].map(([key, { announcement }]): [string, Owned] => [
+    [...state.owned].map(([key, old]): [string, Owned] => [
       key,
-      { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } },
+      old.handOver === undefined
+        ? { announcement: old.announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } }
+        : old,
     ]),
   );
   return { ...state, interfaces: next, owned, due: dueOf(owned) };
@@ -188,7 +208,14 @@ function gratuitous(state: Layer2State, now: Millis): Outcome {
   if (now < state.due) return { next: state, outputs: [] };
   const outputs: Layer2Output[] = [];
   const owned = new Map(state.owned);
-  for (const [key, { announcement, burst }] of state.owned) {
+  for (const [key, { announcement, burst, handOver }] of state.owned) {
+    if (handOver !== undefined) {
+      if (handOver.until <= now) owned.delete(key);
+      else if (handOver.nextProbe <= now) {
+        owned.set(key, { announcement, handOver: { ...handOver, nextProbe: now + HAND_OVER_PROBE } });
+        outputs.push(...probes(state, announcement));
+      }
+    }
     if (burst === undefined || burst.next > now) continue;
     const next = nextBurst(state, announcement.address, burst, now);
     owned.set(key, next === undefined ? { announcement } : { announcement, burst: next });
@@ -218,6 +245,44 @@ function takeoverFrames(state: Layer2State, announcement: Announcement): Layer2O
     ? links.filter(({ arp }) => arp).flatMap((link) => gratuitousArp(link, announcement.address))
     : links.filter(({ ndp }) => ndp).map((link) => sendNdp(link, unsolicited(link, announcement.address)));
 }
+
+/**
+ * "Has anybody got this?", without a claim of our own: an ARP probe (RFC 5227 §2.1.1), or what duplicate address detection
+ * sends. A successor that has been announcing all along, because it never heard of our claim, answers and so claims it.
+ */
+function probes(state: Layer2State, announcement: Announcement): Layer2Output[] {
+  const { address } = announcement;
+  const links = [...state.interfaces.values()].filter((link) => covers(announcement, link));
+  if (address.family === 'ipv4')
+    return links
+      .filter(({ arp }) => arp)
+      .map((link) =>
+        sendArp(link, {
+          destination: BROADCAST_MAC,
+          source: link.mac,
+          operation: 'request',
+          senderMac: link.mac,
+          senderAddress: { family: 'ipv4', value: 0n },
+          targetMac: NO_MAC,
+          targetAddress: address,
+        }),
+      );
+  const group = solicitedNode(address);
+  return links
+    .filter(({ ndp }) => ndp)
+    .map((link) =>
+      sendNdp(link, {
+        kind: 'solicitation',
+        destination: multicastMac(group),
+        source: link.mac,
+        sourceAddress: { family: 'ipv6', value: 0n },
+        destinationAddress: group,
+        target: address,
+      }),
+    );
+}
+
+const NO_MAC: MacAddress = new Uint8Array(6);
 
 /**
  * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
@@ -320,7 +385,7 @@ function conflict(
   if (!owns(state, link, address) || [...state.interfaces.values()].some((own) => sameMac(own.mac, mac)))
     return undefined;
   const text = formatAddress(address);
-  if (state.leaving) return handOver(state, text);
+  if (state.leaving || state.owned.get(text)?.handOver !== undefined) return handOver(state, text);
   const key = `${text} ${formatMac(mac)}`;
   const known = state.conflicts.get(key);
   const claim = known === undefined || now - known.last >= CONFLICT_INTERVAL ? { since: now, told: undefined } : known;
@@ -331,11 +396,15 @@ function conflict(
   return { next: { ...state, conflicts }, outputs };
 }
 
+function silenced(owned: ReadonlyMap<string, Owned>): ReadonlyMap<string, Owned> {
+  return new Map([...owned].map(([key, { announcement }]) => [key, { announcement }]));
+}
+
 /** Make before break: until now both would have answered, which clients do not notice. */
 function handOver(state: Layer2State, address: string): Outcome {
   const owned = new Map([...state.owned].filter(([key]) => key !== address));
-  const outputs: Layer2Output[] = owned.size === 0 ? [{ kind: 'all-handed-over' }] : [];
-  return withGroups(state, { next: { ...state, owned }, outputs });
+  const outputs: Layer2Output[] = state.leaving && owned.size === 0 ? [{ kind: 'all-handed-over' }] : [];
+  return withGroups(state, { next: { ...state, owned, due: dueOf(owned) }, outputs });
 }
 
 function owns(state: Layer2State, link: Interface, address: IpAddress): boolean {

@@ -179,6 +179,37 @@ describe('a speaker that is being stopped', () => {
     expect(feed(claim(b))).toEqual([{ kind: 'all-handed-over' }]);
   });
 
+  it('does the same for an address that goes to another node, asks whether it is there already, and gives up in the end', () => {
+    const a = { address: ip('192.0.2.7') };
+    const six = { address: ip('2001:db8::7') };
+    let state = initialLayer2({ refreshInterval: 0 });
+    const feed = (input: Layer2Input | typeof TICK, now: number) => {
+      const { next, outputs } = layer2Machine.step(state, input, now);
+      state = next;
+      return outputs;
+    };
+    const answers = (now: number) => feed(ask(request('192.0.2.7')), now).length > 0;
+    feed({ kind: 'interfaces', interfaces: [ETH0] }, 0);
+    feed({ kind: 'announce', announcements: [a, six] }, 0);
+    const move: Layer2Input = { kind: 'announce', announcements: [], handingOver: [a, six] };
+    expect(feed(move, 10_000).filter(({ kind }) => kind === 'send')).toHaveLength(2);
+    expect(layer2Machine.nextDeadline(state)!.at).toBe(10_250);
+    expect(feed(TICK, 10_250)).toHaveLength(2);
+    expect(answers(10_300)).toBe(true);
+    // Another look at the same state of affairs does not begin it anew.
+    feed(move, 11_000);
+    feed(TICK, 11_499);
+    expect(answers(11_499)).toBe(true);
+    feed(TICK, 11_500);
+    expect(answers(11_500)).toBe(false);
+    expect(layer2Machine.nextDeadline(state)).toBeUndefined();
+    feed({ kind: 'announce', announcements: [a] }, 20_000);
+    feed({ kind: 'announce', announcements: [], handingOver: [a] }, 30_000);
+    const successor = { ...request('192.0.2.7'), operation: 'reply' as const, senderAddress: a.address };
+    feed(ask(successor), 30_010);
+    expect(answers(30_011)).toBe(false);
+  });
+
   it('says so at once when it owns nothing', () => {
     const { outputs } = layer2Machine.step(initialLayer2({ refreshInterval: 0 }), { kind: 'leave' }, 0);
     expect(outputs).toEqual([{ kind: 'all-handed-over' }]);

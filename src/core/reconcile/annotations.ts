@@ -23,3 +23,6 @@ export function userAnnotation(service: Service, name: UserAnnotation): string |
 export function annotationKey(service: Service, name: UserAnnotation): string {
   return PREFIX + name in (service.metadata.annotations ?? {}) ? PREFIX + name : OLD_PREFIX + name;
 }
+
+/** On a Node, ours: with any value but `false`, its speaker hands over what other nodes can announce. */
+export const DRAIN_ANNOTATION = 'metallb.io/drain';

@@ -4,6 +4,7 @@
  */
 import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
+import { DRAIN_ANNOTATION } from './annotations.ts';
 
 /** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
 export type Change<R extends string> =
@@ -75,6 +76,7 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
   nodes: ({ metadata, spec, status }: Node) => [
     metadata.labels,
     spec?.unschedulable,
+    metadata.annotations?.[DRAIN_ANNOTATION],
     status?.conditions?.map(({ type, status: value }) => (type === 'NetworkUnavailable' ? value : '')),
   ],
   pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],

@@ -25,7 +25,9 @@ import {
   speakerMachine,
 } from './speaker.ts';
 
-export type ExplainObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
+export type ExplainObjects = Readonly<
+  Partial<Record<SpeakerResource | 'servicel2statuses', readonly KubernetesObject[]>>
+>;
 
 export interface Explanation {
   readonly service: string;
@@ -36,7 +38,15 @@ export interface Explanation {
   readonly pools: readonly PoolCheck[];
   /** Undefined when there is nothing to announce. Speakers are taken to be alive: only they themselves know. */
   readonly election: ElectionResult | undefined;
+  /** What the speakers themselves say: who announces it, on which interfaces (none: all), since when (RFC 3339). */
+  readonly announcers: readonly Announcer[];
   readonly problems: readonly Problem[];
+}
+
+export interface Announcer {
+  readonly node: string;
+  readonly interfaces: readonly string[];
+  readonly since: string;
 }
 
 /** Explains one Service; undefined when there is none of that key. */
@@ -57,8 +67,28 @@ export function explainService(
     told: offline.eventsOf(key),
     pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
     election: electionFor(objects, key, loadBalancerClass, sha256),
+    announcers: announcersOf(objects, key),
     problems: offline.problems,
   };
+}
+
+interface L2Status extends KubernetesObject {
+  readonly status?: {
+    readonly node?: string;
+    readonly serviceName?: string;
+    readonly serviceNamespace?: string;
+    readonly interfaces?: readonly { readonly name?: string }[];
+  };
+}
+
+function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
+  return ((objects.servicel2statuses ?? []) as readonly L2Status[])
+    .filter(({ status }) => `${status?.serviceNamespace}/${status?.serviceName}` === key)
+    .map(({ metadata, status }) => ({
+      node: status?.node ?? '',
+      interfaces: (status?.interfaces ?? []).flatMap(({ name }) => name ?? []),
+      since: metadata.creationTimestamp ?? '',
+    }));
 }
 
 /** Asks the speaker machine itself: any node computes the same. */
@@ -70,7 +100,13 @@ function electionFor(
 ): ElectionResult | undefined {
   const machine = speakerMachine(sha256);
   const [name = ''] = (objects.nodes ?? []).map((node) => (node as Node).metadata.name);
-  let state = initialSpeaker({ node: name, loadBalancerClass, ignoreExcludeLabel: false, liveness: false });
+  let state = initialSpeaker({
+    node: name,
+    loadBalancerClass,
+    ignoreExcludeLabel: false,
+    drainOnCordon: false,
+    liveness: false,
+  });
   let election: ElectionResult | undefined;
   for (const resource of SPEAKER_RESOURCES) {
     const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0);

@@ -146,6 +146,7 @@ export function describeRefusal(refusal: ClaimRefusal): string {
 export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   owner: 'announces the address',
   'lost-election': 'could announce it; another node comes first',
+  drained: 'is being drained; it announces only what no other node can',
   'no-endpoints': 'no endpoint of the Service can serve',
   'shared-with-selectors': 'the Service shares its address, and the L2Advertisement has serviceSelectors',
   'no-advertisement': 'no L2Advertisement covers the pool and the Service',

@@ -39,7 +39,14 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
   const states = new Map(
     names.map((name) => [
       name,
-      initialSpeaker({ node: name, loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true, ...settings }),
+      initialSpeaker({
+        node: name,
+        loadBalancerClass: '',
+        ignoreExcludeLabel: false,
+        drainOnCordon: false,
+        liveness: true,
+        ...settings,
+      }),
     ]),
   );
   const announced = new Map<string, string[]>(names.map((name) => [name, []]));
@@ -94,6 +101,34 @@ describe('the speakers together', () => {
     expect(all.announced()).toMatchObject({ 1: ADDRESS });
     all.feed({ kind: 'dead-nodes', nodes: [], passive: [] });
     expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('hand the addresses of a drained node over, and leave them where they are when nobody else is there', () => {
+    const drained = (name: string, ...more: [string, string][]): KubernetesObject => {
+      const annotations = Object.fromEntries(more);
+      const { metadata, ...rest } = node(name, { name });
+      return { ...rest, metadata: { ...metadata, annotations } };
+    };
+    const all = speakers();
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-02', ['metallb.io/drain', 'true']) });
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+    const moves = all.outputs.filter((output) => output.kind === 'announce');
+    expect(moves.some(({ handingOver }) => handingOver.length === 1)).toBe(true);
+    for (const name of NODES)
+      all.feed({ kind: 'applied', resource: 'nodes', object: drained(name, ['metallb.io/drain', '']) });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-04', ['metallb.io/drain', 'false']) });
+    expect(all.announced()).toEqual({ 4: ADDRESS });
+  });
+
+  it('count a cordoned node as drained when they are told to', () => {
+    const cordoned: KubernetesObject = {
+      ...node('kube-02', { name: 'kube-02' }),
+      ...{ spec: { unschedulable: true } },
+    };
+    const nodes = [...WORLD.nodes!.filter(({ metadata }) => metadata.name !== 'kube-02'), cordoned];
+    expect(speakers({ nodes }).announced()).toEqual({ 2: ADDRESS });
+    expect(speakers({ nodes }, { drainOnCordon: true }).announced()).toEqual({ 1: ADDRESS });
   });
 
   it('count the endpoints of a dead node as gone at once', () => {
@@ -204,7 +239,13 @@ describe('the speakers together', () => {
 describe('a speaker that starts', () => {
   it('says nothing before it knows everything', () => {
     const machine = speakerMachine(sha256);
-    let state = initialSpeaker({ node: 'kube-02', loadBalancerClass: '', ignoreExcludeLabel: false, liveness: true });
+    let state = initialSpeaker({
+      node: 'kube-02',
+      loadBalancerClass: '',
+      ignoreExcludeLabel: false,
+      drainOnCordon: false,
+      liveness: true,
+    });
     const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
     for (const [i, [resource, objects]] of order.entries()) {
       const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects }, 0);

@@ -24,7 +24,7 @@ import type { Member } from '../liveness/messages.ts';
 import type { Machine } from '../machine.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { rangeContains } from '../net/prefix.ts';
-import { userAnnotation } from './annotations.ts';
+import { DRAIN_ANNOTATION, userAnnotation } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
@@ -45,6 +45,8 @@ export interface SpeakerSettings {
   readonly node: string;
   readonly loadBalancerClass: string;
   readonly ignoreExcludeLabel: boolean;
+  /** --drain-on-cordon: a node that is cordoned counts as drained. */
+  readonly drainOnCordon: boolean;
   /** False: there is no speaker list, every known node is taken to have a speaker (behaviour reference §4.10). */
   readonly liveness: boolean;
 }
@@ -59,7 +61,12 @@ export type SpeakerInput =
   | { readonly kind: 'links'; readonly names: readonly string[] };
 
 export type SpeakerOutput =
-  | { readonly kind: 'announce'; readonly announcements: readonly Announcement[] }
+  /** `handingOver`: what this node has announced and another node announces from now on. */
+  | {
+      readonly kind: 'announce';
+      readonly announcements: readonly Announcement[];
+      readonly handingOver: readonly Announcement[];
+    }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] }
@@ -76,6 +83,8 @@ export type SpeakerOutput =
 /** Why nothing at all is announced for a Service, before any election. */
 interface Decision {
   readonly announcements: readonly Announcement[];
+  /** What was announced before another node was elected. */
+  readonly handingOver?: readonly Announcement[];
   readonly election: ElectionResult | undefined;
   readonly events: readonly EventNote[];
 }
@@ -109,7 +118,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     slices: new Map(),
     decisions: new Map(),
     members: '[]',
-    announced: '[]',
+    announced: '[[],[]]',
     nodeLabels: '',
   };
 }
@@ -238,13 +247,14 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
   if (text !== state.members && state.settings.liveness) outputs.push({ kind: 'members', members });
   const withSpeaker = new Set(members.map(({ node }) => node));
   const candidates = state.cache.all<Node>('nodes').map(
-    ({ metadata, status }): Candidate => ({
+    ({ metadata, spec, status }): Candidate => ({
       name: metadata.name,
       labels: metadata.labels ?? {},
       alive:
         metadata.name === state.settings.node ||
         (!state.dead.has(metadata.name) && (!state.settings.liveness || withSpeaker.has(metadata.name))),
       passive: state.passive.has(metadata.name),
+      drained: isDrained(state.settings, metadata.annotations, spec?.unschedulable),
       networkUnavailable:
         status?.conditions?.some(({ type, status: value }) => type === 'NetworkUnavailable' && value === 'True') ??
         false,
@@ -253,23 +263,35 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
   return { ...state, members: text, candidates };
 }
 
+function isDrained(
+  { drainOnCordon }: SpeakerSettings,
+  annotations: Readonly<Record<string, string>> | undefined,
+  unschedulable: boolean | undefined,
+): boolean {
+  const wish = annotations?.[DRAIN_ANNOTATION];
+  return (wish !== undefined && wish !== 'false') || (drainOnCordon && unschedulable === true);
+}
+
 function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: SpeakerOutput[]): SpeakerState {
   if (dirty === 'none') return state;
   const keys = dirty === 'all' ? new Set([...state.cache.keys('services'), ...state.decisions.keys()]) : dirty;
   for (const key of keys) decideService(state, key, sha256, outputs);
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
+  const handingOver = merge([...state.decisions.values()].flatMap((decision) => decision.handingOver ?? []));
   const announced = JSON.stringify(
-    announcements.map(({ address, interfaces }) => [formatAddress(address), interfaces ?? null]),
+    [announcements, handingOver].map((list) =>
+      list.map(({ address, interfaces }) => [formatAddress(address), interfaces ?? null]),
+    ),
   );
   if (announced === state.announced) return state;
-  outputs.push({ kind: 'announce', announcements });
+  outputs.push({ kind: 'announce', announcements, handingOver });
   return { ...state, announced };
 }
 
 function decideService(state: SpeakerState, key: string, sha256: Sha256, outputs: SpeakerOutput[]): void {
   const service = state.cache.get<Service>('services', key);
   const old = state.decisions.get(key);
-  const decision = service === undefined ? NOTHING : decisionFor(state, service, sha256);
+  const decision = service === undefined ? NOTHING : withHandOver(old, decisionFor(state, service, sha256));
   if (service === undefined) state.decisions.delete(key);
   else state.decisions.set(key, decision);
   const announced = texts(decision);
@@ -288,6 +310,13 @@ function decideService(state: SpeakerState, key: string, sha256: Sha256, outputs
     if (!told.has(JSON.stringify(note)))
       outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), ...note });
   }
+}
+
+/** Make before break: an address that another node owns now is answered for until that node claims it. */
+function withHandOver(old: Decision | undefined, decision: Decision): Decision {
+  const isElsewhere = decision.announcements.length === 0 && decision.election?.owner !== undefined;
+  const before = old?.announcements.length ? old.announcements : old?.handingOver;
+  return isElsewhere && before !== undefined ? { ...decision, handingOver: before } : decision;
 }
 
 const NOTHING: Decision = { announcements: [], election: undefined, events: [] };

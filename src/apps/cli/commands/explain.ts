@@ -53,7 +53,10 @@ function forJson(explanation: Explanation): object {
   };
 }
 
-function forPeople({ service, addresses, told, pools, election, problems }: Explanation, endpoints: number): string {
+function forPeople(
+  { service, addresses, told, pools, election, announcers, problems }: Explanation,
+  endpoints: number,
+): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
   const section = (title: string, items: readonly string[]) => {
     if (items.length > 0) lines.push('', `${title}:`, ...items.map((item) => `  ${item}`));
@@ -66,6 +69,13 @@ function forPeople({ service, addresses, told, pools, election, problems }: Expl
   section(
     `Nodes (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
     election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
+  );
+  section(
+    'What the speakers say (ServiceL2Status)',
+    announcers.map(
+      ({ node, interfaces, since }) =>
+        `${node} announces it on ${interfaces.join(', ') || 'every link'} since ${since}`,
+    ),
   );
   section('Configuration that is set aside', problems.map(formatProblem));
   return lines.join('\n');

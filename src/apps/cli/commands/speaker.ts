@@ -43,6 +43,7 @@ export function addSpeakerCommand(program: Command): void {
       metrics,
       loadBalancerClass: textFlag(values, 'lb-class'),
       ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
+      drainOnCordon: values['drain-on-cordon'] === true,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
       refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
@@ -83,7 +84,10 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   }
   const secret = readSecret(textFlag(values, 'ml-secret-key-path'));
   if (secret === undefined)
-    log.warn({ event: 'livenessNotAuthenticated' }, 'no --ml-secret-key-path: heartbeats are neither encrypted nor authenticated');
+    log.warn(
+      { event: 'livenessNotAuthenticated' },
+      'no --ml-secret-key-path: heartbeats are neither encrypted nor authenticated',
+    );
   return {
     self: node,
     incarnation: BigInt(Date.now()),

@@ -57,6 +57,7 @@ export function addStandaloneCommand(program: Command): void {
       ...shared,
       node,
       ignoreExcludeLabel: false,
+      drainOnCordon: false,
       liveness: undefined,
       excludeLinks: readExcludeFile(),
       refreshInterval: 60_000,
