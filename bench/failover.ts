@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Cluster, MANIFESTS } from '../lab/cluster.ts';
+import { Cluster } from '../lab/cluster.ts';
 import { addHost, askByArp, createLan, type LanHost, probeWhile, removeLan } from '../lab/lan.ts';
 import { prepareInside } from '../lab/sandbox.ts';
 import { type LabProcess, run, sleep, until } from '../lab/shell.ts';
@@ -24,7 +24,8 @@ type Probed = Awaited<ReturnType<typeof probeWhile>>;
 function outage({ failed, opened }: Probed): number {
   const slowest = Math.max(...opened.map(([, took]) => took));
   if (failed.length === 0) return slowest;
-  const [first, last] = [Math.min(...failed), Math.max(...failed)];
+  const moments = failed.map(([at]) => at);
+  const [first, last] = [Math.min(...moments), Math.max(...moments)];
   const before = Math.max(...opened.map(([at]) => at).filter((at) => at < first));
   const after = Math.min(...opened.map(([at]) => at).filter((at) => at > last));
   return Math.max(after - before, slowest);
@@ -60,12 +61,8 @@ async function ours(directory: string): Promise<void> {
       return macs.length === 1 ? cluster.nodeByMac(macs[0]) : undefined;
     });
   try {
-    await cluster.startApi();
-    cluster.startController();
-    await cluster.startSpeakers();
-    cluster.startStandIn();
-    for (const file of ['raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml'])
-      cluster.kubectl(['apply', '-f', join(MANIFESTS, file)]);
+    await cluster.startAll();
+    cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
     // The only endpoint is on node-1, which must not be the owner: what happens to it is not what is measured.
     const address = await until('an address that node-1 does not own', async () => {
       const found = cluster.addressOf('default', 'echo-service');

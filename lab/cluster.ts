@@ -77,6 +77,22 @@ export class Cluster {
     }
   }
 
+  /** Everything that a cluster has: API server, controller, speakers, and the stand-in. */
+  async startAll(): Promise<void> {
+    await this.startApi();
+    this.startController();
+    await this.startSpeakers();
+    this.startStandIn();
+  }
+
+  /** Applies manifests of users, by the names of their files. Throws what kubectl says. */
+  applyManifests(...files: readonly string[]): void {
+    for (const file of files) {
+      const { status, stderr } = this.kubectl(['apply', '-f', join(MANIFESTS, file)]);
+      if (status !== 0) throw new Error(stderr);
+    }
+  }
+
   /** Only the server process: also how it is started again after `killApiServer`. */
   async startApiServer(): Promise<void> {
     const command = [

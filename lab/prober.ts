@@ -8,8 +8,8 @@ import { connect } from 'node:net';
 /** Times in milliseconds since the start of the prober. */
 export interface ProbeResult {
   readonly attempts: number;
-  /** Connections that were refused, reset, or not open within the patience. */
-  readonly failed: readonly number[];
+  /** When each connection was begun that could not be opened, and why: an error code, or `timeout`. */
+  readonly failed: readonly (readonly [at: number, why: string])[];
   /** When each successful connection was begun, and how long it took to open. */
   readonly opened: readonly (readonly [at: number, took: number])[];
 }
@@ -18,7 +18,7 @@ export interface ProbeResult {
 const PATIENCE = 900;
 
 const [address, port, interval, duration] = process.argv.slice(2) as [string, string, string, string];
-const failed: number[] = [];
+const failed: [number, string][] = [];
 const opened: [number, number][] = [];
 const began = performance.now();
 let attempts = 0;
@@ -29,12 +29,12 @@ function probe(): void {
   under++;
   const at = performance.now() - began;
   const socket = connect({ host: address, port: Number(port) });
-  const timer = setTimeout(() => socket.destroy(new Error('too slow')), PATIENCE);
+  const timer = setTimeout(() => socket.destroy(Object.assign(new Error('too slow'), { code: 'timeout' })), PATIENCE);
   socket.once('connect', () => {
     opened.push([round(at), round(performance.now() - began - at)]);
     socket.destroy();
   });
-  socket.once('error', () => failed.push(round(at)));
+  socket.once('error', (error: NodeJS.ErrnoException) => failed.push([round(at), error.code ?? error.message]));
   socket.once('close', () => {
     clearTimeout(timer);
     under--;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster, MANIFESTS } from '../../lab/cluster.ts';
+import { Cluster } from '../../lab/cluster.ts';
 import { askByArp, type LanHost, soleOwner } from '../../lab/lan.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { sleep, until } from '../../lab/shell.ts';
@@ -27,14 +27,8 @@ describe('a cluster on a LAN', () => {
   beforeAll(async () => {
     prepareInside();
     cluster = new Cluster({ directory, nodes: 3 });
-    await cluster.startApi();
-    cluster.startController();
-    await cluster.startSpeakers();
-    cluster.startStandIn();
-    for (const file of ['raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml']) {
-      const { status, stderr } = cluster.kubectl(['apply', '-f', join(MANIFESTS, file)]);
-      if (status !== 0) throw new Error(stderr);
-    }
+    await cluster.startAll();
+    cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
     address = await until('the address', () => cluster.addressOf('default', 'echo-service'));
     cluster.kubectl(['patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}']);
     await until(

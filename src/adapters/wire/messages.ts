@@ -2,7 +2,7 @@
  * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
  * @module
  */
-import type { Announcement, Layer2Counter, Layer2Settings } from '../../core/layer2/fsm.ts';
+import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import type { Member } from '../../core/liveness/messages.ts';
 
@@ -25,11 +25,7 @@ export interface WireOptions {
 }
 
 export type ToWire =
-  | {
-      readonly kind: 'announce';
-      readonly announcements: readonly Announcement[];
-      readonly handingOver: readonly Announcement[];
-    }
+  | Announce
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell the others that we are there. */

@@ -6,7 +6,16 @@
 
 import type { MulticastGroup } from '../../core/layer2/fsm.ts';
 import { addressToBytes, parseAddress } from '../../core/net/address.ts';
-import { AF_INET6, close, IPPROTO_IPV6, IPV6_JOIN_GROUP, SOCK_DGRAM, setsockopt, socket } from './syscalls.ts';
+import {
+  AF_INET6,
+  close,
+  IPPROTO_IPV6,
+  IPV6_JOIN_GROUP,
+  IPV6_LEAVE_GROUP,
+  SOCK_DGRAM,
+  setsockopt,
+  socket,
+} from './syscalls.ts';
 
 /** Memberships of one socket: the kernel limits their memory (net.core.optmem_max), and 20,480 bytes are its old default. */
 const PER_SOCKET = 100;
@@ -73,8 +82,6 @@ export class MulticastGroups {
     }
   }
 }
-
-const IPV6_LEAVE_GROUP = 21;
 
 function keyOf({ interface: index, group }: MulticastGroup): string {
   return `${index} ${group}`;

@@ -11,6 +11,7 @@ export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_JOIN_GROUP = 20;
+export const IPV6_LEAVE_GROUP = 21;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;

@@ -68,13 +68,15 @@ interface Claim {
   readonly told: Millis | undefined;
 }
 
+/** The whole of what this node owns now, and what it owned and another node owns from now on. */
+export interface Announce {
+  readonly kind: 'announce';
+  readonly announcements: readonly Announcement[];
+  readonly handingOver: readonly Announcement[];
+}
+
 export type Layer2Input =
-  /** The whole of what this node owns now, and what it owned and another node owns from now on. */
-  | {
-      readonly kind: 'announce';
-      readonly announcements: readonly Announcement[];
-      readonly handingOver?: readonly Announcement[];
-    }
+  | Announce
   /** The whole of the links that are fit for announcing now. */
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   /** Others take over from now on. */
@@ -134,7 +136,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** An address that was not ours opens a window of gratuitous packets; one that already was goes on as it does. */
 function takeOver(
   { owned, conflicts }: Layer2State,
-  { announcements, handingOver = [] }: Extract<Layer2Input, { kind: 'announce' }>,
+  { announcements, handingOver }: Announce,
   now: Millis,
 ): Pick<Layer2State, 'owned' | 'conflicts' | 'due'> {
   const next = new Map<string, Owned>();

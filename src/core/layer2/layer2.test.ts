@@ -39,7 +39,7 @@ function announcer(...announcements: Announcement[]) {
     return outputs.flatMap((o) => (o.kind === 'send' ? [{ on: o.interface, frame: decode(o.bytes) }] : []));
   };
   feed({ kind: 'interfaces', interfaces: [ETH0, ETH1] });
-  const first = feed({ kind: 'announce', announcements });
+  const first = feed({ kind: 'announce', announcements, handingOver: [] });
   return { feed, first, deadline: () => layer2Machine.nextDeadline(state)?.at };
 }
 
@@ -131,7 +131,7 @@ describe('a claim of somebody else', () => {
     const told: string[] = [];
     const inputs: [number, Layer2Input][] = [
       [0, { kind: 'interfaces', interfaces: [ETH0] }],
-      [0, { kind: 'announce', announcements: [owned] }],
+      [0, { kind: 'announce', announcements: [owned], handingOver: [] }],
       ...claims.map(([at, sender]): [number, Layer2Input] => [at, claim(sender)]),
     ];
     for (const [now, input] of inputs) {
@@ -167,7 +167,7 @@ describe('a speaker that is being stopped', () => {
       return outputs;
     };
     feed({ kind: 'interfaces', interfaces: [ETH0] });
-    feed({ kind: 'announce', announcements: [{ address: a }, { address: b }] });
+    feed({ kind: 'announce', announcements: [{ address: a }, { address: b }], handingOver: [] });
     expect(feed({ kind: 'leave' })).toEqual([]);
     expect(layer2Machine.nextDeadline(state)).toBeUndefined();
     const claim = (address: typeof a): Layer2Input =>
@@ -190,7 +190,7 @@ describe('a speaker that is being stopped', () => {
     };
     const answers = (now: number) => feed(ask(request('192.0.2.7')), now).length > 0;
     feed({ kind: 'interfaces', interfaces: [ETH0] }, 0);
-    feed({ kind: 'announce', announcements: [a, six] }, 0);
+    feed({ kind: 'announce', announcements: [a, six], handingOver: [] }, 0);
     const move: Layer2Input = { kind: 'announce', announcements: [], handingOver: [a, six] };
     expect(feed(move, 10_000).filter(({ kind }) => kind === 'send')).toHaveLength(2);
     expect(layer2Machine.nextDeadline(state)!.at).toBe(10_250);
@@ -203,7 +203,7 @@ describe('a speaker that is being stopped', () => {
     feed(TICK, 11_500);
     expect(answers(11_500)).toBe(false);
     expect(layer2Machine.nextDeadline(state)).toBeUndefined();
-    feed({ kind: 'announce', announcements: [a] }, 20_000);
+    feed({ kind: 'announce', announcements: [a], handingOver: [] }, 20_000);
     feed({ kind: 'announce', announcements: [], handingOver: [a] }, 30_000);
     const successor = { ...request('192.0.2.7'), operation: 'reply' as const, senderAddress: a.address };
     feed(ask(successor), 30_010);
@@ -256,7 +256,7 @@ describe('the ARP responder', () => {
 
   it('falls silent when the address is withdrawn', () => {
     const node = announcer(owned);
-    expect(node.feed({ kind: 'announce', announcements: [] })).toEqual([]);
+    expect(node.feed({ kind: 'announce', announcements: [], handingOver: [] })).toEqual([]);
     expect(node.feed(ask(request('192.0.2.7')))).toEqual([]);
     expect(node.deadline()).toBeUndefined();
   });
@@ -290,7 +290,7 @@ describe('gratuitous ARP', () => {
   });
 
   it('is not repeated when the same state is announced again', () => {
-    expect(announcer(owned).feed({ kind: 'announce', announcements: [owned] }, 10)).toEqual([]);
+    expect(announcer(owned).feed({ kind: 'announce', announcements: [owned], handingOver: [] }, 10)).toEqual([]);
   });
 
   it('is repeated from time to time, spread over a quarter of the interval', () => {
@@ -298,7 +298,7 @@ describe('gratuitous ARP', () => {
     let state = initialLayer2({ refreshInterval: 60_000 });
     const announcements = Array.from({ length: 200 }, (_, i) => ({ address: ip(`192.0.2.${i}`) }));
     state = machine.step(state, { kind: 'interfaces', interfaces: [ETH0] }, 0).next;
-    state = machine.step(state, { kind: 'announce', announcements }, 0).next;
+    state = machine.step(state, { kind: 'announce', announcements, handingOver: [] }, 0).next;
     const moments = new Set<number>();
     for (let at = machine.nextDeadline(state)!.at; at < 120_000; at = machine.nextDeadline(state)!.at) {
       const { next, outputs } = machine.step(state, TICK, at);

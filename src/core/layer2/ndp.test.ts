@@ -57,7 +57,7 @@ function announcer(announcements: Announcement[], interfaces: Interface[] = [ETH
     );
   };
   feed({ kind: 'interfaces', interfaces });
-  const first = feed({ kind: 'announce', announcements });
+  const first = feed({ kind: 'announce', announcements, handingOver: [] });
   const ask = (frame: NdpFrame, on = 2) => feed({ kind: 'frame-received', interface: on, bytes: encodeNdp(frame) });
   return { feed, ask, first, groups };
 }
@@ -217,8 +217,8 @@ describe('multicast groups', () => {
     const late: Interface = { ...ETH1, ndp: false };
     const node = announcer([{ address: VIP }, { address: ip('192.0.2.1') }], [ETH0, late]);
     node.feed({ kind: 'interfaces', interfaces: [ETH0, ETH1] });
-    node.feed({ kind: 'announce', announcements: [{ address: VIP, interfaces: ['eth1'] }] });
-    node.feed({ kind: 'announce', announcements: [] });
+    node.feed({ kind: 'announce', announcements: [{ address: VIP, interfaces: ['eth1'] }], handingOver: [] });
+    node.feed({ kind: 'announce', announcements: [], handingOver: [] });
     const group = 'ff02::1:ff00:7';
     expect(node.groups).toEqual([[`${group} on 2`], [`${group} on 2`, `${group} on 3`], [`${group} on 3`], []]);
   });

@@ -19,7 +19,7 @@ import { anySelectorMatches } from '../api/selector.ts';
 import { type Config, EMPTY_CONFIG, type L2Advertisement, type Pool } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
-import type { Announcement } from '../layer2/fsm.ts';
+import type { Announce, Announcement } from '../layer2/fsm.ts';
 import type { Member } from '../liveness/messages.ts';
 import type { Machine } from '../machine.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
@@ -61,12 +61,7 @@ export type SpeakerInput =
   | { readonly kind: 'links'; readonly names: readonly string[] };
 
 export type SpeakerOutput =
-  /** `handingOver`: what this node has announced and another node announces from now on. */
-  | {
-      readonly kind: 'announce';
-      readonly announcements: readonly Announcement[];
-      readonly handingOver: readonly Announcement[];
-    }
+  | Announce
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] }
