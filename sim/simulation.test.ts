@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { simulate } from './simulation.ts';
 
 /** Enough to catch most mistakes in a few seconds; `npm run sim` goes on for as long as wanted. */
-const RUNS = 300;
+const RUNS = 80;
 
 describe('the whole system, simulated', () => {
   it(`holds its invariants in ${RUNS} runs with faults of every kind`, () => {
