@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod';
 import type { KubernetesObject } from './kubernetes.ts';
-import { fieldPath, type ObjectReference, type Problem, showValue } from './problem.ts';
+import { fieldPath, type ObjectReference, type Problem, showValueAt } from './problem.ts';
 import { type OpenApiSchema, toOpenApi } from './schema.ts';
 
 /** A column that `kubectl get` shows (apiextensions.k8s.io/v1 CustomResourceColumnDefinition). */
@@ -116,7 +116,7 @@ export function validateObject<S extends z.ZodObject>(
     problems: result.error.issues.map((issue) => ({
       object: reference,
       field: fieldPath(issue.path) || 'spec',
-      value: showValue(valueAt(object, issue.path)),
+      value: showValueAt(object, issue.path),
       message: issue.message,
       cure: CURES[issue.code] ?? 'see the description of the field in the custom resource definition',
     })),
@@ -136,9 +136,3 @@ const CURES: Partial<Record<z.core.$ZodIssue['code'], string>> = {
   invalid_value: 'use one of the values named here',
   custom: 'change one of the fields so that the rule holds',
 };
-
-function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
-  let value = root;
-  for (const piece of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[piece];
-  return value;
-}

@@ -51,7 +51,10 @@ export function fieldPath(pieces: readonly PropertyKey[]): string {
   );
 }
 
-/** How a value of any type is shown in a Problem; absent values are shown as the empty string. */
-export function showValue(value: unknown): string {
+/** How the value at a path is shown in a Problem: absent ones as the empty string, passwords never. */
+export function showValueAt(root: unknown, path: readonly PropertyKey[]): string {
+  if (path.includes('password')) return '(not shown)';
+  let value = root;
+  for (const piece of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[piece];
   return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
 }

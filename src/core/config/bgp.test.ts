@@ -85,6 +85,12 @@ describe('a BGPPeer', () => {
     expect(resolveConfig({ bgppeers: [peer({ passwordSecret: { name: 's' } })] }).problems).toEqual([]);
   });
 
+  it('never shows a password, not even one that is no text', () => {
+    const found = problems({ bgppeers: [peer({ password: 12345678 })] }).join();
+    expect(found).toContain('spec.password: "(not shown)"');
+    expect(found).not.toContain('12345678');
+  });
+
   it('excludes a second one for the same router on the same node, and only there', () => {
     const second = (spec: object) =>
       problems({ bgppeers: [peer({ nodeSelectors: on('a') }), peer(spec, 'twin')], nodes });

@@ -95,3 +95,10 @@ describe('the configuration before 0.13', () => {
     expect(conversion.ok ? '' : conversion.problems.map(formatProblem).join('\n')).toContain(text);
   });
 });
+
+it('never shows a password, not even one that YAML takes for a number', () => {
+  const conversion = convertLegacy({ peers: [{ ...PEER, password: 12345678 }] }, 'config', 'metallb-system');
+  const text = conversion.ok ? '' : conversion.problems.map(formatProblem).join();
+  expect(text).toContain('peers[0].password: "(not shown)"');
+  expect(text).not.toContain('12345678');
+});

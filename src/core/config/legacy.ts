@@ -5,7 +5,7 @@
  */
 import { parseDuration } from '../api/duration.ts';
 import { legacyConfig } from '../api/legacy.ts';
-import { fieldPath, type Problem, showValue } from '../api/problem.ts';
+import { fieldPath, type Problem, showValueAt } from '../api/problem.ts';
 
 /** A custom resource as it will be written. */
 export interface ConvertedResource {
@@ -31,7 +31,7 @@ export function convertLegacy(document: unknown, source: string, namespace: stri
     const problems = parsed.error.issues.map((issue) => ({
       object,
       field: fieldPath(['data', 'config', ...issue.path]),
-      value: showValue(at(document, issue.path)),
+      value: showValueAt(document, issue.path),
       message: issue.message,
       cure: 'mend it in the ConfigMap and convert again',
     }));
@@ -152,10 +152,4 @@ function legalName(path: readonly PropertyKey[], text: string, fail: Fail): stri
     .replace(/-+$/, '');
   if (name === '') fail(path, text, 'the name has no letter', 'give it a name with letters');
   return name;
-}
-
-function at(root: unknown, path: readonly PropertyKey[]): unknown {
-  let value = root;
-  for (const piece of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[piece];
-  return value;
 }
