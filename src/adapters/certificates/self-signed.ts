@@ -28,22 +28,16 @@ export interface ServerCertificate extends CertifiedKey {
   readonly ca: string;
 }
 
-export interface Validity {
-  readonly days: number;
-  /** Milliseconds since 1970; default: now. */
-  readonly from?: number;
-}
-
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
 
-/** Makes an authority. `name` is its subject, such as `CN=cert,O=metallb`. */
-export async function createAuthority(name: string, validity: Validity): Promise<CertifiedKey> {
+/** Makes an authority, valid for so many days. `name` is its subject, such as `CN=cert,O=metallb`. */
+export async function createAuthority(name: string, days: number): Promise<CertifiedKey> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const cert = await X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
     name,
-    ...period(validity),
+    ...period(days),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
@@ -51,12 +45,12 @@ export async function createAuthority(name: string, validity: Validity): Promise
   return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
 }
 
-/** Makes a server certificate for DNS names and IP addresses. */
+/** Makes a server certificate for DNS names and IP addresses, valid for so many days. */
 export async function issueServerCertificate(
   authority: CertifiedKey,
   subject: string,
   names: readonly string[],
-  validity: Validity,
+  days: number,
 ): Promise<CertifiedKey> {
   const pkcs8 = PemConverter.decodeFirst(authority.key);
   const signingKey = await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']);
@@ -65,7 +59,7 @@ export async function issueServerCertificate(
     serialNumber: randomSerial(),
     subject,
     issuer: new PeculiarCertificate(authority.cert).subject,
-    ...period(validity),
+    ...period(days),
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
     signingKey,
@@ -81,9 +75,9 @@ export async function issueServerCertificate(
 
 /** Makes both, valid for ten years. The key of the authority is thrown away. */
 export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
-  const validity = { days: 3650 };
-  const authority = await createAuthority('CN=metallb embedded API CA', validity);
-  const server = await issueServerCertificate(authority, 'CN=metallb embedded API', names, validity);
+  const days = 3650;
+  const authority = await createAuthority('CN=metallb embedded API CA', days);
+  const server = await issueServerCertificate(authority, 'CN=metallb embedded API', names, days);
   return { ca: authority.cert, ...server };
 }
 
@@ -108,9 +102,10 @@ export function certificateFault(
   }
 }
 
-function period({ days, from = Date.now() }: Validity): { notBefore: Date; notAfter: Date } {
+function period(days: number): { notBefore: Date; notAfter: Date } {
+  const now = Date.now();
   // Clocks of a cluster differ a little.
-  return { notBefore: new Date(from - DAY), notAfter: new Date(from + days * DAY) };
+  return { notBefore: new Date(now - DAY), notAfter: new Date(now + days * DAY) };
 }
 
 function randomSerial(): string {

@@ -2,7 +2,7 @@
  * The health port of a process: `/healthz` and `/readyz` (behaviour reference §6.1), and `/metrics` on a port of its own.
  * @module
  */
-import { type HttpRequest, type HttpResponse, type HttpServer, serve } from './server.ts';
+import { type HttpRequest, type HttpResponse, type HttpServer, plain, serve } from './server.ts';
 
 /** What `/readyz` says. */
 export interface Readiness {
@@ -18,8 +18,4 @@ export function serveHealth(host: string, port: number, readiness: () => Readine
     const { ready, state } = readiness();
     return plain(ready ? 200 : 503, `${ready ? 'ok' : 'not ready'}: ${state}\n`);
   });
-}
-
-function plain(status: number, body: string): HttpResponse {
-  return { status, headers: { 'content-type': 'text/plain' }, body };
 }

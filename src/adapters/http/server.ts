@@ -29,6 +29,11 @@ export interface Tls {
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
 }
 
+/** An answer in plain text. */
+export function plain(status: number, body: string): HttpResponse {
+  return { status, headers: { 'content-type': 'text/plain' }, body };
+}
+
 export interface HttpServer {
   readonly port: number;
   /** New connections get this certificate. Only for a server that was started with TLS. */

@@ -65,6 +65,24 @@ export class KubernetesClient {
     }
   }
 
+  /** All objects of a collection at once. Rejects with ApiError. */
+  async list(path: string, query?: ApiRequest['query']): Promise<readonly KubernetesObject[]> {
+    const { items = [] } = await this.request<{ items?: readonly KubernetesObject[] }>({
+      path,
+      ...(query !== undefined && { query }),
+    });
+    return items;
+  }
+
+  /** Deletes an object, if it is there. Rejects with ApiError. */
+  async remove(path: string): Promise<void> {
+    try {
+      await this.request({ method: 'DELETE', path });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    }
+  }
+
   /** What the API server's clock says, in milliseconds since 1970 and to the second; undefined when it does not say. */
   async serverTime(): Promise<number | undefined> {
     const answer = await this.#send({ path: '/version', signal: AbortSignal.timeout(REQUEST_TIMEOUT) }, false);

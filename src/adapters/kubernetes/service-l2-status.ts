@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
+import { APPLY_PATCH, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -121,20 +121,14 @@ export class ServiceL2Status {
     await apply('status', { metadata: { name: own, namespace }, status });
   }
 
-  async #delete(name: string): Promise<void> {
-    const path = objectPath('servicel2statuses', `${this.#options.namespace}/${name}`);
-    await this.#options.client.request({ method: 'DELETE', path }).catch((error: unknown) => {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    });
+  #delete(name: string): Promise<void> {
+    const { client, namespace } = this.#options;
+    return client.remove(objectPath('servicel2statuses', `${namespace}/${name}`));
   }
 
-  async #list(labelSelector: string): Promise<readonly KubernetesObject[]> {
-    const path = collectionPath('servicel2statuses', this.#options.namespace);
-    const { items = [] } = await this.#options.client.request<{ items?: KubernetesObject[] }>({
-      path,
-      query: { labelSelector },
-    });
-    return items;
+  #list(labelSelector: string): Promise<readonly KubernetesObject[]> {
+    const { client, namespace } = this.#options;
+    return client.list(collectionPath('servicel2statuses', namespace), { labelSelector });
   }
 
   /** Upstream's names are generated with the prefix `l2-`; ours have it too, and cannot come twice. */

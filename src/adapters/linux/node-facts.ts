@@ -24,7 +24,6 @@ export function readNodeFacts(exclude: readonly RegExp[], port: number): LocalFa
         ndp: link?.ndp ?? false,
         wireless: existsSync(`/sys/class/net/${name}/wireless`) || existsSync(`/sys/class/net/${name}/phy80211`),
         reversePathFilter: setting(name, 'rp_filter'),
-        arpIgnore: setting(name, 'arp_ignore'),
         mtu: number(`/sys/class/net/${name}/mtu`),
       };
     }),

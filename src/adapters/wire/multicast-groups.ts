@@ -34,7 +34,7 @@ export class MulticastGroups {
     this.#onTrouble = onTrouble;
   }
 
-  /** Joins what is new and leaves what is no longer wanted: by closing a socket once all of its groups are left. */
+  /** Joins what is new and leaves what is no longer wanted. */
   set(groups: readonly MulticastGroup[]): void {
     const wanted = new Map(groups.map((group) => [keyOf(group), group]));
     for (const [key, holder] of this.#holderOf) {

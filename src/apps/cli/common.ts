@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createServerCertificate } from '../../adapters/certificates/self-signed.ts';
 import { type Readiness, serveHealth } from '../../adapters/http/health.ts';
-import { type HttpRequest, type HttpResponse, type HttpServer, serve } from '../../adapters/http/server.ts';
+import { type HttpRequest, type HttpResponse, type HttpServer, plain, serve } from '../../adapters/http/server.ts';
 import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { TokenReviewer } from '../../adapters/kubernetes/token-review.ts';
@@ -137,11 +137,6 @@ export async function servePorts(
 
 /** HTTPS only, and only for those whom the API server lets read `/metrics` (behaviour reference §6.1). */
 function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
-  const plain = (status: number, body: string): HttpResponse => ({
-    status,
-    headers: { 'content-type': 'text/plain' },
-    body,
-  });
   return async ({ path, headers }: HttpRequest): Promise<HttpResponse> => {
     if (path !== '/metrics') return plain(404, 'not found\n');
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];

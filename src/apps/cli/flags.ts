@@ -2,7 +2,8 @@
  * Upstream's flags and environment names (behaviour reference §7), as data.
  * @module
  */
-import { WEBHOOK_SECRET, WEBHOOK_SERVICE } from '../../core/config/webhooks.ts';
+import { WEBHOOK_SERVICE } from '../../core/api/kind.ts';
+import { WEBHOOK_SECRET } from '../../core/config/webhooks.ts';
 
 export interface Flag {
   readonly name: string;

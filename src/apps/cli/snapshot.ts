@@ -48,8 +48,7 @@ async function readCluster(client: KubernetesClient, namespace: string | undefin
         resource,
         isConfigResource(resource) || resource === 'servicel2statuses' ? namespace : undefined,
       );
-      const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
-      snapshot[resource] = items;
+      snapshot[resource] = [...(await client.list(path))];
     }),
   );
   return snapshot;

@@ -3,7 +3,7 @@
  * @module
  */
 import { parseYaml } from '../../adapters/files/yaml.ts';
-import { APPLY_PATCH, ApiError, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { APPLY_PATCH, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Reflector } from '../../adapters/kubernetes/reflector.ts';
 import { collectionPath, objectPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
@@ -104,7 +104,7 @@ export class ConfigMapFollower {
       await client.request({ method: 'PATCH', path, query, contentType: APPLY_PATCH, body: object });
     }
     for (const { resource, name } of removals) {
-      await client.request({ method: 'DELETE', path: objectPath(resource, `${namespace}/${name}`) }).catch(ignoreGone);
+      await client.remove(objectPath(resource, `${namespace}/${name}`));
       log.info({ event: 'configMapRemoved', resource, name }, `the ConfigMap no longer has ${resource} ${name}`);
     }
   }
@@ -128,12 +128,8 @@ export class ConfigMapFollower {
     } catch (error) {
       return fault(`this is no YAML: ${(error as Error).message.split('\n')[0]}`, 'mend it');
     }
-    const list = async (resource: ConfigResource) => {
-      const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({
-        path: collectionPath(resource, namespace),
-      });
-      return [resource, items] as const;
-    };
+    const list = async (resource: ConfigResource) =>
+      [resource, await client.list(collectionPath(resource, namespace))] as const;
     const present = Object.fromEntries(await Promise.all(CONFIG_RESOURCES.map(list)));
     return planConfigMap(document, name, namespace, present);
   }
@@ -149,8 +145,4 @@ export class ConfigMapFollower {
     this.#told = text;
     this.#options.tell(targetOf('v1', 'ConfigMap', configMap), note);
   }
-}
-
-function ignoreGone(error: unknown): void {
-  if (!(error instanceof ApiError) || error.status !== 404) throw error;
 }

@@ -94,9 +94,9 @@ async function renewed(present: Partial<WebhookCertificates>, names: readonly st
   let authority = pair(present['ca.crt'], present['ca.key']);
   let server = pair(present['tls.crt'], present['tls.key']);
   if (certificateFault(authority, now, LIFETIME.ahead) !== undefined)
-    authority = await createAuthority('CN=cert,O=metallb', { days: LIFETIME.authority });
+    authority = await createAuthority('CN=cert,O=metallb', LIFETIME.authority);
   const wanted = { issuer: authority.cert, name: names[0]! };
   if (certificateFault(server, now, LIFETIME.ahead, wanted) !== undefined)
-    server = await issueServerCertificate(authority, 'CN=metallb webhook', names, { days: LIFETIME.server });
+    server = await issueServerCertificate(authority, 'CN=metallb webhook', names, LIFETIME.server);
   return { 'ca.crt': authority.cert, 'ca.key': authority.key, 'tls.crt': server.cert, 'tls.key': server.key };
 }

@@ -2,17 +2,17 @@
  * What the API server asks of us: admission of configuration objects, and BGPPeers in another version.
  * @module
  */
-import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
+import { type HttpRequest, type HttpResponse, plain } from '../../adapters/http/server.ts';
 import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
 import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
-import { referenceTo } from '../../core/api/kind.ts';
+import { CONVERSION_PATH, referenceTo } from '../../core/api/kind.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem, type Problem } from '../../core/api/problem.ts';
 import { type Admission, admit, admitDeletion } from '../../core/config/admission.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
-import { CONVERSION_PATH, pathOf, WEBHOOKS } from '../../core/config/webhooks.ts';
+import { pathOf, WEBHOOKS } from '../../core/config/webhooks.ts';
 
 export interface WebhookOptions {
   readonly client: KubernetesClient;
@@ -83,19 +83,15 @@ async function reviewAdmission(
     throw new Error('the AdmissionReview has no request, or no object in it');
   const { refusals, warnings } = await judge(options, resource, subject, operation!);
   const allowed = refusals.length === 0;
-  if (!allowed) {
-    const message = refusals.map(formatProblem).join('; ');
-    options.log.info({ event: 'writeRefused', resource, operation, error: message }, message);
-  }
+  const message = refusals.map(formatProblem).join('; ');
+  if (!allowed) options.log.info({ event: 'writeRefused', resource, operation, error: message }, message);
   return {
     apiVersion: review.apiVersion,
     kind: 'AdmissionReview',
     response: {
       uid,
       allowed,
-      ...(!allowed && {
-        status: { code: 403, reason: 'Forbidden', message: refusals.map(formatProblem).join('; ') },
-      }),
+      ...(!allowed && { status: { code: 403, reason: 'Forbidden', message } }),
       ...(warnings.length > 0 && { warnings }),
     },
   };
@@ -124,8 +120,7 @@ async function judge(
 async function readConfiguration(client: KubernetesClient, namespace: string): Promise<ConfigObjects> {
   const list = async (resource: ConfigResource | 'nodes') => {
     const path = collectionPath(resource, resource === 'nodes' ? undefined : namespace);
-    const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path });
-    return [resource, items] as const;
+    return [resource, await client.list(path)] as const;
   };
   return Object.fromEntries(await Promise.all([...CONFIG_RESOURCES, 'nodes' as const].map(list)));
 }
@@ -143,8 +138,4 @@ function convert({ apiVersion, request }: ConversionReview): object {
 
 function json(value: object): HttpResponse {
   return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
-}
-
-function plain(status: number, body: string): HttpResponse {
-  return { status, headers: { 'content-type': 'text/plain' }, body };
 }

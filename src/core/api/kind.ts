@@ -37,12 +37,16 @@ export interface Kind {
 /** API group of every custom resource. */
 export const GROUP = 'metallb.io';
 
-/** Upstream's names; the CA bundle comes in while the controller runs. */
+/** Upstream's name of the Service in front of the webhooks, and where among them conversion is asked for. */
+export const WEBHOOK_SERVICE = 'metallb-webhook-service';
+export const CONVERSION_PATH = '/convert';
+
+/** The CA bundle comes in while the controller runs. */
 const CONVERSION = {
   strategy: 'Webhook',
   webhook: {
     clientConfig: {
-      service: { name: 'metallb-webhook-service', namespace: 'metallb-system', path: '/convert' },
+      service: { name: WEBHOOK_SERVICE, namespace: 'metallb-system', path: CONVERSION_PATH },
     },
     conversionReviewVersions: ['v1'],
   },
@@ -97,6 +101,10 @@ function rootSchema(kind: Kind, version: KindVersion): OpenApiSchema {
     type: 'object',
   };
 }
+
+/** A zod object and what it reads, for rooms that do not import zod. */
+export type ObjectSchema = z.ZodObject;
+export type Output<S extends ObjectSchema> = z.output<S>;
 
 export type Validated<T> =
   | { readonly ok: true; readonly value: T }

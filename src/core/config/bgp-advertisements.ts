@@ -2,7 +2,6 @@
  * BGPAdvertisements (behaviour reference §1.9, rules B1 to B6 and X1).
  * @module
  */
-import { validateObject } from '../api/kind.ts';
 import { bgpAdvertisement } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { IpFamily } from '../net/address.ts';
@@ -31,12 +30,9 @@ export function parseBgpAdvertisement(
   inspection: Inspection,
   surroundings: BgpSurroundings,
 ): BgpAdvertisement | undefined {
-  const validated = validateObject('BGPAdvertisement', bgpAdvertisement, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
-  const spec = validated.value.spec ?? {};
+  const validated = inspection.validate(bgpAdvertisement, object);
+  if (validated === undefined) return undefined;
+  const spec = validated.spec ?? {};
   const targets = parseTargets(object.metadata.name, spec, inspection, surroundings.pools);
   const { communities = [], peers = [], localPref = 0 } = spec;
   inspection.unique(['spec', 'communities'], communities);

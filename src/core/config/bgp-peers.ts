@@ -3,7 +3,6 @@
  * @module
  */
 import { parseDuration } from '../api/duration.ts';
-import { validateObject } from '../api/kind.ts';
 import { type BGPPeerSpec, bfdProfile, bgpPeer } from '../api/kinds.ts';
 import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
 import { formatAddress } from '../net/address.ts';
@@ -12,12 +11,9 @@ import type { Inspection } from './inspection.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
 
 export function parseBfdProfile(object: KubernetesObject, inspection: Inspection): BfdProfile | undefined {
-  const validated = validateObject('BFDProfile', bfdProfile, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
-  const { echoMode = false, passiveMode = false, ...numbers } = validated.value.spec ?? {};
+  const validated = inspection.validate(bfdProfile, object);
+  if (validated === undefined) return undefined;
+  const { echoMode = false, passiveMode = false, ...numbers } = validated.spec ?? {};
   return { name: object.metadata.name, echoMode, passiveMode, ...numbers };
 }
 
@@ -33,12 +29,9 @@ export function parsePeer(
   inspection: Inspection,
   surroundings: PeerSurroundings,
 ): Peer | undefined {
-  const validated = validateObject('BGPPeer', bgpPeer, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
-  const { spec } = validated.value;
+  const validated = inspection.validate(bgpPeer, object);
+  if (validated === undefined) return undefined;
+  const { spec } = validated;
   if (spec === undefined) {
     inspection.report(['spec'], '', 'the peer has no spec', 'give at least myASN, peerASN and peerAddress');
     return undefined;

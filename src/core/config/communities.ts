@@ -2,7 +2,6 @@
  * BGP communities: literals (behaviour reference §5.6) and the Community objects that name them (rule C1).
  * @module
  */
-import { validateObject } from '../api/kind.ts';
 import { community } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { CommunityAliases, CommunityValue } from './config.ts';
@@ -42,13 +41,10 @@ function wholeNumber(text: string, highest: number): number | undefined {
 }
 
 export function parseAliases(object: KubernetesObject, inspection: Inspection): CommunityAliases | undefined {
-  const validated = validateObject('Community', community, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
+  const validated = inspection.validate(community, object);
+  if (validated === undefined) return undefined;
   const values = new Map<string, CommunityValue>();
-  for (const [i, { name = '', value = '' }] of (validated.value.spec?.communities ?? []).entries()) {
+  for (const [i, { name = '', value = '' }] of (validated.spec?.communities ?? []).entries()) {
     const path = ['spec', 'communities', i];
     if (name === '') inspection.report([...path, 'name'], name, 'the alias has no name', 'give it one');
     else if (values.has(name)) inspection.report([...path, 'name'], name, 'this alias is listed twice', 'list it once');

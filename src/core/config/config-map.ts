@@ -6,7 +6,7 @@
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatReference, type Problem } from '../api/problem.ts';
 import { type ConvertedResource, convertLegacy } from './legacy.ts';
-import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, resolveConfig, resourceOfKind } from './resolve.ts';
+import { byResource, type ConfigResource, resolveConfig, resourceOfKind } from './resolve.ts';
 
 /** On every resource that was made from a ConfigMap: the name of the ConfigMap. */
 export const ORIGIN_LABEL = 'metallb.io/config-map';
@@ -72,11 +72,7 @@ export function planConfigMap(
 
 /** The rules for resources, told of the ConfigMap that they will be made of. */
 function faultsOf(resources: readonly ConvertedResource[], name: string, namespace: string): Problem[] {
-  const objects = CONFIG_RESOURCES.map((resource) => [
-    resource,
-    resources.filter(({ kind }) => resourceOfKind(kind) === resource),
-  ]);
-  const { problems } = resolveConfig(Object.fromEntries(objects) as ConfigObjects);
+  const { problems } = resolveConfig(byResource(resources));
   return problems.map((problem) => ({
     ...problem,
     object: { kind: 'ConfigMap', namespace, name },

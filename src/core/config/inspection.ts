@@ -3,7 +3,7 @@
  * and what stays in force when an object is bad.
  * @module
  */
-import { referenceTo } from '../api/kind.ts';
+import { type ObjectSchema, type Output, referenceTo, validateObject } from '../api/kind.ts';
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts';
 import { canonicalSelector, selectorFaults } from '../api/selector.ts';
@@ -20,6 +20,14 @@ export class Inspection {
 
   get isClean(): boolean {
     return this.problems.length === 0;
+  }
+
+  /** The object with its defaults, checked against the schema of its kind; undefined when it does not fit, which is reported. */
+  validate<S extends ObjectSchema>(schema: S, object: KubernetesObject): Output<S> | undefined {
+    const validated = validateObject(this.object.kind, schema, object);
+    if (validated.ok) return validated.value;
+    this.problems.push(...validated.problems);
+    return undefined;
   }
 
   report(path: readonly PropertyKey[], value: string, message: string, cure: string): void {

@@ -2,7 +2,6 @@
  * L2Advertisements (behaviour reference §1.9, rule A1), and what they have in common with BGPAdvertisements.
  * @module
  */
-import { validateObject } from '../api/kind.ts';
 import { l2Advertisement } from '../api/kinds.ts';
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
@@ -14,12 +13,9 @@ export function parseL2Advertisement(
   inspection: Inspection,
   pools: readonly Pool[],
 ): L2Advertisement | undefined {
-  const validated = validateObject('L2Advertisement', l2Advertisement, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
-  const spec = validated.value.spec ?? {};
+  const validated = inspection.validate(l2Advertisement, object);
+  if (validated === undefined) return undefined;
+  const spec = validated.spec ?? {};
   const preferred = spec.preferredNodeSelectors ?? [];
   for (const [i, { preference }] of preferred.entries())
     inspection.selector(['spec', 'preferredNodeSelectors', i, 'preference'], preference);

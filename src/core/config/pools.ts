@@ -2,7 +2,6 @@
  * IPAddressPools (behaviour reference §1.9, rules P1 to P3).
  * @module
  */
-import { validateObject } from '../api/kind.ts';
 import { type IPAddressPoolSpec, ipAddressPool } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
@@ -16,12 +15,9 @@ export function parsePool(
   inspection: Inspection,
   namespaces: readonly KubernetesObject[],
 ): Pool | undefined {
-  const validated = validateObject('IPAddressPool', ipAddressPool, object);
-  if (!validated.ok) {
-    inspection.problems.push(...validated.problems);
-    return undefined;
-  }
-  const { spec } = validated.value;
+  const validated = inspection.validate(ipAddressPool, object);
+  if (validated === undefined) return undefined;
+  const { spec } = validated;
   const ranges = parseRanges(spec, inspection);
   const allocation = spec.serviceAllocation && parseAllocation(spec.serviceAllocation, namespaces, inspection);
   return {

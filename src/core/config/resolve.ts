@@ -51,6 +51,15 @@ export type ConfigObjects = Readonly<
   Partial<Record<ConfigResource | 'namespaces' | 'nodes', readonly KubernetesObject[]>>
 > & { readonly secrets?: readonly Secret[] };
 
+/** Sorts objects of any kinds into the resources that they belong to; what configures nothing is left out. */
+export function byResource<T extends { readonly kind: string }>(
+  objects: readonly T[],
+): Partial<Record<ConfigResource, readonly T[]>> {
+  return Object.fromEntries(
+    CONFIG_RESOURCES.map((resource) => [resource, objects.filter(({ kind }) => resourceOfKind(kind) === resource)]),
+  );
+}
+
 export interface Resolved {
   readonly config: Config;
   readonly problems: readonly Problem[];

@@ -3,7 +3,7 @@
  * API server.
  * @module
  */
-import { GROUP } from '../api/kind.ts';
+import { GROUP, WEBHOOK_SERVICE } from '../api/kind.ts';
 import { KINDS } from '../api/kinds.ts';
 import { type ConfigResource, kindOf } from './resolve.ts';
 
@@ -26,9 +26,7 @@ export const WEBHOOKS: readonly Webhook[] = [
 
 /** Names that upstream's manifests use, and that its users' own tooling may know. */
 export const WEBHOOK_CONFIGURATION = 'metallb-webhook-configuration';
-export const WEBHOOK_SERVICE = 'metallb-webhook-service';
 export const WEBHOOK_SECRET = 'metallb-webhook-cert';
-export const CONVERSION_PATH = '/convert';
 
 /** Where the API server asks about objects of the resource. */
 export function pathOf(resource: ConfigResource): string {

@@ -7,7 +7,6 @@ const LINK: LinkFacts = {
   ndp: true,
   wireless: false,
   reversePathFilter: 0,
-  arpIgnore: 0,
   mtu: 1500,
 };
 const HEALTHY: NodeFacts = {

@@ -9,9 +9,8 @@ export interface LinkFacts {
   readonly arp: boolean;
   readonly ndp: boolean;
   readonly wireless: boolean;
-  /** net.ipv4.conf.NAME.rp_filter and arp_ignore. */
+  /** net.ipv4.conf.NAME.rp_filter. */
   readonly reversePathFilter: number;
-  readonly arpIgnore: number;
   readonly mtu: number;
 }
 

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { formatYaml, parseYaml } from '../../../adapters/files/yaml.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { convertLegacy } from '../../../core/config/legacy.ts';
-import { CONFIG_RESOURCES, resolveConfig, resourceOfKind } from '../../../core/config/resolve.ts';
+import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
 import { CliError } from '../errors.ts';
 
 interface Options {
@@ -33,11 +33,7 @@ export function addConvertCommand(program: Command): void {
       const namespace = (options.onlyData ? undefined : outer.metadata?.namespace) ?? 'metallb-system';
       const conversion = convertLegacy(inner, outer.metadata?.name ?? options.filename, namespace);
       if (!conversion.ok) throw new CliError(conversion.problems.map(formatProblem).join('\n'));
-      const objects = CONFIG_RESOURCES.map((resource) => [
-        resource,
-        conversion.resources.filter(({ kind }) => resourceOfKind(kind) === resource),
-      ]);
-      const { problems } = resolveConfig(Object.fromEntries(objects));
+      const { problems } = resolveConfig(byResource(conversion.resources));
       const faults = problems.map(({ consequence: _unused, ...problem }) => formatProblem(problem));
       if (faults.length > 0) throw new CliError(faults.join('\n'));
       const documents = conversion.resources.map((resource) => `${formatYaml(resource)}---\n`);

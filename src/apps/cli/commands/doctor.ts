@@ -9,7 +9,6 @@ import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
 import { readNodeFacts } from '../../../adapters/linux/node-facts.ts';
-import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { examineNode, type Finding, type NodeFacts, type Verdict } from '../../../core/doctor/checks.ts';
 
 interface Options {
@@ -46,13 +45,13 @@ async function askServer(kubeconfig: string | undefined): Promise<Pick<NodeFacts
     const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-doctor');
     const path = collectionPath('pods');
     const query = { labelSelector: 'svccontroller.k3s.cattle.io/svcname' };
-    const { items = [] } = await client.request<{ items?: KubernetesObject[] }>({ path, query });
+    const pods = await client.list(path, query);
     const before = Date.now();
     const date = await client.serverTime();
     const middle = (before + Date.now()) / 2;
     return {
       clockAhead: date === undefined ? undefined : (middle - date) / 1000,
-      serviceLb: items.map(({ metadata }) => metadata.name),
+      serviceLb: pods.map(({ metadata }) => metadata.name),
     };
   } catch {
     return { clockAhead: undefined, serviceLb: undefined };
