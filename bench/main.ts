@@ -6,6 +6,7 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
 import { benchAllocate } from './allocate.ts';
+import { benchDecide } from './decide.ts';
 import { benchIpam } from './ipam.ts';
 import { benchList } from './list.ts';
 import { benchMemory } from './memory.ts';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   parse: benchParse,
   list: benchList,
   memory: benchMemory,
+  decide: benchDecide,
   allocate: benchAllocate,
   arp: () => inSandbox('arp'),
   failover: () => inSandbox('failover'),
