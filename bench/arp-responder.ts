@@ -6,7 +6,7 @@ import { readLinks } from '../src/adapters/linux/links.ts';
 import { Wire } from '../src/adapters/wire/wire.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
-const wire = new Wire({ layer2: { refreshInterval: 0 }, liveness: undefined }, (fact) => {
+const wire = new Wire({ layer2: { refreshInterval: 0, probeBeforeUse: false }, liveness: undefined }, (fact) => {
   if (fact.kind === 'failed') console.error(fact.message);
 });
 wire.send({ kind: 'interfaces', interfaces: readLinks([/^lo$/]).fit });

@@ -22,18 +22,11 @@ import {
   leadershipMachine,
 } from '../src/core/leadership/fsm.ts';
 import type { LeaseRecord } from '../src/core/leadership/messages.ts';
-import {
-  deadNodes,
-  initialLiveness,
-  type LivenessInput,
-  type LivenessOutput,
-  type LivenessState,
-  livenessMachine,
-  passiveNodes,
-} from '../src/core/liveness/fsm.ts';
-import type { Heartbeat } from '../src/core/liveness/messages.ts';
+import { type LivenessInput, type LivenessOutput, livenessMachine } from '../src/core/liveness/fsm.ts';
+import type { Message } from '../src/core/liveness/messages.ts';
+import { initialLiveness, type LivenessState, livenessView } from '../src/core/liveness/state.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
-import { BROADCAST_MAC } from '../src/core/net/mac.ts';
+import { BROADCAST_MAC, formatMac } from '../src/core/net/mac.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../src/core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -50,6 +43,7 @@ import {
   type SpeakerOutput,
   type SpeakerState,
   speakerMachine,
+  UPSTREAM_RULES,
 } from '../src/core/reconcile/speaker.ts';
 import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
@@ -273,7 +267,7 @@ function withAddresses(
   return service;
 }
 
-/** Milliseconds between heartbeats, and misses until death, as the speaker has them by default. */
+/** Milliseconds between pings, and misses until death, as the speaker has them by default. */
 export const LIVENESS = { interval: 100, misses: 3 };
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
@@ -288,50 +282,63 @@ export class SimSpeaker {
   /** What it sends while it is being asked something; undefined: nobody asks, frames go onto the LAN. */
   #replies: Uint8Array[] | undefined;
   #ending = false;
+  #sleeping: (() => void)[] | undefined;
+  readonly #clock: VirtualClock;
 
-  /** `send` puts a heartbeat on the LAN, `broadcast` a frame. */
+  /** `send` puts a liveness message on the LAN, `broadcast` a frame. */
   constructor(
     { api, clock, random }: Environment,
     name: string,
     index: number,
-    send: (heartbeat: Heartbeat, to: string) => void,
+    send: (message: Message, to: string) => void,
     broadcast: (bytes: Uint8Array) => void,
   ) {
+    const gate = this.#run;
     this.name = name;
+    this.#clock = clock;
     this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
-    this.#layer2 = new VirtualDriver(layer2Machine, initialLayer2({ refreshInterval: 0 }), clock, (output) => {
+    const layer2Settings = { refreshInterval: 0, probeBeforeUse: false };
+    const performLayer2 = (output: Layer2Output) => {
       if (output.kind !== 'send') return;
       if (this.#replies === undefined) broadcast(output.bytes);
       else this.#replies.push(output.bytes);
-    });
-    const settings = { self: name, incarnation: BigInt(clock.now) + 1n, ...LIVENESS };
-    this.#liveness = new VirtualDriver(livenessMachine, initialLiveness(settings), clock, (output) => {
-      if (output.kind === 'send-heartbeat') for (const to of output.to) send(output.heartbeat, to);
-      else
-        clock.after(0, () => {
-          const { state } = this.#liveness;
-          this.#speaker.feed({ kind: 'dead-nodes', nodes: deadNodes(state), passive: passiveNodes(state) });
-        });
-    });
+    };
+    this.#layer2 = new VirtualDriver(layer2Machine, initialLayer2(layer2Settings), clock, performLayer2, gate);
+    const settings = { self: name, incarnation: BigInt(clock.now) + 1n, fenced: false, ...LIVENESS };
+    const performLiveness = (output: LivenessOutput) => {
+      if (output.kind === 'send-message') send(output.message, output.to.address);
+      if (output.kind === 'view-changed') clock.after(0, () => this.#run(() => this.#tellView()));
+    };
+    this.#liveness = new VirtualDriver(livenessMachine, initialLiveness(settings), clock, performLiveness, gate);
     const speakerSettings = {
       node: name,
       loadBalancerClass: '',
       ignoreExcludeLabel: false,
       drainOnCordon: false,
       liveness: true,
+      fenced: false,
+      rules: UPSTREAM_RULES,
     };
-    this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, (output) => {
+    const perform = (output: SpeakerOutput) => {
       if (output.kind === 'announce') this.#layer2.feed(output);
       if (output.kind === 'members') this.#liveness.feed(output);
-      if (output.kind === 'configuration') clock.after(0, () => this.#liveness.feed({ kind: 'ready' }));
-    });
+      if (output.kind === 'configuration')
+        clock.after(0, () => this.#run(() => this.#liveness.feed({ kind: 'ready' })));
+    };
+    this.#speaker = new VirtualDriver(speakerMachine(sha256), initialSpeaker(speakerSettings), clock, perform, gate);
     this.#reflectors = SPEAKER_RESOURCES.map(
       (resource) =>
-        new VirtualReflector(api, clock, random, resource, (change) => this.#speaker.feed({ ...change, resource })),
+        new VirtualReflector(
+          api,
+          clock,
+          random,
+          resource,
+          (change) => this.#speaker.feed({ ...change, resource }),
+          gate,
+        ),
     );
-    this.#layer2.feed({ kind: 'interfaces', interfaces: [this.#link] });
-    this.#speaker.feed({ kind: 'links', names: ['eth0'] });
     this.#liveness.feed({ kind: 'start' });
+    this.setLink(true);
     for (const reflector of this.#reflectors) reflector.start();
   }
 
@@ -355,15 +362,51 @@ export class SimSpeaker {
 
   /** A frame of another station. */
   see(bytes: Uint8Array): void {
-    this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes });
+    this.#run(() => this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes }));
   }
 
-  hear(heartbeat: Heartbeat): void {
-    this.#liveness.feed({ kind: 'heartbeat-received', heartbeat });
+  hear(message: Message): void {
+    this.#run(() => this.#liveness.feed({ kind: 'received', message }));
   }
+
+  #tellView(): void {
+    const view = livenessView(this.#liveness.state);
+    const macs = view.nodes.flatMap(({ node, links }) =>
+      node === this.name ? [] : (links ?? []).map(({ mac }) => formatMac(mac)),
+    );
+    this.#layer2.feed({ kind: 'siblings', macs: new Set(macs) });
+    this.#speaker.feed({ kind: 'liveness', view });
+  }
+
+  /** The whole process stands still, as under SIGSTOP or a long garbage collection; what comes in meanwhile waits. */
+  sleep(milliseconds: number): void {
+    if (this.#sleeping !== undefined || this.#ending) return;
+    const waiting: (() => void)[] = [];
+    this.#sleeping = waiting;
+    this.#clock.after(milliseconds, () => {
+      this.#sleeping = undefined;
+      for (const run of waiting) run();
+    });
+  }
+
+  /** The cable is pulled or put back. What is on its way at this moment is the LAN's business. */
+  setLink(isUp: boolean): void {
+    const links = isUp ? [this.#link] : [];
+    this.#run(() => {
+      this.#layer2.feed({ kind: 'interfaces', interfaces: links });
+      this.#liveness.feed({ kind: 'links', links });
+      this.#speaker.feed({ kind: 'links', names: ['eth0'], fit: links.map(({ name }) => name) });
+    });
+  }
+
+  readonly #run: Gate = (run) => {
+    if (this.#sleeping === undefined) run();
+    else this.#sleeping.push(run);
+  };
 
   /** A client asks by ARP who has the address: does this node answer? */
   answers(address: string): boolean {
+    if (this.#sleeping !== undefined) return false;
     this.#replies = [];
     this.#layer2.feed({ kind: 'frame-received', interface: 2, bytes: question(address) });
     const answered = this.#replies.length > 0;

@@ -12,7 +12,7 @@ describe('the whole system, simulated', () => {
     expect(bad.map(({ seed, violations }) => [seed, violations])).toEqual([]);
   });
 
-  it('holds them on a network that loses every tenth heartbeat', () => {
+  it('holds them on a network that loses every tenth liveness message', () => {
     const bad = Array.from({ length: 30 }, (_, seed) => simulate({ seed, loss: 0.1, nodes: 3 })).flatMap(
       ({ violations }) => violations,
     );

@@ -15,7 +15,7 @@ export interface SimulationOptions {
   readonly nodes?: number;
   /** Happenings of the users and of fate. */
   readonly steps?: number;
-  /** Share of heartbeats that get lost, 0 to 1. */
+  /** Share of liveness messages that get lost, 0 to 1. */
   readonly loss?: number;
 }
 
@@ -30,7 +30,7 @@ export interface SimulationReport {
 
 /** Time to come to rest after the last fault, in virtual milliseconds: the longest sleep, a Lease that runs out, the longest back-off. */
 const REST = 90_000;
-/** A failover may take the missed heartbeats, one more interval, and what the steps in between take. */
+/** A failover may take the missed pings, one more interval, and what the steps in between take. */
 const FAILOVER_BOUND = LIVENESS.interval * (LIVENESS.misses + 1) + 100;
 /** How long a speaker that is asked to end waits for successors, as the process does. */
 const LEAVE_GRACE = 1500;
@@ -56,6 +56,8 @@ class Simulation {
   readonly #held = new Map<string, { readonly addresses: string; readonly mayChange: boolean }>();
   /** Two, but for moments in which one of them is being replaced. */
   readonly #controllers = new Set<SimController>();
+  /** What does not get through on the network now. */
+  readonly #cuts = new Set<(from: string, to: string) => boolean>();
   #launched = 0;
   #poolSize = POOL_SIZE;
   #uid = 0;
@@ -117,14 +119,15 @@ class Simulation {
 
   #startSpeaker(name: string): void {
     const index = this.#names.indexOf(name) + 1;
-    const send = (heartbeat: Parameters<SimSpeaker['hear']>[0], to: string) => {
-      if (this.#random.chance(this.#loss)) return;
+    const send = (message: Parameters<SimSpeaker['hear']>[0], to: string) => {
       const target = this.#names[Number(to.split('.').at(-1)) - 1]!;
-      this.#clock.after(this.#random.between(0, 3), () => this.#speakers.get(target)?.hear(heartbeat));
+      if (this.#random.chance(this.#loss) || this.#isCut(name, target)) return;
+      this.#clock.after(this.#random.between(0, 3), () => this.#speakers.get(target)?.hear(message));
     };
     const broadcast = (bytes: Uint8Array) =>
       this.#clock.after(this.#random.between(0, 2), () => {
-        for (const [other, speaker] of this.#speakers) if (other !== name) speaker.see(bytes);
+        for (const [other, speaker] of this.#speakers)
+          if (other !== name && !this.#isCut(name, other)) speaker.see(bytes);
       });
     this.#speakers.set(name, new SimSpeaker(this.#environment, name, index, send, broadcast));
   }
@@ -173,6 +176,11 @@ class Simulation {
     ['a speaker is asked to end', () => this.#endSpeaker()],
     ['a node is drained, or no longer', () => this.#drain(this.#random.pick(this.#names), this.#random.chance(0.5))],
     ['a speaker starts again', () => this.#reviveSpeaker()],
+    ['a speaker collects garbage', () => this.#withSpeaker((speaker) => speaker.sleep(300))],
+    ['a speaker stands still', () => this.#withSpeaker((speaker) => speaker.sleep(2000))],
+    ['a link flaps', () => this.#withSpeaker(({ name }) => this.#pullCable(name, this.#random.between(20, 3000)))],
+    ['a path is cut one way', () => this.#cutOneWay()],
+    ['the network is parted', () => this.#part()],
     ['the API server goes away', () => this.#outage()],
     ['watches are reset', () => this.#api.resetWatches()],
     ['the history is compacted', () => this.#compact()],
@@ -279,6 +287,39 @@ class Simulation {
       speaker.kill();
       if (this.#speakers.get(speaker.name) === speaker) this.#speakers.delete(speaker.name);
     });
+  }
+
+  #withSpeaker(act: (speaker: SimSpeaker) => void): void {
+    const speaker = this.#random.pick([...this.#speakers.values()]);
+    if (speaker !== undefined) act(speaker);
+  }
+
+  /** The node notices at both ends of it, as a carrier does. */
+  #pullCable(name: string, milliseconds: number): void {
+    this.#speakers.get(name)?.setLink(false);
+    this.#fault(milliseconds, (from, to) => from === name || to === name);
+    this.#clock.after(milliseconds, () => this.#speakers.get(name)?.setLink(true));
+  }
+
+  #cutOneWay(): void {
+    const [a, b] = [this.#random.pick(this.#names), this.#random.pick(this.#names)];
+    const all = this.#random.chance(0.3);
+    this.#fault(this.#random.between(100, 5000), (from, to) => from === a && (all || to === b));
+  }
+
+  #part(): void {
+    const side = new Set(this.#names.filter(() => this.#random.chance(0.5)));
+    this.#fault(this.#random.between(100, 8000), (from, to) => side.has(from) !== side.has(to));
+  }
+
+  #fault(milliseconds: number, cuts: (from: string, to: string) => boolean): void {
+    this.#cuts.add(cuts);
+    this.#clock.after(milliseconds, () => this.#cuts.delete(cuts));
+  }
+
+  #isCut(from: string, to: string): boolean {
+    for (const cuts of this.#cuts) if (cuts(from, to)) return true;
+    return false;
   }
 
   #reviveSpeaker(): void {

@@ -2,7 +2,7 @@
  * Layer 2 on a real LAN, seen by independent witnesses: ndisc6, arping, the client's neighbour table, curl.
  * @module
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { Cluster } from '../../lab/cluster.ts';
 import { askByArp, askByNdp, LAN6, neighbour, probeWhile } from '../../lab/lan.ts';
 import type { ProbeResult } from '../../lab/prober.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { sleep, until } from '../../lab/shell.ts';
+import { must, sleep, until } from '../../lab/shell.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 
@@ -178,6 +178,64 @@ describe('layer 2 with both IP families', () => {
     });
     expect(attempts).toBeGreaterThan(400);
     expectNoneLost(failed);
+  });
+
+  /** Milliseconds between two connections that could be opened, at most. */
+  const longestGap = ({ opened }: ProbeResult) => {
+    const times = opened.map(([at, took]) => at + took).sort((x, y) => x - y);
+    return Math.max(...times.slice(1).map((at, i) => at - times[i]!));
+  };
+  const served = (node: string) => async () => (await owner('192.168.1.200')).name === node;
+
+  it('moves the address when the speaker of its owner is stopped like a debugger does, and back when it goes on', async () => {
+    const before = await owner('192.168.1.200');
+    const speaker = cluster.speakers.get(before.name)!;
+    const result = await probeWhile(cluster.client, '192.168.1.200', { interval: 5, duration: 4000 }, async () => {
+      speaker.kill('SIGSTOP');
+      await sleep(2000);
+      speaker.kill('SIGCONT');
+    });
+    // The frozen speaker answers nobody, but the client's neighbour entry still leads to its node, which serves on.
+    expect(longestGap(result)).toBeLessThan(3000);
+    await until('it is back', served(before.name));
+  });
+
+  it('moves the address when the switch no longer forwards to its owner, whose link stays up', async () => {
+    const before = await owner('192.168.1.200');
+    const state = (value: string) => must(['bridge', 'link', 'set', 'dev', `p-${before.name}`, 'state', value]);
+    const result = await probeWhile(cluster.client, '192.168.1.200', { interval: 5, duration: 5000 }, async () => {
+      state('0');
+      await until('another owner', async () => (await owner('192.168.1.200')).name !== before.name);
+      state('3');
+    });
+    expect(result.opened.length).toBeGreaterThan(300);
+    expect(longestGap(result)).toBeLessThan(3000);
+    await until('it is back', served(before.name));
+    await until('the page', () => getsPage('192.168.1.200'));
+  });
+
+  it('moves the address while the API server is away, and says so on the wire as RFC 5227 and RFC 4861 have it', async () => {
+    const before = await owner('192.168.1.200');
+    const capture = join(directory, 'capture.txt');
+    const filter = `(arp and arp[6:2] = 2 and arp[14:4] = 0xc0a801c8) or (icmp6 and ip6[40] = 136)`;
+    const tcpdump = cluster.client.start('tcpdump', ['tcpdump', '-l', '-n', '-e', '-i', 'eth0', filter], capture);
+    await sleep(500);
+    await cluster.killApiServer();
+    const speaker = cluster.speakers.get(before.name)!;
+    speaker.kill('SIGKILL');
+    const after = await until('another owner', async () => {
+      const now = await owner('192.168.1.200');
+      return now.name !== before.name && now;
+    });
+    await sleep(500);
+    await tcpdump.stop();
+    const seen = readFileSync(capture, 'utf8');
+    expect(seen).toMatch(new RegExp(`${after.mac} > ff:ff:ff:ff:ff:ff.*Reply 192.168.1.200 is-at ${after.mac}`));
+    expect(seen).toMatch(new RegExp(`${after.mac} > 33:33:00:00:00:01.*neighbor advertisement, tgt is ${LAN6}201`));
+    await cluster.startApiServer();
+    await cluster.startSpeaker(before);
+    await cluster.speakerReady(before);
+    await until('it is back', served(before.name));
   });
 
   it('moves both families to another node when the owner dies', async () => {

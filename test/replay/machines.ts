@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { initialLayer2, type Layer2Settings, layer2Machine } from '../../src/core/layer2/fsm.ts';
-import { initialLiveness, type LivenessSettings, livenessMachine } from '../../src/core/liveness/fsm.ts';
+import { livenessMachine } from '../../src/core/liveness/fsm.ts';
+import { initialLiveness, type LivenessSettings } from '../../src/core/liveness/state.ts';
 import type { Machine } from '../../src/core/machine.ts';
 import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
 import { initialSpeaker, type SpeakerSettings, speakerMachine } from '../../src/core/reconcile/speaker.ts';

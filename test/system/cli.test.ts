@@ -55,7 +55,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
       2,
     ],
     [
-      'a bad heartbeat address',
+      'a bad liveness address',
       () => [
         'speaker',
         '--kubeconfig',
@@ -67,7 +67,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
         '--ml-labels',
         'a=b',
       ],
-      '"eth0" is no IPv4 address',
+      '"eth0" is no IP address',
       2,
     ],
     [

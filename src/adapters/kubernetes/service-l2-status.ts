@@ -5,8 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { duplicateAddress } from '../../core/reconcile/conditions.ts';
 import { APPLY_PATCH, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
+import { timestamp } from './timestamp.ts';
 import { WriteQueue } from './write-queue.ts';
 
 export interface ServiceL2StatusOptions {
@@ -19,6 +21,14 @@ export interface ServiceL2StatusOptions {
   readonly onTrouble: (message: string) => void;
 }
 
+/** How a Service is announced. */
+export interface AnnouncedOn {
+  /** Empty: on all. */
+  readonly interfaces: readonly string[];
+  /** In words: who else claims its addresses. */
+  readonly duplicates: readonly string[];
+}
+
 const LABELS = { node: 'metallb.io/node', name: 'metallb.io/service-name', namespace: 'metallb.io/service-namespace' };
 const FIELD_MANAGER = 'metallb-speaker-l2';
 /** Milliseconds until a failed write is tried again. */
@@ -27,8 +37,8 @@ const RETRY = 5000;
 export class ServiceL2Status {
   readonly #options: ServiceL2StatusOptions;
   readonly #queue = new WriteQueue();
-  /** Interfaces by Service key; empty means all. Undefined: not announced by this node. */
-  readonly #wanted = new Map<string, readonly string[] | undefined>();
+  /** By Service key. Undefined: not announced by this node. */
+  readonly #wanted = new Map<string, AnnouncedOn | undefined>();
   /** Services with a write in the queue, which will do what is wanted when its turn comes. */
   readonly #queued = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -39,11 +49,11 @@ export class ServiceL2Status {
     this.#options = options;
   }
 
-  /** This node announces the Service on these interfaces (none named: all), or no longer (undefined). Never fails. */
-  set(service: string, interfaces: readonly string[] | undefined): void {
-    if (this.#wanted.get(service)?.join() === interfaces?.join() && this.#wanted.has(service)) return;
-    if (interfaces === undefined && !this.#wanted.has(service)) return;
-    this.#wanted.set(service, interfaces);
+  /** How this node announces the Service, or that it does so no longer. Never fails. */
+  set(service: string, announced: AnnouncedOn | undefined): void {
+    const old = this.#wanted.get(service);
+    if (JSON.stringify(old) === JSON.stringify(announced)) return;
+    this.#wanted.set(service, announced);
     this.#enqueue(service);
   }
 
@@ -93,9 +103,9 @@ export class ServiceL2Status {
 
   async #write(service: string): Promise<void> {
     const { client, namespace, node } = this.#options;
-    const interfaces = this.#wanted.get(service);
+    const announced = this.#wanted.get(service);
     const own = this.#nameOf(service);
-    if (interfaces === undefined) {
+    if (announced === undefined) {
       this.#wanted.delete(service);
       await this.#delete(own);
       return;
@@ -117,7 +127,9 @@ export class ServiceL2Status {
       });
     const metadata = { name: own, namespace, labels, ...(ownerReferences.length > 0 && { ownerReferences }) };
     await apply(undefined, { metadata });
-    const status = { node, serviceName, serviceNamespace, interfaces: interfaces.map((name) => ({ name })) };
+    const interfaces = announced.interfaces.map((name) => ({ name }));
+    const conditions = announced.duplicates.length === 0 ? [] : [duplicateAddress(announced.duplicates, timestamp())];
+    const status = { node, serviceName, serviceNamespace, interfaces, conditions };
     await apply('status', { metadata: { name: own, namespace }, status });
   }
 

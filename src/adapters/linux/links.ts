@@ -16,7 +16,7 @@ const ETHERNET = 1;
 export interface Links {
   /** Every link that is not excluded. */
   readonly names: readonly string[];
-  /** Those that can be announced on: up, Ethernet, ARP on, no port of a bridge or bond. */
+  /** Those that can be announced on: up, with a carrier, Ethernet, ARP on, no port of a bridge or bond. */
   readonly fit: readonly Interface[];
 }
 
@@ -43,7 +43,7 @@ function readLink(name: string, linkLocal: ReadonlySet<string>): Omit<Interface,
     const mac = parseMac(read('address'));
     const isUp = (flags & IFF_UP) !== 0 && (flags & IFF_NOARP) === 0;
     const isPort = existsSync(`${directory}/master`);
-    const usable = isUp && !isPort && Number(read('type')) === ETHERNET && mac !== undefined;
+    const usable = isUp && !isPort && hasCarrier(directory) && Number(read('type')) === ETHERNET && mac !== undefined;
     return {
       index: Number(read('ifindex')),
       mac: mac ?? new Uint8Array(6),
@@ -52,6 +52,15 @@ function readLink(name: string, linkLocal: ReadonlySet<string>): Omit<Interface,
     };
   } catch {
     return undefined; // It has gone away between the listing and the reading.
+  }
+}
+
+/** The kernel refuses to say so of a link that is down. */
+function hasCarrier(directory: string): boolean {
+  try {
+    return readFileSync(`${directory}/carrier`, 'utf8').trim() === '1';
+  } catch {
+    return false;
   }
 }
 

@@ -33,7 +33,7 @@ export function readNodeFacts(exclude: readonly RegExp[], port: number): LocalFa
       arpAnnounce: setting('all', 'arp_announce'),
       reversePathFilter: setting('all', 'rp_filter'),
     },
-    heartbeatPort: { port, holder: holderOfUdp(port) },
+    livenessPort: { port, holder: holderOfUdp(port) },
   };
 }
 

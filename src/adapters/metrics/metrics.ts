@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
+import type { PeerReport } from '../../core/liveness/state.ts';
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -54,6 +55,25 @@ export class Metrics {
     gratuitous_sent: this.#counter('layer2_gratuitous_sent', 'Gratuitous packets.', ['ip']),
     conflicts_seen: this.#counter('layer2_conflicts_seen', 'Claims of our addresses by other stations.', ['ip']),
   } satisfies Record<Layer2Counter, unknown>;
+
+  readonly #phases = new Histogram({
+    name: 'metallb_layer2_failover_seconds',
+    help: 'Takeover of addresses from a node that died: detect (last heard until dead), elect, announce.',
+    labelNames: ['phase'],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1, 2.5, 5, 10],
+    registers: [this.#registry],
+  });
+  readonly #peers = {
+    silence: this.#gauge('liveness_peer_silence_seconds', 'Since when a speaker that is watched was not heard.', [
+      'peer',
+    ]),
+    roundTrip: this.#gauge('liveness_peer_round_trip_seconds', 'Round trip of the last ping that it answered.', [
+      'peer',
+    ]),
+    suspected: this.#gauge('liveness_peer_suspected_bool', '1 while it is suspected to be dead.', ['peer']),
+  };
+  readonly #nodes = this.#gauge('liveness_nodes', 'Other speakers, by what this one takes them for.', ['state']);
+  readonly #isolated = this.#gauge('liveness_isolated_bool', '1 while this speaker hears no other one.');
 
   #refresh: () => void = () => {};
 
@@ -123,6 +143,31 @@ export class Metrics {
   announced(service: string, node: string, before: readonly string[], now: readonly string[]): void {
     for (const ip of before) this.#announced.remove({ service, protocol: 'layer2', node, ip });
     for (const ip of now) this.#announced.set({ service, protocol: 'layer2', node, ip }, 1);
+  }
+
+  /** Milliseconds of each phase of a takeover. */
+  failedOver(phases: Readonly<Record<'detect' | 'elect' | 'announce', number>>): void {
+    for (const [phase, milliseconds] of Object.entries(phases)) this.#phases.observe({ phase }, milliseconds / 1000);
+  }
+
+  /** Replaces the series of the speakers that this one watches, or is watched by. */
+  peers(reports: readonly PeerReport[]): void {
+    for (const gauge of Object.values(this.#peers)) gauge.reset();
+    for (const { node: peer, silentFor, roundTrip, suspected } of reports) {
+      if (silentFor !== undefined) this.#peers.silence.set({ peer }, silentFor / 1000);
+      if (roundTrip !== undefined) this.#peers.roundTrip.set({ peer }, roundTrip / 1000);
+      this.#peers.suspected.set({ peer }, suspected ? 1 : 0);
+    }
+  }
+
+  /** Replaces the numbers of other speakers. */
+  nodes(states: Iterable<string>): void {
+    this.#nodes.reset();
+    for (const state of states) this.#nodes.inc({ state });
+  }
+
+  isolated(isIsolated: boolean): void {
+    this.#isolated.set(isIsolated ? 1 : 0);
   }
 
   layer2(counter: Layer2Counter, ip: string, by: number): void {

@@ -4,14 +4,12 @@
  */
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
-import type { Member } from '../../core/liveness/messages.ts';
+import type { LivenessOutput } from '../../core/liveness/fsm.ts';
+import type { LivenessView, Member } from '../../core/liveness/messages.ts';
+import type { LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
 
-export interface LivenessOptions {
-  readonly self: string;
-  readonly incarnation: bigint;
-  readonly interval: number;
-  readonly misses: number;
-  /** Where heartbeats are received; also the port of every other speaker. */
+export interface LivenessOptions extends LivenessSettings {
+  /** Where datagrams are received, IPv4 or IPv6; also the port of every other speaker. */
   readonly bindAddress: string;
   readonly port: number;
   readonly secret: Uint8Array | undefined;
@@ -46,9 +44,18 @@ export type FromWire =
   /** Something about links or their addresses has changed: look again. */
   | { readonly kind: 'links-changed' }
   /** A station that is none of this node's claims an address that this node owns. */
-  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
-  | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
-  | { readonly kind: 'node-passive' | 'node-came-alive' | 'node-forgotten'; readonly node: string }
+  | {
+      readonly kind: 'conflict' | 'conflict-ended';
+      readonly address: string;
+      readonly mac: string;
+      readonly interface: string;
+    }
+  | Exclude<LivenessOutput, { kind: 'send-message' | 'view-changed' }>
+  | { readonly kind: 'liveness'; readonly view: LivenessView }
+  /** What this speaker knows first-hand of others, every second. */
+  | { readonly kind: 'peers'; readonly peers: readonly PeerReport[] }
+  /** Addresses of a node that died were taken over: how long each phase took, in milliseconds. */
+  | { readonly kind: 'failed-over'; readonly phases: Readonly<Record<'detect' | 'elect' | 'announce', number>> }
   | { readonly kind: 'all-handed-over' }
   | {
       readonly kind: 'counts';

@@ -4,32 +4,35 @@ import { createSeal } from './seal.ts';
 const secret = Buffer.from('a secret of the cluster');
 const content = Buffer.from('kube-01 is here');
 
-describe('a sealed heartbeat', () => {
+describe('a sealed message', () => {
   it('is opened by who knows the secret, and says nothing to who does not', () => {
-    const sealed = createSeal(secret).seal(content);
-    expect(createSeal(secret).open(sealed)).toEqual(content);
+    const sealed = createSeal(secret).seal(content, 'kube-02');
+    expect(createSeal(secret).open(sealed, 'kube-02')).toEqual(content);
     expect(Buffer.from(sealed).includes('kube-01')).toBe(false);
-    expect(createSeal(Buffer.from('another')).open(sealed)).toBeUndefined();
+    expect(createSeal(Buffer.from('another')).open(sealed, 'kube-02')).toBeUndefined();
+    expect(createSeal(secret).open(sealed, 'kube-03')).toBeUndefined();
   });
 
   it('is refused when one bit of it was changed, or when it is cut', () => {
     const seal = createSeal(secret);
-    const sealed = seal.seal(content);
+    const sealed = seal.seal(content, 'kube-02');
     for (let i = 0; i < sealed.length; i++) {
       const changed = Uint8Array.from(sealed);
       changed[i]! ^= 1;
-      expect(seal.open(changed)).toBeUndefined();
-      expect(seal.open(sealed.subarray(0, i))).toBeUndefined();
+      expect(seal.open(changed, 'kube-02')).toBeUndefined();
+      expect(seal.open(sealed.subarray(0, i), 'kube-02')).toBeUndefined();
     }
   });
 
   it('never looks the same twice', () => {
     const seal = createSeal(secret);
-    const texts = new Set(Array.from({ length: 1000 }, () => Buffer.from(seal.seal(content)).toString('hex')));
+    const texts = new Set(
+      Array.from({ length: 1000 }, () => Buffer.from(seal.seal(content, 'kube-02')).toString('hex')),
+    );
     expect(texts.size).toBe(1000);
   });
 
   it('is as it is without a secret', () => {
-    expect(createSeal(undefined).open(createSeal(undefined).seal(content))).toBe(content);
+    expect(createSeal(undefined).open(createSeal(undefined).seal(content, 'kube-02'), 'kube-02')).toBe(content);
   });
 });

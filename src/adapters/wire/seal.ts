@@ -1,5 +1,5 @@
 /**
- * Encrypts and authenticates heartbeats with the cluster's shared secret (the memberlist Secret): AES-256-GCM. What is replayed is
+ * Encrypts and authenticates liveness messages with the cluster's shared secret (the memberlist Secret): AES-256-GCM. What is replayed is
  * refused by the machine, which knows incarnations and sequence numbers. Without a secret nothing is protected, which the speaker
  * says at its start.
  * @module
@@ -10,9 +10,10 @@ const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 
 export interface Seal {
-  seal(bytes: Uint8Array): Uint8Array;
-  /** The content, or undefined when it was not made with our secret. */
-  open(bytes: Uint8Array): Uint8Array | undefined;
+  /** For one receiver only, named by its node: what is played back to another one does not open. */
+  seal(bytes: Uint8Array, receiver: string): Uint8Array;
+  /** The content, or undefined when it was not made with our secret for this receiver. */
+  open(bytes: Uint8Array, receiver: string): Uint8Array | undefined;
 }
 
 /**
@@ -32,17 +33,18 @@ class Nonces {
 export function createSeal(secret: Uint8Array | undefined): Seal {
   if (secret === undefined) return { seal: (bytes) => bytes, open: (bytes) => bytes };
   // The secret is used by upstream as an encryption key; a purpose of its own keeps the two apart.
-  const key = createHmac('sha256', secret).update('metallb-ts heartbeat v2').digest();
+  const key = createHmac('sha256', secret).update('metallb-ts liveness v3').digest();
   const nonces = new Nonces();
   return {
-    seal: (bytes) => {
+    seal: (bytes, receiver) => {
       const nonce = nonces.next();
-      const cipher = createCipheriv('aes-256-gcm', key, nonce);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(receiver));
       return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
     },
-    open: (bytes) => {
+    open: (bytes, receiver) => {
       if (bytes.length <= NONCE_LENGTH + TAG_LENGTH) return undefined;
       const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_LENGTH));
+      decipher.setAAD(Buffer.from(receiver));
       decipher.setAuthTag(bytes.subarray(bytes.length - TAG_LENGTH));
       try {
         const content = decipher.update(bytes.subarray(NONCE_LENGTH, bytes.length - TAG_LENGTH));

@@ -1,5 +1,5 @@
 /**
- * The real-time thread: one poll loop over the raw sockets, the heartbeat socket and the wake-up descriptor.
+ * The real-time thread: one poll loop over the raw sockets, the liveness socket and the wake-up descriptor.
  * Nothing here waits for the main thread.
  * @module
  */
@@ -13,34 +13,19 @@ import {
   type Layer2State,
   layer2Machine,
 } from '../../core/layer2/fsm.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../../core/liveness/codec.ts';
-import {
-  initialLiveness,
-  type LivenessInput,
-  type LivenessOutput,
-  type LivenessState,
-  livenessMachine,
-} from '../../core/liveness/fsm.ts';
+import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
+import { type LivenessInput, type LivenessOutput, livenessMachine } from '../../core/liveness/fsm.ts';
+import { initialLiveness, livenessView, peerReports } from '../../core/liveness/state.ts';
 import { earliest, type Tick } from '../../core/machine.ts';
-import { addressToBytes, parseAddress } from '../../core/net/address.ts';
+import { formatAddress } from '../../core/net/address.ts';
+import { formatMac } from '../../core/net/mac.ts';
+import { openDatagramSocket } from './datagram-socket.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
 import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
 import { openPacketSocket, type PacketProtocol } from './packet-socket.ts';
 import { createSeal } from './seal.ts';
-import {
-  AF_INET,
-  bind,
-  clearEventfd,
-  close,
-  poll,
-  receive,
-  SOCK_DGRAM,
-  type SystemCallError,
-  send,
-  sendTo,
-  socket,
-} from './syscalls.ts';
+import { clearEventfd, close, poll, receive, type SystemCallError, send } from './syscalls.ts';
 
 /** Frames taken from one socket before the others get their turn. */
 const BATCH = 64;
@@ -87,6 +72,7 @@ function performLayer2(output: Layer2Output): void {
       groups.set(output.groups);
       return;
     case 'conflict':
+    case 'conflict-ended':
     case 'all-handed-over':
       report(output);
       return;
@@ -141,59 +127,83 @@ function openNetlink(): number | undefined {
   }
 }
 
-/** Everything about heartbeats; absent when the speaker runs without a speaker list. */
+/** Everything about liveness; absent when the speaker runs without a speaker list. */
 function openLiveness() {
   const settings = options.liveness;
   if (settings === undefined) return undefined;
+  const { self, bindAddress, port: portNumber } = settings;
   const seal = createSeal(settings.secret);
-  let state: LivenessState = initialLiveness(settings);
-  let fd: number;
+  const state = initialLiveness(settings);
+  let socket: ReturnType<typeof openDatagramSocket>;
   try {
-    fd = socket(AF_INET, SOCK_DGRAM, 0);
-    bind(fd, internetAddress(settings.bindAddress, settings.port));
+    socket = openDatagramSocket(bindAddress, portNumber);
   } catch (error) {
     const { code, message } = error as SystemCallError;
-    report({ kind: 'failed', what: 'liveness-socket', on: `${settings.bindAddress}:${settings.port}`, code, message });
+    report({ kind: 'failed', what: 'liveness-socket', on: `${bindAddress}:${portNumber}`, code, message });
     return undefined;
   }
   const perform = (output: LivenessOutput) => {
-    if (output.kind !== 'send-heartbeat') {
-      report(output);
-      return;
+    switch (output.kind) {
+      case 'send-message':
+        socket.send(seal.seal(encodeMessage(output.message), output.to.node), output.to.address);
+        return;
+      case 'view-changed':
+        isViewNew = true;
+        return;
+      case 'node-changed':
+        if (output.state === 'dead') lastDeath = { at: now(), detect: output.silentFor };
     }
-    const datagram = seal.seal(encodeHeartbeat(output.heartbeat));
-    for (const address of output.to) if (isIpv4(address)) sendTo(fd, datagram, internetAddress(address, settings.port));
+    report(output);
   };
+  let isViewNew = false;
   const feed = (input: LivenessInput | Tick) => {
-    const { next, outputs } = livenessMachine.step(state, input, now());
-    state = next;
-    for (const output of outputs) perform(output);
+    for (const output of livenessMachine.step(state, input, now()).outputs) perform(output);
   };
   const drain = () => {
     for (let i = 0; i < BATCH; i++) {
-      const length = receive(fd, buffer);
+      const length = receive(socket.fd, buffer);
       if (length === undefined) return;
-      const content = seal.open(buffer.slice(0, length));
-      const decoded = content && decodeHeartbeat(content);
-      if (decoded?.ok) feed({ kind: 'heartbeat-received', heartbeat: decoded.heartbeat });
+      const content = seal.open(buffer.slice(0, length), self);
+      const decoded = content && decodeMessage(content);
+      if (decoded?.ok) feed({ kind: 'received', message: decoded.message });
     }
   };
+  /** Once in a round, however much has changed in it. */
+  const tellView = () => {
+    if (!isViewNew) return;
+    isViewNew = false;
+    const view = livenessView(state);
+    report({ kind: 'liveness', view });
+    const macs = view.nodes.flatMap(({ node, links }) =>
+      node === self ? [] : (links ?? []).map(({ mac }) => formatMac(mac)),
+    );
+    feedLayer2({ kind: 'siblings', macs: new Set(macs) });
+  };
   feed({ kind: 'start' });
-  return { fd, feed, drain, deadline: () => livenessMachine.nextDeadline(state), close: () => close(fd) };
+  return {
+    fd: socket.fd,
+    feed,
+    drain,
+    tellView,
+    deadline: () => livenessMachine.nextDeadline(state),
+    reports: () => peerReports(state, now()),
+    close: () => close(socket.fd),
+  };
 }
 
-function isIpv4(text: string): boolean {
-  return parseAddress(text)?.family === 'ipv4';
-}
+/** The last death of another speaker, as far as its addresses have not been taken over yet. */
+let lastDeath: { readonly at: number; readonly detect: number | undefined } | undefined;
+/** Milliseconds after a death in which what is newly announced is taken to be its legacy. */
+const LEGACY = 5000;
 
-/** struct sockaddr_in. */
-function internetAddress(text: string, portNumber: number): Uint8Array {
-  const address = new Uint8Array(16);
-  const view = new DataView(address.buffer);
-  view.setUint16(0, AF_INET, true);
-  view.setUint16(2, portNumber, false);
-  address.set(addressToBytes(parseAddress(text)!), 4);
-  return address;
+function announce(message: Extract<ToWire, { kind: 'announce' }>): void {
+  const began = now();
+  const isMore = message.announcements.some(({ address }) => !layer2.owned.has(formatAddress(address)));
+  feedLayer2(message);
+  if (!isMore || lastDeath === undefined || began - lastDeath.at > LEGACY) return;
+  const { at, detect = 0 } = lastDeath;
+  lastDeath = undefined;
+  report({ kind: 'failed-over', phases: { detect, elect: began - at, announce: now() - began } });
 }
 
 function drainPackets({ fd, interface: index }: PacketSocket): void {
@@ -213,6 +223,7 @@ function takeMessages(): void {
         break;
       case 'interfaces':
         useInterfaces(message);
+        liveness?.feed({ kind: 'links', links: message.interfaces.map(({ name, mac }) => ({ name, mac })) });
         break;
       case 'leave':
         // First the others, who have to move.
@@ -224,19 +235,21 @@ function takeMessages(): void {
         liveness?.feed(message);
         break;
       case 'announce':
-        feedLayer2(message);
+        announce(message);
     }
   }
 }
 
 function reportCounts(): void {
-  report({ kind: 'counts', counts: [...counts.values()] });
+  if (counts.size > 0) report({ kind: 'counts', counts: [...counts.values()] });
   counts.clear();
-  reportAt = Number.POSITIVE_INFINITY;
+  if (liveness !== undefined) report({ kind: 'peers', peers: liveness.reports() });
+  reportAt = liveness === undefined ? Number.POSITIVE_INFINITY : now() + REPORT_INTERVAL;
 }
 
 const liveness = openLiveness();
 const netlink = openNetlink();
+if (liveness !== undefined) reportAt = now() + REPORT_INTERVAL;
 report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) });
 
 while (running) {
@@ -245,7 +258,7 @@ while (running) {
   const next = earliest([
     layer2Machine.nextDeadline(layer2),
     liveness?.deadline(),
-    reportAt === Number.POSITIVE_INFINITY ? undefined : { at: reportAt, why: 'counters' },
+    reportAt === Number.POSITIVE_INFINITY ? undefined : { at: reportAt, why: 'report' },
   ]);
   const timeout = next === undefined ? -1 : Math.max(0, Math.ceil(next.at - now()));
   const readable = new Set(poll(fds, timeout));
@@ -261,6 +274,7 @@ while (running) {
   // Whoever has just spoken must not be declared dead because we were late: listen first, judge afterwards.
   liveness?.drain();
   liveness?.feed({ kind: 'tick' });
+  liveness?.tellView();
   feedLayer2({ kind: 'tick' });
   if (now() >= reportAt) reportCounts();
 }

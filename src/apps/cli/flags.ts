@@ -18,7 +18,7 @@ export interface Flag {
 }
 
 const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
-const SPEAKER_TUNING = 'our speakers watch each other by heartbeats of their own';
+const SPEAKER_TUNING = 'our speakers watch each other in their own way';
 
 const COMMON: readonly Flag[] = [
   {
@@ -99,21 +99,41 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   {
     name: 'ml-bindaddr',
     env: 'METALLB_ML_BIND_ADDR',
-    help: 'address for heartbeats between speakers; empty turns them off',
+    help: 'address for liveness messages between speakers, IPv4 or IPv6; empty turns them off',
   },
-  { name: 'ml-bindport', env: 'METALLB_ML_BIND_PORT', default: '7946', help: 'UDP port of the heartbeats' },
+  { name: 'ml-bindport', env: 'METALLB_ML_BIND_PORT', default: '7946', help: 'UDP port of the liveness messages' },
   {
     name: 'ml-labels',
     env: 'METALLB_ML_LABELS',
-    help: 'label selector of the speaker pods; empty turns heartbeats off',
+    help: 'label selector of the speaker pods; empty turns liveness off',
   },
   {
     name: 'ml-secret-key-path',
     env: 'METALLB_ML_SECRET_KEY_PATH',
-    help: 'directory with the file `secretkey` that authenticates heartbeats',
+    help: 'directory with the file `secretkey` that encrypts liveness messages',
   },
   { name: 'ml-wan-config', isSwitch: true, help: 'slower timers', later: SPEAKER_TUNING },
-  { name: 'liveness-interval', default: '100', help: 'milliseconds between heartbeats; three missed ones mean dead' },
+  { name: 'liveness-interval', default: '100', help: 'milliseconds between pings; three missed ones mean dead' },
+  {
+    name: 'partition-mode',
+    default: 'available',
+    help: 'available: each side of a network partition announces; fenced: only the greater one, a second later. The same on every speaker',
+  },
+  {
+    name: 'l2-election',
+    default: 'hash',
+    help: 'hash: as upstream, each address by itself; balanced: no node owns more than a quarter above the average. The same on every speaker',
+  },
+  {
+    name: 'l2-no-preempt',
+    isSwitch: true,
+    help: 'a node that returns leaves its addresses where they are. The same on every speaker',
+  },
+  {
+    name: 'probe-before-use',
+    isSwitch: true,
+    help: 'ask the network for an address, and wait 450 ms for an answer, before it is announced (RFC 5227)',
+  },
   {
     name: 'l2-refresh-interval',
     default: '60',

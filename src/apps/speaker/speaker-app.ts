@@ -9,16 +9,18 @@ import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
+import type { AssignmentRules } from '../../core/election/assignment.ts';
+import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
 import {
   initialSpeaker,
-  SPEAKER_RESOURCES,
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerState,
   speakerMachine,
+  speakerResources,
 } from '../../core/reconcile/speaker.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 
@@ -26,11 +28,13 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
   readonly ignoreExcludeLabel: boolean;
   readonly drainOnCordon: boolean;
+  readonly rules: AssignmentRules;
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
   /** Milliseconds between gratuitous packets once an address has settled; 0: none. */
   readonly refreshInterval: number;
+  readonly probeBeforeUse: boolean;
 }
 
 /** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
@@ -40,8 +44,6 @@ export class SpeakerApp {
   readonly #options: SpeakerOptions;
   readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
   readonly #wire: Wire;
-  readonly #dead = new Set<string>();
-  readonly #passive = new Set<string>();
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
   readonly #statuses: ServiceL2Status;
@@ -50,7 +52,7 @@ export class SpeakerApp {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, namespace } = options;
+    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, namespace, rules } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     this.#statuses = new ServiceL2Status({
       client: options.client,
@@ -61,7 +63,7 @@ export class SpeakerApp {
     });
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
-      layer2: { refreshInterval: options.refreshInterval },
+      layer2: { refreshInterval: options.refreshInterval, probeBeforeUse: options.probeBeforeUse },
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
     this.#wire = new Wire(wire, (fact) => this.#onFact(fact));
@@ -84,8 +86,10 @@ export class SpeakerApp {
         ignoreExcludeLabel,
         drainOnCordon,
         liveness: options.liveness !== undefined,
+        fenced: options.liveness?.fenced ?? false,
+        rules,
       }),
-      SPEAKER_RESOURCES.map((resource) => ({
+      speakerResources(rules).map((resource) => ({
         resource,
         namespace: OURS.includes(resource) ? namespace : undefined,
         ...(resource === 'pods' && { labelSelector }),
@@ -109,7 +113,7 @@ export class SpeakerApp {
   start(): void {
     this.#links = new LinkFollower(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit }) => {
       this.#wire.send({ kind: 'interfaces', interfaces: fit });
-      this.#process.feed({ kind: 'links', names });
+      this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name) });
     });
     this.#process.start();
   }
@@ -159,8 +163,8 @@ export class SpeakerApp {
         if (!this.#isActive) setImmediate(() => this.#begin());
         return;
       case 'service-decided': {
-        const { service, announced, interfaces, election } = output;
-        this.#statuses.set(service, announced.length === 0 ? undefined : interfaces);
+        const { service, announced, interfaces, election, duplicates } = output;
+        this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates });
         metrics.announced(service, node, this.#announced.get(service) ?? [], announced);
         this.#announced.set(service, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
@@ -180,10 +184,6 @@ export class SpeakerApp {
     this.#statuses.sweep();
   }
 
-  #feedLiveness(): void {
-    this.#process.feed({ kind: 'dead-nodes', nodes: [...this.#dead].sort(), passive: [...this.#passive].sort() });
-  }
-
   #onFact(fact: FromWire): void {
     const { log, metrics } = this.#options;
     switch (fact.kind) {
@@ -193,34 +193,40 @@ export class SpeakerApp {
         this.#links?.look();
         return;
       case 'conflict':
+      case 'conflict-ended':
         this.#process.feed(fact);
         return;
-      case 'node-died':
-        log.warn(
-          { event: 'nodeDied', node: fact.node, silentFor: Math.round(fact.silentFor) },
-          `speaker on ${fact.node} does not answer`,
-        );
-        this.#dead.add(fact.node);
-        this.#feedLiveness();
+      case 'liveness':
+        metrics.nodes(fact.view.nodes.flatMap(({ node, state }) => (node === this.#options.node ? [] : state)));
+        this.#process.feed(fact);
         return;
-      case 'node-passive':
-        log.info(
-          { event: 'nodePassive', node: fact.node },
-          `speaker on ${fact.node} is not up yet, or is being stopped`,
+      case 'node-changed': {
+        const { node, state, silentFor } = fact;
+        const silence = silentFor === undefined ? {} : { silentFor: Math.round(silentFor) };
+        log[state === 'dead' ? 'warn' : 'info'](
+          { event: 'nodeChanged', node, state, ...silence },
+          NODE_NEWS[state](node),
         );
-        this.#dead.delete(fact.node);
-        this.#passive.add(fact.node);
-        this.#feedLiveness();
+        return;
+      }
+      case 'isolation-changed':
+        metrics.isolated(fact.isolated);
+        log.warn(
+          { event: 'isolation', isolated: fact.isolated },
+          fact.isolated
+            ? 'no other speaker is heard any more: the cable or the network of this node, or all others, have failed'
+            : 'other speakers are heard again',
+        );
+        return;
+      case 'peers':
+        metrics.peers(fact.peers);
+        return;
+      case 'failed-over':
+        metrics.failedOver(fact.phases);
+        log.info({ event: 'failedOver', ...fact.phases }, 'addresses of a dead node taken over');
         return;
       case 'all-handed-over':
         this.#onHandedOver();
-        return;
-      case 'node-came-alive':
-      case 'node-forgotten':
-        log.info({ event: fact.kind, node: fact.node }, `speaker on ${fact.node} counts as alive`);
-        this.#dead.delete(fact.node);
-        this.#passive.delete(fact.node);
-        this.#feedLiveness();
         return;
       case 'counts':
         for (const { counter, address, by } of fact.counts) metrics.layer2(counter, address, by);
@@ -231,13 +237,22 @@ export class SpeakerApp {
   }
 }
 
+const NODE_NEWS: Readonly<Record<NodeState | 'forgotten', (node: string) => string>> = {
+  alive: (node) => `speaker on ${node} counts as alive`,
+  unsteady: (node) =>
+    `speaker on ${node} comes and goes, or is not heard by others: it announces only what no other can`,
+  passive: (node) => `speaker on ${node} is not up yet, or is being stopped`,
+  dead: (node) => `speaker on ${node} does not answer`,
+  forgotten: (node) => `there is to be no speaker on ${node} any more`,
+};
+
 /** Milliseconds that a speaker that is asked to end waits for successors. With none, the address falls silent then. */
 const LEAVE_GRACE = 1500;
 
 /** Selects no Pod: without a speaker list the Pods are of no interest. */
 const NO_PODS = 'metallb.io/no-speaker-list';
 
-const OURS: readonly SpeakerResource[] = [...CONFIG_RESOURCES, 'pods', 'secrets'];
+const OURS: readonly SpeakerResource[] = [...CONFIG_RESOURCES, 'pods', 'secrets', 'servicel2statuses'];
 
 /** Passwords of BGP peers; the other Secrets of the namespace are none of a speaker's business. */
 const PASSWORDS = 'type=kubernetes.io/basic-auth';
@@ -250,7 +265,7 @@ function describeFailure({ what, on, code }: Extract<FromWire, { kind: 'failed' 
   if (what === 'netlink-socket')
     return `changes of links are seen ${LINK_INTERVAL / 1000} s late: netlink failed: ${code}`;
   if (what === 'liveness-socket') {
-    return `heartbeats cannot be received at ${on}: ${code}${code === 'EADDRINUSE' ? '; another speaker runs on this node, or choose another --ml-bindport' : ''}`;
+    return `liveness messages cannot be received at ${on}: ${code}${code === 'EADDRINUSE' ? '; another speaker runs on this node, or choose another --ml-bindport' : ''}`;
   }
   return `neighbours cannot be answered on ${on}: ${code}`;
 }

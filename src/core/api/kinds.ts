@@ -309,6 +309,7 @@ const l2Status = z.object({
         .array(z.object({ name: text('Interface name.').optional() }))
         .meta({ description: 'Interfaces of the announcement; empty means all.' })
         .optional(),
+      conditions,
     })
     .meta({ description: 'Who announces the Service at layer 2.' })
     .optional(),

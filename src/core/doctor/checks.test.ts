@@ -14,7 +14,7 @@ const HEALTHY: NodeFacts = {
   links: [LINK],
   ipvs: false,
   all: { arpIgnore: 0, arpAnnounce: 0, reversePathFilter: 0 },
-  heartbeatPort: { port: 7946, holder: undefined },
+  livenessPort: { port: 7946, holder: undefined },
   clockAhead: 0.3,
   serviceLb: [],
 };
@@ -32,7 +32,7 @@ describe('the doctor', () => {
       'reverse path filter',
       'Wi-Fi',
       'MTU',
-      'port of the heartbeats',
+      'port of the liveness messages',
       'clock',
       'other load balancers',
     ]);
@@ -59,7 +59,7 @@ describe('the doctor', () => {
     ['an MTU too small for IPv6', { links: [{ ...LINK, mtu: 1000 }] }, 'problem', 'mtu 1280'],
     [
       'a port that somebody holds',
-      { heartbeatPort: { port: 7946, holder: 'serf (pid 7)' } },
+      { livenessPort: { port: 7946, holder: 'serf (pid 7)' } },
       'problem',
       '--ml-bindport',
     ],

@@ -22,8 +22,8 @@ export interface NodeFacts {
   readonly ipvs: boolean;
   /** net.ipv4.conf.all. */
   readonly all: { readonly arpIgnore: number; readonly arpAnnounce: number; readonly reversePathFilter: number };
-  /** Port of the heartbeats, and who holds it; `holder` undefined: nobody does. */
-  readonly heartbeatPort: { readonly port: number; readonly holder: string | undefined };
+  /** UDP port of the liveness messages, and who holds it; `holder` undefined: nobody does. */
+  readonly livenessPort: { readonly port: number; readonly holder: string | undefined };
   /** Seconds by which this node's clock is ahead of the API server's. */
   readonly clockAhead: number | undefined;
   /** Names of Pods of k3s' ServiceLB (Klipper). */
@@ -145,8 +145,8 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
     },
   ],
   [
-    'port of the heartbeats',
-    ({ heartbeatPort: { port, holder } }) =>
+    'port of the liveness messages',
+    ({ livenessPort: { port, holder } }) =>
       holder === undefined
         ? good(`UDP ${port} is free`)
         : {

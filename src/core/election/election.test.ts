@@ -10,6 +10,8 @@ const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
   alive: true,
   passive: false,
   drained: false,
+  unsteady: false,
+  links: undefined,
   networkUnavailable: false,
   ...more,
 });
@@ -28,6 +30,7 @@ const contest = (more: Partial<Contest> = {}): Contest => ({
   anyEndpoint: true,
   sharesAddress: false,
   ignoreExcludeLabel: false,
+  fenced: false,
   ...more,
 });
 const kube = [1, 2, 3, 4].map((i) => node(`kube-0${i}`, { labels: { name: `kube-0${i}` } }));
@@ -77,11 +80,30 @@ describe('the election', () => {
     ['its speaker is dead', {}, { alive: false }, 'speaker-not-alive'],
     ['its network is unavailable', {}, { networkUnavailable: true }, 'network-unavailable'],
     ['it is excluded from load balancers', {}, { labels: { [EXCLUDE_LABEL]: '' } }, 'excluded-by-label'],
+    ['it is on the smaller side of a fenced partition', { fenced: true }, {}, 'fenced'],
     ['the policy is Local and it has no endpoint', { localNodes: new Set(['other']) }, {}, 'no-local-endpoint'],
   ])('passes a node over when %s', (_, c, n, verdict) => {
     const result = elect(contest(c), [node('a', n)], sha256);
     expect(result.owner).toBeUndefined();
     expect(result.checks[0]!.verdict).toBe(verdict);
+  });
+
+  it.each<[string, Partial<Candidate>, string]>([
+    ['is drained', { drained: true }, 'drained'],
+    ['is unsteady', { unsteady: true }, 'unsteady'],
+    ['has no link that is up', { links: [] }, 'no-link'],
+  ])('lets a node that %s announce only what no other can', (_, shortcoming, verdict) => {
+    const nodes = [node('a', { ...shortcoming }), node('b'), node('c')];
+    for (let i = 0; i < 20; i++) expect(elect(contest({ address: `192.0.2.${i}` }), nodes, sha256).owner).not.toBe('a');
+    expect(elect(contest(), nodes, sha256).checks.at(-1)).toMatchObject({ node: 'a', verdict });
+    expect(elect(contest(), [nodes[0]!], sha256).owner).toBe('a');
+  });
+
+  it('counts only the links that the advertisements for a node name', () => {
+    const advertisements = [advertisement({ interfaces: ['eth1'] })];
+    const nodes = [node('a', { links: ['eth0'] }), node('b', { links: ['eth0', 'eth1'] })];
+    expect(elect(contest({ advertisements }), nodes, sha256).owner).toBe('b');
+    expect(elect(contest(), [nodes[0]!], sha256).checks[0]!.verdict).toBe('owner');
   });
 
   it('lets an excluded node announce when told to ignore the label', () => {

@@ -16,6 +16,10 @@ export interface Candidate {
   readonly passive: boolean;
   /** It is to be emptied: it announces only what nobody else can. */
   readonly drained: boolean;
+  /** Its speaker comes and goes, or is not heard: it announces only what nobody else can. */
+  readonly unsteady: boolean;
+  /** Names of the links that are up and have a carrier; undefined: it has not said. */
+  readonly links: readonly string[] | undefined;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
 }
@@ -33,6 +37,8 @@ export interface Contest {
   /** The Service shares its address, which advertisements with Service selectors cannot express. */
   readonly sharesAddress: boolean;
   readonly ignoreExcludeLabel: boolean;
+  /** --partition-mode=fenced, and this node is on the smaller side. */
+  readonly fenced: boolean;
 }
 
 /** Outcome of the checks for one node, in the order in which they are made. */
@@ -40,6 +46,9 @@ export type NodeVerdict =
   | 'owner'
   | 'lost-election'
   | 'drained'
+  | 'unsteady'
+  | 'no-link'
+  | 'fenced'
   | 'no-endpoints'
   | 'shared-with-selectors'
   | 'no-advertisement'
@@ -72,29 +81,66 @@ export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-bala
 export function elect(contest: Contest, candidates: readonly Candidate[], sha256: Sha256): ElectionResult {
   const common = commonObstacle(contest);
   const rejected: NodeCheck[] = [];
-  const eligible: { name: string; drained: boolean; score: number; hash: Uint8Array }[] = [];
+  const eligible: Eligible[] = [];
   for (const candidate of candidates) {
     const obstacle = common ?? nodeObstacle(contest, candidate);
     const score = scoreOf(contest.advertisements, candidate);
     if (obstacle !== undefined) rejected.push({ node: candidate.name, verdict: obstacle, score });
-    else {
-      const { name, drained } = candidate;
-      eligible.push({ name, drained, score, hash: sha256(`${name}#${contest.address}`) });
-    }
+    else
+      eligible.push({
+        candidate,
+        shortcoming: shortcomingOf(contest, candidate),
+        score,
+        hash: sha256(`${candidate.name}#${contest.address}`),
+      });
   }
-  eligible.sort((a, b) => Number(a.drained) - Number(b.drained) || b.score - a.score || compareBytes(a.hash, b.hash));
+  eligible.sort(
+    (a, b) => rankOf(a.shortcoming) - rankOf(b.shortcoming) || b.score - a.score || compareBytes(a.hash, b.hash),
+  );
   rejected.sort((a, b) => (a.node < b.node ? -1 : 1));
   const ranked = eligible.map(
-    ({ name, drained, score }, rank): NodeCheck => ({
-      node: name,
-      verdict: rank === 0 ? 'owner' : drained ? 'drained' : 'lost-election',
+    ({ candidate, shortcoming, score }, rank): NodeCheck => ({
+      node: candidate.name,
+      verdict: rank === 0 ? 'owner' : (shortcoming ?? 'lost-election'),
       score,
     }),
   );
-  return { owner: eligible[0]?.name, checks: [...ranked, ...rejected] };
+  return { owner: eligible[0]?.candidate.name, checks: [...ranked, ...rejected] };
+}
+
+interface Eligible {
+  readonly candidate: Candidate;
+  readonly shortcoming: Shortcoming | undefined;
+  readonly score: number;
+  readonly hash: Uint8Array;
+}
+
+/** What makes a node the last resort, the worst last: who has one announces only what nobody without can. */
+const SHORTCOMINGS = ['drained', 'unsteady', 'no-link'] as const satisfies readonly NodeVerdict[];
+type Shortcoming = (typeof SHORTCOMINGS)[number];
+
+function rankOf(shortcoming: Shortcoming | undefined): number {
+  return shortcoming === undefined ? 0 : SHORTCOMINGS.indexOf(shortcoming) + 1;
+}
+
+function shortcomingOf(contest: Contest, node: Candidate): Shortcoming | undefined {
+  if (!hasLink(contest, node)) return 'no-link';
+  if (node.unsteady) return 'unsteady';
+  return node.drained ? 'drained' : undefined;
+}
+
+/** Some link that an advertisement for the node names, or any when one names none, is up there. */
+function hasLink({ advertisements }: Contest, { links, labels }: Candidate): boolean {
+  if (links === undefined) return true;
+  return advertisements.some(
+    ({ interfaces, nodeSelectors }) =>
+      anySelectorMatches(nodeSelectors, labels) &&
+      (interfaces.length === 0 ? links.length > 0 : interfaces.some((name) => links.includes(name))),
+  );
 }
 
 function commonObstacle(contest: Contest): NodeVerdict | undefined {
+  if (contest.fenced) return 'fenced';
   if (!contest.anyEndpoint) return 'no-endpoints';
   if (contest.advertisements.length === 0) return 'no-advertisement';
   if (contest.sharesAddress && contest.advertisements.some((ad) => ad.serviceSelectors.length > 0))

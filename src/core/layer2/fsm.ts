@@ -30,6 +30,18 @@ export const CONFLICT_AFTER = 2000;
 export const HAND_OVER_GRACE = 1500;
 /** How often the network is asked meanwhile whether that node has it already, in milliseconds. */
 const HAND_OVER_PROBE = 250;
+/**
+ * Two of our own speakers that both announce an address, because they know different things, settle it between them: so often, in
+ * milliseconds, the one with the lower MAC claims the address again and the other asks the network for it; and when the claims
+ * have gone on for this long, the other is silent until it hears no more of them.
+ */
+const DISPUTE_PROBE = 250;
+const DISPUTE_AFTER = 500;
+const YIELDED_PROBE = 500;
+/** --probe-before-use: three questions so far apart, and as long again for the last answer (RFC 5227 §2.1.1, faster); then, if answered. */
+const PROBES = 3;
+const PROBE_INTERVAL = 150;
+const PROBE_AGAIN = 10_000;
 /** The same conflict is told again after this long, and forgotten when nothing was heard of it for this long. */
 export const CONFLICT_INTERVAL = 60_000;
 
@@ -39,7 +51,16 @@ export interface Layer2Settings {
    * spread by up to a quarter, so that ten thousand addresses do not speak at once.
    */
   readonly refreshInterval: Millis;
+  /** --probe-before-use: an address is announced when the network has been asked for it and nobody has answered. */
+  readonly probeBeforeUse: boolean;
 }
+
+/** Why an address that is ours by election is not answered for now. */
+type Waiting =
+  /** The network is asked first whether anybody has it. */
+  | { readonly kind: 'probing'; readonly next: Millis; readonly left: number }
+  /** Another of our speakers has it, and the lower MAC. */
+  | { readonly kind: 'yielded'; readonly next: Millis; readonly unanswered: number };
 
 interface Owned {
   readonly announcement: Announcement;
@@ -47,6 +68,9 @@ interface Owned {
   readonly burst?: { readonly next: Millis; readonly until: Millis };
   /** Another node takes the address over: it is answered for until that node claims it, or until `until`. */
   readonly handOver?: { readonly nextProbe: Millis; readonly until: Millis };
+  readonly waiting?: Waiting;
+  /** Another of our speakers claims it too. */
+  readonly dispute?: { readonly since: Millis; readonly last: Millis; readonly next: Millis; readonly wins: boolean };
 }
 
 export interface Layer2State {
@@ -58,6 +82,8 @@ export interface Layer2State {
   readonly owned: ReadonlyMap<string, Owned>;
   /** Claims of others, by address and MAC. */
   readonly conflicts: ReadonlyMap<string, Claim>;
+  /** MACs of our other speakers. */
+  readonly siblings: ReadonlySet<string>;
   /** When the next gratuitous packet is due: kept, so that nobody has to look through ten thousand addresses for it. */
   readonly due: Millis;
 }
@@ -66,6 +92,7 @@ interface Claim {
   readonly since: Millis;
   readonly last: Millis;
   readonly told: Millis | undefined;
+  readonly interface: string;
 }
 
 /** The whole of what this node owns now, and what it owned and another node owns from now on. */
@@ -79,6 +106,8 @@ export type Layer2Input =
   | Announce
   /** The whole of the links that are fit for announcing now. */
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
+  /** The MACs of all our other speakers. */
+  | { readonly kind: 'siblings'; readonly macs: ReadonlySet<string> }
   /** Others take over from now on. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'frame-received'; readonly interface: number; readonly bytes: Uint8Array };
@@ -91,6 +120,8 @@ export type Layer2Output =
   | { readonly kind: 'all-handed-over' }
   /** Somebody else says that an address of ours is theirs. */
   | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
+  /** It has not been heard of for two CONFLICT_INTERVALs. */
+  | { readonly kind: 'conflict-ended'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'counted'; readonly counter: Layer2Counter; readonly address: string; readonly by: number };
 
 export interface MulticastGroup {
@@ -102,7 +133,15 @@ export interface MulticastGroup {
 export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent' | 'conflicts_seen';
 
 export function initialLayer2(settings: Layer2Settings): Layer2State {
-  return { settings, leaving: false, interfaces: new Map(), owned: new Map(), conflicts: new Map(), due: NEVER };
+  return {
+    settings,
+    leaving: false,
+    interfaces: new Map(),
+    owned: new Map(),
+    conflicts: new Map(),
+    siblings: new Set(),
+    due: NEVER,
+  };
 }
 
 type Outcome = { readonly next: Layer2State; readonly outputs: Layer2Output[] };
@@ -114,20 +153,19 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
         return withGroups(state, gratuitous({ ...state, ...takeOver(state, input, now) }, now));
       case 'interfaces':
         return withGroups(state, gratuitous(relink(state, input.interfaces, now), now));
+      case 'siblings':
+        return { next: { ...state, siblings: input.macs }, outputs: [] };
       case 'leave':
-        return {
-          // What is told again and again now would take back what a successor has just taken.
-          next: { ...state, leaving: true, owned: silenced(state.owned), due: NEVER },
-          outputs: state.owned.size === 0 ? [{ kind: 'all-handed-over' }] : [],
-        };
+        return leave(state);
       case 'frame-received':
         return receive(state, input.interface, input.bytes, now);
       case 'tick':
-        return now < state.due ? { next: state, outputs: [] } : withGroups(state, gratuitous(state, now));
+        return withGroups(state, gratuitous(state, now));
     }
   },
-  nextDeadline({ due }): Deadline | undefined {
-    return due === NEVER ? undefined : { at: due, why: 'gratuitous packets' };
+  nextDeadline(state): Deadline | undefined {
+    const at = Math.min(state.due, conflictsEnd(state));
+    return at === NEVER ? undefined : { at, why: 'gratuitous packets, or a conflict that ends' };
   },
 };
 
@@ -135,7 +173,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** An address that was not ours opens a window of gratuitous packets; one that already was goes on as it does. */
 function takeOver(
-  { owned, conflicts }: Layer2State,
+  { owned, conflicts, settings }: Layer2State,
   { announcements, handingOver }: Announce,
   now: Millis,
 ): Pick<Layer2State, 'owned' | 'conflicts' | 'due'> {
@@ -144,12 +182,15 @@ function takeOver(
     const key = formatAddress(announcement.address);
     const old = owned.get(key);
     const same = old !== undefined && old.handOver === undefined && sameInterfaces(old.announcement, announcement);
-    next.set(key, same ? old : { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } });
+    const isAsked = settings.probeBeforeUse && (old === undefined || old.waiting?.kind === 'probing');
+    if (same) next.set(key, old);
+    else if (isAsked) next.set(key, { announcement, waiting: { kind: 'probing', next: now, left: PROBES } });
+    else next.set(key, claimed(announcement, now));
   }
   for (const { address } of handingOver) {
     const key = formatAddress(address);
     const old = owned.get(key);
-    if (old === undefined || next.has(key)) continue;
+    if (old === undefined || old.waiting !== undefined || next.has(key)) continue;
     const handOver = old.handOver ?? { nextProbe: now, until: now + HAND_OVER_GRACE };
     next.set(key, { announcement: old.announcement, handOver });
   }
@@ -157,10 +198,17 @@ function takeOver(
   return { owned: next, conflicts: new Map(remaining), due: dueOf(next) };
 }
 
+/** From now on it is ours, and the network is told. */
+function claimed(announcement: Announcement, now: Millis): Owned {
+  return { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } };
+}
+
 function dueOf(owned: ReadonlyMap<string, Owned>): Millis {
   let due = NEVER;
-  for (const { burst, handOver } of owned.values())
-    due = Math.min(due, burst?.next ?? NEVER, handOver?.nextProbe ?? NEVER, handOver?.until ?? NEVER);
+  for (const { burst, handOver, waiting, dispute } of owned.values()) {
+    const times = [burst?.next, handOver?.nextProbe, handOver?.until, waiting?.next, dispute?.next];
+    for (const at of times) if (at !== undefined && at < due) due = at;
+  }
   return due;
 }
 
@@ -179,9 +227,7 @@ function relink(state: Layer2State, interfaces: readonly Interface[], now: Milli
   const owned = new Map(
     [...state.owned].map(([key, old]): [string, Owned] => [
       key,
-      old.handOver === undefined
-        ? { announcement: old.announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } }
-        : old,
+      old.handOver === undefined && old.waiting === undefined ? claimed(old.announcement, now) : old,
     ]),
   );
   return { ...state, interfaces: next, owned, due: dueOf(owned) };
@@ -207,25 +253,79 @@ function groupsOf({ interfaces, owned }: Layer2State): MulticastGroup[] {
 }
 
 function gratuitous(state: Layer2State, now: Millis): Outcome {
-  if (now < state.due) return { next: state, outputs: [] };
-  const outputs: Layer2Output[] = [];
+  const { conflicts, ended } = withoutEnded(state, now);
+  if (now < state.due) return { next: ended.length > 0 ? { ...state, conflicts } : state, outputs: [...ended] };
+  const outputs: Layer2Output[] = [...ended];
   const owned = new Map(state.owned);
-  for (const [key, { announcement, burst, handOver }] of state.owned) {
-    if (handOver !== undefined) {
-      if (handOver.until <= now) owned.delete(key);
-      else if (handOver.nextProbe <= now) {
-        owned.set(key, { announcement, handOver: { ...handOver, nextProbe: now + HAND_OVER_PROBE } });
-        outputs.push(...probes(state, announcement));
-      }
+  for (const [key, old] of state.owned) {
+    const { next, asks } = onTime(old, now);
+    if (asks) outputs.push(...probes(state, old.announcement));
+    if (next === undefined) {
+      owned.delete(key);
+      continue;
     }
-    if (burst === undefined || burst.next > now) continue;
-    const next = nextBurst(state, announcement.address, burst, now);
-    owned.set(key, next === undefined ? { announcement } : { announcement, burst: next });
+    const { burst, announcement } = next;
+    if (burst === undefined || burst.next > now) {
+      owned.set(key, next);
+      continue;
+    }
+    const { burst: _, ...rest } = next;
+    const later = nextBurst(state, announcement.address, burst, now);
+    owned.set(key, later === undefined ? rest : { ...rest, burst: later });
     const frames = takeoverFrames(state, announcement);
     if (frames.length > 0)
       outputs.push(...frames, { kind: 'counted', counter: 'gratuitous_sent', address: key, by: frames.length });
   }
-  return { next: { ...state, owned, due: dueOf(owned) }, outputs };
+  return { next: { ...state, owned, conflicts, due: dueOf(owned) }, outputs };
+}
+
+/** What time alone does to an address, and whether the network is to be asked for it. */
+function onTime(old: Owned, now: Millis): { readonly next: Owned | undefined; readonly asks: boolean } {
+  const { announcement, handOver, waiting, dispute } = old;
+  if (handOver !== undefined) {
+    if (handOver.until <= now) return { next: undefined, asks: false };
+    if (handOver.nextProbe > now) return { next: old, asks: false };
+    return { next: { ...old, handOver: { ...handOver, nextProbe: now + HAND_OVER_PROBE } }, asks: true };
+  }
+  if (waiting !== undefined) {
+    if (waiting.next > now) return { next: old, asks: false };
+    if (waiting.kind === 'probing') {
+      if (waiting.left === 0) return { next: claimed(announcement, now), asks: false };
+      const next = { kind: 'probing', next: now + PROBE_INTERVAL, left: waiting.left - 1 } as const;
+      return { next: { announcement, waiting: next }, asks: true };
+    }
+    if (waiting.unanswered > 1) return { next: claimed(announcement, now), asks: false };
+    const next = { kind: 'yielded', next: now + YIELDED_PROBE, unanswered: waiting.unanswered + 1 } as const;
+    return { next: { announcement, waiting: next }, asks: true };
+  }
+  if (dispute === undefined || dispute.next > now) return { next: old, asks: false };
+  const { dispute: _, ...settled } = old;
+  if (now - dispute.last > DISPUTE_PROBE * 3) return { next: settled, asks: false };
+  const next: Owned = { ...settled, dispute: { ...dispute, next: now + DISPUTE_PROBE } };
+  if (!dispute.wins) return { next, asks: true };
+  return { next: { ...next, burst: { until: now, ...old.burst, next: now } }, asks: false };
+}
+
+function conflictsEnd({ conflicts }: Layer2State): Millis {
+  let end = NEVER;
+  for (const { last } of conflicts.values()) end = Math.min(end, last + 2 * CONFLICT_INTERVAL);
+  return end;
+}
+
+/** A station that claimed one of ours is taken to have stopped when nothing was heard of it for long enough. */
+function withoutEnded(
+  { conflicts }: Layer2State,
+  now: Millis,
+): { readonly conflicts: ReadonlyMap<string, Claim>; readonly ended: readonly Layer2Output[] } {
+  const over = [...conflicts].filter(([, { last }]) => now - last >= 2 * CONFLICT_INTERVAL);
+  if (over.length === 0) return { conflicts, ended: [] };
+  const remaining = new Map(conflicts);
+  for (const [key] of over) remaining.delete(key);
+  const ended = over.flatMap(([key, { told, interface: link }]): Layer2Output[] => {
+    const [address = '', mac = ''] = key.split(' ');
+    return told === undefined ? [] : [{ kind: 'conflict-ended', address, mac, interface: link }];
+  });
+  return { conflicts: remaining, ended };
 }
 
 function nextBurst(
@@ -330,8 +430,8 @@ function receive(state: Layer2State, index: number, bytes: Uint8Array, now: Mill
 
 function onArp(state: Layer2State, link: Interface, frame: ArpFrame, now: Millis): Outcome {
   const { destination, operation, senderMac, senderAddress, targetAddress } = frame;
-  const claimed = conflict(state, link, senderAddress, senderMac, now);
-  if (claimed !== undefined) return claimed;
+  const disputed = conflict(state, link, senderAddress, senderMac, now) ?? takeBack(state, link, frame, now);
+  if (disputed !== undefined) return disputed;
   const isForUs = sameMac(destination, BROADCAST_MAC) || sameMac(destination, link.mac);
   if (operation !== 'request' || !isForUs || !owns(state, link, targetAddress)) return { next: state, outputs: [] };
   const reply: ArpFrame = {
@@ -346,11 +446,28 @@ function onArp(state: Layer2State, link: Interface, frame: ArpFrame, now: Millis
   return answered(state, targetAddress, sendArp(link, reply));
 }
 
+/** The one that we gave way to asks whether anybody else has it: it is about to let go. */
+function takeBack(
+  state: Layer2State,
+  link: Interface,
+  { senderMac, senderAddress, targetAddress }: Pick<ArpFrame, 'senderMac' | 'senderAddress' | 'targetAddress'>,
+  now: Millis,
+): Outcome | undefined {
+  const text = formatAddress(targetAddress);
+  const old = state.owned.get(text);
+  const isOurs = old?.waiting?.kind === 'yielded' && covers(old.announcement, link);
+  if (!isOurs || senderAddress.value !== 0n || !state.siblings.has(formatMac(senderMac))) return undefined;
+  return gratuitous({ ...state, owned: new Map(state.owned).set(text, claimed(old.announcement, now)), due: now }, now);
+}
+
 function onNdp(state: Layer2State, link: Interface, frame: NdpFrame, now: Millis): Outcome {
   if (frame.kind === 'advertisement') {
     const mac = frame.targetLinkLayer ?? frame.source;
     return conflict(state, link, frame.target, mac, now) ?? { next: state, outputs: [] };
   }
+  const asked = { senderMac: frame.source, senderAddress: frame.sourceAddress, targetAddress: frame.target };
+  const taken = takeBack(state, link, asked, now);
+  if (taken !== undefined) return taken;
   const isForUs =
     sameMac(frame.destination, link.mac) || sameMac(frame.destination, multicastMac(solicitedNode(frame.target)));
   if (sameMac(frame.source, link.mac) || !isForUs || !owns(state, link, frame.target))
@@ -384,22 +501,65 @@ function conflict(
   mac: MacAddress,
   now: Millis,
 ): Outcome | undefined {
-  if (!owns(state, link, address) || [...state.interfaces.values()].some((own) => sameMac(own.mac, mac)))
-    return undefined;
   const text = formatAddress(address);
-  if (state.leaving || state.owned.get(text)?.handOver !== undefined) return handOver(state, text);
+  const old = state.owned.get(text);
+  if (old === undefined || !covers(old.announcement, link)) return undefined;
+  if ([...state.interfaces.values()].some((own) => sameMac(own.mac, mac))) return undefined;
+  if (state.leaving || old.handOver !== undefined) return handOver(state, text);
+  const isSibling = state.siblings.has(formatMac(mac));
+  if (isSibling) return withOwned(state, text, contested(old, link, mac, now));
+  const outcome = foreignClaim(state, link, text, mac, now);
+  if (old.waiting?.kind !== 'probing') return outcome;
+  const waiting = { kind: 'probing', next: now + PROBE_AGAIN, left: PROBES } as const;
+  return withOwned(outcome.next, text, { announcement: old.announcement, waiting }, outcome.outputs);
+}
+
+/** What becomes of an address that another of our speakers claims too. */
+function contested(old: Owned, link: Interface, mac: MacAddress, now: Millis): Owned {
+  const { announcement, waiting, dispute } = old;
+  // The one that had it until now answers: it will stop when it hears of our claim.
+  if (waiting?.kind === 'probing') return claimed(announcement, now);
+  if (waiting?.kind === 'yielded') return { announcement, waiting: { ...waiting, unanswered: 0 } };
+  if (dispute === undefined) {
+    const wins = formatMac(link.mac) < formatMac(mac);
+    return { ...old, dispute: { since: now, last: now, next: now + DISPUTE_PROBE, wins } };
+  }
+  if (now - dispute.since < DISPUTE_AFTER || dispute.wins) return { ...old, dispute: { ...dispute, last: now } };
+  return { announcement, waiting: { kind: 'yielded', next: now + YIELDED_PROBE, unanswered: 0 } };
+}
+
+function withOwned(state: Layer2State, address: string, now: Owned, outputs: Layer2Output[] = []): Outcome {
+  const owned = new Map(state.owned).set(address, now);
+  return { next: { ...state, owned, due: dueOf(owned) }, outputs };
+}
+
+function foreignClaim(state: Layer2State, link: Interface, text: string, mac: MacAddress, now: Millis): Outcome {
   const key = `${text} ${formatMac(mac)}`;
   const known = state.conflicts.get(key);
-  const claim = known === undefined || now - known.last >= CONFLICT_INTERVAL ? { since: now, told: undefined } : known;
-  const isNews = claim.told === undefined ? now - claim.since >= CONFLICT_AFTER : now - claim.told >= CONFLICT_INTERVAL;
+  const fresh = { since: now, told: undefined, interface: link.name };
+  const claim = known === undefined || now - known.last >= CONFLICT_INTERVAL ? fresh : known;
+  // Whoever answers a question before we have ever claimed the address cannot be one of ours that has just handed it over.
+  const isWaiting = state.owned.get(text)?.waiting?.kind === 'probing';
+  const isNews =
+    claim.told === undefined ? isWaiting || now - claim.since >= CONFLICT_AFTER : now - claim.told >= CONFLICT_INTERVAL;
   const conflicts = new Map([...state.conflicts, [key, { ...claim, last: now, told: isNews ? now : claim.told }]]);
   const outputs: Layer2Output[] = [{ kind: 'counted', counter: 'conflicts_seen', address: text, by: 1 }];
   if (isNews) outputs.push({ kind: 'conflict', address: text, mac: formatMac(mac), interface: link.name });
   return { next: { ...state, conflicts }, outputs };
 }
 
+function leave(state: Layer2State): Outcome {
+  // What is told again and again now would take back what a successor has just taken.
+  const owned = silenced(state.owned);
+  return {
+    next: { ...state, leaving: true, owned, due: NEVER },
+    outputs: owned.size === 0 ? [{ kind: 'all-handed-over' }] : [],
+  };
+}
+
 function silenced(owned: ReadonlyMap<string, Owned>): ReadonlyMap<string, Owned> {
-  return new Map([...owned].map(([key, { announcement }]) => [key, { announcement }]));
+  const answered = [...owned].filter(([, { waiting }]) => waiting === undefined);
+  return new Map(answered.map(([key, { announcement }]) => [key, { announcement }]));
 }
 
 /** Make before break: until now both would have answered, which clients do not notice. */
@@ -411,7 +571,7 @@ function handOver(state: Layer2State, address: string): Outcome {
 
 function owns(state: Layer2State, link: Interface, address: IpAddress): boolean {
   const owned = state.owned.get(formatAddress(address));
-  return owned !== undefined && covers(owned.announcement, link);
+  return owned !== undefined && owned.waiting === undefined && covers(owned.announcement, link);
 }
 
 function answered(state: Layer2State, target: IpAddress, reply: Layer2Output): Outcome {

@@ -32,7 +32,7 @@ const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
 
 /** A node that owns these addresses, and the means to talk to it. */
 function announcer(...announcements: Announcement[]) {
-  let state = initialLayer2({ refreshInterval: 0 });
+  let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
   const feed = (input: Layer2Input | typeof TICK, now = 0) => {
     const { next, outputs } = layer2Machine.step(state, input, now);
     state = next;
@@ -127,7 +127,7 @@ describe('a claim of somebody else', () => {
       senderAddress: ip('192.0.2.7'),
     });
   const conflicts = (...claims: readonly [number, Uint8Array][]) => {
-    let state = initialLayer2({ refreshInterval: 0 });
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
     const told: string[] = [];
     const inputs: [number, Layer2Input][] = [
       [0, { kind: 'interfaces', interfaces: [ETH0] }],
@@ -160,7 +160,7 @@ describe('a claim of somebody else', () => {
 describe('a speaker that is being stopped', () => {
   it('answers for each address until its successor claims it, and says when nothing is left', () => {
     const [a, b] = [ip('192.0.2.7'), ip('192.0.2.8')];
-    let state = initialLayer2({ refreshInterval: 60_000 });
+    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false });
     const feed = (input: Layer2Input) => {
       const { next, outputs } = layer2Machine.step(state, input, 0);
       state = next;
@@ -182,7 +182,7 @@ describe('a speaker that is being stopped', () => {
   it('does the same for an address that goes to another node, asks whether it is there already, and gives up in the end', () => {
     const a = { address: ip('192.0.2.7') };
     const six = { address: ip('2001:db8::7') };
-    let state = initialLayer2({ refreshInterval: 0 });
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
     const feed = (input: Layer2Input | typeof TICK, now: number) => {
       const { next, outputs } = layer2Machine.step(state, input, now);
       state = next;
@@ -211,7 +211,11 @@ describe('a speaker that is being stopped', () => {
   });
 
   it('says so at once when it owns nothing', () => {
-    const { outputs } = layer2Machine.step(initialLayer2({ refreshInterval: 0 }), { kind: 'leave' }, 0);
+    const { outputs } = layer2Machine.step(
+      initialLayer2({ refreshInterval: 0, probeBeforeUse: false }),
+      { kind: 'leave' },
+      0,
+    );
     expect(outputs).toEqual([{ kind: 'all-handed-over' }]);
   });
 });
@@ -295,7 +299,7 @@ describe('gratuitous ARP', () => {
 
   it('is repeated from time to time, spread over a quarter of the interval', () => {
     const machine = layer2Machine;
-    let state = initialLayer2({ refreshInterval: 60_000 });
+    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false });
     const announcements = Array.from({ length: 200 }, (_, i) => ({ address: ip(`192.0.2.${i}`) }));
     state = machine.step(state, { kind: 'interfaces', interfaces: [ETH0] }, 0).next;
     state = machine.step(state, { kind: 'announce', announcements, handingOver: [] }, 0).next;
@@ -314,5 +318,112 @@ describe('gratuitous ARP', () => {
     const eth2 = { name: 'eth2', index: 4, mac: mac('02:00:00:00:00:04'), arp: true, ndp: true };
     const sent = node.feed({ kind: 'interfaces', interfaces: [ETH0, eth2] }, 60_000);
     expect(sent.filter(({ on }) => on === 4)).toHaveLength(2);
+  });
+});
+
+describe('two of our own speakers with the same address', () => {
+  const VIP = '192.0.2.7';
+  const announcements = [{ address: ip(VIP) }];
+
+  /** Two announcers on one wire, each with all the frames of the other. */
+  function siblings() {
+    const links = [mac('02:00:00:00:00:0a'), mac('02:00:00:00:00:0b')].map((own): Interface => ({ ...ETH0, mac: own }));
+    const states = links.map(() => initialLayer2({ refreshInterval: 0, probeBeforeUse: false }));
+    let now = 0;
+    const feed = (who: number, input: Layer2Input | typeof TICK): void => {
+      const { next, outputs } = layer2Machine.step(states[who]!, input, now);
+      states[who] = next;
+      for (const output of outputs) {
+        if (output.kind !== 'send') continue;
+        feed(1 - who, { kind: 'frame-received', interface: 2, bytes: output.bytes });
+      }
+    };
+    const run = (milliseconds: number) => {
+      for (const end = now + milliseconds; now < end; now += 10)
+        for (const who of [0, 1]) {
+          const due = layer2Machine.nextDeadline(states[who]!)?.at;
+          if (due !== undefined && due <= now) feed(who, TICK);
+        }
+    };
+    const answers = (who: number) =>
+      layer2Machine.step(states[who]!, ask(request(VIP)), now).outputs.some(({ kind }) => kind === 'send');
+    for (const who of [0, 1]) {
+      feed(who, { kind: 'interfaces', interfaces: [links[who]!] });
+      feed(who, { kind: 'siblings', macs: new Set([formatMac(links[1 - who]!.mac)]) });
+    }
+    return { feed, run, answering: () => [0, 1].filter(answers) };
+  }
+
+  it('settle it: the one with the lower MAC keeps it, and the other takes it up again when that one lets go', () => {
+    const both = siblings();
+    for (const who of [0, 1]) both.feed(who, { kind: 'announce', announcements, handingOver: [] });
+    expect(both.answering()).toEqual([0, 1]);
+    both.run(2000);
+    expect(both.answering()).toEqual([0]);
+    both.run(60_000);
+    expect(both.answering()).toEqual([0]);
+    both.feed(0, { kind: 'announce', announcements: [], handingOver: announcements });
+    expect(both.answering()).toContain(1);
+    both.run(500);
+    expect(both.answering()).toEqual([1]);
+  });
+
+  it('take it up again when the other one dies', () => {
+    const both = siblings();
+    for (const who of [0, 1]) both.feed(who, { kind: 'announce', announcements, handingOver: [] });
+    both.run(5000);
+    both.feed(0, { kind: 'interfaces', interfaces: [] });
+    both.run(2000);
+    expect(both.answering()).toEqual([1]);
+  });
+});
+
+describe('an address that is probed before use', () => {
+  const VIP = '192.0.2.7';
+
+  function prober() {
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: true });
+    const log: string[] = [];
+    const feed = (input: Layer2Input | typeof TICK, now: number) => {
+      const { next, outputs } = layer2Machine.step(state, input, now);
+      state = next;
+      for (const output of outputs) {
+        if (output.kind === 'send') {
+          const { operation, senderAddress } = decode(output.bytes);
+          log.push(`${now} ${senderAddress.value === 0n ? 'probe' : operation}`);
+        } else if (output.kind === 'conflict') log.push(`${now} conflict`);
+      }
+    };
+    const run = (until: number) => {
+      for (let at = layer2Machine.nextDeadline(state)?.at; at !== undefined && at <= until; ) {
+        feed(TICK, at);
+        at = layer2Machine.nextDeadline(state)?.at;
+      }
+    };
+    feed({ kind: 'interfaces', interfaces: [ETH0] }, 0);
+    feed({ kind: 'announce', announcements: [{ address: ip(VIP) }], handingOver: [] }, 0);
+    return { feed, run, log, answers: () => layer2Machine.step(state, ask(request(VIP)), 0).outputs.length > 0 };
+  }
+
+  it('is asked for three times, and answered only then', () => {
+    const address = prober();
+    expect(address.answers()).toBe(false);
+    address.run(449);
+    expect(address.log).toEqual(['0 probe', '150 probe', '300 probe']);
+    expect(address.answers()).toBe(false);
+    address.run(450);
+    expect(address.log.slice(3)).toEqual(['450 request', '450 reply']);
+    expect(address.answers()).toBe(true);
+  });
+
+  it('is left alone while somebody else has it, and taken when that is over', () => {
+    const address = prober();
+    const foreign: ArpFrame = { ...request('192.0.2.1'), operation: 'reply', senderAddress: ip(VIP) };
+    address.feed(ask(foreign), 10);
+    expect(address.log).toEqual(['0 probe', '10 conflict']);
+    address.run(10_009);
+    expect(address.answers()).toBe(false);
+    address.run(11_000);
+    expect(address.answers()).toBe(true);
   });
 });

@@ -1,11 +1,12 @@
 /**
- * Why a datagram is no heartbeat.
+ * Why a datagram says nothing.
  * @module
  */
-export type HeartbeatDecodeError =
+export type MessageDecodeError =
   | 'truncated'
-  | 'not-a-heartbeat'
+  | 'not-liveness'
   | 'unknown-version'
-  | 'unknown-phase'
+  | 'unknown-kind'
+  | 'unknown-status'
   | 'bad-name'
   | 'trailing-bytes';

@@ -1,43 +1,23 @@
 /**
- * Which speakers are alive: each sends a heartbeat to every other one, and who is not heard for three intervals is
- * dead. Membership comes from the API; the absence of news about the API changes nothing here.
+ * Which speakers are alive (DESIGN §4). Membership comes from the API; the absence of news about the API changes nothing here.
  *
- * This is the simple form. Every speaker talks to every other one, which is right for tens of nodes, not for thousands.
+ *   watch     each speaker pings the three that follow it on a ring (ring.ts), in every interval; they answer
+ *   suspect   who has missed more than two intervals is pinged back, and the others that watch it are asked
+ *   judge     dead is who has been silent for three and whom another misses too, or for whom nobody vouches a quarter later
+ *   tell      what is new goes to some at once and rides on every datagram for a while; two that know different things compare pages
+ *   refute    who hears of its own death speaks with a higher version
+ *
+ * Whoever is heard by nobody, or dies and returns too often, calls itself unsteady. Whoever hears nobody judges nobody.
+ * The shape follows SWIM (Das, Gupta, Motivala 2002) and Lifeguard (Dadgar, Phillips, Currey 2018).
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
-import type { Heartbeat, Member, Phase } from './messages.ts';
-
-export interface LivenessSettings {
-  readonly self: string;
-  readonly incarnation: bigint;
-  /** Milliseconds between heartbeats. */
-  readonly interval: number;
-  /** Missed intervals after which a node counts as dead. */
-  readonly misses: number;
-}
-
-interface Peer {
-  readonly member: Member;
-  /** When it was last heard, or first known: nobody is dead before having had the time to speak. */
-  readonly lastHeard: Millis;
-  readonly alive: boolean;
-  /** What it said last; undefined: it has not been heard of yet. */
-  readonly phase: Phase | undefined;
-  readonly incarnation: bigint;
-  readonly sequence: number;
-}
-
-export interface LivenessState {
-  readonly settings: LivenessSettings;
-  readonly peers: ReadonlyMap<string, Peer>;
-  readonly sequence: number;
-  readonly nextHeartbeat: Millis;
-  /** What we say of ourselves. */
-  readonly phase: Phase;
-  /** When we begin to say that we are active. */
-  readonly activeAt: Millis;
-}
+import { fitting } from './codec.ts';
+import type { Content, FitLink, Member, MemberRecord, Message, News, NodeState, Status } from './messages.ts';
+import { ABSENT, ASSUMED, beats, fingerprint, isRunning, stateOf } from './records.ts';
+import { ReplayWindow } from './replay-window.ts';
+import { Ring } from './ring.ts';
+import { hasQuorum, type LivenessState, LONG_AGO, NEVER, newPeer, nextRandom, type Peer } from './state.ts';
 
 export type LivenessInput =
   | { readonly kind: 'start' }
@@ -47,156 +27,593 @@ export type LivenessInput =
   | { readonly kind: 'leave' }
   /** All speakers there should be, ourselves included or not. */
   | { readonly kind: 'members'; readonly members: readonly Member[] }
-  /** An authenticated heartbeat. */
-  | { readonly kind: 'heartbeat-received'; readonly heartbeat: Heartbeat };
+  /** The whole of the links that this node can announce on. */
+  | { readonly kind: 'links'; readonly links: readonly FitLink[] }
+  /** An authenticated message. */
+  | { readonly kind: 'received'; readonly message: Message };
 
 export type LivenessOutput =
-  | { readonly kind: 'send-heartbeat'; readonly heartbeat: Heartbeat; readonly to: readonly string[] }
-  | { readonly kind: 'node-died'; readonly node: string; readonly silentFor: number }
-  /** Its speaker does not announce, for it starts or is being stopped, or has never been heard of. */
-  | { readonly kind: 'node-passive'; readonly node: string }
-  | { readonly kind: 'node-came-alive'; readonly node: string }
-  /** A node that counted as dead, or as passive, is no member any more. */
-  | { readonly kind: 'node-forgotten'; readonly node: string };
+  | { readonly kind: 'send-message'; readonly message: Message; readonly to: Member }
+  /** What livenessView says has changed. */
+  | { readonly kind: 'view-changed' }
+  /** For logs and metrics: how the view has changed. `silentFor` with `dead`: since when this speaker has not heard it itself. */
+  | {
+      readonly kind: 'node-changed';
+      readonly node: string;
+      readonly state: NodeState | 'forgotten';
+      readonly silentFor?: Millis;
+    }
+  /** This speaker hears nobody any more, or somebody again. */
+  | { readonly kind: 'isolation-changed'; readonly isolated: boolean };
 
-export function initialLiveness(settings: LivenessSettings): LivenessState {
-  return { settings, peers: new Map(), sequence: 0, nextHeartbeat: NEVER, phase: 'starting', activeAt: NEVER };
+/** Suspicion begins so many intervals before the verdict, and a verdict that nobody has agreed to comes so much later. */
+const SUSPECT_EARLIER = 0.75;
+const UNCONFIRMED_LATER = 0.25;
+/** Intervals after which an isolated speaker takes itself to be the last one, and a starting one all others, unheard of, to be absent. */
+const PATIENCE = 10;
+/** News of a death that is older than this, in milliseconds, may have been refuted meanwhile. */
+const LATE_NEWS = 1000;
+/** Up to so many others everything new goes to all of them at once; with more, to some. */
+const TELL_ALL = 8;
+const TELL_SOME = 4;
+/** Each step of lateness widens the windows by a half. */
+const MAX_LATENESS = 4;
+/** Milliseconds: how long faults are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
+const FAULT_MEMORY = 60_000;
+const HOLD_DOWN = 2000;
+/** Milliseconds between comparisons of all that is known. */
+const PULL_INTERVAL = 5000;
+
+/** One step: the state, which is changed in place, and what comes out of it. */
+interface Turn {
+  readonly s: LivenessState;
+  readonly now: Millis;
+  readonly outputs: LivenessOutput[];
 }
-
-const NEVER = Number.POSITIVE_INFINITY;
-
-type Outcome = { readonly next: LivenessState; readonly outputs: readonly LivenessOutput[] };
 
 export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutput> = {
   step(state, input, now) {
+    const turn: Turn = { s: state, now, outputs: [] };
     switch (input.kind) {
       case 'start':
-        return onTick({ ...state, nextHeartbeat: now }, now);
+        Object.assign(state, { nextPing: now, ownSince: now, heardAt: now, ackedAt: now });
+        onTick(turn);
+        break;
       case 'ready':
         // Not before we have noticed who is not there: until then we may believe that a dead node speaks for an address that is
         // ours, and those who announce it now would stop in vain.
-        return {
-          next: { ...state, activeAt: now + state.settings.interval * (state.settings.misses + 1) },
-          outputs: [],
-        };
+        state.activeAt = now + state.settings.interval * (state.settings.misses + 1);
+        break;
       case 'leave':
-        return onTick({ ...state, phase: 'leaving', activeAt: NEVER, nextHeartbeat: now }, now);
+        state.isLeaving = true;
+        judgeOurselves(turn);
+        tellNews(turn);
+        break;
       case 'members':
-        return onMembers(state, input.members, now);
-      case 'heartbeat-received':
-        return onHeartbeat(state, input.heartbeat, now);
+        onMembers(turn, input.members);
+        break;
+      case 'links':
+        state.links = input.links;
+        speak(turn, state.own.status);
+        break;
+      case 'received':
+        onMessage(turn, input.message);
+        break;
       case 'tick':
-        return onTick(state, now);
+        onTick(turn);
     }
+    return { next: state, outputs: turn.outputs };
   },
   nextDeadline(state): Deadline | undefined {
-    const silence = [...state.peers.values()]
-      .filter((peer) => peer.alive && isExpected(peer))
-      .map((peer) => ({
-        at: deadAt(state, peer),
-        why: `${peer.member.node} has to be heard from`,
-      }));
-    const heartbeat = { at: Math.min(state.nextHeartbeat, state.activeAt), why: 'next heartbeat' };
-    return earliest(heartbeat.at === NEVER ? silence : [heartbeat, ...silence]);
+    if (state.nextPing === NEVER) return undefined;
+    const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
+    return earliest([
+      at(state.nextPing, 'next ping'),
+      at(state.activeAt, 'say that we are active'),
+      at(assumedUntil(state), 'those that nobody has heard of'),
+      state.fresh.size > 0 ? { at: LONG_AGO, why: 'news to tell' } : undefined,
+      state.isolatedSince === undefined
+        ? earliest(
+            state.watched.map((node) => at(judgeAt(state, state.peers.get(node)!), `${node} has to be heard from`)),
+          )
+        : undefined,
+    ]);
   },
 };
 
-/** The nodes that count as dead. All others, unknown ones included, count as alive. */
-export function deadNodes(state: LivenessState): string[] {
-  return [...state.peers.values()]
-    .filter((peer) => !peer.alive)
-    .map((peer) => peer.member.node)
-    .sort();
+/** The interval as we take it: longer while our own timers are late. */
+function stretched({ settings, lateness }: LivenessState): Millis {
+  return settings.interval * (1 + lateness / 2);
 }
 
-/** The nodes that are not dead, but whose speakers do not announce. */
-export function passiveNodes(state: LivenessState): string[] {
-  return [...state.peers.values()]
-    .filter((peer) => peer.alive && isPassive(peer))
-    .map((peer) => peer.member.node)
-    .sort();
+/** The last sign of life. */
+function evidence(state: LivenessState, peer: Peer): Millis {
+  return Math.max(peer.lastHeard, peer.vouched, peer.watchedSince, state.graceFrom);
 }
 
-function isPassive({ phase }: Peer): boolean {
-  return phase !== 'active';
+function judgeAt(state: LivenessState, peer: Peer): Millis {
+  const { misses } = state.settings;
+  const [count, from] = [peer.suspicion?.agreed, evidence(state, peer)];
+  const intervals = count === undefined ? misses - SUSPECT_EARLIER : count > 0 ? misses : misses + UNCONFIRMED_LATER;
+  return from + stretched(state) * intervals;
 }
 
-/** Silence means death only of those who have spoken and not said goodbye. */
-function isExpected({ phase }: Peer): boolean {
-  return phase === 'starting' || phase === 'active';
-}
+// Membership
 
-function deadAt({ settings }: LivenessState, peer: Peer): Millis {
-  return peer.lastHeard + settings.interval * settings.misses;
-}
-
-function onMembers(state: LivenessState, members: readonly Member[], now: Millis): Outcome {
-  const peers = new Map<string, Peer>();
-  // Who is there when we come is taken to be active until it is late: we do not take everything because we have just arrived.
+function onMembers(turn: Turn, members: readonly Member[]): void {
+  const { s, now } = turn;
+  const wanted = new Map(members.filter(({ node }) => node !== s.own.node).map((member) => [member.node, member]));
+  // Who is there when we come is taken to be active until we learn better: we do not take everything because we have just arrived.
   // Who comes later is not, before it says so.
-  const phase: Peer['phase'] = state.peers.size === 0 ? 'active' : undefined;
-  for (const member of members) {
-    if (member.node === state.settings.self) continue;
-    const old = state.peers.get(member.node);
-    const fresh = { member, lastHeard: now, alive: true, phase, incarnation: -1n, sequence: -1 };
-    peers.set(member.node, old === undefined ? fresh : { ...old, member });
+  const isFirst = s.peers.size === 0;
+  for (const [node, peer] of s.peers) {
+    if (wanted.has(node)) continue;
+    s.digest = (s.digest ^ fingerprint(peer.record)) >>> 0;
+    for (const set of [s.rumors, s.fresh, s.held]) set.delete(node);
+    s.peers.delete(node);
+    turn.outputs.push({ kind: 'node-changed', node, state: 'forgotten' }, { kind: 'view-changed' });
   }
-  // Whoever is new to us has to hear of us at once, not an interval later.
-  const isNew = [...peers.keys()].some((node) => !state.peers.has(node));
-  const nextHeartbeat = isNew && state.nextHeartbeat !== NEVER ? now : state.nextHeartbeat;
-  const awaited = [...peers].filter(([node, peer]) => !state.peers.has(node) && isPassive(peer)).map(([node]) => node);
-  const forgotten = [...state.peers.values()].filter(
-    (peer) => (!peer.alive || isPassive(peer)) && !peers.has(peer.member.node),
-  );
-  return {
-    next: { ...state, peers, nextHeartbeat },
-    outputs: [
-      ...forgotten.map(({ member }): LivenessOutput => ({ kind: 'node-forgotten', node: member.node })),
-      ...awaited.map((node): LivenessOutput => ({ kind: 'node-passive', node })),
-    ],
+  for (const [node, member] of wanted) {
+    const old = s.peers.get(node);
+    if (old !== undefined) {
+      old.member = member;
+      continue;
+    }
+    const peer = isFirst ? newPeer(member, ASSUMED, 'active') : newPeer(member, ABSENT, 'absent');
+    s.peers.set(node, peer);
+    s.digest = (s.digest ^ fingerprint(peer.record)) >>> 0;
+    retell(turn, peer);
+    // Whoever is new to us hears of us at once, not an interval later.
+    if (s.nextPing !== NEVER) send(turn, peer, { kind: 'ping' });
+  }
+  if (isFirst && wanted.size > 0) {
+    s.assumedUntil = now + s.settings.interval * PATIENCE;
+    s.heardAt = now;
+  }
+  s.ring = new Ring([s.own.node, ...s.peers.keys()]);
+  regroup(turn);
+}
+
+/** Who watches whom now. */
+function regroup(turn: Turn): void {
+  const { s, now } = turn;
+  const runs = (node: string) => isRunning(s.peers.get(node)!.record);
+  const watched = s.ring.neighbours(s.own.node, -1, runs);
+  for (const node of watched) {
+    const peer = s.peers.get(node)!;
+    if (s.watched.includes(node)) continue;
+    peer.watchedSince = now;
+    peer.suspicion = undefined;
+  }
+  s.watched = watched;
+  const monitors = s.ring.neighbours(s.own.node, 1, runs);
+  if (!monitors.some((node) => s.monitors.includes(node))) s.monitorsSince = now;
+  s.monitors = monitors;
+  s.outcasts = undefined;
+  const quorum = hasQuorum(s);
+  if (quorum !== s.quorum) turn.outputs.push({ kind: 'view-changed' });
+  s.quorum = quorum;
+}
+
+// Ourselves
+
+/** Says something new of this speaker. */
+function speak(turn: Turn, status: Status, above: Pick<MemberRecord, 'incarnation' | 'version'> = turn.s.own): void {
+  const { s, now } = turn;
+  if (status !== s.own.status) s.ownSince = now;
+  s.digest = (s.digest ^ fingerprint(s.own)) >>> 0;
+  const { incarnation, version } = above;
+  s.own = { node: s.own.node, incarnation, version: version + 1, status, links: s.links };
+  s.digest = (s.digest ^ fingerprint(s.own)) >>> 0;
+  spread(turn, s.own.node);
+}
+
+function judgeOurselves(turn: Turn): void {
+  const { s, now } = turn;
+  if (now >= s.activeAt) {
+    s.isReady = true;
+    s.activeAt = NEVER;
+  }
+  const unheard = isUnheard(s, now);
+  if (unheard && s.own.status === 'active') blame(turn);
+  const status = ownStatus(s, unheard || now < s.holdUntil);
+  if (status === s.own.status) return;
+  speak(turn, status);
+  turn.outputs.push({ kind: 'view-changed' });
+}
+
+function ownStatus({ isLeaving, isReady }: LivenessState, unsteady: boolean): Status {
+  if (isLeaving) return 'leaving';
+  if (!isReady) return 'starting';
+  return unsteady ? 'unsteady' : 'active';
+}
+
+/** Nobody has answered our pings for longer than it takes to be declared dead: others have what was ours by now. */
+function isUnheard(s: LivenessState, now: Millis): boolean {
+  const since = Math.max(s.ackedAt, s.monitorsSince, s.graceFrom);
+  return s.monitors.length > 0 && now - since >= stretched(s) * (s.settings.misses + 1);
+}
+
+/** Once may happen; who comes and goes again and again must not take its addresses along each time. */
+function blame({ s, now }: Turn): void {
+  const remembered = s.faults.filter((at) => now - at < FAULT_MEMORY);
+  // Being unheard and being called dead are the same incident.
+  if (now - (remembered.at(-1) ?? LONG_AGO) < s.settings.interval * s.settings.misses) return;
+  s.faults = [...remembered, now];
+  if (s.faults.length > 1) s.holdUntil = now + Math.min(FAULT_MEMORY, HOLD_DOWN * 2 ** (s.faults.length - 2));
+}
+
+// What others say
+
+function onMessage(turn: Turn, message: Message): void {
+  const { from: sender, sequence } = message;
+  const peer = turn.s.peers.get(sender.node);
+  if (peer === undefined) return;
+  if (sender.incarnation < peer.record.incarnation) {
+    // Its clock was set back, or somebody plays an old life of it: if it is there, it will say so in a new one.
+    send(turn, peer, { kind: 'news' }, [peer.record]);
+    return;
+  }
+  if (sender.incarnation !== peer.windowOf) {
+    peer.window = new ReplayWindow();
+    peer.windowOf = sender.incarnation;
+  }
+  if (!peer.window.accept(sequence)) return;
+  hear(turn, peer);
+  learn(turn, sender);
+  for (const news of message.news) learn(turn, news);
+  // It does not know what others say of it.
+  if (message.kind !== 'ping' && notices(peer).length > 0) send(turn, peer, { kind: 'news' });
+  compare(turn, peer, message.digest);
+  answer(turn, peer, message);
+}
+
+function answer(turn: Turn, peer: Peer, message: Message): void {
+  const { s, now } = turn;
+  switch (message.kind) {
+    case 'ping':
+      send(turn, peer, { kind: 'ack', echo: message.sequence });
+      return;
+    case 'ack':
+      s.ackedAt = now;
+      if (peer.pinged?.sequence === message.echo) peer.roundTrip = now - peer.pinged.at;
+      return;
+    case 'ask': {
+      const subject = s.peers.get(message.about);
+      if (subject === undefined) return;
+      const silentFor = subject.lastHeard === LONG_AGO ? undefined : now - subject.lastHeard;
+      send(turn, peer, { kind: 'tell', about: message.about, silentFor });
+      if (silentFor !== undefined && silentFor <= s.settings.interval) return;
+      subject.askers.add(from(peer));
+      send(turn, subject, { kind: 'ping' });
+      return;
+    }
+    case 'tell':
+      hearsay(turn, message.about, message.silentFor);
+      return;
+    case 'pull': {
+      const all = [...s.ring.after(message.after)].flatMap((node) => s.peers.get(node) ?? []).filter(isHeardOf);
+      const page = fitting(all.slice(0, 64).map((item) => newsOf(turn, item)));
+      const last = page.length < all.length ? page.at(-1)!.node : '';
+      send(turn, peer, { kind: 'page', last }, page);
+      return;
+    }
+    case 'page':
+      if (s.pull?.from !== from(peer)) return;
+      s.pull = undefined;
+      if (message.last !== '') pull(turn, peer, message.last);
+  }
+}
+
+function from({ member }: Peer): string {
+  return member.node;
+}
+
+/** Of those that we only assume to be there we know nothing that we could tell. */
+function isHeardOf({ record }: Peer): boolean {
+  return record.incarnation !== ASSUMED;
+}
+
+/** A sign of life. */
+function hear(turn: Turn, peer: Peer): void {
+  const { s, now } = turn;
+  peer.lastHeard = now;
+  peer.suspicion = undefined;
+  s.heardAt = now;
+  if (s.isolatedSince !== undefined) comeBack(turn);
+  const about = from(peer);
+  for (const node of peer.askers) {
+    const asker = s.peers.get(node);
+    if (asker !== undefined) send(turn, asker, { kind: 'tell', about, silentFor: 0 });
+  }
+  peer.askers.clear();
+}
+
+function hearsay({ s, now }: Turn, about: string, silentFor: Millis | undefined): void {
+  const subject = s.peers.get(about);
+  if (subject === undefined || silentFor === undefined) return;
+  if (silentFor < stretched(s) * (s.settings.misses - 1)) {
+    subject.vouched = Math.max(subject.vouched, now - silentFor);
+    subject.suspicion = undefined;
+  } else if (subject.suspicion !== undefined) subject.suspicion.agreed++;
+}
+
+/** Takes a record in, if it says more than ours. */
+function learn(turn: Turn, news: News): void {
+  const { s, now } = turn;
+  if (news.node === s.own.node) {
+    defend(turn, news);
+    return;
+  }
+  const peer = s.peers.get(news.node);
+  if (peer === undefined || !beats(news, peer.record)) return;
+  const isLate = news.status === 'dead' && news.age > LATE_NEWS && isRunning(peer.record) && isHeardOf(peer);
+  if (isLate) {
+    // Both sides of a partition call each other dead; what was true there need not be true here.
+    if (peer.doubt !== undefined && !beats(news, peer.doubt.news)) return;
+    peer.doubt = { news, until: now + s.settings.interval * s.settings.misses };
+    send(turn, peer, { kind: 'ping' });
+    return;
+  }
+  take(turn, peer, news, now - news.age);
+}
+
+function take(
+  turn: Turn,
+  peer: Peer,
+  { node, incarnation, version, status, links }: MemberRecord,
+  since: Millis,
+): void {
+  const { s } = turn;
+  const before = peer.record;
+  peer.record = { node, incarnation, version, status, links };
+  if (status !== before.status) peer.since = since;
+  peer.doubt = undefined;
+  s.digest = (s.digest ^ fingerprint(before) ^ fingerprint(peer.record)) >>> 0;
+  spread(turn, node);
+  if (status === 'dead' && s.settings.fenced) s.held.add(node);
+  if (before.status !== status) regroup(turn);
+  retell(turn, peer);
+  if (!sameLinks(before.links, links)) turn.outputs.push({ kind: 'view-changed' });
+}
+
+function sameLinks(a: readonly FitLink[], b: readonly FitLink[]): boolean {
+  return a.length === b.length && a.every(({ name, mac }, i) => name === b[i]!.name && mac.join() === b[i]!.mac.join());
+}
+
+/** Others say something of us that we have not said, or of a later life than this one. */
+function defend(turn: Turn, news: News): void {
+  const { s } = turn;
+  // An older word has been answered, whoever says it hears the answer from us: it rides on every datagram.
+  if (!beats(news, s.own)) return;
+  if (news.status === 'dead' && s.own.status === 'active') blame(turn);
+  // A life of ours that was later than this one, by a clock that was ahead: this one has to come after it.
+  const isEarlier = news.incarnation > s.own.incarnation;
+  speak(turn, s.own.status, isEarlier ? { incarnation: news.incarnation + 1n, version: 0 } : news);
+  judgeOurselves(turn);
+}
+
+/** Tells the election what has become of a node, as far as it differs from before. */
+function retell({ s, now, outputs }: Turn, peer: Peer): void {
+  const node = from(peer);
+  const isDeadToUs = s.isAlone && isRunning(peer.record);
+  const state: NodeState = isDeadToUs ? 'dead' : stateOf(peer.record);
+  if (state === 'dead' && s.held.has(node)) return;
+  if (state === peer.told) return;
+  peer.told = state;
+  const silent = state === 'dead' && peer.lastHeard !== LONG_AGO ? { silentFor: now - peer.lastHeard } : {};
+  outputs.push({ kind: 'node-changed', node, state, ...silent }, { kind: 'view-changed' });
+}
+
+// Time
+
+function onTick(turn: Turn): void {
+  const { s, now } = turn;
+  const isPingDue = now >= s.nextPing;
+  if (isPingDue) notePunctuality(s, now);
+  if (now >= assumedUntil(s)) forgetAssumed(turn);
+  judgeIsolation(turn);
+  if (s.isolatedSince === undefined) for (const node of s.watched) judge(turn, s.peers.get(node)!);
+  for (const node of s.held) release(turn, node);
+  if (isPingDue) judgeDoubts(turn);
+  judgeOurselves(turn);
+  if (s.fresh.size > 0) tellNews(turn);
+  if (!isPingDue) return;
+  for (const node of s.monitors) send(turn, s.peers.get(node)!, { kind: 'ping' });
+  pingOutcast(turn);
+  const { interval } = s.settings;
+  // A late timer does not send a burst to catch up: the next one is an interval away.
+  s.nextPing = Math.max(Math.min(s.nextPing, now) + interval, now + interval / 2);
+}
+
+/** Whoever is late itself has no business to call others late (Lifeguard's local health). */
+function notePunctuality(s: LivenessState, now: Millis): void {
+  const late = now - s.nextPing;
+  if (late > s.settings.interval) s.graceFrom = now;
+  if (late > s.settings.interval / 2) s.lateness = Math.min(MAX_LATENESS, Math.floor(s.lateness) + 1);
+  else s.lateness = s.lateness > 0.02 ? s.lateness - 0.02 : 0;
+}
+
+/** Not while somebody is telling us. */
+function assumedUntil({ assumedUntil: until, pull: running }: LivenessState): Millis {
+  return Math.max(until, running?.until ?? LONG_AGO);
+}
+
+/** Who has been taken for granted when we came, and nobody has heard of it since, has never been there. */
+function forgetAssumed(turn: Turn): void {
+  const { s, now } = turn;
+  s.assumedUntil = NEVER;
+  for (const peer of s.peers.values())
+    if (!isHeardOf(peer)) take(turn, peer, { ...peer.record, incarnation: ABSENT, status: 'absent' }, now);
+}
+
+function judgeIsolation(turn: Turn): void {
+  const { s, now } = turn;
+  const { misses, interval } = s.settings;
+  // Of two, nobody can say which one is the isolated one.
+  if (s.isolatedSince === undefined && s.watched.length > 1) {
+    const heardAt = Math.max(s.heardAt, s.graceFrom);
+    if (now - heardAt < stretched(s) * (misses - SUSPECT_EARLIER)) return;
+    s.isolatedSince = now;
+    turn.outputs.push({ kind: 'isolation-changed', isolated: true });
+    regroup(turn);
+  }
+  if (s.isolatedSince === undefined || s.isAlone || now - s.isolatedSince < interval * PATIENCE) return;
+  // All the others may have died at once, and their clients are to be served. Nobody else is told: it may as well be us.
+  s.isAlone = true;
+  for (const peer of s.peers.values()) retell(turn, peer);
+}
+
+function comeBack(turn: Turn): void {
+  const { s, now } = turn;
+  s.isolatedSince = undefined;
+  s.graceFrom = now;
+  turn.outputs.push({ kind: 'isolation-changed', isolated: false });
+  if (s.isAlone) {
+    s.isAlone = false;
+    for (const peer of s.peers.values()) retell(turn, peer);
+  }
+  regroup(turn);
+}
+
+function judge(turn: Turn, peer: Peer): void {
+  const { s, now } = turn;
+  if (now < judgeAt(s, peer)) return;
+  if (peer.suspicion === undefined) {
+    peer.suspicion = { agreed: 0 };
+    send(turn, peer, { kind: 'ping' });
+    const others = s.ring.neighbours(
+      from(peer),
+      1,
+      (node) => node === s.own.node || isRunning(s.peers.get(node)!.record),
+    );
+    for (const node of others)
+      if (node !== s.own.node) send(turn, s.peers.get(node)!, { kind: 'ask', about: from(peer) });
+    return;
+  }
+  const verdict = isHeardOf(peer)
+    ? ({ status: 'dead' } as const)
+    : ({ incarnation: ABSENT, status: 'absent' } as const);
+  take(turn, peer, { ...peer.record, ...verdict }, now);
+}
+
+/** `fenced`: those on the smaller side have fallen silent by now. */
+function release(turn: Turn, node: string): void {
+  const { s, now } = turn;
+  const peer = s.peers.get(node)!;
+  if (peer.record.status === 'dead' && now < peer.since + s.settings.interval * PATIENCE) return;
+  s.held.delete(node);
+  retell(turn, peer);
+}
+
+/** Late news of a death that nobody has refuted. */
+function judgeDoubts(turn: Turn): void {
+  const { s, now } = turn;
+  for (const peer of s.peers.values()) {
+    if (peer.doubt === undefined || now < peer.doubt.until) continue;
+    const { news } = peer.doubt;
+    peer.doubt = undefined;
+    if (beats(news, peer.record)) take(turn, peer, news, now - news.age);
+  }
+}
+
+/** Who counts as dead or has never come may be there again and unable to say so: after a partition. */
+function pingOutcast(turn: Turn): void {
+  const { s } = turn;
+  s.outcasts ??= [...s.peers.values()].filter(({ record }) => !isRunning(record)).map(from);
+  if (s.outcasts.length === 0) return;
+  s.nextOutcast = (s.nextOutcast + 1) % s.outcasts.length;
+  send(turn, s.peers.get(s.outcasts[s.nextOutcast]!)!, { kind: 'ping' });
+}
+
+// News
+
+/** From now on every datagram tells it for a while, and some go out for its sake at once. */
+function spread({ s }: Turn, node: string): void {
+  s.fresh.add(node);
+  if (node === s.own.node) return;
+  s.rumors.delete(node);
+  s.rumors.set(node, 0);
+}
+
+function tellNews(turn: Turn): void {
+  const { s } = turn;
+  const fresh = [...s.fresh];
+  s.fresh.clear();
+  const running = [...s.peers.values()].filter(({ record }) => isRunning(record));
+  const targets = new Set(running.length <= TELL_ALL ? running : chosen(s, running));
+  // Who is called dead has the right to hear it.
+  for (const node of fresh) {
+    const subject = s.peers.get(node);
+    if (subject?.record.status === 'dead') targets.add(subject);
+  }
+  const records = fresh.flatMap((node) => (node === s.own.node ? [] : (s.peers.get(node)?.record ?? [])));
+  for (const peer of targets) send(turn, peer, { kind: 'news' }, records);
+}
+
+function chosen(s: LivenessState, peers: readonly Peer[]): Peer[] {
+  return Array.from({ length: TELL_SOME }, () => peers[nextRandom(s, peers.length)]!);
+}
+
+/** How often each piece of news is told: enough that all have heard it with near certainty, whatever their number (SWIM §4.1). */
+function repetitions({ peers }: LivenessState): number {
+  return 3 * Math.ceil(Math.log2(peers.size + 2));
+}
+
+/** What is said of a node behind its back. */
+function notices({ record, doubt }: Peer): MemberRecord[] {
+  if (doubt !== undefined) return [doubt.news];
+  return record.status === 'dead' ? [record] : [];
+}
+
+function newsOf({ now }: Turn, { record, since }: Peer): News {
+  return { ...record, age: since === LONG_AGO ? 0 : now - since };
+}
+
+/** Every datagram carries what is said of its receiver, what it is sent for, and the rumors that still fit. */
+function send(turn: Turn, to: Peer, content: Content, about: readonly MemberRecord[] = []): void {
+  const { s, now, outputs } = turn;
+  const ageOf = (node: string) => {
+    const since = s.peers.get(node)?.since ?? LONG_AGO;
+    return since === LONG_AGO ? 0 : now - since;
   };
-}
-
-function onHeartbeat(state: LivenessState, heartbeat: Heartbeat, now: Millis): Outcome {
-  const peer = state.peers.get(heartbeat.node);
-  if (peer === undefined || !isNewer(heartbeat, peer)) return { next: state, outputs: [] };
-  const { node, incarnation, sequence, phase } = heartbeat;
-  const heard: Peer = { ...peer, lastHeard: now, alive: true, phase, incarnation, sequence };
-  const next = withPeer(state, heard);
-  const was = !peer.alive ? 'dead' : isPassive(peer) ? 'passive' : 'active';
-  const is = isPassive(heard) ? 'passive' : 'active';
-  if (was === is) return { next, outputs: [] };
-  return { next, outputs: [{ kind: is === 'passive' ? 'node-passive' : 'node-came-alive', node }] };
-}
-
-/** A recorded heartbeat that is played back proves nothing. */
-function isNewer(heartbeat: Heartbeat, peer: Peer): boolean {
-  if (heartbeat.incarnation !== peer.incarnation) return heartbeat.incarnation > peer.incarnation;
-  return heartbeat.sequence > peer.sequence;
-}
-
-function onTick(state: LivenessState, now: Millis): Outcome {
-  const outputs: LivenessOutput[] = [];
-  let next = state;
-  for (const peer of state.peers.values()) {
-    if (!peer.alive || !isExpected(peer) || now < deadAt(state, peer)) continue;
-    next = withPeer(next, { ...peer, alive: false });
-    outputs.push({ kind: 'node-died', node: peer.member.node, silentFor: now - peer.lastHeard });
+  const first = [...notices(to), ...about];
+  const told = new Set(first.map(({ node }) => node));
+  const rumors = [...s.rumors.keys()].filter((node) => !told.has(node));
+  const records = [...first, ...rumors.slice(0, 24).map((node) => s.peers.get(node)!.record)];
+  const news = fitting(records.map((record): News => ({ ...record, age: ageOf(record.node) })));
+  const enough = repetitions(s);
+  for (const { node } of news) {
+    const times = s.rumors.get(node);
+    if (times === undefined) continue;
+    // At the end again: all get their turn.
+    s.rumors.delete(node);
+    if (times + 1 < enough) s.rumors.set(node, times + 1);
   }
-  const isActiveNow = now >= state.activeAt;
-  if (isActiveNow) next = { ...next, phase: 'active', activeAt: NEVER };
-  if (now >= state.nextHeartbeat || isActiveNow) {
-    const { self: node, incarnation, interval } = state.settings;
-    const heartbeat = { node, incarnation, sequence: state.sequence, phase: next.phase };
-    const to = [...state.peers.values()].map((peer) => peer.member.address);
-    if (to.length > 0) outputs.push({ kind: 'send-heartbeat', heartbeat, to });
-    // A late timer does not send a burst to catch up: the next one is an interval away.
-    const nextHeartbeat = Math.max(Math.min(state.nextHeartbeat, now) + interval, now + interval / 2);
-    next = { ...next, sequence: state.sequence + 1, nextHeartbeat };
-  }
-  return { next, outputs };
+  if (content.kind === 'ping') to.pinged = { sequence: s.sequence, at: now };
+  const age = s.ownSince === LONG_AGO ? 0 : now - s.ownSince;
+  const message: Message = { ...content, from: { ...s.own, age }, sequence: s.sequence++, digest: s.digest, news };
+  outputs.push({ kind: 'send-message', message, to: to.member });
 }
 
-function withPeer(state: LivenessState, peer: Peer): LivenessState {
-  return { ...state, peers: new Map(state.peers).set(peer.member.node, peer) };
+/** Two that know different things for longer than news takes to travel: ours may be what is missing, or theirs. */
+function compare(turn: Turn, peer: Peer, digest: number): void {
+  const { s, now } = turn;
+  const { interval, misses } = s.settings;
+  if (digest === s.digest) {
+    peer.differsSince = undefined;
+    return;
+  }
+  peer.differsSince ??= now;
+  if (s.pull !== undefined && now < s.pull.until) return;
+  const isNew = s.assumedUntil !== NEVER;
+  const isSettled = now - peer.differsSince >= interval * misses && now - s.pulledAt >= PULL_INTERVAL;
+  if (isSettled || (isNew && now - s.pulledAt >= interval * misses)) pull(turn, peer, '');
+}
+
+function pull(turn: Turn, peer: Peer, after: string): void {
+  const { s, now } = turn;
+  s.pulledAt = now;
+  s.pull = { from: from(peer), until: now + s.settings.interval * s.settings.misses };
+  send(turn, peer, { kind: 'pull', after });
 }

@@ -12,6 +12,14 @@ export const ALLOCATED_CONDITION = 'metallb.io/AddressAllocated';
 /** Type of the condition on configuration objects. */
 export const ACCEPTED_CONDITION = 'Accepted';
 
+/** Type of the condition on a ServiceL2Status: there while somebody else claims an address of the Service. */
+const DUPLICATE_CONDITION = 'DuplicateAddress';
+
+export function duplicateAddress(duplicates: readonly string[], now: string): Condition {
+  const message = duplicates.join('\n');
+  return { type: DUPLICATE_CONDITION, status: 'True', reason: 'ForeignClaim', message, lastTransitionTime: now };
+}
+
 /** A condition before it has a time. */
 export interface ConditionNote {
   readonly type: typeof ALLOCATED_CONDITION | typeof ACCEPTED_CONDITION;

@@ -23,11 +23,10 @@ import {
   type SpeakerOutput,
   type SpeakerResource,
   speakerMachine,
+  UPSTREAM_RULES,
 } from './speaker.ts';
 
-export type ExplainObjects = Readonly<
-  Partial<Record<SpeakerResource | 'servicel2statuses', readonly KubernetesObject[]>>
->;
+export type ExplainObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
 
 export interface Explanation {
   readonly service: string;
@@ -106,6 +105,8 @@ function electionFor(
     ignoreExcludeLabel: false,
     drainOnCordon: false,
     liveness: false,
+    fenced: false,
+    rules: UPSTREAM_RULES,
   });
   let election: ElectionResult | undefined;
   for (const resource of SPEAKER_RESOURCES) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
+import type { NodeState } from '../liveness/messages.ts';
 import { formatAddress } from '../net/address.ts';
 import {
   initialSpeaker,
@@ -11,12 +12,14 @@ import {
   type SpeakerResource,
   type SpeakerSettings,
   speakerMachine,
+  UPSTREAM_RULES,
 } from './speaker.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
 /** For this address the hash orders the nodes 2, 1, 4, 3 (behaviour reference, Appendix C). */
 const ADDRESS = '198.51.100.7';
+const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 
@@ -45,6 +48,8 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
         ignoreExcludeLabel: false,
         drainOnCordon: false,
         liveness: true,
+        fenced: false,
+        rules: UPSTREAM_RULES,
         ...settings,
       }),
     ]),
@@ -66,7 +71,7 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
     }
   };
   const feed = (input: SpeakerInput) => names.forEach((name) => void feedOne(name, input));
-  feed({ kind: 'links', names: ['eth0', 'eth1'] });
+  feed({ kind: 'links', names: ['eth0', 'eth1'], fit: ['eth0', 'eth1'] });
   for (const [resource, objects] of Object.entries({ ...WORLD, ...world })) {
     feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
   }
@@ -83,6 +88,13 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
   };
 }
 
+function liveness(states: Partial<Record<NodeState, readonly string[]>>, quorum = true): SpeakerInput {
+  const nodes = Object.entries(states).flatMap(([state, names]) =>
+    names.map((node) => ({ node, state: state as NodeState, links: undefined })),
+  );
+  return { kind: 'liveness', view: { nodes, quorum } };
+}
+
 describe('the speakers together', () => {
   it('announce an address from exactly one node, and tell it once', () => {
     const all = speakers();
@@ -97,9 +109,9 @@ describe('the speakers together', () => {
 
   it('hand over to the next in line when a node dies, and back when it returns', () => {
     const all = speakers();
-    all.feed({ kind: 'dead-nodes', nodes: ['kube-02'], passive: [] });
+    all.feed(liveness({ dead: ['kube-02'], passive: [] }));
     expect(all.announced()).toMatchObject({ 1: ADDRESS });
-    all.feed({ kind: 'dead-nodes', nodes: [], passive: [] });
+    all.feed(liveness({ dead: [], passive: [] }));
     expect(all.announced()).toEqual({ 2: ADDRESS });
   });
 
@@ -133,7 +145,7 @@ describe('the speakers together', () => {
 
   it('count the endpoints of a dead node as gone at once', () => {
     const all = speakers({ endpointslices: [endpoints('web', 'kube-03')] });
-    all.feed({ kind: 'dead-nodes', nodes: ['kube-03'], passive: [] });
+    all.feed(liveness({ dead: ['kube-03'], passive: [] }));
     expect(all.announced()).toEqual({});
   });
 
@@ -213,11 +225,81 @@ describe('the speakers together', () => {
   });
 
   it('say that none of the interfaces exists', () => {
-    const all = speakers({ l2advertisements: [configured('l2', { interfaces: ['wlan0'] })] });
+    const all = speakers();
+    const nodes = NODES.map((node) => ({ node, state: 'alive' as const, links: [{ name: 'eth0', mac: MAC }] }));
+    all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
+    all.outputs.length = 0;
+    all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['wlan0'] }) });
     expect(all.announced()).toEqual({});
     expect(all.events()).toEqual([
       `announceFailed: ${ADDRESS} cannot be announced from node "kube-02" with protocol "layer2": none of the interfaces wlan0 exists there; correct spec.interfaces of the L2Advertisement`,
     ]);
+  });
+
+  it('leave out a node whose interface is down, and take it again when it is up', () => {
+    const all = speakers();
+    const view = (down: readonly string[]): SpeakerInput => {
+      const nodes = NODES.map((node) => ({
+        node,
+        state: 'alive' as const,
+        links: down.includes(node) ? [] : [{ name: 'eth0', mac: MAC }],
+      }));
+      return { kind: 'liveness', view: { nodes, quorum: true } };
+    };
+    all.feedOne('kube-02', { kind: 'links', names: ['eth0'], fit: [] });
+    all.feed(view(['kube-02']));
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+    all.feedOne('kube-02', { kind: 'links', names: ['eth0'], fit: ['eth0'] });
+    all.feed(view([]));
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('announce nothing on the smaller side of a fenced partition, at once and without hand-over', () => {
+    const all = speakers({}, { fenced: true });
+    all.feedOne('kube-02', liveness({ dead: ['kube-01', 'kube-03', 'kube-04'] }, false));
+    expect(all.announced()).toEqual({});
+    expect(all.outputs.filter((output) => output.kind === 'announce').at(-1)).toMatchObject({ handingOver: [] });
+    for (const name of ['kube-01', 'kube-03', 'kube-04']) all.feedOne(name, liveness({ dead: ['kube-02'] }));
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+  });
+
+  it('without preemption leave an address with the node that says it announces it', () => {
+    const status = {
+      metadata: { name: 'l2-1', namespace: 'metallb-system', creationTimestamp: '2026-11-21T00:00:00Z' },
+      status: { node: 'kube-03', serviceName: 'web', serviceNamespace: 'default' },
+    };
+    const rules = { balanced: false, preempt: false };
+    const all = speakers({ servicel2statuses: [status] }, { rules });
+    expect(all.announced()).toEqual({ 3: ADDRESS });
+    all.feed(liveness({ dead: ['kube-03'] }));
+    expect(all.announced()).toMatchObject({ 2: ADDRESS });
+    const later = {
+      metadata: { ...status.metadata, name: 'l2-2', creationTimestamp: '2026-11-21T00:01:00Z' },
+      status: { ...status.status, node: 'kube-02' },
+    };
+    all.feed({ kind: 'applied', resource: 'servicel2statuses', object: later });
+    all.feed(liveness({}));
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('balance their load when told to', () => {
+    const services = Array.from({ length: 20 }, (_, i) => service(`s${i}`, {}, {}, [`198.51.100.${i}`]));
+    const slices = services.map(({ metadata }) => endpoints(metadata.name, 'kube-01'));
+    const all = speakers({ services, endpointslices: slices }, { rules: { balanced: true, preempt: true } });
+    const loads = Object.values(all.announced()).map((list) => list.split(',').length);
+    expect(loads.reduce((a, b) => a + b)).toBe(20);
+    expect(Math.max(...loads)).toBeLessThanOrEqual(7);
+  });
+
+  it('say who else claims an address until that is over', () => {
+    const all = speakers();
+    const duplicates = () =>
+      all.outputs.flatMap((o) => (o.kind === 'service-decided' ? [o.duplicates.length] : [])).at(-1);
+    const claim = { address: ADDRESS, mac: '02:00:00:00:00:09', interface: 'eth0' };
+    all.feedOne('kube-02', { kind: 'conflict', ...claim });
+    expect(duplicates()).toBe(1);
+    all.feedOne('kube-02', { kind: 'conflict-ended', ...claim });
+    expect(duplicates()).toBe(0);
   });
 
   it('follow endpoints as they come, move and go', () => {
@@ -245,6 +327,8 @@ describe('a speaker that starts', () => {
       ignoreExcludeLabel: false,
       drainOnCordon: false,
       liveness: true,
+      fenced: false,
+      rules: UPSTREAM_RULES,
     });
     const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
     for (const [i, [resource, objects]] of order.entries()) {
@@ -262,7 +346,7 @@ describe('a speaker that starts', () => {
     expect(all.outputs.slice(before)).toEqual([]);
   });
 
-  it('names its members for the heartbeats', () => {
+  it('names its members for the liveness', () => {
     const all = speakers({ pods: [speakerPod('kube-01', '192.0.2.11'), speakerPod('kube-02', '192.0.2.12')] }, {}, [
       'kube-02',
     ]);

@@ -8,6 +8,7 @@
  */
 import {
   type EndpointSlice,
+  type KubernetesObject,
   type Node,
   objectKey,
   type Pod,
@@ -15,20 +16,18 @@ import {
   type Service,
 } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { anySelectorMatches } from '../api/selector.ts';
-import { type Config, EMPTY_CONFIG, type L2Advertisement, type Pool } from '../config/config.ts';
+import { type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
-import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
+import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
+import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { Announce, Announcement } from '../layer2/fsm.ts';
-import type { Member } from '../liveness/messages.ts';
-import type { Machine } from '../machine.ts';
-import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
-import { rangeContains } from '../net/prefix.ts';
-import { DRAIN_ANNOTATION, userAnnotation } from './annotations.ts';
+import type { LivenessView, Member } from '../liveness/messages.ts';
+import type { Machine, Tick } from '../machine.ts';
+import { formatAddress } from '../net/address.ts';
+import { DRAIN_ANNOTATION } from './annotations.ts';
 import { Cache, type Change } from './cache.ts';
+import { announcementsOf, type Elected, electFor, merge } from './layer2-decision.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
-import { isOurClass } from './service-class.ts';
-import { currentAddresses } from './service-decision.ts';
 
 export const SPEAKER_RESOURCES = [
   'services',
@@ -39,7 +38,14 @@ export const SPEAKER_RESOURCES = [
   'secrets',
   ...CONFIG_RESOURCES,
 ] as const;
-export type SpeakerResource = (typeof SPEAKER_RESOURCES)[number];
+/** Who announces what now: watched when owners are not preempted. */
+const INCUMBENTS = 'servicel2statuses';
+export type SpeakerResource = (typeof SPEAKER_RESOURCES)[number] | typeof INCUMBENTS;
+
+/** What a speaker has to watch. */
+export function speakerResources({ preempt }: AssignmentRules): readonly SpeakerResource[] {
+  return preempt ? SPEAKER_RESOURCES : [...SPEAKER_RESOURCES, INCUMBENTS];
+}
 
 export interface SpeakerSettings {
   readonly node: string;
@@ -49,16 +55,27 @@ export interface SpeakerSettings {
   readonly drainOnCordon: boolean;
   /** False: there is no speaker list, every known node is taken to have a speaker (behaviour reference §4.10). */
   readonly liveness: boolean;
+  /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
+  readonly fenced: boolean;
+  readonly rules: AssignmentRules;
 }
+
+/** Upstream's: the hash of each address decides, and the best node takes it back when it returns. */
+export const UPSTREAM_RULES: AssignmentRules = { balanced: false, preempt: true };
 
 export type SpeakerInput =
   | Change<SpeakerResource>
-  /** All nodes whose speakers do not answer, and all whose speakers start or have been stopped. */
-  | { readonly kind: 'dead-nodes'; readonly nodes: readonly string[]; readonly passive: readonly string[] }
-  /** A station that is none of ours claims an address that this node announces. */
-  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
-  /** Names of all local links that are not excluded. */
-  | { readonly kind: 'links'; readonly names: readonly string[] };
+  | { readonly kind: 'liveness'; readonly view: LivenessView }
+  /** A station that is none of ours claims an address that this node announces, or does so no longer. */
+  | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
+  /** Names of all local links that are not excluded, and of those that can be announced on now. */
+  | { readonly kind: 'links'; readonly names: readonly string[]; readonly fit: readonly string[] };
+
+/** A station that claims an address of ours. */
+export interface Duplicate {
+  readonly mac: string;
+  readonly interface: string;
+}
 
 export type SpeakerOutput =
   | Announce
@@ -73,6 +90,8 @@ export type SpeakerOutput =
       /** Interfaces of the announcement; empty: all. */
       readonly interfaces: readonly string[];
       readonly election: ElectionResult | undefined;
+      /** In words: who else claims its addresses. */
+      readonly duplicates: readonly string[];
     };
 
 /** Why nothing at all is announced for a Service, before any election. */
@@ -88,13 +107,18 @@ export interface SpeakerState {
   readonly settings: SpeakerSettings;
   readonly cache: Cache<SpeakerResource>;
   readonly config: Config;
+  readonly view: LivenessView;
   readonly dead: ReadonlySet<string>;
-  readonly passive: ReadonlySet<string>;
-  readonly links: readonly string[];
+  readonly links: Pick<Extract<SpeakerInput, { kind: 'links' }>, 'names' | 'fit'>;
   readonly candidates: readonly Candidate[];
   /** Keys of the EndpointSlices of each Service. */
   readonly slices: Map<string, Set<string>>;
+  readonly elections: Map<string, Elected>;
+  /** With rules of our own: the owner of each address. */
+  readonly owners: ReadonlyMap<string, string | undefined>;
   readonly decisions: Map<string, Decision>;
+  /** By address. */
+  readonly duplicates: ReadonlyMap<string, Duplicate>;
   readonly members: string;
   readonly announced: string;
   /** Labels of all Nodes, as the configuration in force took them into account. */
@@ -104,14 +128,17 @@ export interface SpeakerState {
 export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
   return {
     settings,
-    cache: new Cache(SPEAKER_RESOURCES),
+    cache: new Cache(speakerResources(settings.rules)),
     config: EMPTY_CONFIG,
+    view: { nodes: [], quorum: true },
     dead: new Set(),
-    passive: new Set(),
-    links: [],
+    links: { names: [], fit: [] },
     candidates: [],
     slices: new Map(),
+    elections: new Map(),
+    owners: new Map(),
     decisions: new Map(),
+    duplicates: new Map(),
     members: '[]',
     announced: '[[],[]]',
     nodeLabels: '',
@@ -126,7 +153,7 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
   return {
     step(state, input) {
       const outputs: SpeakerOutput[] = [];
-      if (input.kind === 'conflict') return { next: state, outputs: tellConflict(state, input) };
+      if (isConflict(input)) return takeInConflict(state, input);
       const wasSynced = state.cache.synced;
       let { next, dirty } = takeIn(state, input);
       // Nothing is announced and nothing withdrawn before the whole truth is known.
@@ -142,28 +169,39 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
   };
 }
 
-function tellConflict(
+type ConflictInput = Extract<SpeakerInput, { address: string }>;
+
+function isConflict(input: SpeakerInput | Tick): input is ConflictInput {
+  return input.kind === 'conflict' || input.kind === 'conflict-ended';
+}
+
+function takeInConflict(
   state: SpeakerState,
-  { address, mac, interface: link }: Extract<SpeakerInput, { kind: 'conflict' }>,
-): SpeakerOutput[] {
-  const message = `${address} is also claimed by the station with the MAC ${mac}, seen on ${link} of node "${state.settings.node}": it answers for the address too, and clients reach one or the other; find the station (the MAC's first half names its maker) and take the address off it, or take it out of the pool`;
-  return [...state.decisions].flatMap(([key, decision]) => {
+  { kind, address, ...duplicate }: ConflictInput,
+): { next: SpeakerState; outputs: SpeakerOutput[] } {
+  const duplicates = new Map(state.duplicates);
+  if (kind === 'conflict') duplicates.set(address, duplicate);
+  else duplicates.delete(address);
+  const next = { ...state, duplicates };
+  const outputs = [...state.decisions].flatMap(([key, decision]): SpeakerOutput[] => {
     const service = texts(decision).includes(address) ? state.cache.get<Service>('services', key) : undefined;
     if (service === undefined) return [];
-    return [
-      {
-        kind: 'emit-event' as const,
-        target: targetOf('v1', 'Service', service),
-        reason: 'duplicateAddress' as const,
-        message,
-      },
-    ];
+    const told = decided(next, key, decision);
+    if (kind === 'conflict-ended') return [told];
+    const message = describeDuplicate(state.settings.node, address, duplicate);
+    const target = targetOf('v1', 'Service', service);
+    return [told, { kind: 'emit-event', target, reason: 'duplicateAddress', message }];
   });
+  return { next, outputs };
+}
+
+function describeDuplicate(node: string, address: string, { mac, interface: link }: Duplicate): string {
+  return `${address} is also claimed by the station with the MAC ${mac}, seen on ${link} of node "${node}": it answers for the address too, and clients reach one or the other; find the station (the MAC's first half names its maker) and take the address off it, or take it out of the pool`;
 }
 
 type Dirty = 'none' | 'all' | ReadonlySet<string>;
 
-function isConfigChange(input: SpeakerInput | { kind: 'tick' }, state: SpeakerState): boolean {
+function isConfigChange(input: SpeakerInput | Tick, state: SpeakerState): boolean {
   if (!('resource' in input)) return false;
   if (input.resource === 'nodes') return nodeLabels(state) !== state.nodeLabels;
   return (CONFIGURING as readonly string[]).includes(input.resource);
@@ -176,19 +214,22 @@ function nodeLabels({ cache }: SpeakerState): string {
 
 function takeIn(
   state: SpeakerState,
-  input: Exclude<SpeakerInput, { kind: 'conflict' }> | { kind: 'tick' },
+  input: Exclude<SpeakerInput, ConflictInput> | Tick,
 ): { next: SpeakerState; dirty: Dirty } {
   switch (input.kind) {
     case 'tick':
       return { next: state, dirty: 'none' };
-    case 'dead-nodes':
-      return { next: { ...state, dead: new Set(input.nodes), passive: new Set(input.passive) }, dirty: 'all' };
+    case 'liveness': {
+      const dead = input.view.nodes.filter(({ state: is }) => is === 'dead').map(({ node }) => node);
+      return { next: { ...state, view: input.view, dead: new Set(dead) }, dirty: 'all' };
+    }
     case 'links':
-      return { next: { ...state, links: input.names }, dirty: 'all' };
+      return { next: { ...state, links: input }, dirty: 'all' };
   }
   if (input.resource === 'endpointslices') return { next: state, dirty: takeInSlices(state, input) };
   const changed = state.cache.apply(input);
   if (changed.length === 0) return { next: state, dirty: 'none' };
+  if (input.resource === INCUMBENTS) return { next: state, dirty: new Set() };
   return { next: state, dirty: input.resource === 'services' ? new Set(changed) : 'all' };
 }
 
@@ -241,6 +282,7 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
   const text = JSON.stringify(members);
   if (text !== state.members && state.settings.liveness) outputs.push({ kind: 'members', members });
   const withSpeaker = new Set(members.map(({ node }) => node));
+  const known = new Map(state.view.nodes.map((liveness) => [liveness.node, liveness]));
   const candidates = state.cache.all<Node>('nodes').map(
     ({ metadata, spec, status }): Candidate => ({
       name: metadata.name,
@@ -248,7 +290,12 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
       alive:
         metadata.name === state.settings.node ||
         (!state.dead.has(metadata.name) && (!state.settings.liveness || withSpeaker.has(metadata.name))),
-      passive: state.passive.has(metadata.name),
+      passive: known.get(metadata.name)?.state === 'passive',
+      unsteady: known.get(metadata.name)?.state === 'unsteady',
+      links:
+        state.settings.liveness && metadata.name === state.settings.node
+          ? state.links.fit
+          : known.get(metadata.name)?.links?.map(({ name }) => name),
       drained: isDrained(state.settings, metadata.annotations, spec?.unschedulable),
       networkUnavailable:
         status?.conditions?.some(({ type, status: value }) => type === 'NetworkUnavailable' && value === 'True') ??
@@ -269,8 +316,11 @@ function isDrained(
 
 function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: SpeakerOutput[]): SpeakerState {
   if (dirty === 'none') return state;
-  const keys = dirty === 'all' ? new Set([...state.cache.keys('services'), ...state.decisions.keys()]) : dirty;
-  for (const key of keys) decideService(state, key, sha256, outputs);
+  const keys = new Set(dirty === 'all' ? [...state.cache.keys('services'), ...state.decisions.keys()] : dirty);
+  for (const key of keys) electService(state, key, sha256);
+  const owners = assignOwners(state, keys);
+  const next = { ...state, owners };
+  for (const key of keys) decideService(next, key, outputs);
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
   const handingOver = merge([...state.decisions.values()].flatMap((decision) => decision.handingOver ?? []));
   const announced = JSON.stringify(
@@ -278,33 +328,97 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
       list.map(({ address, interfaces }) => [formatAddress(address), interfaces ?? null]),
     ),
   );
-  if (announced === state.announced) return state;
+  if (announced === state.announced) return next;
   outputs.push({ kind: 'announce', announcements, handingOver });
-  return { ...state, announced };
+  return { ...next, announced };
 }
 
-function decideService(state: SpeakerState, key: string, sha256: Sha256, outputs: SpeakerOutput[]): void {
+function electService(state: SpeakerState, key: string, sha256: Sha256): void {
+  const { settings, config, candidates, dead, view } = state;
+  const service = state.cache.get<Service>('services', key);
+  const fenced = settings.fenced && !view.quorum;
+  const elected =
+    service && electFor({ ...settings, fenced, config, candidates, dead }, service, slicesOf(state, service), sha256);
+  if (elected === undefined) state.elections.delete(key);
+  else state.elections.set(key, elected);
+}
+
+function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {
+  return [...(state.slices.get(objectKey(service)) ?? [])].flatMap(
+    (key) => state.cache.get<EndpointSlice>('endpointslices', key) ?? [],
+  );
+}
+
+/** With rules that look at all addresses together, a change of one Service can move others: they are added to `keys`. */
+function assignOwners(state: SpeakerState, keys: Set<string>): SpeakerState['owners'] {
+  const { rules } = state.settings;
+  if (!rules.balanced && rules.preempt) return state.owners;
+  const incumbents = incumbentsOf(state);
+  const addressOf = ({ addresses: [first] }: Elected) => formatAddress(first!);
+  const contestants = [...state.elections].map(([key, elected]) => ({
+    address: addressOf(elected),
+    election: elected.election,
+    incumbent: incumbents.get(key),
+  }));
+  const owners = assign(contestants, rules);
+  for (const [key, elected] of state.elections) {
+    const address = addressOf(elected);
+    if (owners.get(address) !== state.owners.get(address)) keys.add(key);
+  }
+  return owners;
+}
+
+interface Incumbent extends KubernetesObject {
+  readonly status?: { readonly node?: string; readonly serviceName?: string; readonly serviceNamespace?: string };
+}
+
+/** Of two speakers that both say that they announce a Service the later one does: the other has not said yet that it stopped. */
+function incumbentsOf({ cache, settings }: SpeakerState): Map<string, string> {
+  if (settings.rules.preempt) return new Map();
+  const statuses = cache.all<Incumbent>(INCUMBENTS).filter(({ status }) => status?.node !== undefined);
+  const since = ({ metadata, status }: Incumbent) => `${metadata.creationTimestamp ?? ''} ${status?.node}`;
+  statuses.sort((a, b) => (since(a) < since(b) ? -1 : 1));
+  return new Map(statuses.map(({ status }) => [`${status!.serviceNamespace}/${status!.serviceName}`, status!.node!]));
+}
+
+function decideService(state: SpeakerState, key: string, outputs: SpeakerOutput[]): void {
   const service = state.cache.get<Service>('services', key);
   const old = state.decisions.get(key);
-  const decision = service === undefined ? NOTHING : withHandOver(old, decisionFor(state, service, sha256));
+  const decision = service === undefined ? NOTHING : withHandOver(old, decisionFor(state, key));
   if (service === undefined) state.decisions.delete(key);
   else state.decisions.set(key, decision);
-  const announced = texts(decision);
-  const before = old === undefined ? [] : texts(old);
-  const interfaces = decision.announcements[0]?.interfaces ?? [];
+  const told = decided(state, key, decision);
   const isNews =
-    announced.join() !== before.join() ||
-    interfaces.join() !== (old?.announcements[0]?.interfaces ?? []).join() ||
+    told.announced.join() !== (old === undefined ? [] : texts(old)).join() ||
+    told.interfaces.join() !== (old?.announcements[0]?.interfaces ?? []).join() ||
     verdictText(old) !== verdictText(decision);
-  if (isNews)
-    outputs.push({ kind: 'service-decided', service: key, announced, interfaces, election: decision.election });
+  if (isNews) outputs.push(told);
 
   if (service === undefined) return;
-  const told = new Set(old?.events.map((note) => JSON.stringify(note)));
+  const before = new Set(old?.events.map((note) => JSON.stringify(note)));
   for (const note of decision.events) {
-    if (!told.has(JSON.stringify(note)))
+    if (!before.has(JSON.stringify(note)))
       outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), ...note });
   }
+}
+
+function decided(
+  { settings, duplicates }: SpeakerState,
+  service: string,
+  decision: Decision,
+): Extract<SpeakerOutput, { kind: 'service-decided' }> {
+  const announced = texts(decision);
+  return {
+    kind: 'service-decided',
+    service,
+    announced,
+    interfaces: decision.announcements[0]?.interfaces ?? [],
+    election: decision.election,
+    duplicates: announced.flatMap((address) => {
+      const duplicate = duplicates.get(address);
+      return duplicate === undefined ? [] : [describeDuplicate(settings.node, address, duplicate)];
+    }),
+  };
 }
 
 /** Make before break: an address that another node owns now is answered for until that node claims it. */
@@ -324,92 +438,12 @@ function verdictText(decision: Decision | undefined): string {
   return JSON.stringify(decision?.election?.checks ?? []);
 }
 
-function decisionFor(state: SpeakerState, service: Service, sha256: Sha256): Decision {
-  const { settings } = state;
-  if (!isOurClass(service, settings.loadBalancerClass) || service.spec?.type !== 'LoadBalancer') return NOTHING;
-  const addresses = currentAddresses(service).map(parseAddress);
-  if (addresses.length === 0 || addresses.includes(undefined)) return NOTHING;
-  const valid = addresses as IpAddress[];
-  const pool = state.config.pools.find((candidate) => holdsAll(candidate, valid));
-  if (pool === undefined) return NOTHING;
-  const labels = service.metadata.labels ?? {};
-  const advertisements = state.config.l2Advertisements.filter(
-    (ad) => ad.pools.has(pool.name) && anySelectorMatches(ad.serviceSelectors, labels),
-  );
-  const nodes = servingNodes(state, service);
-  const election = elect(
-    {
-      advertisements,
-      address: formatAddress(valid[0]!),
-      anyEndpoint: nodes.any,
-      sharesAddress: userAnnotation(service, 'allow-shared-ip') !== undefined,
-      ignoreExcludeLabel: settings.ignoreExcludeLabel,
-      ...(service.spec.externalTrafficPolicy === 'Local' && { localNodes: nodes.named }),
-    },
-    state.candidates,
-    sha256,
-  );
-  if (election.owner !== settings.node) return { announcements: [], election, events: [] };
-  return announce(state, valid, advertisements, election);
-}
-
-function holdsAll(pool: Pool, addresses: readonly IpAddress[]): boolean {
-  return addresses.every((address) => pool.ranges.some((range) => rangeContains(range, address)));
-}
-
-/** Behaviour reference §4.2; and what runs on a dead node cannot serve, whatever its EndpointSlice still says. */
-function servingNodes(state: SpeakerState, service: Service): { any: boolean; named: Set<string> } {
-  const named = new Set<string>();
-  let any = false;
-  for (const key of state.slices.get(objectKey(service)) ?? []) {
-    for (const { nodeName, conditions } of state.cache.get<EndpointSlice>('endpointslices', key)?.endpoints ?? []) {
-      const serves = conditions?.ready === undefined || conditions.ready || conditions.serving === true;
-      if (!serves || (nodeName !== undefined && state.dead.has(nodeName))) continue;
-      any = true;
-      if (nodeName !== undefined) named.add(nodeName);
-    }
-  }
-  return { any, named };
-}
-
-/** Behaviour reference §4.4. */
-function announce(
-  state: SpeakerState,
-  addresses: readonly IpAddress[],
-  advertisements: readonly L2Advertisement[],
-  election: ElectionResult,
-): Decision {
-  const { node } = state.settings;
-  const labels = state.candidates.find(({ name }) => name === node)?.labels ?? {};
-  const here = advertisements.filter((ad) => anySelectorMatches(ad.nodeSelectors, labels));
-  const everywhere = here.some((ad) => ad.interfaces.length === 0);
-  const wanted = [...new Set(here.flatMap((ad) => ad.interfaces))].sort();
-  if (!everywhere && !wanted.some((name) => state.links.includes(name))) {
-    const message = `${addresses.map(formatAddress).join(', ')} cannot be announced from node "${node}" with protocol "layer2": none of the interfaces ${wanted.join(', ')} exists there; correct spec.interfaces of the L2Advertisement`;
-    return { announcements: [], election, events: [{ reason: 'announceFailed', message }] };
-  }
-  const announcements = addresses.map((address) => (everywhere ? { address } : { address, interfaces: wanted }));
-  return {
-    announcements,
-    election,
-    events: [{ reason: 'nodeAssigned', message: `announcing from node "${node}" with protocol "layer2"` }],
-  };
-}
-
-/** Services that share an address announce it once, on the union of their interfaces; in a fixed order. */
-function merge(announcements: readonly Announcement[]): Announcement[] {
-  const merged = new Map<string, Announcement>();
-  for (const announcement of announcements) {
-    const key = formatAddress(announcement.address);
-    const old = merged.get(key);
-    if (old === undefined) merged.set(key, announcement);
-    else if (old.interfaces === undefined || announcement.interfaces === undefined)
-      merged.set(key, { address: old.address });
-    else
-      merged.set(key, {
-        address: old.address,
-        interfaces: [...new Set([...old.interfaces, ...announcement.interfaces])].sort(),
-      });
-  }
-  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, announcement]) => announcement);
+function decisionFor({ settings, elections, owners, candidates, links }: SpeakerState, key: string): Decision {
+  const elected = elections.get(key);
+  if (elected === undefined) return NOTHING;
+  const election = withOwner(elected.election, owners.get(formatAddress(elected.addresses[0]!)));
+  const self = candidates.find(({ name }) => name === settings.node);
+  if (self === undefined || election.owner !== settings.node) return { announcements: [], election, events: [] };
+  const { announcements, event } = announcementsOf(elected, self, links.names);
+  return { announcements, election, events: [event] };
 }

@@ -26,7 +26,7 @@ export function addDoctorCommand(program: Command): void {
       'is this node fit for a speaker? each finding with its cure; to be run on the node, as the speaker runs',
     )
     .option('--kubeconfig <file>', 'kubeconfig file, for what only the API server knows')
-    .option('--ml-bindport <port>', 'port of the heartbeats', '7946')
+    .option('--ml-bindport <port>', 'port of the liveness messages', '7946')
     .option('-o, --output <format>', 'json')
     .action(async ({ kubeconfig, mlBindport, output }: Options) => {
       const facts = {

@@ -23,7 +23,7 @@ import {
 import { CliError } from '../errors.ts';
 import { SPEAKER_FLAGS } from '../flags.ts';
 
-/** Heartbeats that have to be missed before a speaker counts as dead. */
+/** Pings that have to be missed before a speaker counts as dead. */
 const MISSES = 3;
 
 export function addSpeakerCommand(program: Command): void {
@@ -47,6 +47,11 @@ export function addSpeakerCommand(program: Command): void {
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
       refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
+      probeBeforeUse: values['probe-before-use'] === true,
+      rules: {
+        balanced: choiceFlag(values, 'l2-election', ['hash', 'balanced']) === 'balanced',
+        preempt: values['l2-no-preempt'] !== true,
+      },
       podName: textFlag(values, 'pod-name'),
       recordTo: textFlag(values, 'record') || undefined,
     });
@@ -72,9 +77,8 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
     );
     return undefined;
   }
-  if (parseAddress(bindAddress)?.family !== 'ipv4') {
-    throw new CliError(`--ml-bindaddr: ${JSON.stringify(bindAddress)} is no IPv4 address`, 2);
-  }
+  if (parseAddress(bindAddress) === undefined)
+    throw new CliError(`--ml-bindaddr: ${JSON.stringify(bindAddress)} is no IP address`, 2);
   const interval = Number(values['liveness-interval']);
   if (!Number.isInteger(interval) || interval < 10) {
     throw new CliError(
@@ -86,18 +90,26 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   if (secret === undefined)
     log.warn(
       { event: 'livenessNotAuthenticated' },
-      'no --ml-secret-key-path: heartbeats are neither encrypted nor authenticated',
+      'no --ml-secret-key-path: liveness messages are neither encrypted nor authenticated',
     );
   return {
     self: node,
     incarnation: BigInt(Date.now()),
     interval,
     misses: MISSES,
+    fenced: choiceFlag(values, 'partition-mode', ['available', 'fenced']) === 'fenced',
     bindAddress,
     port: portFlag(values, 'ml-bindport'),
     secret,
     labelSelector,
   };
+}
+
+function choiceFlag(values: FlagValues, name: string, choices: readonly string[]): string {
+  const value = textFlag(values, name);
+  if (!choices.includes(value))
+    throw new CliError(`--${name}: ${JSON.stringify(value)} is none of ${choices.join(', ')}`, 2);
+  return value;
 }
 
 function secondsFlag(values: FlagValues, name: string): number {

@@ -1,0 +1,44 @@
+/**
+ * UDP without Node's event loop, over IPv4 or IPv6: for the wire Worker.
+ * @module
+ */
+import { addressToBytes, type IpAddress, parseAddress } from '../../core/net/address.ts';
+import { AF_INET, AF_INET6, bind, SOCK_DGRAM, sendTo, socket } from './syscalls.ts';
+
+export interface DatagramSocket {
+  readonly fd: number;
+  /** Sends to the same port at that address; what the kernel does not take is lost, as on any network. */
+  send(bytes: Uint8Array, to: string): void;
+}
+
+/** Throws SystemCallError. A socket on `::` speaks IPv4 too, where the kernel has not been told otherwise. */
+export function openDatagramSocket(bindAddress: string, port: number): DatagramSocket {
+  const own = parseAddress(bindAddress)!;
+  const fd = socket(own.family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  bind(fd, socketAddress(own, port));
+  return {
+    fd,
+    send: (bytes, to) => {
+      const address = parseAddress(to);
+      if (address === undefined) return;
+      if (own.family === 'ipv4' && address.family === 'ipv6') return;
+      sendTo(fd, bytes, socketAddress(own.family === 'ipv4' ? address : mapped(address), port));
+    },
+  };
+}
+
+/** RFC 4291 §2.5.5.2: what an IPv4 address is called on an IPv6 socket. */
+function mapped(address: IpAddress): IpAddress {
+  return address.family === 'ipv6' ? address : { family: 'ipv6', value: 0xffff00000000n | address.value };
+}
+
+/** struct sockaddr_in, or sockaddr_in6. */
+function socketAddress(address: IpAddress, port: number): Uint8Array {
+  const isIpv4 = address.family === 'ipv4';
+  const bytes = new Uint8Array(isIpv4 ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port, false);
+  bytes.set(addressToBytes(address), isIpv4 ? 4 : 8);
+  return bytes;
+}

@@ -1,0 +1,80 @@
+/**
+ * Two other ways to make owners out of elections, both off by default. Upstream's rule looks at each address alone.
+ *
+ *   balanced    no node owns more than a quarter above the average: consistent hashing with bounded loads (Mirrokni, Thorup,
+ *               Zadimoghaddam 2018), so that a node that comes or goes moves little besides its own share
+ *   no preempt  who announces an address goes on with it while it can
+ *
+ * Every speaker has to be set alike, for every one computes this for itself.
+ * @module
+ */
+import type { ElectionResult } from './election.ts';
+
+export interface AssignmentRules {
+  readonly balanced: boolean;
+  readonly preempt: boolean;
+}
+
+export interface Contestant {
+  /** Canonical text: Services that share an address have one owner. */
+  readonly address: string;
+  readonly election: ElectionResult;
+  /** The node that announces it now. */
+  readonly incumbent: string | undefined;
+}
+
+/** How far above the average a node may go. */
+const SLACK = 1.25;
+
+/** The owner of each address. */
+export function assign(contestants: readonly Contestant[], rules: AssignmentRules): Map<string, string | undefined> {
+  const byAddress = new Map<string, Contestant>();
+  for (const contestant of contestants) {
+    const other = byAddress.get(contestant.address);
+    byAddress.set(contestant.address, { ...contestant, incumbent: other?.incumbent ?? contestant.incumbent });
+  }
+  const addresses = [...byAddress.keys()].sort();
+  const nodes = new Set(addresses.flatMap((address) => peersOf(byAddress.get(address)!.election)));
+  const bound = rules.balanced
+    ? Math.ceil((SLACK * addresses.length) / Math.max(1, nodes.size))
+    : Number.POSITIVE_INFINITY;
+  const loads = new Map<string, number>();
+  const owners = new Map<string, string | undefined>();
+  const give = (address: string, owner: string | undefined) => {
+    owners.set(address, owner);
+    if (owner !== undefined) loads.set(owner, (loads.get(owner) ?? 0) + 1);
+  };
+  const hasRoom = (node: string) => (loads.get(node) ?? 0) < bound;
+  if (!rules.preempt) {
+    for (const address of addresses) {
+      const { election, incumbent } = byAddress.get(address)!;
+      if (incumbent !== undefined && peersOf(election).includes(incumbent) && hasRoom(incumbent))
+        give(address, incumbent);
+    }
+  }
+  for (const address of addresses) {
+    if (owners.has(address)) continue;
+    const { election } = byAddress.get(address)!;
+    give(address, peersOf(election).find(hasRoom) ?? election.owner);
+  }
+  return owners;
+}
+
+/** Those that are as fit as the winner: preferences, drains and missing links come before balance. */
+function peersOf({ checks }: ElectionResult): string[] {
+  const [winner] = checks;
+  if (winner?.verdict !== 'owner') return [];
+  return checks
+    .filter(({ verdict, score }, i) => i === 0 || (verdict === 'lost-election' && score === winner.score))
+    .map(({ node }) => node);
+}
+
+/** The same election with another of those that could announce as the owner. */
+export function withOwner(election: ElectionResult, owner: string | undefined): ElectionResult {
+  if (owner === undefined || owner === election.owner) return election;
+  const chosen = election.checks.find(({ node }) => node === owner)!;
+  const others = election.checks
+    .filter((check) => check !== chosen)
+    .map((check) => (check.verdict === 'owner' ? { ...check, verdict: 'lost-election' as const } : check));
+  return { owner, checks: [{ ...chosen, verdict: 'owner' }, ...others] };
+}

@@ -1,0 +1,50 @@
+/**
+ * Which of two records about a speaker holds, and what all of them come to.
+ * @module
+ */
+import { type MemberRecord, type NodeState, STATUSES, type Status } from './messages.ts';
+
+/** A member that we take to be active because we have just come: every other record beats it. */
+export const ASSUMED = -1n;
+/** A member of which nobody has ever heard: every record that it makes itself beats it. */
+export const ABSENT = 0n;
+
+/** The later word of a speaker about itself; of one word's worth, that it is dead beats that it is alive. */
+export function beats(a: MemberRecord, b: MemberRecord): boolean {
+  if (a.incarnation !== b.incarnation) return a.incarnation > b.incarnation;
+  if (a.version !== b.version) return a.version > b.version;
+  return a.status === 'dead' && b.status !== 'dead';
+}
+
+/** It is awake: it can watch others, and its silence means something. */
+export function isRunning({ status }: MemberRecord): boolean {
+  return status === 'starting' || status === 'active' || status === 'unsteady';
+}
+
+const STATES: Readonly<Record<Status, NodeState>> = {
+  active: 'alive',
+  unsteady: 'unsteady',
+  starting: 'passive',
+  leaving: 'passive',
+  absent: 'passive',
+  dead: 'dead',
+};
+
+export function stateOf({ status }: MemberRecord): NodeState {
+  return STATES[status];
+}
+
+/** A part of the digest: those of all records, combined by exclusive or, tell two knowledges apart. */
+export function fingerprint({ node, incarnation, version, status }: MemberRecord): number {
+  if (incarnation === ASSUMED) return 0;
+  return hash(`${node} ${incarnation} ${version} ${STATUSES[status]}`);
+}
+
+/** FNV-1a with the finish of murmur3, which spreads names that differ in their last digit: no secret depends on it. */
+export function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
