@@ -165,7 +165,11 @@ export class Cluster {
       '--ml-secret-key-path',
       join(this.directory, 'memberlist'),
     ];
-    const speaker = node.start(name, [METALLB, 'speaker', ...flags, ...liveness], join(this.directory, `${name}.log`));
+    const speaker = node.start(
+      name,
+      [METALLB, 'speaker', ...flags, ...liveness, '--answer-ping'],
+      join(this.directory, `${name}.log`),
+    );
     this.speakers.set(node.name, speaker);
     return speaker;
   }

@@ -15,11 +15,11 @@ export function isInside(): boolean {
 
 /** What is missing to make a sandbox here, in words for the user; undefined when nothing is. */
 export function whyNoSandbox(): string | undefined {
-  const missing = ['unshare', 'ip', 'nft', 'curl', 'arping', 'ndisc6', 'tcpdump'].filter(
+  const missing = ['unshare', 'ip', 'nft', 'curl', 'arping', 'ndisc6', 'ping', 'tcpdump'].filter(
     (tool) => run(['sh', '-c', `command -v ${tool}`]).status !== 0,
   );
   if (missing.length > 0) {
-    return `these commands are missing: ${missing.join(', ')} (as root: apt-get install util-linux iproute2 nftables curl iputils-arping ndisc6 tcpdump)`;
+    return `these commands are missing: ${missing.join(', ')} (as root: apt-get install util-linux iproute2 nftables curl iputils-arping ndisc6 iputils-ping tcpdump)`;
   }
   const probe = run(['unshare', ...unshareFlags(), 'true']);
   return probe.status === 0 ? undefined : `the kernel gives us no namespaces of our own: ${probe.stderr.trim()}`;

@@ -297,7 +297,7 @@ export class SimSpeaker {
     this.name = name;
     this.#clock = clock;
     this.#link = { name: 'eth0', index: 2, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
-    const layer2Settings = { refreshInterval: 0, probeBeforeUse: false };
+    const layer2Settings = { refreshInterval: 0, probeBeforeUse: false, answerPing: false };
     const performLayer2 = (output: Layer2Output) => {
       if (output.kind !== 'send') return;
       if (this.#replies === undefined) broadcast(output.bytes);

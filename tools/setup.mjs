@@ -20,6 +20,7 @@ const COMMANDS = {
   curl: 'curl',
   arping: 'iputils-arping',
   ndisc6: 'ndisc6',
+  ping: 'iputils-ping',
   tcpdump: 'tcpdump',
   kubectl: 'kubernetes-client',
 };

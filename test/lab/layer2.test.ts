@@ -132,6 +132,15 @@ describe('layer 2 with both IP families', () => {
     await until('the probe is answered', () => state() === 'REACHABLE', 10_000, 100);
   });
 
+  it('answers pings, whole ones and long ones, by both families', async () => {
+    for (const address of ['192.168.1.200', `${LAN6}201`])
+      for (const size of ['56', '1400']) {
+        const ping = ['ping', '-c', '3', '-i', '0.2', '-W', '1', '-s', size, address];
+        const { stdout } = await cluster.client.runAsync(ping);
+        expect(stdout).toContain('3 packets transmitted, 3 received');
+      }
+  });
+
   const statuses = () => {
     const path =
       'jsonpath={range .items[*]}{.status.node} {.status.serviceNamespace}/{.status.serviceName} {.status.interfaces[*].name}{"\\n"}{end}';

@@ -1,8 +1,9 @@
 /**
- * A packet socket that sees one protocol on one link: ARP, or Neighbor Discovery.
+ * A packet socket that sees one protocol on one link: ARP, Neighbor Discovery, or echo requests.
  * @module
  */
 import { ETHERTYPE_ARP } from '../../core/layer2/arp-codec.ts';
+import { ETHERTYPE_IPV4 } from '../../core/layer2/echo-codec.ts';
 import { ETHERTYPE_IPV6 } from '../../core/layer2/ndp-codec.ts';
 import {
   AF_PACKET,
@@ -22,6 +23,10 @@ type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, oper
 
 const LOAD_HALF_WORD = 0x28;
 const LOAD_BYTE = 0x30;
+/** Of the byte at X and the operand. */
+const LOAD_BYTE_INDEXED = 0x50;
+/** X becomes four times the low half of a byte: the length of an IPv4 header. */
+const LOAD_X_HEADER_LENGTH = 0xb1;
 const JUMP_IF_EQUAL = 0x15;
 const RETURN = 0x06;
 const accept = (bytes: number): Instruction => [RETURN, 0, 0, bytes];
@@ -46,6 +51,31 @@ const PROTOCOLS = {
       [JUMP_IF_EQUAL, 1, 0, 135],
       [JUMP_IF_EQUAL, 0, 1, 136],
       accept(512),
+      DROP,
+    ],
+  },
+  /** ICMP echo requests. */
+  echo4: {
+    etherType: ETHERTYPE_IPV4,
+    filter: [
+      [LOAD_BYTE, 0, 0, 23], // protocol: ICMP
+      [JUMP_IF_EQUAL, 0, 4, 1],
+      [LOAD_X_HEADER_LENGTH, 0, 0, 14],
+      [LOAD_BYTE_INDEXED, 0, 0, 14], // ICMP type
+      [JUMP_IF_EQUAL, 0, 1, 8],
+      accept(2048),
+      DROP,
+    ],
+  },
+  /** ICMPv6 echo requests. */
+  echo6: {
+    etherType: ETHERTYPE_IPV6,
+    filter: [
+      [LOAD_BYTE, 0, 0, 20], // next header: ICMPv6
+      [JUMP_IF_EQUAL, 0, 3, 58],
+      [LOAD_BYTE, 0, 0, 54], // ICMPv6 type
+      [JUMP_IF_EQUAL, 0, 1, 128],
+      accept(2048),
       DROP,
     ],
   },

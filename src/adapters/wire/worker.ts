@@ -89,12 +89,24 @@ function count({ counter, address, by }: Extract<Layer2Output, { kind: 'counted'
   if (reportAt === Number.POSITIVE_INFINITY) reportAt = now() + REPORT_INTERVAL;
 }
 
+/** What is listened for, and what a link has to be fit for. */
+const PROTOCOLS: readonly (readonly [PacketProtocol, 'arp' | 'ndp'])[] = [
+  ['arp', 'arp'],
+  ['ndp', 'ndp'],
+  ...(options.layer2.answerPing
+    ? ([
+        ['echo4', 'arp'],
+        ['echo6', 'ndp'],
+      ] as const)
+    : []),
+];
+
 /** Sockets follow the links before the machine hears of them, so that its first frames have a way out. */
 function useInterfaces(message: Extract<ToWire, { kind: 'interfaces' }>): void {
   const wanted = new Map<string, { protocol: PacketProtocol; index: number; name: string }>();
   for (const { index, name, ...fitFor } of message.interfaces)
-    for (const protocol of ['arp', 'ndp'] as const)
-      if (fitFor[protocol]) wanted.set(socketKey(protocol, index), { protocol, index, name });
+    for (const [protocol, family] of PROTOCOLS)
+      if (fitFor[family]) wanted.set(socketKey(protocol, index), { protocol, index, name });
   for (const [key, { fd }] of sockets) {
     if (wanted.has(key)) continue;
     close(fd);

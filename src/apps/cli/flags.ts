@@ -129,6 +129,7 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
     isSwitch: true,
     help: 'a node that returns leaves its addresses where they are. The same on every speaker',
   },
+  { name: 'answer-ping', isSwitch: true, help: 'answer echo requests (ping) to the addresses of this node' },
   {
     name: 'probe-before-use',
     isSwitch: true,

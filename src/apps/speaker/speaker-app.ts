@@ -10,6 +10,7 @@ import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts'
 import { Wire } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
+import type { Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
@@ -32,9 +33,7 @@ export interface SpeakerOptions extends ProcessOptions {
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
-  /** Milliseconds between gratuitous packets once an address has settled; 0: none. */
-  readonly refreshInterval: number;
-  readonly probeBeforeUse: boolean;
+  readonly layer2: Layer2Settings;
 }
 
 /** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
@@ -63,7 +62,7 @@ export class SpeakerApp {
     });
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
-      layer2: { refreshInterval: options.refreshInterval, probeBeforeUse: options.probeBeforeUse },
+      layer2: options.layer2,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
     this.#wire = new Wire(wire, (fact) => this.#onFact(fact));

@@ -9,6 +9,7 @@ import type { Deadline, Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
 import { decodeArp, encodeArp } from './arp-codec.ts';
+import { decodeEcho } from './echo-codec.ts';
 import type { ArpFrame, Interface, NdpFrame, NeighborAdvertisement, NeighborSolicitation } from './messages.ts';
 import { ALL_NODES, decodeNdp, encodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
 
@@ -53,6 +54,8 @@ export interface Layer2Settings {
   readonly refreshInterval: Millis;
   /** --probe-before-use: an address is announced when the network has been asked for it and nobody has answered. */
   readonly probeBeforeUse: boolean;
+  /** --answer-ping: echo requests to our addresses are answered. */
+  readonly answerPing: boolean;
 }
 
 /** Why an address that is ours by election is not answered for now. */
@@ -425,7 +428,15 @@ function receive(state: Layer2State, index: number, bytes: Uint8Array, now: Mill
   const arp = decodeArp(bytes);
   if (arp.ok) return onArp(state, link, arp.frame, now);
   const ndp = decodeNdp(bytes);
-  return ndp.ok ? onNdp(state, link, ndp.frame, now) : { next: state, outputs: [] };
+  if (ndp.ok) return onNdp(state, link, ndp.frame, now);
+  return { next: state, outputs: state.settings.answerPing ? answerEcho(state, link, bytes) : [] };
+}
+
+function answerEcho(state: Layer2State, link: Interface, bytes: Uint8Array): Layer2Output[] {
+  const echo = decodeEcho(bytes);
+  if (echo === undefined || !sameMac(echo.destination, link.mac) || !owns(state, link, echo.target)) return [];
+  const protocol = echo.target.family === 'ipv4' ? 'arp' : 'ndp';
+  return [{ kind: 'send', protocol, interface: link.index, bytes: echo.reply(link.mac) }];
 }
 
 function onArp(state: Layer2State, link: Interface, frame: ArpFrame, now: Millis): Outcome {

@@ -32,7 +32,7 @@ const request = (target: string, destination = BROADCAST_MAC): ArpFrame => ({
 
 /** A node that owns these addresses, and the means to talk to it. */
 function announcer(...announcements: Announcement[]) {
-  let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
+  let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false });
   const feed = (input: Layer2Input | typeof TICK, now = 0) => {
     const { next, outputs } = layer2Machine.step(state, input, now);
     state = next;
@@ -127,7 +127,7 @@ describe('a claim of somebody else', () => {
       senderAddress: ip('192.0.2.7'),
     });
   const conflicts = (...claims: readonly [number, Uint8Array][]) => {
-    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false });
     const told: string[] = [];
     const inputs: [number, Layer2Input][] = [
       [0, { kind: 'interfaces', interfaces: [ETH0] }],
@@ -160,7 +160,7 @@ describe('a claim of somebody else', () => {
 describe('a speaker that is being stopped', () => {
   it('answers for each address until its successor claims it, and says when nothing is left', () => {
     const [a, b] = [ip('192.0.2.7'), ip('192.0.2.8')];
-    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false });
+    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false, answerPing: false });
     const feed = (input: Layer2Input) => {
       const { next, outputs } = layer2Machine.step(state, input, 0);
       state = next;
@@ -182,7 +182,7 @@ describe('a speaker that is being stopped', () => {
   it('does the same for an address that goes to another node, asks whether it is there already, and gives up in the end', () => {
     const a = { address: ip('192.0.2.7') };
     const six = { address: ip('2001:db8::7') };
-    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false });
     const feed = (input: Layer2Input | typeof TICK, now: number) => {
       const { next, outputs } = layer2Machine.step(state, input, now);
       state = next;
@@ -212,7 +212,7 @@ describe('a speaker that is being stopped', () => {
 
   it('says so at once when it owns nothing', () => {
     const { outputs } = layer2Machine.step(
-      initialLayer2({ refreshInterval: 0, probeBeforeUse: false }),
+      initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false }),
       { kind: 'leave' },
       0,
     );
@@ -299,7 +299,7 @@ describe('gratuitous ARP', () => {
 
   it('is repeated from time to time, spread over a quarter of the interval', () => {
     const machine = layer2Machine;
-    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false });
+    let state = initialLayer2({ refreshInterval: 60_000, probeBeforeUse: false, answerPing: false });
     const announcements = Array.from({ length: 200 }, (_, i) => ({ address: ip(`192.0.2.${i}`) }));
     state = machine.step(state, { kind: 'interfaces', interfaces: [ETH0] }, 0).next;
     state = machine.step(state, { kind: 'announce', announcements, handingOver: [] }, 0).next;
@@ -328,7 +328,7 @@ describe('two of our own speakers with the same address', () => {
   /** Two announcers on one wire, each with all the frames of the other. */
   function siblings() {
     const links = [mac('02:00:00:00:00:0a'), mac('02:00:00:00:00:0b')].map((own): Interface => ({ ...ETH0, mac: own }));
-    const states = links.map(() => initialLayer2({ refreshInterval: 0, probeBeforeUse: false }));
+    const states = links.map(() => initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false }));
     let now = 0;
     const feed = (who: number, input: Layer2Input | typeof TICK): void => {
       const { next, outputs } = layer2Machine.step(states[who]!, input, now);
@@ -382,7 +382,7 @@ describe('an address that is probed before use', () => {
   const VIP = '192.0.2.7';
 
   function prober() {
-    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: true });
+    let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: true, answerPing: false });
     const log: string[] = [];
     const feed = (input: Layer2Input | typeof TICK, now: number) => {
       const { next, outputs } = layer2Machine.step(state, input, now);

@@ -45,7 +45,7 @@ function decode(bytes: Uint8Array): NdpFrame {
 }
 
 function announcer(announcements: Announcement[], interfaces: Interface[] = [ETH0, ETH1]) {
-  let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false });
+  let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false });
   const groups: string[][] = [];
   const feed = (input: Layer2Input, now = 0) => {
     const { next, outputs } = layer2Machine.step(state, input, now);

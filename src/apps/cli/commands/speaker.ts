@@ -46,8 +46,11 @@ export function addSpeakerCommand(program: Command): void {
       drainOnCordon: values['drain-on-cordon'] === true,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
-      refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
-      probeBeforeUse: values['probe-before-use'] === true,
+      layer2: {
+        refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
+        probeBeforeUse: values['probe-before-use'] === true,
+        answerPing: values['answer-ping'] === true,
+      },
       rules: {
         balanced: choiceFlag(values, 'l2-election', ['hash', 'balanced']) === 'balanced',
         preempt: values['l2-no-preempt'] !== true,

@@ -61,8 +61,7 @@ export function addStandaloneCommand(program: Command): void {
       drainOnCordon: false,
       liveness: undefined,
       excludeLinks: readExcludeFile(),
-      refreshInterval: 60_000,
-      probeBeforeUse: false,
+      layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false },
       rules: UPSTREAM_RULES,
     });
     controller.start();
