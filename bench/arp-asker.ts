@@ -1,58 +1,87 @@
 /**
- * Asks for two addresses in turn by ARP and measures each answer; see arp.ts. Times are in microseconds.
+ * Asks for addresses in turn, by ARP and by Neighbor Solicitations, and measures each answer; see arp.ts. Times are in microseconds.
+ * `SAMPLES`, or `flood RATE`: asks for ours that often in a second until it is killed.
  * @module
  */
+import { LAN6 } from '../lab/lan.ts';
 import { readLinks } from '../src/adapters/linux/links.ts';
-import { AF_PACKET, bind, poll, receive, SOCK_RAW, send, socket } from '../src/adapters/wire/syscalls.ts';
-import { decodeArp, ETHERTYPE_ARP, encodeArp } from '../src/core/layer2/arp-codec.ts';
+import { openPacketSocket } from '../src/adapters/wire/packet-socket.ts';
+import { poll, receive, send } from '../src/adapters/wire/syscalls.ts';
+import { decodeArp, encodeArp } from '../src/core/layer2/arp-codec.ts';
+import { decodeNdp, encodeNdp, multicastMac, solicitedNode } from '../src/core/layer2/ndp-codec.ts';
 import { formatAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC } from '../src/core/net/mac.ts';
 
-const ADDRESSES = ['192.168.1.11', '192.168.1.200'];
-const samples = Number(process.argv[2]);
+const ADDRESSES = ['192.168.1.11', '192.168.1.200', `${LAN6}11`, `${LAN6}200`];
 const [link] = readLinks([/^lo$/]).fit;
-const fd = socket(AF_PACKET, SOCK_RAW, 0);
-const bound = new Uint8Array(20);
-const view = new DataView(bound.buffer);
-view.setUint16(0, AF_PACKET, true);
-view.setUint16(2, ETHERTYPE_ARP, false);
-view.setInt32(4, link!.index, true);
-bind(fd, bound);
+const fds = { ipv4: openPacketSocket('arp', link!.index), ipv6: openPacketSocket('ndp', link!.index) };
+const buffer = new Uint8Array(512);
 
-const buffer = new Uint8Array(256);
-const times: Record<string, number[]> = Object.fromEntries(ADDRESSES.map((address) => [address, []]));
-const questions = ADDRESSES.map((address) =>
-  encodeArp({
-    destination: BROADCAST_MAC,
+const questions = ADDRESSES.map((text) => {
+  const target = parseAddress(text)!;
+  if (target.family === 'ipv4')
+    return encodeArp({
+      destination: BROADCAST_MAC,
+      source: link!.mac,
+      operation: 'request',
+      senderMac: link!.mac,
+      senderAddress: parseAddress('192.168.1.50')!,
+      targetMac: new Uint8Array(6),
+      targetAddress: target,
+    });
+  const group = solicitedNode(target);
+  return encodeNdp({
+    kind: 'solicitation',
+    destination: multicastMac(group),
     source: link!.mac,
-    operation: 'request',
-    senderMac: link!.mac,
-    senderAddress: parseAddress('192.168.1.50')!,
-    targetMac: new Uint8Array(6),
-    targetAddress: parseAddress(address)!,
-  }),
-);
+    sourceAddress: parseAddress(`${LAN6}50`)!,
+    destinationAddress: group,
+    target,
+    sourceLinkLayer: link!.mac,
+  });
+});
 
-for (let i = 0; i < samples; i++) {
-  for (const [which, address] of ADDRESSES.entries()) {
-    while (receive(fd, buffer) !== undefined);
-    const began = process.hrtime.bigint();
-    send(fd, questions[which]!);
-    if (await answered(address)) times[address]!.push(Number(process.hrtime.bigint() - began) / 1000);
+if (process.argv[2] === 'flood') await flood(Number(process.argv[3]));
+else await measure(Number(process.argv[2]));
+
+async function flood(rate: number): Promise<never> {
+  const began = performance.now();
+  for (let sent = 0; ; ) {
+    for (const due = ((performance.now() - began) * rate) / 1000; sent < due; sent++) send(fds.ipv4, questions[1]!);
+    for (const fd of Object.values(fds)) while (receive(fd, buffer) !== undefined);
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  // A breath between questions, so that it is answers that are measured and not a flood.
-  if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
 }
-process.stdout.write(JSON.stringify(times));
 
-async function answered(address: string): Promise<boolean> {
+async function measure(samples: number): Promise<void> {
+  const times: Record<string, number[]> = Object.fromEntries(ADDRESSES.map((address) => [address, []]));
+  for (let i = 0; i < samples; i++) {
+    for (const [which, address] of ADDRESSES.entries()) {
+      const fd = address.includes(':') ? fds.ipv6 : fds.ipv4;
+      while (receive(fd, buffer) !== undefined);
+      const began = process.hrtime.bigint();
+      send(fd, questions[which]!);
+      if (answered(fd, address)) times[address]!.push(Number(process.hrtime.bigint() - began) / 1000);
+    }
+    // A breath between questions, so that it is answers that are measured and not a flood.
+    if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  process.stdout.write(JSON.stringify(times));
+}
+
+function answered(fd: number, address: string): boolean {
   const end = performance.now() + 1000;
   while (performance.now() < end) {
     if (poll([fd], 100).length === 0) continue;
     const length = receive(fd, buffer);
-    const decoded = length === undefined ? undefined : decodeArp(buffer.slice(0, length));
-    if (decoded?.ok && decoded.frame.operation === 'reply' && formatAddress(decoded.frame.senderAddress) === address)
-      return true;
+    if (length !== undefined && claimedBy(buffer.slice(0, length)) === address) return true;
   }
   return false;
+}
+
+function claimedBy(bytes: Uint8Array): string | undefined {
+  const arp = decodeArp(bytes);
+  if (arp.ok) return arp.frame.operation === 'reply' ? formatAddress(arp.frame.senderAddress) : undefined;
+  const ndp = decodeNdp(bytes);
+  return ndp.ok && ndp.frame.kind === 'advertisement' ? formatAddress(ndp.frame.target) : undefined;
 }

@@ -83,7 +83,7 @@ async function ours(directory: string): Promise<void> {
       owner.plug();
       await sleep(1000);
     }
-    row('metallb-ts, heartbeats of 100 ms', 'cable pulled', pulled);
+    row('metallb-ts, pings of 100 ms', 'cable pulled', pulled);
 
     const killed: Probed[] = [];
     for (let i = 0; i < RUNS; i++) {
@@ -97,7 +97,7 @@ async function ours(directory: string): Promise<void> {
       await cluster.startSpeaker(owner);
       await cluster.speakerReady(owner);
     }
-    row('metallb-ts, heartbeats of 100 ms', 'kill -9 of the speaker, client without an entry', killed);
+    row('metallb-ts, pings of 100 ms', 'kill -9 of the speaker, client without an entry', killed);
 
     const moved: Probed[] = [];
     for (let i = 0; i < Math.ceil(RUNS / 2); i++) {
@@ -110,7 +110,7 @@ async function ours(directory: string): Promise<void> {
         }),
       );
     }
-    row('metallb-ts, heartbeats of 100 ms', 'SIGTERM of the speaker, and its return', moved);
+    row('metallb-ts, pings of 100 ms', 'SIGTERM of the speaker, and its return', moved);
   } finally {
     await cluster.stop();
   }

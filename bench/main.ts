@@ -9,6 +9,7 @@ import { benchAllocate } from './allocate.ts';
 import { benchDecide } from './decide.ts';
 import { benchIpam } from './ipam.ts';
 import { benchList } from './list.ts';
+import { benchLiveness } from './liveness.ts';
 import { benchMemory } from './memory.ts';
 import { benchParse } from './parse.ts';
 
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   memory: benchMemory,
   decide: benchDecide,
   allocate: benchAllocate,
+  liveness: benchLiveness,
   arp: () => inSandbox('arp'),
   failover: () => inSandbox('failover'),
 };

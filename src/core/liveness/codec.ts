@@ -23,7 +23,7 @@ const NEVER = 0xffffffff;
 const MAX_AGE = 0xfffffffe;
 
 /** So many news fit into one datagram, by their number and by their bytes: no path has to fragment it (RFC 8200 §5: 1280 bytes). */
-const MAX_NEWS = 24;
+export const MAX_NEWS = 24;
 const NEWS_BYTES = 900;
 /** More links than this are not told. */
 export const MAX_LINKS = 16;

@@ -12,7 +12,7 @@
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
-import { fitting } from './codec.ts';
+import { fitting, MAX_NEWS } from './codec.ts';
 import type { Content, FitLink, Member, MemberRecord, Message, News, NodeState, Status } from './messages.ts';
 import { ABSENT, ASSUMED, beats, fingerprint, isRunning, stateOf } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -56,6 +56,8 @@ const LATE_NEWS = 1000;
 /** Up to so many others everything new goes to all of them at once; with more, to some. */
 const TELL_ALL = 8;
 const TELL_SOME = 4;
+/** So many times in an interval at most. */
+const TELL_SHARE = 10;
 /** Each step of lateness widens the windows by a half. */
 const MAX_LATENESS = 4;
 /** Milliseconds: how long faults are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
@@ -111,7 +113,7 @@ export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutp
       at(state.nextPing, 'next ping'),
       at(state.activeAt, 'say that we are active'),
       at(assumedUntil(state), 'those that nobody has heard of'),
-      state.fresh.size > 0 ? { at: LONG_AGO, why: 'news to tell' } : undefined,
+      state.fresh.size > 0 ? { at: tellAt(state), why: 'news to tell' } : undefined,
       state.isolatedSince === undefined
         ? earliest(
             state.watched.map((node) => at(judgeAt(state, state.peers.get(node)!), `${node} has to be heard from`)),
@@ -146,6 +148,7 @@ function onMembers(turn: Turn, members: readonly Member[]): void {
   // Who is there when we come is taken to be active until we learn better: we do not take everything because we have just arrived.
   // Who comes later is not, before it says so.
   const isFirst = s.peers.size === 0;
+  const added: Peer[] = [];
   for (const [node, peer] of s.peers) {
     if (wanted.has(node)) continue;
     s.digest = (s.digest ^ fingerprint(peer.record)) >>> 0;
@@ -163,9 +166,10 @@ function onMembers(turn: Turn, members: readonly Member[]): void {
     s.peers.set(node, peer);
     s.digest = (s.digest ^ fingerprint(peer.record)) >>> 0;
     retell(turn, peer);
-    // Whoever is new to us hears of us at once, not an interval later.
-    if (s.nextPing !== NEVER) send(turn, peer, { kind: 'ping' });
+    added.push(peer);
   }
+  // Whoever is new to us hears of us at once, not an interval later; of very many, those that are ours to ping.
+  if (s.nextPing !== NEVER && added.length <= TELL_ALL) for (const peer of added) send(turn, peer, { kind: 'ping' });
   if (isFirst && wanted.size > 0) {
     s.assumedUntil = now + s.settings.interval * PATIENCE;
     s.heardAt = now;
@@ -190,7 +194,7 @@ function regroup(turn: Turn): void {
   if (!monitors.some((node) => s.monitors.includes(node))) s.monitorsSince = now;
   s.monitors = monitors;
   s.outcasts = undefined;
-  const quorum = hasQuorum(s);
+  const quorum = !s.settings.fenced || hasQuorum(s);
   if (quorum !== s.quorum) turn.outputs.push({ kind: 'view-changed' });
   s.quorum = quorum;
 }
@@ -292,9 +296,14 @@ function answer(turn: Turn, peer: Peer, message: Message): void {
       hearsay(turn, message.about, message.silentFor);
       return;
     case 'pull': {
-      const all = [...s.ring.after(message.after)].flatMap((node) => s.peers.get(node) ?? []).filter(isHeardOf);
-      const page = fitting(all.slice(0, 64).map((item) => newsOf(turn, item)));
-      const last = page.length < all.length ? page.at(-1)!.node : '';
+      const records: News[] = [];
+      for (const node of s.ring.after(message.after)) {
+        const item = s.peers.get(node);
+        if (item !== undefined && isHeardOf(item)) records.push(newsOf(turn, item));
+        if (records.length > MAX_NEWS) break;
+      }
+      const page = fitting(records);
+      const last = page.length < records.length ? page.at(-1)!.node : '';
       send(turn, peer, { kind: 'page', last }, page);
       return;
     }
@@ -352,6 +361,7 @@ function learn(turn: Turn, news: News): void {
     // Both sides of a partition call each other dead; what was true there need not be true here.
     if (peer.doubt !== undefined && !beats(news, peer.doubt.news)) return;
     peer.doubt = { news, until: now + s.settings.interval * s.settings.misses };
+    s.doubted.add(news.node);
     send(turn, peer, { kind: 'ping' });
     return;
   }
@@ -417,7 +427,7 @@ function onTick(turn: Turn): void {
   for (const node of s.held) release(turn, node);
   if (isPingDue) judgeDoubts(turn);
   judgeOurselves(turn);
-  if (s.fresh.size > 0) tellNews(turn);
+  if (s.fresh.size > 0 && now >= tellAt(s)) tellNews(turn);
   if (!isPingDue) return;
   for (const node of s.monitors) send(turn, s.peers.get(node)!, { kind: 'ping' });
   pingOutcast(turn);
@@ -509,8 +519,11 @@ function release(turn: Turn, node: string): void {
 /** Late news of a death that nobody has refuted. */
 function judgeDoubts(turn: Turn): void {
   const { s, now } = turn;
-  for (const peer of s.peers.values()) {
-    if (peer.doubt === undefined || now < peer.doubt.until) continue;
+  for (const node of s.doubted) {
+    const peer = s.peers.get(node);
+    if (peer?.doubt !== undefined && now < peer.doubt.until) continue;
+    s.doubted.delete(node);
+    if (peer?.doubt === undefined) continue;
     const { news } = peer.doubt;
     peer.doubt = undefined;
     if (beats(news, peer.record)) take(turn, peer, news, now - news.age);
@@ -536,12 +549,17 @@ function spread({ s }: Turn, node: string): void {
   s.rumors.set(node, 0);
 }
 
+/** One piece of news goes out at once; of very many, as when all start together, several go together. */
+function tellAt({ toldAt, settings }: LivenessState): Millis {
+  return toldAt + settings.interval / TELL_SHARE;
+}
+
 function tellNews(turn: Turn): void {
-  const { s } = turn;
+  const { s, now } = turn;
+  s.toldAt = now;
   const fresh = [...s.fresh];
   s.fresh.clear();
-  const running = [...s.peers.values()].filter(({ record }) => isRunning(record));
-  const targets = new Set(running.length <= TELL_ALL ? running : chosen(s, running));
+  const targets = new Set(someRunning(s));
   // Who is called dead has the right to hear it.
   for (const node of fresh) {
     const subject = s.peers.get(node);
@@ -551,13 +569,23 @@ function tellNews(turn: Turn): void {
   for (const peer of targets) send(turn, peer, { kind: 'news' }, records);
 }
 
-function chosen(s: LivenessState, peers: readonly Peer[]): Peer[] {
-  return Array.from({ length: TELL_SOME }, () => peers[nextRandom(s, peers.length)]!);
+/** All others that run, or some of them by chance where there are many. */
+function someRunning(s: LivenessState): Peer[] {
+  if (s.peers.size <= TELL_ALL) return [...s.peers.values()].filter(({ record }) => isRunning(record));
+  const found: Peer[] = [];
+  for (let tries = 0; tries < TELL_SOME * 8 && found.length < TELL_SOME; tries++) {
+    const peer = s.peers.get(s.ring.at(nextRandom(s, s.ring.size)));
+    if (peer !== undefined && isRunning(peer.record)) found.push(peer);
+  }
+  return found;
 }
 
-/** How often each piece of news is told: enough that all have heard it with near certainty, whatever their number (SWIM §4.1). */
-function repetitions({ peers }: LivenessState): number {
-  return 3 * Math.ceil(Math.log2(peers.size + 2));
+/**
+ * How often each piece of news is told: enough that all have heard it with near certainty, whatever their number (SWIM §4.1). When
+ * there is more of it than ten datagrams hold, as when all start together, whoever misses some compares pages.
+ */
+function repetitions({ peers, rumors }: LivenessState): number {
+  return rumors.size > 10 * MAX_NEWS ? TELL_SOME : 3 * Math.ceil(Math.log2(peers.size + 2));
 }
 
 /** What is said of a node behind its back. */
@@ -579,8 +607,11 @@ function send(turn: Turn, to: Peer, content: Content, about: readonly MemberReco
   };
   const first = [...notices(to), ...about];
   const told = new Set(first.map(({ node }) => node));
-  const rumors = [...s.rumors.keys()].filter((node) => !told.has(node));
-  const records = [...first, ...rumors.slice(0, 24).map((node) => s.peers.get(node)!.record)];
+  const records = [...first];
+  for (const node of s.rumors.keys()) {
+    if (records.length >= MAX_NEWS) break;
+    if (!told.has(node)) records.push(s.peers.get(node)!.record);
+  }
   const news = fitting(records.map((record): News => ({ ...record, age: ageOf(record.node) })));
   const enough = repetitions(s);
   for (const { node } of news) {

@@ -19,6 +19,15 @@ export class Ring {
     this.#places = new Map(this.#names.map((name, i) => [name, i]));
   }
 
+  /** Somebody; `index` below `size`. */
+  at(index: number): string {
+    return this.#names[index]!;
+  }
+
+  get size(): number {
+    return this.#names.length;
+  }
+
   /** Everybody, in the order of the ring, from the one after `name` on (from the start when it is unknown) up to the last. */
   *after(name: string): Generator<string> {
     for (let i = (this.#places.get(name) ?? -1) + 1; i < this.#names.length; i++) yield this.#names[i]!;

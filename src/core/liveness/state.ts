@@ -90,8 +90,11 @@ export interface LivenessState {
   readonly rumors: Map<string, number>;
   /** What nobody has been told yet. */
   readonly fresh: Set<string>;
+  toldAt: Millis;
   pull: { readonly from: string; readonly until: Millis } | undefined;
   pulledAt: Millis;
+  /** Those of whose death there is late news. */
+  readonly doubted: Set<string>;
   /** Deaths that have not taken effect yet, with `fenced`. */
   readonly held: Set<string>;
   random: number;
@@ -130,8 +133,10 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
     faults: [],
     rumors: new Map(),
     fresh: new Set(),
+    toldAt: LONG_AGO,
     pull: undefined,
     pulledAt: LONG_AGO,
+    doubted: new Set(),
     held: new Set(),
     random: hash(`${node} ${incarnation}`) || 1,
     quorum: true,
