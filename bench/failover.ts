@@ -74,7 +74,8 @@ async function ours(directory: string): Promise<void> {
       return undefined;
     });
     const owner = await ownerOf(address);
-    const settled = () => until('the owner is back', async () => (await ownerOf(address)).name === owner.name);
+    // A node whose cable was pulled again and again is held down longer each time.
+    const settled = () => until('the owner is back', async () => (await ownerOf(address)).name === owner.name, 90_000);
 
     const pulled: Probed[] = [];
     for (let i = 0; i < RUNS; i++) {

@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/cluster.ts';
 import { askByArp, askByNdp, LAN6, neighbour, probeWhile } from '../../lab/lan.ts';
@@ -245,6 +245,20 @@ describe('layer 2 with both IP families', () => {
     await cluster.startSpeaker(before);
     await cluster.speakerReady(before);
     await until('it is back', served(before.name));
+  });
+
+  it('lets two nodes try whether the network between them allows what a speaker does', async () => {
+    const [lender, asker] = [cluster.nodes[0]!, cluster.nodes[2]!];
+    const doctor = (...args: string[]) => [resolve('bin/metallb'), 'doctor', ...args];
+    const refused = await asker.runAsync(doctor('--ask', '192.168.1.240'));
+    expect([refused.status, refused.stdout]).toEqual([1, expect.stringContaining('turn off anti-spoofing')]);
+    const lent = lender.start('doctor', doctor('--lend', '192.168.1.240'), join(directory, 'doctor.log'));
+    const seen = await until('the answer', async () => {
+      const { stdout, status } = await asker.runAsync(doctor('--ask', '192.168.1.240'));
+      return status === 0 && stdout;
+    });
+    expect(seen).toContain(`192.168.1.240 is answered by ${lender.mac} on eth0`);
+    await lent.stop();
   });
 
   it('moves both families to another node when the owner dies', async () => {

@@ -33,6 +33,8 @@ const LABELS = { node: 'metallb.io/node', name: 'metallb.io/service-name', names
 const FIELD_MANAGER = 'metallb-speaker-l2';
 /** Milliseconds until a failed write is tried again. */
 const RETRY = 5000;
+/** Milliseconds from the last write until a look at whether it has stayed. */
+const SWEEP_AFTER = 5000;
 
 export class ServiceL2Status {
   readonly #options: ServiceL2StatusOptions;
@@ -44,6 +46,7 @@ export class ServiceL2Status {
   readonly #timers = new Set<NodeJS.Timeout>();
   #owner: Promise<object[]> | undefined;
   #stopped = false;
+  #sweepTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ServiceL2StatusOptions) {
     this.#options = options;
@@ -57,14 +60,22 @@ export class ServiceL2Status {
     this.#enqueue(service);
   }
 
-  /** Removes what an earlier life of this node left behind. To be called when everything that is announced has been set. */
+  /**
+   * Makes the objects of this node those that are wanted: removes what an earlier life of it left behind, and writes again what
+   * another node has removed, which did not know yet that the Service had moved on. To be called when everything that is announced
+   * has been set; afterwards it comes again by itself, some time after each write.
+   */
   sweep(): void {
     this.#queue.add(async () => {
       try {
+        const missing = new Set([...this.#wanted].flatMap(([key, announced]) => (announced === undefined ? [] : key)));
         for (const { metadata } of await this.#list(`${LABELS.node}=${this.#options.node}`)) {
           const { [LABELS.namespace]: namespace, [LABELS.name]: name } = metadata.labels ?? {};
-          if (this.#wanted.get(`${namespace}/${name}`) === undefined) await this.#delete(metadata.name);
+          const key = `${namespace}/${name}`;
+          missing.delete(key);
+          if (this.#wanted.get(key) === undefined) await this.#delete(metadata.name);
         }
+        for (const key of missing) this.#enqueue(key);
       } catch (error) {
         this.#options.onTrouble((error as Error).message);
         this.#later(() => this.sweep());
@@ -74,6 +85,7 @@ export class ServiceL2Status {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    clearTimeout(this.#sweepTimer);
     for (const timer of this.#timers) clearTimeout(timer);
     await this.#queue.stop();
   }
@@ -113,7 +125,10 @@ export class ServiceL2Status {
     const [serviceNamespace, serviceName] = service.split('/') as [string, string];
     const selector = `${LABELS.name}=${serviceName},${LABELS.namespace}=${serviceNamespace}`;
     // Whoever announced before us may not be there any more to take its own object back.
-    for (const { metadata } of await this.#list(selector)) if (metadata.name !== own) await this.#delete(metadata.name);
+    const others = (await this.#list(selector)).filter(({ metadata }) => metadata.name !== own);
+    // It may have moved on meanwhile: then what is there is not ours to remove.
+    if (this.#wanted.get(service) !== announced) return this.#write(service);
+    for (const { metadata } of others) await this.#delete(metadata.name);
     const labels = { [LABELS.node]: node, [LABELS.name]: serviceName, [LABELS.namespace]: serviceNamespace };
     const ownerReferences = await this.#owners();
     const identity = { apiVersion: 'metallb.io/v1beta1', kind: 'ServiceL2Status' };
@@ -131,6 +146,8 @@ export class ServiceL2Status {
     const conditions = announced.duplicates.length === 0 ? [] : [duplicateAddress(announced.duplicates, timestamp())];
     const status = { node, serviceName, serviceNamespace, interfaces, conditions };
     await apply('status', { metadata: { name: own, namespace }, status });
+    clearTimeout(this.#sweepTimer);
+    this.#sweepTimer = setTimeout(() => this.sweep(), SWEEP_AFTER).unref();
   }
 
   #delete(name: string): Promise<void> {

@@ -39,6 +39,31 @@ export interface Finding {
   readonly cure?: string;
 }
 
+/** What came of asking for an address that another node lends. */
+export function examineAnswers(
+  address: string,
+  links: readonly string[],
+  answers: readonly { readonly link: string; readonly mac: string }[],
+): Finding {
+  const check = 'answers for addresses that are not the node’s own';
+  const stations = new Set(answers.map(({ mac }) => mac));
+  const seen = answers.map(({ link, mac }) => `${mac} on ${link}`).join(', ');
+  if (stations.size === 1) return { check, verdict: 'good', detail: `${address} is answered by ${seen}` };
+  if (stations.size > 1)
+    return {
+      check,
+      verdict: 'problem',
+      detail: `${address} is answered by several: ${seen}`,
+      cure: 'find out who the others are: an address has one owner, and the one that was lent was to be free',
+    };
+  return {
+    check,
+    verdict: 'problem',
+    detail: `nobody answers for ${address} on ${links.join(', ') || 'any link: none is fit'}`,
+    cure: 'if the other node lends it in this same network, something between drops answers for addresses that a machine was not given: turn off anti-spoofing for both (allowed address pairs in OpenStack, forged transmits and MAC changes in VMware, IP filtering in Proxmox and libvirt); most clouds cannot, use BGP or their own load balancer there',
+  };
+}
+
 /** Every check with its result, also the good ones. */
 export function examineNode(facts: NodeFacts): Finding[] {
   return CHECKS.flatMap(([check, find]) => {

@@ -8,13 +8,27 @@ import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
+import { readLinks } from '../../../adapters/linux/links.ts';
 import { readNodeFacts } from '../../../adapters/linux/node-facts.ts';
-import { examineNode, type Finding, type NodeFacts, type Verdict } from '../../../core/doctor/checks.ts';
+import { askForAddress, lendAddress } from '../../../adapters/wire/neighbour-test.ts';
+import {
+  examineAnswers,
+  examineNode,
+  type Finding,
+  type NodeFacts,
+  type Verdict,
+} from '../../../core/doctor/checks.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../../../core/net/address.ts';
+import { formatMac } from '../../../core/net/mac.ts';
+import { untilSignal } from '../common.ts';
+import { CliError } from '../errors.ts';
 
 interface Options {
   readonly kubeconfig?: string;
   readonly mlBindport: string;
   readonly output?: string;
+  readonly lend?: string;
+  readonly ask?: string;
 }
 
 const MARKS: Readonly<Record<Verdict, string>> = { good: '✔', warning: '!', problem: '✘', unknown: '?' };
@@ -28,7 +42,14 @@ export function addDoctorCommand(program: Command): void {
     .option('--kubeconfig <file>', 'kubeconfig file, for what only the API server knows')
     .option('--ml-bindport <port>', 'port of the liveness messages', '7946')
     .option('-o, --output <format>', 'json')
-    .action(async ({ kubeconfig, mlBindport, output }: Options) => {
+    .option('--lend <address>', 'answer for this free address for a minute, so that --ask on another node can see it')
+    .option(
+      '--ask <address>',
+      'who answers for this address? with --lend on another node: does the network between allow it?',
+    )
+    .action(async ({ kubeconfig, mlBindport, output, lend, ask }: Options) => {
+      if (lend !== undefined) return lendFor(MINUTE, addressOption('--lend', lend));
+      if (ask !== undefined) return askFor(addressOption('--ask', ask));
       const facts = {
         ...readNodeFacts(readExcludeFile(), Number(mlBindport)),
         ...(await askServer(kubeconfig)),
@@ -37,6 +58,42 @@ export function addDoctorCommand(program: Command): void {
       process.stdout.write(output === 'json' ? `${JSON.stringify(findings, null, 2)}\n` : forPeople(findings));
       process.exitCode = findings.some(({ verdict }) => verdict === 'problem') ? 1 : 0;
     });
+}
+
+const MINUTE = 60_000;
+
+function addressOption(flag: string, text: string): IpAddress {
+  const address = parseAddress(text);
+  if (address === undefined) throw new CliError(`${flag}: ${JSON.stringify(text)} is no IP address`, 2);
+  return address;
+}
+
+async function lendFor(milliseconds: number, address: IpAddress): Promise<void> {
+  const { fit } = readLinks(readExcludeFile());
+  const names = fit.map(({ name, mac }) => `${name} (${formatMac(mac)})`).join(', ');
+  if (fit.length === 0) throw new CliError('no link can be announced on; metallb doctor says why');
+  const taken = askForAddress(address, fit);
+  if (taken.length > 0)
+    throw new CliError(
+      `--lend: ${formatAddress(address)} belongs to ${taken[0]!.mac} on ${taken[0]!.link}; choose a free address`,
+    );
+  const stop = lendAddress(address, fit, (message) => process.stderr.write(`${message}\n`));
+  process.stdout.write(
+    `answering for ${formatAddress(address)} on ${names} for a minute; on another node: metallb doctor --ask ${formatAddress(address)}\n`,
+  );
+  await Promise.race([untilSignal(), new Promise((resolve) => setTimeout(resolve, milliseconds).unref())]);
+  await stop();
+}
+
+function askFor(address: IpAddress): void {
+  const { fit } = readLinks(readExcludeFile());
+  const finding = examineAnswers(
+    formatAddress(address),
+    fit.map(({ name }) => name),
+    askForAddress(address, fit),
+  );
+  process.stdout.write(forPeople([finding]));
+  process.exitCode = finding.verdict === 'good' ? 0 : 1;
 }
 
 /** Without an API server its part is unknown, and the rest is as good as ever. */
