@@ -1,0 +1,150 @@
+/**
+ * What a peer should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
+ * @module
+ */
+import type { IpAddress } from '../net/address.ts';
+import { formatPrefix, type Prefix } from '../net/prefix.ts';
+import { encodeMessage, HEADER_SIZE, MAX_EXTENDED_MESSAGE, MAX_MESSAGE } from './codec.ts';
+import type { AddressFamily, CodecOptions, PathAttributes, UpdateMessage } from './messages.ts';
+import { prefixSize } from './nlri.ts';
+
+/** A route as the configuration wants it; the session adds path and next hop. */
+export interface Route {
+  readonly prefix: Prefix;
+  /** Towards iBGP peers; 0: not set (behaviour reference §5.3), which is 100 (RFC 4271 leaves it open, all routers agree). */
+  readonly localPref: number;
+  readonly communities: readonly (readonly [number, number])[];
+  readonly largeCommunities: readonly (readonly [number, number, number])[];
+}
+
+/** Everything about a session that routes depend on. */
+export interface Outbound {
+  readonly options: CodecOptions;
+  readonly external: boolean;
+  /** What AS_PATH says towards eBGP peers. */
+  readonly asn: number;
+  /** Families that were agreed on. */
+  readonly families: readonly AddressFamily[];
+  /** Our address on the way to the peer, by family of the route; undefined: routes of that family cannot be sent. */
+  readonly nextHops: Readonly<Partial<Record<AddressFamily, readonly IpAddress[]>>>;
+}
+
+const DEFAULT_LOCAL_PREF = 100;
+
+/** By prefix; the text is a fingerprint of the attributes. */
+export type Sent = Map<string, { readonly route: Route; readonly fingerprint: string }>;
+
+export function fingerprint({ localPref, communities, largeCommunities }: Route): string {
+  return `${localPref} ${communities.join(' ')} ${largeCommunities.join(' ')}`;
+}
+
+export function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
+  return families.includes(family) && nextHops[family] !== undefined;
+}
+
+/** Brings `sent` up to what is wanted, in place, and gives the messages that tell the peer: withdrawals first. */
+export function synchronize(sent: Sent, wanted: Iterable<Route>, outbound: Outbound): Uint8Array[] {
+  const groups = new Map<string, Route[]>();
+  const keep = new Set<string>();
+  for (const route of wanted) {
+    if (!canSend(outbound, route)) continue;
+    const key = formatPrefix(route.prefix);
+    keep.add(key);
+    const mark = fingerprint(route);
+    if (sent.get(key)?.fingerprint === mark) continue;
+    sent.set(key, { route, fingerprint: mark });
+    const group = `${route.prefix.family} ${mark}`;
+    const routes = groups.get(group);
+    if (routes === undefined) groups.set(group, [route]);
+    else routes.push(route);
+  }
+  const gone: Prefix[] = [];
+  for (const [key, { route }] of sent) {
+    if (keep.has(key)) continue;
+    gone.push(route.prefix);
+    sent.delete(key);
+  }
+  return [...withdrawals(gone, outbound), ...[...groups.values()].flatMap((routes) => announcements(routes, outbound))];
+}
+
+/** An UPDATE without anything: all routes of the family have been sent (RFC 4724 §2). */
+export function endOfRib(family: AddressFamily, { options }: Pick<Outbound, 'options'>): Uint8Array {
+  const nothing: UpdateMessage = { kind: 'update', withdrawn: [], announced: [], attributes: {} };
+  return encodeMessage(family === 'ipv4' ? nothing : { ...nothing, unreach: { family, prefixes: [] } }, options);
+}
+
+function withdrawals(prefixes: readonly Prefix[], outbound: Outbound): Uint8Array[] {
+  const nothing = { kind: 'update', withdrawn: [], announced: [], attributes: {} } as const;
+  return (['ipv4', 'ipv6'] as const).flatMap((family) =>
+    chunks(
+      prefixes.filter((prefix) => prefix.family === family),
+      nothing,
+      outbound,
+      (part) =>
+        isClassic(family, outbound)
+          ? { ...nothing, withdrawn: part }
+          : { ...nothing, unreach: { family, prefixes: part } },
+    ),
+  );
+}
+
+function announcements(routes: readonly Route[], outbound: Outbound): Uint8Array[] {
+  const [first] = routes;
+  const { family } = first!.prefix;
+  const nextHops = outbound.nextHops[family]!;
+  const isOld = isClassic(family, outbound);
+  const attributes = attributesOf(first!, outbound, isOld ? nextHops[0] : undefined);
+  const base = { kind: 'update', withdrawn: [], announced: [], attributes } as const;
+  const empty = isOld ? base : { ...base, reach: { family, nextHops, prefixes: [] } };
+  return chunks(
+    routes.map(({ prefix }) => prefix),
+    empty,
+    outbound,
+    (part) => (isOld ? { ...base, announced: part } : { ...base, reach: { family, nextHops, prefixes: part } }),
+  );
+}
+
+/** IPv4 with an IPv4 next hop travels in the fields that BGP always had; everything else in multiprotocol attributes. */
+function isClassic(family: AddressFamily, { nextHops }: Outbound): boolean {
+  return family === 'ipv4' && nextHops.ipv4?.[0]?.family !== 'ipv6';
+}
+
+function attributesOf(route: Route, { external, asn }: Outbound, nextHop: IpAddress | undefined): PathAttributes {
+  const { localPref, communities, largeCommunities } = route;
+  return {
+    origin: 'igp',
+    asPath: external ? [{ type: 'sequence', asns: [asn] }] : [],
+    ...(nextHop !== undefined && { nextHop }),
+    ...(!external && { localPref: localPref === 0 ? DEFAULT_LOCAL_PREF : localPref }),
+    ...(communities.length > 0 && { communities }),
+    ...(largeCommunities.length > 0 && { largeCommunities }),
+  };
+}
+
+/** As many prefixes in each message as it has room for. */
+function chunks(
+  prefixes: readonly Prefix[],
+  empty: UpdateMessage,
+  { options }: Outbound,
+  make: (part: readonly Prefix[]) => UpdateMessage,
+): Uint8Array[] {
+  // A multiprotocol attribute that grows beyond 255 bytes has a length of two bytes, and an empty one may be missing altogether.
+  const room =
+    (options.extendedMessage ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE) - encodeMessage(empty, options).length - 8;
+  if (room < HEADER_SIZE) throw new RangeError('the attributes of a route do not fit into a message');
+  const messages: Uint8Array[] = [];
+  let part: Prefix[] = [];
+  let size = 0;
+  for (const prefix of prefixes) {
+    const more = prefixSize(prefix);
+    if (size + more > room) {
+      messages.push(encodeMessage(make(part), options));
+      part = [];
+      size = 0;
+    }
+    part.push(prefix);
+    size += more;
+  }
+  if (part.length > 0) messages.push(encodeMessage(make(part), options));
+  return messages;
+}
