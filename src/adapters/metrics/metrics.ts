@@ -3,6 +3,7 @@
  * @module
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { SESSION_COUNTERS, type SessionCounter } from '../../core/bgp/fsm.ts';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
 import type { PeerReport } from '../../core/liveness/state.ts';
@@ -75,7 +76,16 @@ export class Metrics {
   readonly #nodes = this.#gauge('liveness_nodes', 'Other speakers, by what this one takes them for.', ['state']);
   readonly #isolated = this.#gauge('liveness_isolated_bool', '1 while this speaker hears no other one.');
 
-  #refresh: () => void = () => {};
+  readonly #bgp = {
+    up: this.#gauge('bgp_session_up', '1 while the session is established.', ['peer']),
+    announced: this.#gauge('bgp_announced_prefixes_total', 'Prefixes that the peer has been sent.', ['peer']),
+    pending: this.#gauge('bgp_pending_prefixes_total', 'Prefixes that the peer should hold.', ['peer']),
+  };
+  readonly #bgpCounters = Object.fromEntries(
+    SESSION_COUNTERS.map((name) => [name, this.#counter(`bgp_${name}`, `BGP messages: ${name}.`, ['peer'])]),
+  ) as Record<SessionCounter, Counter>;
+
+  readonly #refreshers: (() => void)[] = [];
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -83,7 +93,7 @@ export class Metrics {
 
   /** The text that Prometheus scrapes, and its content type. */
   async scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
-    this.#refresh();
+    for (const refresh of this.#refreshers) refresh();
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
@@ -107,7 +117,7 @@ export class Metrics {
 
   /** Called before every scrape: the place to set what is a state and not an event. */
   beforeScrape(refresh: () => void): void {
-    this.#refresh = refresh;
+    this.#refreshers.push(refresh);
   }
 
   /** Replaces the series of all pools. */
@@ -140,9 +150,15 @@ export class Metrics {
   }
 
   /** Replaces the series of one Service on this node. */
-  announced(service: string, node: string, before: readonly string[], now: readonly string[]): void {
-    for (const ip of before) this.#announced.remove({ service, protocol: 'layer2', node, ip });
-    for (const ip of now) this.#announced.set({ service, protocol: 'layer2', node, ip }, 1);
+  announced(
+    protocol: 'layer2' | 'bgp',
+    service: string,
+    node: string,
+    before: readonly string[],
+    now: readonly string[],
+  ): void {
+    for (const ip of before) this.#announced.remove({ service, protocol, node, ip });
+    for (const ip of now) this.#announced.set({ service, protocol, node, ip }, 1);
   }
 
   /** Milliseconds of each phase of a takeover. */
@@ -168,6 +184,22 @@ export class Metrics {
 
   isolated(isIsolated: boolean): void {
     this.#isolated.set(isIsolated ? 1 : 0);
+  }
+
+  /** What is true of a session now; `peer` is its address and port. */
+  bgpSession(peer: string, up: boolean, announced: number, pending: number): void {
+    this.#bgp.up.set({ peer }, up ? 1 : 0);
+    this.#bgp.announced.set({ peer }, announced);
+    this.#bgp.pending.set({ peer }, pending);
+  }
+
+  bgpCounted(peer: string, counter: SessionCounter, by: number): void {
+    this.#bgpCounters[counter].inc({ peer }, by);
+  }
+
+  /** The series of a session that is no more. */
+  bgpForget(peer: string): void {
+    for (const metric of [...Object.values(this.#bgp), ...Object.values(this.#bgpCounters)]) metric.remove({ peer });
   }
 
   layer2(counter: Layer2Counter, ip: string, by: number): void {

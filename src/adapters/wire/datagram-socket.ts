@@ -33,7 +33,7 @@ function mapped(address: IpAddress): IpAddress {
 }
 
 /** struct sockaddr_in, or sockaddr_in6. */
-function socketAddress(address: IpAddress, port: number): Uint8Array {
+export function socketAddress(address: IpAddress, port: number): Uint8Array {
   const isIpv4 = address.family === 'ipv4';
   const bytes = new Uint8Array(isIpv4 ? 16 : 28);
   const view = new DataView(bytes.buffer);

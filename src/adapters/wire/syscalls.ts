@@ -12,15 +12,24 @@ export const AF_PACKET = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_JOIN_GROUP = 20;
 export const IPV6_LEAVE_GROUP = 21;
+export const IPPROTO_IP = 0;
+export const IPPROTO_TCP = 6;
+export const IP_TTL = 2;
+export const IPV6_UNICAST_HOPS = 16;
+export const TCP_MD5SIG = 14;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
+const SO_ERROR = 4;
+export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
 const POLLIN = 1;
+const POLLOUT = 4;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const MSG_DONTWAIT = 0x40;
@@ -40,6 +49,10 @@ const libcCalls = {
   read: libc.func('long read(int fd, _Out_ uint8_t *buffer, size_t length)'),
   write: libc.func('long write(int fd, const uint8_t *buffer, size_t length)'),
   close: libc.func('int close(int fd)'),
+  connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)'),
+  getsockopt: libc.func(
+    'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+  ),
 };
 
 /** A system call that failed; `code` is the name of the error number (`EPERM` …). */
@@ -47,11 +60,15 @@ export class SystemCallError extends Error {
   readonly code: string;
 
   constructor(call: string) {
-    const errno = koffi.errno();
-    const code = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
+    const code = errorName();
     super(`${call}: ${code}`);
     this.code = code;
   }
+}
+
+/** `ECONNREFUSED` and its like. */
+function errorName(errno: number = koffi.errno()): string {
+  return Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
 }
 
 function checked(call: string, result: number): number {
@@ -69,6 +86,21 @@ export function bind(fd: number, address: Uint8Array): void {
 
 export function setsockopt(fd: number, level: number, option: number, value: Uint8Array): void {
   checked('setsockopt', libcCalls.setsockopt(fd, level, option, value, value.length));
+}
+
+/** Begins to connect a stream; `connection` tells how it went. */
+export function connect(fd: number, address: Uint8Array): void {
+  if (libcCalls.connect(fd, address, address.length) < 0 && errorName() !== 'EINPROGRESS')
+    throw new SystemCallError('connect');
+}
+
+/** Whether it stands; the name of the error when it came to nothing. */
+export function connection(fd: number): 'pending' | 'open' | { readonly error: string } {
+  if (pollFor([fd], POLLOUT, 0).length === 0) return 'pending';
+  const value = new Uint8Array(4);
+  libcCalls.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, [4]);
+  const number = new DataView(value.buffer).getInt32(0, true);
+  return number === 0 ? 'open' : { error: errorName(number) };
 }
 
 /** Bytes received into the buffer, or undefined when there is nothing now (or the link is down). */
@@ -113,11 +145,15 @@ export function addressOf(bytes: Uint8Array): bigint {
 
 /** Which of the descriptors are readable (or in error) within `timeout` milliseconds; -1 waits for ever. */
 export function poll(fds: readonly number[], timeout: number): readonly number[] {
+  return pollFor(fds, POLLIN, timeout);
+}
+
+function pollFor(fds: readonly number[], events: number, timeout: number): readonly number[] {
   const table = new Uint8Array(fds.length * 8);
   const view = new DataView(table.buffer);
   for (const [i, fd] of fds.entries()) {
     view.setInt32(i * 8, fd, true);
-    view.setInt16(i * 8 + 4, POLLIN, true);
+    view.setInt16(i * 8 + 4, events, true);
   }
   if (libcCalls.poll(table, fds.length, timeout) <= 0) return [];
   return fds.filter((_, i) => view.getInt16(i * 8 + 6, true) !== 0);

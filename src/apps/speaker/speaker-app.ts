@@ -24,6 +24,7 @@ import {
   speakerResources,
 } from '../../core/reconcile/speaker.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
+import { BgpSessions, labelOf } from './bgp-sessions.ts';
 
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
@@ -45,6 +46,8 @@ export class SpeakerApp {
   readonly #wire: Wire;
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
+  readonly #announcedByBgp = new Map<string, readonly string[]>();
+  readonly #bgp: BgpSessions;
   readonly #statuses: ServiceL2Status;
   #isActive = false;
   #links: LinkFollower | undefined;
@@ -60,6 +63,7 @@ export class SpeakerApp {
       podName: options.podName ?? '',
       onTrouble: (message) => options.log.warn({ event: 'l2StatusNotWritten', error: message }, message),
     });
+    this.#bgp = this.#bgpSessions();
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: options.layer2,
@@ -98,6 +102,29 @@ export class SpeakerApp {
     );
   }
 
+  #bgpSessions(): BgpSessions {
+    const { node, log, metrics } = this.#options;
+    const sessions = new BgpSessions({
+      node,
+      onUp: (peer, { peerAsn, families, holdTime }) =>
+        log.info(
+          { event: 'sessionUp', peer, peerASN: peerAsn, families, holdTime: holdTime / 1000 },
+          `BGP session with ${peer} established`,
+        ),
+      onDown: (peer, why) =>
+        log.warn({ event: 'sessionDown', peer, error: why }, `BGP session with ${peer} ended: ${why}`),
+      onAttemptFailed: (peer, why) =>
+        log.warn({ event: 'sessionFailed', peer, error: why }, `no BGP session with ${peer}: ${why}`),
+      onCount: (label, counter, by) => metrics.bgpCounted(label, counter, by),
+      onRemoved: (label) => metrics.bgpForget(label),
+    });
+    metrics.beforeScrape(() => {
+      for (const { peer, state } of sessions.states.values())
+        metrics.bgpSession(labelOf(peer), state.phase === 'established', state.sent.size, state.wanted.length);
+    });
+    return sessions;
+  }
+
   get readiness(): Readiness {
     const { cache, announced } = this.#process.state;
     if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
@@ -121,6 +148,7 @@ export class SpeakerApp {
   async stop(): Promise<void> {
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const stopped = this.#process.stop();
+    this.#bgp.stop('the speaker is being stopped');
     if (this.#options.liveness !== undefined) await this.#leave();
     await stopped;
     this.#links?.stop();
@@ -161,10 +189,21 @@ export class SpeakerApp {
         // The first configuration comes with the first decision about every Service.
         if (!this.#isActive) setImmediate(() => this.#begin());
         return;
+      case 'bgp':
+        this.#bgp.set(output.plans);
+        return;
+      case 'bgp-decided': {
+        const { service, verdict, prefixes, addresses, peers } = output;
+        const now = peers.length === 0 ? [] : addresses;
+        metrics.announced('bgp', service, node, this.#announcedByBgp.get(service) ?? [], now);
+        this.#announcedByBgp.set(service, now);
+        log.info({ event: 'bgpDecided', service, verdict, prefixes, peers }, 'decided what routers are told');
+        return;
+      }
       case 'service-decided': {
         const { service, announced, interfaces, election, duplicates } = output;
         this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates });
-        metrics.announced(service, node, this.#announced.get(service) ?? [], announced);
+        metrics.announced('layer2', service, node, this.#announced.get(service) ?? [], announced);
         this.#announced.set(service, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
         log.info(

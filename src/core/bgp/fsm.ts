@@ -104,17 +104,20 @@ export type SessionOutput =
   | { readonly kind: 'attempt-failed'; readonly why: string }
   | { readonly kind: 'counted'; readonly counter: SessionCounter; readonly by: number };
 
-export type SessionCounter =
-  | 'opens_sent'
-  | 'opens_received'
-  | 'notifications_sent'
-  | 'updates_total'
-  | 'updates_total_received'
-  | 'keepalives_sent'
-  | 'keepalives_received'
-  | 'route_refresh_sent'
-  | 'total_sent'
-  | 'total_received';
+/** Names of upstream's metrics (behaviour reference §6.2), after `metallb_bgp_`. */
+export const SESSION_COUNTERS = [
+  'opens_sent',
+  'opens_received',
+  'notifications_sent',
+  'updates_total',
+  'updates_total_received',
+  'keepalives_sent',
+  'keepalives_received',
+  'route_refresh_sent',
+  'total_sent',
+  'total_received',
+] as const;
+export type SessionCounter = (typeof SESSION_COUNTERS)[number];
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** Milliseconds for the connection, and then for the exchange of OPENs (RFC 4271 §8.2.2 suggests minutes for the latter). */

@@ -43,7 +43,7 @@ export function electFor(
   const addresses = currentAddresses(service).map(parseAddress);
   if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
   const valid = addresses as IpAddress[];
-  const pool = facts.config.pools.find((candidate) => holdsAll(candidate, valid));
+  const pool = poolOf(facts.config, valid);
   if (pool === undefined) return undefined;
   const labels = service.metadata.labels ?? {};
   const advertisements = facts.config.l2Advertisements.filter(
@@ -66,19 +66,24 @@ export function electFor(
   return { addresses: valid, advertisements, election };
 }
 
-function holdsAll(pool: Pool, addresses: readonly IpAddress[]): boolean {
-  return addresses.every((address) => pool.ranges.some((range) => rangeContains(range, address)));
+/** The pool that holds all of them. */
+export function poolOf({ pools }: Config, addresses: readonly IpAddress[]): Pool | undefined {
+  return pools.find(({ ranges }) =>
+    addresses.every((address) => ranges.some((range) => rangeContains(range, address))),
+  );
 }
 
-/** Behaviour reference §4.2. */
-function servingNodes(
+/** Behaviour reference §4.2. `withAddress`: endpoints without any do not count (§5.2). */
+export function servingNodes(
   slices: readonly EndpointSlice[],
   dead: ReadonlySet<string>,
+  withAddress = false,
 ): { any: boolean; named: Set<string> } {
   const named = new Set<string>();
   let any = false;
   for (const { endpoints = [] } of slices) {
-    for (const { nodeName, conditions } of endpoints) {
+    for (const { nodeName, conditions, addresses } of endpoints) {
+      if (withAddress && addresses.length === 0) continue;
       const serves = conditions?.ready === undefined || conditions.ready || conditions.serving === true;
       if (!serves || (nodeName !== undefined && dead.has(nodeName))) continue;
       any = true;

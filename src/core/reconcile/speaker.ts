@@ -16,7 +16,9 @@ import {
   type Service,
 } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { type Config, EMPTY_CONFIG } from '../config/config.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Route } from '../bgp/rib.ts';
+import { type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
@@ -25,9 +27,11 @@ import type { LivenessView, Member } from '../liveness/messages.ts';
 import type { Machine, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
+import { type BgpDecision, type BgpVerdict, decideBgp, describeRoutes, peersOf, routesFor } from './bgp-decision.ts';
 import { Cache, type Change } from './cache.ts';
 import { announcementsOf, type Elected, electFor, merge } from './layer2-decision.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
+import { currentAddresses } from './service-decision.ts';
 
 export const SPEAKER_RESOURCES = [
   'services',
@@ -77,8 +81,25 @@ export interface Duplicate {
   readonly interface: string;
 }
 
+/** One router, and all that it is to hold. */
+export interface PeerPlan {
+  readonly peer: Peer;
+  readonly routes: readonly Route[];
+}
+
 export type SpeakerOutput =
   | Announce
+  /** The whole of the routers that this node talks to. */
+  | { readonly kind: 'bgp'; readonly plans: readonly PeerPlan[] }
+  /** For metrics, logs and status: what this node tells routers of a Service has changed. */
+  | {
+      readonly kind: 'bgp-decided';
+      readonly service: string;
+      readonly verdict: BgpVerdict | undefined;
+      readonly prefixes: readonly string[];
+      readonly addresses: readonly string[];
+      readonly peers: readonly string[];
+    }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
   | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] }
@@ -117,6 +138,10 @@ export interface SpeakerState {
   /** With rules of our own: the owner of each address. */
   readonly owners: ReadonlyMap<string, string | undefined>;
   readonly decisions: Map<string, Decision>;
+  readonly bgp: Map<string, BgpDecision>;
+  /** What the routers were to hold last, and what was told of each Service. */
+  readonly plans: string;
+  readonly toldBgp: Map<string, string>;
   /** By address. */
   readonly duplicates: ReadonlyMap<string, Duplicate>;
   readonly members: string;
@@ -138,6 +163,9 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     elections: new Map(),
     owners: new Map(),
     decisions: new Map(),
+    bgp: new Map(),
+    plans: '[]',
+    toldBgp: new Map(),
     duplicates: new Map(),
     members: '[]',
     announced: '[[],[]]',
@@ -319,7 +347,7 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   const keys = new Set(dirty === 'all' ? [...state.cache.keys('services'), ...state.decisions.keys()] : dirty);
   for (const key of keys) electService(state, key, sha256);
   const owners = assignOwners(state, keys);
-  const next = { ...state, owners };
+  const next = { ...state, owners, plans: decideRoutes(state, keys, outputs) };
   for (const key of keys) decideService(next, key, outputs);
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
   const handingOver = merge([...state.decisions.values()].flatMap((decision) => decision.handingOver ?? []));
@@ -331,6 +359,50 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   if (announced === state.announced) return next;
   outputs.push({ kind: 'announce', announcements, handingOver });
   return { ...next, announced };
+}
+
+/** What this node's routers are to hold; gives its fingerprint. */
+function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: SpeakerOutput[]): string {
+  const { settings, config, candidates, dead, view, cache, bgp } = state;
+  const self = candidates.find(({ name }) => name === settings.node);
+  if (self === undefined || (config.peers.length === 0 && bgp.size === 0)) return state.plans;
+  const facts = { ...settings, fenced: settings.fenced && !view.quorum, config, dead };
+  for (const key of keys) {
+    const service = cache.get<Service>('services', key);
+    const decision = service && decideBgp(facts, self, service, slicesOf(state, service));
+    if (decision === undefined) bgp.delete(key);
+    else bgp.set(key, decision);
+  }
+  const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
+  for (const key of new Set([...keys, ...state.toldBgp.keys()])) tellRoutes(state, key, peers, outputs);
+  const plans = peers.map((peer): PeerPlan => ({ peer, routes: routesFor(peer, bgp.values()) }));
+  const text = JSON.stringify(plans, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  if (text !== state.plans) outputs.push({ kind: 'bgp', plans });
+  return text;
+}
+
+function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
+  const decision = state.bgp.get(key);
+  const service = state.cache.get<Service>('services', key);
+  const names = decision === undefined ? [] : peersOf(decision, peers);
+  const prefixes = decision === undefined ? [] : describeRoutes(decision);
+  const told = {
+    kind: 'bgp-decided',
+    service: key,
+    verdict: decision?.verdict,
+    prefixes,
+    addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
+    peers: names,
+  } as const;
+  const text = JSON.stringify(told);
+  const before = state.toldBgp.get(key);
+  if (text === before || (decision === undefined && before === undefined)) return;
+  outputs.push(told);
+  if (decision === undefined) state.toldBgp.delete(key);
+  else state.toldBgp.set(key, text);
+  if (service === undefined || names.length === 0 || before?.includes('"announced"')) return;
+  const message = `announcing from node "${state.settings.node}" with protocol "bgp"`;
+  outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), reason: 'nodeAssigned', message });
 }
 
 function electService(state: SpeakerState, key: string, sha256: Sha256): void {

@@ -1,0 +1,134 @@
+/**
+ * Real routers on hosts of the LAN: FRR and BIRD, with their own tools to look into them.
+ * @module
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LanHost } from './lan.ts';
+import { type LabProcess, must, run, until } from './shell.ts';
+
+/** One path to a prefix, as a router sees it. */
+export interface Path {
+  readonly nextHop: string;
+  readonly asPath: string;
+  readonly localPref: number | undefined;
+  readonly communities: string;
+  readonly largeCommunities: string;
+}
+
+export interface Router {
+  readonly host: LanHost;
+  /** The paths that the router has for a prefix, in the order of their next hops. */
+  paths(prefix: string): Path[];
+  /** Addresses of the neighbors with which it has a session. */
+  neighbors(): string[];
+  stop(): Promise<void>;
+}
+
+/** Why there can be no routers here; undefined: they can be had. */
+export function whyNoRouters(): string | undefined {
+  const missing = ['/usr/lib/frr/bgpd', '/usr/sbin/bird', '/usr/bin/vtysh'].filter(
+    (path) => run(['test', '-x', path]).status !== 0,
+  );
+  // FRR gives up root for a user of its own, which a user namespace of an unprivileged user does not have.
+  if (!/^\s*0\s+0\s/.test(readFileSync('/proc/self/uid_map', 'utf8'))) return 'FRR has to be started as root';
+  return missing.length === 0
+    ? undefined
+    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2)`;
+}
+
+const ZEBRA_BUFFER = '90000000';
+
+/** `config` in FRR's own words. */
+export async function startFrr(host: LanHost, directory: string, config: string): Promise<Router> {
+  const space = host.name;
+  mkdirSync(`/run/frr/${space}`, { recursive: true });
+  writeFileSync('/run/frr/vtysh.conf', '');
+  writeFileSync(`/run/frr/${space}/vtysh.conf`, '');
+  must(['chown', '-R', 'frr:frr', '/run/frr']);
+  const file = join(directory, `${space}-frr.conf`);
+  writeFileSync(file, config);
+  const processes: LabProcess[] = [];
+  for (const daemon of ['zebra', 'bgpd']) {
+    const flags = ['-N', space, '-u', 'frr', '-g', 'frr', '-A', '127.0.0.1', '-P', '0', '-f', '/dev/null'];
+    const extra = daemon === 'zebra' ? ['-s', ZEBRA_BUFFER] : [];
+    const log = `/run/frr/${space}/${daemon}.log`;
+    const output = join(directory, `${space}-${daemon}.log`);
+    processes.push(host.start(daemon, [`/usr/lib/frr/${daemon}`, ...flags, ...extra, '--log', `file:${log}`], output));
+    await until(`${daemon} listens`, () => run(['test', '-S', `/run/frr/${space}/${daemon}.vty`]).status === 0);
+  }
+  const vtysh = (...args: string[]) => host.run(['vtysh', '--config_dir', '/run/frr', '-N', space, ...args]);
+  const loaded = vtysh('-f', file);
+  if (loaded.status !== 0) throw new Error(`FRR does not take its configuration: ${loaded.stdout}${loaded.stderr}`);
+  const json = <T>(command: string) => JSON.parse(vtysh('-c', command).stdout || '{}') as T;
+  return {
+    host,
+    paths: (prefix) => {
+      const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
+      const { paths = [] } = json<{ paths?: FrrPath[] }>(`show bgp ${family} unicast ${prefix} json`);
+      return sorted(
+        paths.map(({ nexthops, aspath, locPrf, community, largeCommunity }) => ({
+          nextHop: nexthops.find(({ scope }) => scope !== 'link-local')?.ip ?? '',
+          asPath: aspath.string,
+          localPref: locPrf,
+          communities: community?.string ?? '',
+          largeCommunities: largeCommunity?.string ?? '',
+        })),
+      );
+    },
+    neighbors: () =>
+      Object.entries(json<Record<string, { bgpState: string }>>('show bgp neighbors json'))
+        .filter(([, neighbor]) => neighbor.bgpState === 'Established')
+        .map(([address]) => address)
+        .sort(),
+    stop: async () => {
+      for (const process of processes.reverse()) await process.stop();
+    },
+  };
+}
+
+interface FrrPath {
+  readonly aspath: { readonly string: string };
+  readonly locPrf?: number;
+  readonly community?: { readonly string: string };
+  readonly largeCommunity?: { readonly string: string };
+  readonly nexthops: readonly { readonly ip: string; readonly scope?: string }[];
+}
+
+/** `config` in BIRD's own words; device and kernel protocols are there already. */
+export async function startBird(host: LanHost, directory: string, config: string): Promise<Router> {
+  const file = join(directory, `${host.name}-bird.conf`);
+  const control = join(directory, `${host.name}-bird.ctl`);
+  writeFileSync(file, `router id ${host.address};\nprotocol device { }\nprotocol direct { ipv4; ipv6; }\n${config}`);
+  const log = join(directory, `${host.name}-bird.log`);
+  const bird = host.start('bird', ['bird', '-f', '-c', file, '-s', control], log);
+  const birdc = (...args: string[]) => host.run(['birdc', '-s', control, ...args]).stdout;
+  await until('BIRD answers', () => birdc('show', 'status').includes('Daemon is up'));
+  return {
+    host,
+    paths: (prefix) => {
+      const blocks = birdc('show', 'route', 'for', prefix.split('/')[0]!, 'all').split(/(?=\bunicast\b)/);
+      const field = (block: string, name: string) => new RegExp(`BGP\\.${name}: (.*)`).exec(block)?.[1]?.trim() ?? '';
+      return sorted(
+        blocks
+          .filter((block) => block.includes('BGP.next_hop'))
+          .map((block) => ({
+            nextHop: field(block, 'next_hop').split(' ')[0]!,
+            asPath: field(block, 'as_path'),
+            localPref: Number(field(block, 'local_pref')) || undefined,
+            communities: field(block, 'community').replaceAll(/[()]/g, '').replaceAll(',', ':'),
+            largeCommunities: field(block, 'large_community').replaceAll(/[()]/g, '').replaceAll(', ', ':'),
+          })),
+      );
+    },
+    neighbors: () =>
+      [...birdc('show', 'protocols', 'all').matchAll(/Established[\s\S]*?Neighbor address: (\S+)/g)]
+        .map((match) => match[1]!)
+        .sort(),
+    stop: () => bird.stop(),
+  };
+}
+
+function sorted(paths: readonly Path[]): Path[] {
+  return [...paths].sort((a, b) => (a.nextHop < b.nextHop ? -1 : 1));
+}

@@ -1,0 +1,165 @@
+/**
+ * What one Service means for BGP on this node (behaviour reference §5.2), and what each router is to hold (§5.3).
+ * @module
+ */
+import type { EndpointSlice, Service } from '../api/kubernetes.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Route } from '../bgp/rib.ts';
+import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
+import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
+import { formatPrefix, prefixOf } from '../net/prefix.ts';
+import { type Layer2Facts, poolOf, servingNodes } from './layer2-decision.ts';
+import { isOurClass } from './service-class.ts';
+import { currentAddresses } from './service-decision.ts';
+
+/** Outcome of the checks, in the order in which they are made. */
+export type BgpVerdict =
+  | 'announced'
+  | 'fenced'
+  | 'not-selected'
+  | 'no-advertisement'
+  | 'conflicting-advertisements'
+  | 'network-unavailable'
+  | 'excluded-by-label'
+  | 'no-local-endpoint'
+  | 'no-endpoints';
+
+/** A route, and the routers that it is for; empty: all. */
+export interface Advertised {
+  readonly route: Route;
+  readonly peers: readonly string[];
+}
+
+export interface BgpDecision {
+  readonly verdict: BgpVerdict;
+  readonly advertised: readonly Advertised[];
+}
+
+/** Undefined: BGP has nothing to do with the Service. */
+export function decideBgp(
+  facts: Omit<Layer2Facts, 'candidates'>,
+  node: Candidate,
+  service: Service,
+  slices: readonly EndpointSlice[],
+): BgpDecision | undefined {
+  if (!isOurClass(service, facts.loadBalancerClass) || service.spec?.type !== 'LoadBalancer') return undefined;
+  const addresses = currentAddresses(service).map(parseAddress);
+  if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
+  const pool = poolOf(facts.config, addresses as IpAddress[]);
+  const ofPool = facts.config.bgpAdvertisements.filter((ad) => pool !== undefined && ad.pools.has(pool.name));
+  if (pool === undefined || ofPool.length === 0) return undefined;
+  const here = ofPool.filter((ad) => anySelectorMatches(ad.nodeSelectors, node.labels));
+  const labels = service.metadata.labels ?? {};
+  const matching = here.filter((ad) => anySelectorMatches(ad.serviceSelectors, labels));
+  const obstacle = obstacleFor(facts, node, service, slices, { pool, here, matching });
+  if (obstacle !== undefined) return { verdict: obstacle, advertised: [] };
+  const advertised = (addresses as IpAddress[]).flatMap((address) =>
+    matching.map((ad) => ({ route: routeOf(ad, address), peers: ad.peers })),
+  );
+  return { verdict: 'announced', advertised };
+}
+
+interface Selected {
+  readonly pool: Pool;
+  readonly here: readonly BgpAdvertisement[];
+  readonly matching: readonly BgpAdvertisement[];
+}
+
+function obstacleFor(
+  { fenced, ignoreExcludeLabel, dead }: Pick<Layer2Facts, 'fenced' | 'ignoreExcludeLabel' | 'dead'>,
+  node: Candidate,
+  service: Service,
+  slices: readonly EndpointSlice[],
+  { pool, here, matching }: Selected,
+): BgpVerdict | undefined {
+  if (here.length === 0) return 'not-selected';
+  if (matching.length === 0) return 'no-advertisement';
+  if (fenced) return 'fenced';
+  if (haveConflict(matching, pool)) return 'conflicting-advertisements';
+  if (node.networkUnavailable) return 'network-unavailable';
+  if (EXCLUDE_LABEL in node.labels && !ignoreExcludeLabel) return 'excluded-by-label';
+  const serving = servingNodes(slices, dead, true);
+  if (service.spec?.externalTrafficPolicy === 'Local' && !serving.named.has(node.name)) return 'no-local-endpoint';
+  return serving.any ? undefined : 'no-endpoints';
+}
+
+/** Rule B4 for advertisements that only now are known to meet in one Service: two preferences for one route. */
+function haveConflict(advertisements: readonly BgpAdvertisement[], { ranges }: Pool): boolean {
+  const families = [...new Set(ranges.map(({ family }) => family))];
+  return advertisements.some((a, i) =>
+    advertisements
+      .slice(i + 1)
+      .some(
+        (b) =>
+          a.localPref !== b.localPref &&
+          (a.peers.length === 0 || b.peers.length === 0 || a.peers.some((name) => b.peers.includes(name))) &&
+          families.some((family) => a.aggregationLengths[family] === b.aggregationLengths[family]),
+      ),
+  );
+}
+
+function routeOf({ aggregationLengths, localPref, communities }: BgpAdvertisement, address: IpAddress): Route {
+  return {
+    prefix: prefixOf(address, aggregationLengths[address.family]),
+    localPref,
+    ...byKind(communities),
+  };
+}
+
+function byKind(values: readonly CommunityValue[]): Pick<Route, 'communities' | 'largeCommunities'> {
+  return {
+    communities: values.flatMap((value) => (value.kind === 'standard' ? [value.parts] : [])),
+    largeCommunities: values.flatMap((value) => (value.kind === 'large' ? [value.parts] : [])),
+  };
+}
+
+/** Everything that one router is to hold: routes that several Services ask for come once, with the communities of all. */
+export function routesFor(peer: Pick<Peer, 'name'>, decisions: Iterable<BgpDecision>): Route[] {
+  const routes = new Map<string, Route>();
+  for (const { advertised } of decisions) {
+    for (const { route, peers } of advertised) {
+      if (peers.length > 0 && !peers.includes(peer.name)) continue;
+      const key = formatPrefix(route.prefix);
+      const old = routes.get(key);
+      routes.set(key, old === undefined || old === route ? sorted(route) : union(old, route));
+    }
+  }
+  return [...routes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route);
+}
+
+function union(a: Route, b: Route): Route {
+  return sorted({
+    prefix: a.prefix,
+    localPref: Math.max(a.localPref, b.localPref),
+    communities: [...a.communities, ...b.communities],
+    largeCommunities: [...a.largeCommunities, ...b.largeCommunities],
+  });
+}
+
+function sorted(route: Route): Route {
+  return {
+    ...route,
+    communities: unique(route.communities),
+    largeCommunities: unique(route.largeCommunities),
+  };
+}
+
+function unique<T extends readonly number[]>(values: readonly T[]): T[] {
+  const once = [...new Map(values.map((value) => [value.join(), value])).values()];
+  return once.sort((a, b) => {
+    const i = a.findIndex((part, at) => part !== b[at]);
+    return i < 0 ? 0 : a[i]! - b[i]!;
+  });
+}
+
+/** Names of the routers that get something of the Service (behaviour reference §5.7). */
+export function peersOf({ advertised }: BgpDecision, peers: readonly Pick<Peer, 'name'>[]): string[] {
+  const names = peers.map(({ name }) => name);
+  return names.filter((name) => advertised.some(({ peers: only }) => only.length === 0 || only.includes(name))).sort();
+}
+
+/** For the log and for Events. */
+export function describeRoutes({ advertised }: BgpDecision): string[] {
+  return [...new Set(advertised.map(({ route }) => formatPrefix(route.prefix)))].sort();
+}

@@ -1,0 +1,254 @@
+/**
+ * BGP with real routers on a real LAN: what arrives in the tables of FRR and BIRD, read by their own tools.
+ * @module
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster } from '../../lab/cluster.ts';
+import { addHost, LAN6, removeLan } from '../../lab/lan.ts';
+import { type Router, startBird, startFrr, whyNoRouters } from '../../lab/routers.ts';
+import { isInside, prepareInside } from '../../lab/sandbox.ts';
+import { sleep, until } from '../../lab/shell.ts';
+
+if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
+
+const obstacle = whyNoRouters();
+if (obstacle !== undefined) console.log(`no lab with routers: ${obstacle}`);
+
+const NODES = ['192.168.1.11', '192.168.1.12', '192.168.1.13'];
+const FRR = '192.168.1.2';
+const BIRD = '192.168.1.3';
+
+const FRR_CONFIG = `frr defaults traditional
+router bgp 64501
+ bgp router-id ${FRR}
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ bgp bestpath as-path multipath-relax
+ neighbor NODES peer-group
+ neighbor NODES remote-as 64500
+ bgp listen range 192.168.1.0/24 peer-group NODES
+ bgp listen range ${LAN6}/64 peer-group NODES
+ address-family ipv4 unicast
+  neighbor NODES activate
+  maximum-paths 16
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor NODES activate
+  maximum-paths 16
+ exit-address-family
+exit
+`;
+const BIRD_CONFIG = `
+protocol bgp nodes { local as 64500; neighbor range 192.168.1.0/24 as 64500; dynamic name "node_"; password "the right one";
+  direct; ipv4 { import all; export none; }; ipv6 { import all; export none; }; }
+`;
+
+const objects = `
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: routed, namespace: metallb-system}
+spec: {addresses: [198.51.100.0/24, "2001:db8:5::/64"]}
+---
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: ours, namespace: metallb-system}
+spec: {communities: [{name: inside, value: "64500:7"}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: hosts, namespace: metallb-system}
+spec: {ipAddressPools: [routed], localPref: 250, communities: [inside, "large:64500:1:2"]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: aggregate, namespace: metallb-system}
+spec: {ipAddressPools: [routed], aggregationLength: 26, aggregationLengthV6: 80, peers: [frr]}
+---
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/basic-auth
+metadata: {name: bird, namespace: metallb-system}
+stringData: {password: the right one}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: frr, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: ${FRR}, dualStackAddressFamily: true, holdTime: 9s}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: bird, namespace: metallb-system}
+spec: {myASN: 64500, dynamicASN: internal, peerAddress: ${BIRD}, passwordSecret: {name: bird}, connectTime: 1s}
+`;
+
+describe.skipIf(obstacle !== undefined)('BGP', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'metallb-bgp-'));
+  let cluster: Cluster;
+  let frr: Router;
+  let bird: Router;
+  const apply = (text: string) => {
+    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
+    if (status !== 0) throw new Error(stderr);
+  };
+  const nextHops = (router: Router, prefix: string) => router.paths(prefix).map(({ nextHop }) => nextHop);
+  const all = (router: Router, prefix: string, expected: readonly string[]) =>
+    until(
+      `${router.host.name} knows ${prefix} by ${expected.join(', ') || 'nobody'}`,
+      () => nextHops(router, prefix).join() === expected.join(),
+    );
+  const logOf = (node: string) => readFileSync(join(directory, `speaker-${node}.log`), 'utf8');
+
+  beforeAll(async () => {
+    prepareInside();
+    cluster = new Cluster({ directory, nodes: 3 });
+    frr = await startFrr(addHost('frr', FRR, '02:00:5e:00:03:02'), directory, FRR_CONFIG);
+    bird = await startBird(addHost('bird', BIRD, '02:00:5e:00:03:03'), directory, BIRD_CONFIG);
+    await cluster.startAll();
+    cluster.applyManifests('raspberry-hello-deployment.yaml');
+    apply(objects);
+    const patch = { spec: { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv4', 'IPv6'] } };
+    cluster.kubectl(['patch', 'service', 'echo-service', '-p', JSON.stringify(patch)]);
+    cluster.kubectl(['patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}']);
+  });
+  afterAll(async () => {
+    for (const router of [frr, bird]) await router?.stop();
+    await cluster?.stop();
+    removeLan([frr.host, bird.host]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('tells FRR of the address from every node, by eBGP, with both families on one session', async () => {
+    await all(frr, '198.51.100.0/32', NODES);
+    expect(frr.neighbors()).toEqual(NODES);
+    expect(frr.paths('198.51.100.0/32')[0]).toEqual({
+      nextHop: NODES[0],
+      asPath: '64500',
+      localPref: undefined,
+      communities: '64500:7',
+      largeCommunities: '64500:1:2',
+    });
+    await all(frr, '2001:db8:5::/128', [`${LAN6}11`, `${LAN6}12`, `${LAN6}13`]);
+  });
+
+  it('tells a peer of the aggregate that is for it, and no other', async () => {
+    await all(frr, '198.51.100.0/26', NODES);
+    await all(frr, '2001:db8:5::/80', [`${LAN6}11`, `${LAN6}12`, `${LAN6}13`]);
+    expect(frr.paths('198.51.100.0/26')[0]!.communities).toBe('');
+  });
+
+  it('tells BIRD by iBGP, with TCP-MD5 and the local preference', async () => {
+    await all(bird, '198.51.100.0/32', NODES);
+    expect(bird.paths('198.51.100.0/32')[0]).toEqual({
+      nextHop: NODES[0],
+      asPath: '',
+      localPref: 250,
+      communities: '64500:7',
+      largeCommunities: '64500:1:2',
+    });
+  });
+
+  it('makes the router spread what comes for the address over the nodes', async () => {
+    const route = await until('a route with three ways', () => {
+      const { stdout } = frr.host.run(['ip', 'route', 'show', '198.51.100.0/32']);
+      return NODES.every((node) => stdout.includes(`via ${node}`)) && stdout;
+    });
+    expect(route).toContain('proto bgp');
+    await until('the page', async () => {
+      const { stdout } = await frr.host.runAsync(['curl', '-s', '--max-time', '1', 'http://198.51.100.0/']);
+      return stdout === 'hello-world\n';
+    });
+  });
+
+  it('changes routes without touching the sessions', async () => {
+    const established = () => NODES.map((_, i) => logOf(`node-${i + 1}`).split('"sessionUp"').length);
+    const before = established();
+    cluster.kubectl([
+      '-n',
+      'metallb-system',
+      'patch',
+      'bgpadvertisement',
+      'hosts',
+      '--type',
+      'merge',
+      '-p',
+      '{"spec":{"communities":["64500:8"]}}',
+    ]);
+    await until('the new community', () =>
+      frr.paths('198.51.100.0/32').every(({ communities }) => communities === '64500:8'),
+    );
+    expect(frr.paths('198.51.100.0/32')).toHaveLength(3);
+    cluster.kubectl(['-n', 'metallb-system', 'delete', 'bgpadvertisement', 'aggregate']);
+    await all(frr, '198.51.100.0/26', []);
+    expect(established()).toEqual(before);
+  });
+
+  it('says why there is no session: a wrong password, a wrong AS number', async () => {
+    apply(`apiVersion: v1
+kind: Secret
+type: kubernetes.io/basic-auth
+metadata: {name: bird, namespace: metallb-system}
+stringData: {password: the wrong one}
+`);
+    await all(bird, '198.51.100.0/32', []);
+    await until(
+      'the reason',
+      () => /no BGP session with bird: no connection within 10 s.*password \(TCP MD5\)/.test(logOf('node-1')),
+      30_000,
+    );
+    expect(logOf('node-1')).not.toContain('the wrong one');
+    apply(objects.slice(objects.indexOf('apiVersion: v1\nkind: Secret')));
+    await all(bird, '198.51.100.0/32', NODES);
+    cluster.kubectl([
+      '-n',
+      'metallb-system',
+      'patch',
+      'bgppeer',
+      'frr',
+      '--type',
+      'merge',
+      '-p',
+      '{"spec":{"peerASN":64999}}',
+    ]);
+    await until('the reason', () => logOf('node-2').includes('the router is AS 64501; the BGPPeer expects AS 64999'));
+    cluster.kubectl([
+      '-n',
+      'metallb-system',
+      'patch',
+      'bgppeer',
+      'frr',
+      '--type',
+      'merge',
+      '-p',
+      '{"spec":{"peerASN":64501}}',
+    ]);
+    await all(frr, '198.51.100.0/32', NODES);
+  });
+
+  it('announces from nodes with an endpoint only, when the policy is Local', async () => {
+    cluster.kubectl(['patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":1}}']);
+    cluster.kubectl(['patch', 'service', 'echo-service', '-p', '{"spec":{"externalTrafficPolicy":"Local"}}']);
+    await until('one node', () => nextHops(frr, '198.51.100.0/32').length === 1);
+    cluster.kubectl(['patch', 'service', 'echo-service', '-p', '{"spec":{"externalTrafficPolicy":"Cluster"}}']);
+    await all(frr, '198.51.100.0/32', NODES);
+  });
+
+  it('withdraws a node that ends, and one that is killed, at once', async () => {
+    await cluster.speakers.get('node-2')!.stop();
+    await all(frr, '198.51.100.0/32', [NODES[0]!, NODES[2]!]);
+    cluster.speakers.get('node-3')!.kill('SIGKILL');
+    await all(frr, '198.51.100.0/32', [NODES[0]!]);
+    for (const node of cluster.nodes.slice(1)) await cluster.startSpeaker(node);
+    await all(frr, '198.51.100.0/32', NODES);
+  });
+
+  it('withdraws everything when the Service goes, and keeps the sessions', async () => {
+    cluster.kubectl(['delete', 'service', 'echo-service']);
+    await all(frr, '198.51.100.0/32', []);
+    await all(bird, '198.51.100.0/32', []);
+    await sleep(500);
+    expect(frr.neighbors()).toEqual(NODES);
+  });
+});
