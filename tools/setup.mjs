@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -27,6 +27,11 @@ const COMMANDS = {
 
 /** What only the suites on a real API server need. */
 const CLUSTER_COMMANDS = { etcd: 'etcd-server', openssl: 'openssl' };
+
+/** Routers, which only the lab needs. Their services must not run on this machine because of us. */
+const ROUTER_COMMANDS = { vtysh: 'frr', bird: 'bird2' };
+const ROUTER_SERVICES = ['frr', 'bird'];
+const POLICY = '/usr/sbin/policy-rc.d';
 
 function fail(message) {
   process.stderr.write(`setup: ${message}\n`);
@@ -61,9 +66,9 @@ function has(command) {
 function installSystemPackages() {
   const forCluster =
     process.argv.some((argument) => argument.includes('cluster')) && process.env.KUBEBUILDER_ASSETS === undefined;
-  const missing = Object.entries({ ...COMMANDS, ...(forCluster && CLUSTER_COMMANDS) }).filter(
-    ([command]) => !has(command),
-  );
+  const forLab = process.argv.some((argument) => argument.includes('tools/test.ts'));
+  const wanted = { ...COMMANDS, ...(forCluster && CLUSTER_COMMANDS), ...(forLab && ROUTER_COMMANDS) };
+  const missing = Object.entries(wanted).filter(([command]) => !has(command));
   if (missing.length === 0) return;
   const packages = missing.map(([, name]) => name);
   const isRoot = process.getuid?.() === 0;
@@ -78,14 +83,22 @@ function installSystemPackages() {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = ['-qq', '-o=Dpkg::Use-Pty=0'];
   run('apt-get', [...quiet, 'update'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (
-    !run('apt-get', [...quiet, 'install', '-y', '--no-install-recommends', ...packages], {
-      env,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-  ) {
-    fail(`apt-get install ${packages.join(' ')} failed; see above`);
-  }
+  const bringsRouters = packages.some((name) => Object.values(ROUTER_COMMANDS).includes(name));
+  // Debian asks this file whether a service that has just been installed may start (101: no).
+  const isPolicyOurs = bringsRouters && !existsSync(POLICY);
+  if (isPolicyOurs) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  const isInstalled = install(packages, env, quiet);
+  if (isPolicyOurs) rmSync(POLICY);
+  if (bringsRouters)
+    for (const service of ROUTER_SERVICES) run('update-rc.d', [service, 'disable'], { stdio: 'ignore' });
+  if (!isInstalled) fail(`apt-get install ${packages.join(' ')} failed; see above`);
+}
+
+function install(packages, env, quiet) {
+  return run('apt-get', [...quiet, 'install', '-y', '--no-install-recommends', ...packages], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 if (Number(process.versions.node.split('.')[0]) < 20)

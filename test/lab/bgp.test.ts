@@ -4,13 +4,13 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/cluster.ts';
 import { addHost, LAN6, removeLan } from '../../lab/lan.ts';
 import { type Router, startBird, startFrr, whyNoRouters } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { sleep, until } from '../../lab/shell.ts';
+import { run, sleep, until } from '../../lab/shell.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 
@@ -148,6 +148,28 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
       communities: '64500:7',
       largeCommunities: '64500:1:2',
     });
+  });
+
+  it('says in ServiceBGPStatus and on the Service who announces it, and to whom', async () => {
+    const path = 'jsonpath={range .items[*]}{.status.node} {.status.serviceName} {.status.peers[*]}{"\\n"}{end}';
+    const statuses = () => cluster.kubectl(['-n', 'metallb-system', 'get', 'servicebgpstatuses', '-o', path]).stdout;
+    const expected = [1, 2, 3].map((i) => `node-${i} echo-service bird frr`).join('|');
+    await until('the statuses', () => statuses().trim().split('\n').sort().join('|') === expected);
+    const { stdout } = cluster.kubectl(['get', 'events', '-o', 'jsonpath={.items[*].message}']);
+    expect(stdout).toContain('announcing from node "node-1" with protocol "bgp"');
+  });
+
+  it('explains what each node tells whom', () => {
+    const { stdout } = run([
+      resolve('bin/metallb'),
+      'explain',
+      'service',
+      'echo-service',
+      '--kubeconfig',
+      cluster.kubeconfig,
+    ]);
+    const prefixes = '198.51.100.0/26, 198.51.100.0/32, 2001:db8:5::/128, 2001:db8:5::/80';
+    expect(stdout).toContain(`BGP:\n  node-1: announces ${prefixes} to bird, frr\n`);
   });
 
   it('makes the router spread what comes for the address over the nodes', async () => {

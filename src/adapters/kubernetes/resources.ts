@@ -24,6 +24,7 @@ const GROUPS = {
   communities: '/apis/metallb.io/v1beta1',
   configurationstates: '/apis/metallb.io/v1beta1',
   servicel2statuses: '/apis/metallb.io/v1beta1',
+  servicebgpstatuses: '/apis/metallb.io/v1beta1',
 } as const;
 
 export type ResourceName = keyof typeof GROUPS;

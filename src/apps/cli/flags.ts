@@ -18,6 +18,7 @@ export interface Flag {
 }
 
 const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
+const NO_FRR_K8S = 'the speaker speaks BGP itself; the frr-k8s backend comes later';
 const SPEAKER_TUNING = 'our speakers watch each other in their own way';
 
 const COMMON: readonly Flag[] = [
@@ -146,9 +147,14 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
     isSwitch: true,
     help: 'a cordoned node hands its addresses over; the same flag on every speaker. The annotation metallb.io/drain on a Node does it without',
   },
-  { name: 'bgp-debounce-timeout', env: 'METALLB_BGP_DEBOUNCE_TIMEOUT', help: 'BGP', later: 'BGP comes later' },
-  { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'BGP', later: 'BGP comes later' },
-  { name: 'frrk8s-secret-passthrough', isSwitch: true, help: 'BGP', later: 'BGP comes later' },
+  {
+    name: 'bgp-debounce-timeout',
+    env: 'METALLB_BGP_DEBOUNCE_TIMEOUT',
+    help: 'delay of BGP changes',
+    later: 'routes are sent at once',
+  },
+  { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'namespace of frr-k8s', later: NO_FRR_K8S },
+  { name: 'frrk8s-secret-passthrough', isSwitch: true, help: 'hand Secrets on to frr-k8s', later: NO_FRR_K8S },
 ];
 
 /** Turns Go's `-flag=value` into `--flag=value`; single letters stay what they are. */

@@ -4,10 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import type { Readiness } from '../../adapters/http/health.ts';
-import { ServiceL2Status } from '../../adapters/kubernetes/service-l2-status.ts';
+import { BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
+import type { Peer } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
 import type { Layer2Settings } from '../../core/layer2/fsm.ts';
@@ -46,9 +47,11 @@ export class SpeakerApp {
   readonly #wire: Wire;
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
+  readonly #warnedOfBfd = new Set<string>();
   readonly #announcedByBgp = new Map<string, readonly string[]>();
   readonly #bgp: BgpSessions;
-  readonly #statuses: ServiceL2Status;
+  readonly #statuses: ServiceStatus<{ readonly interfaces: readonly string[]; readonly duplicates: readonly string[] }>;
+  readonly #bgpStatuses: ServiceStatus<readonly string[]>;
   #isActive = false;
   #links: LinkFollower | undefined;
 
@@ -56,13 +59,15 @@ export class SpeakerApp {
     this.#options = options;
     const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, namespace, rules } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
-    this.#statuses = new ServiceL2Status({
+    const statuses = {
       client: options.client,
       namespace: namespace ?? DEFAULT_NAMESPACE,
       node,
       podName: options.podName ?? '',
-      onTrouble: (message) => options.log.warn({ event: 'l2StatusNotWritten', error: message }, message),
-    });
+      onTrouble: (message: string) => options.log.warn({ event: 'statusNotWritten', error: message }, message),
+    };
+    this.#statuses = new ServiceStatus(L2, statuses);
+    this.#bgpStatuses = new ServiceStatus(BGP, statuses);
     this.#bgp = this.#bgpSessions();
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
@@ -153,7 +158,7 @@ export class SpeakerApp {
     await stopped;
     this.#links?.stop();
     await this.#wire.stop();
-    await this.#statuses.stop();
+    await Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]);
   }
 
   #leave(): Promise<void> {
@@ -191,12 +196,14 @@ export class SpeakerApp {
         return;
       case 'bgp':
         this.#bgp.set(output.plans);
+        for (const { peer } of output.plans) this.#warnOfBfd(peer);
         return;
       case 'bgp-decided': {
         const { service, verdict, prefixes, addresses, peers } = output;
         const now = peers.length === 0 ? [] : addresses;
         metrics.announced('bgp', service, node, this.#announcedByBgp.get(service) ?? [], now);
         this.#announcedByBgp.set(service, now);
+        this.#bgpStatuses.set(service, peers.length === 0 ? undefined : peers);
         log.info({ event: 'bgpDecided', service, verdict, prefixes, peers }, 'decided what routers are told');
         return;
       }
@@ -214,12 +221,22 @@ export class SpeakerApp {
     }
   }
 
+  #warnOfBfd({ name, bfdProfile }: Peer): void {
+    if (bfdProfile === undefined || this.#warnedOfBfd.has(name)) return;
+    this.#warnedOfBfd.add(name);
+    this.#options.log.warn(
+      { event: 'bfdNotBuilt', peer: name, bfdProfile },
+      `BGPPeer ${name}: spec.bfdProfile has no effect yet; a dead router is noticed when the hold time ends`,
+    );
+  }
+
   /** Everything that this node owns is announced: now the others may know. */
   #begin(): void {
     if (this.#isActive) return;
     this.#isActive = true;
     this.#wire.send({ kind: 'ready' });
     this.#statuses.sweep();
+    this.#bgpStatuses.sweep();
   }
 
   #onFact(fact: FromWire): void {

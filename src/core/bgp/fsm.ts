@@ -5,7 +5,6 @@
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
 import type { IpAddress } from '../net/address.ts';
-import { formatPrefix } from '../net/prefix.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from './codec.ts';
 import { type BgpError, bgpError, describeNotification, type NotificationCode } from './errors.ts';
 import {
@@ -489,9 +488,4 @@ function onTick(turn: Turn): void {
     say(turn, { kind: 'keepalive' });
     s.keepaliveAt = now + s.negotiated!.keepaliveTime;
   }
-}
-
-/** What the peer has been sent, for status and metrics. */
-export function sentPrefixes({ sent }: SessionState): string[] {
-  return [...sent.values()].map(({ route }) => formatPrefix(route.prefix));
 }

@@ -11,8 +11,11 @@ import {
   type Service,
 } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Peer } from '../config/config.ts';
 import type { ElectionResult, Sha256 } from '../election/election.ts';
 import type { PoolCheck } from '../ipam/request.ts';
+import { type BgpVerdict, decideBgp, describeRoutes, peersOf } from './bgp-decision.ts';
 import { OfflineController } from './offline.ts';
 import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
@@ -20,8 +23,9 @@ import { currentAddresses, requestOfService, withSetAside } from './service-deci
 import {
   initialSpeaker,
   SPEAKER_RESOURCES,
-  type SpeakerOutput,
   type SpeakerResource,
+  type SpeakerState,
+  slicesOf,
   speakerMachine,
   UPSTREAM_RULES,
 } from './speaker.ts';
@@ -37,9 +41,18 @@ export interface Explanation {
   readonly pools: readonly PoolCheck[];
   /** Undefined when there is nothing to announce. Speakers are taken to be alive: only they themselves know. */
   readonly election: ElectionResult | undefined;
+  /** For every node: whether it tells routers of the Service, of which prefixes, and which ones; empty: BGP has nothing to do with it. */
+  readonly bgp: readonly BgpAnnouncer[];
   /** What the speakers themselves say: who announces it, on which interfaces (none: all), since when (RFC 3339). */
   readonly announcers: readonly Announcer[];
   readonly problems: readonly Problem[];
+}
+
+export interface BgpAnnouncer {
+  readonly node: string;
+  readonly verdict: BgpVerdict;
+  readonly prefixes: readonly string[];
+  readonly peers: readonly string[];
 }
 
 export interface Announcer {
@@ -65,7 +78,8 @@ export function explainService(
     addresses: currentAddresses(service),
     told: offline.eventsOf(key),
     pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
-    election: electionFor(objects, key, loadBalancerClass, sha256),
+    // Whoever explains does not read Secrets: routers with a password are known all the same.
+    ...speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers),
     announcers: announcersOf(objects, key),
     problems: offline.problems,
   };
@@ -90,33 +104,34 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
     }));
 }
 
-/** Asks the speaker machine itself: any node computes the same. */
-function electionFor(
+/** Asks the speaker machine itself: of the election any node computes the same, and what each does by BGP follows from the same facts. */
+function speakersFor(
   objects: ExplainObjects,
   key: string,
   loadBalancerClass: string,
   sha256: Sha256,
-): ElectionResult | undefined {
+  routers: readonly Peer[],
+): Pick<Explanation, 'election' | 'bgp'> {
   const machine = speakerMachine(sha256);
   const [name = ''] = (objects.nodes ?? []).map((node) => (node as Node).metadata.name);
-  let state = initialSpeaker({
-    node: name,
-    loadBalancerClass,
-    ignoreExcludeLabel: false,
-    drainOnCordon: false,
-    liveness: false,
-    fenced: false,
-    rules: UPSTREAM_RULES,
+  const settings = { node: name, loadBalancerClass, ignoreExcludeLabel: false, drainOnCordon: false, liveness: false };
+  let state = initialSpeaker({ ...settings, fenced: false, rules: UPSTREAM_RULES });
+  for (const resource of SPEAKER_RESOURCES)
+    state = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0).next;
+  return { election: state.decisions.get(key)?.election, bgp: bgpOf(state, key, routers) };
+}
+
+function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
+  const service = state.cache.get<Service>('services', key);
+  if (service === undefined) return [];
+  const facts = { ...state.settings, config: state.config, dead: state.dead };
+  return state.candidates.flatMap((candidate): BgpAnnouncer[] => {
+    const decision = decideBgp({ ...facts, fenced: false }, candidate, service, slicesOf(state, service));
+    if (decision === undefined) return [];
+    const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
+    const { verdict } = decision;
+    return [{ node: candidate.name, verdict, prefixes: describeRoutes(decision), peers: peersOf(decision, peers) }];
   });
-  let election: ElectionResult | undefined;
-  for (const resource of SPEAKER_RESOURCES) {
-    const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0);
-    state = next;
-    for (const output of outputs as readonly SpeakerOutput[]) {
-      if (output.kind === 'service-decided' && output.service === key) election = output.election;
-    }
-  }
-  return election;
 }
 
 /** How many endpoints of the Service can be seen at all; 0 is the commonest reason for silence. */

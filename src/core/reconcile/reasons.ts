@@ -7,6 +7,7 @@ import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { NodeVerdict } from '../election/election.ts';
 import type { ClaimRefusal, PoolCheck, PoolVerdict, ShareFault } from '../ipam/request.ts';
 import { formatAddress } from '../net/address.ts';
+import type { BgpVerdict } from './bgp-decision.ts';
 
 /** Event reasons with their type (behaviour reference §3.11; those marked "ours" are new). */
 export const EVENT_TYPES = {
@@ -142,6 +143,23 @@ export function describeRefusal(refusal: ClaimRefusal): string {
   }
 }
 
+const NODE_FENCED = 'is on the smaller side of a partition (--partition-mode=fenced)';
+const NODE_EXCLUDED = 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers';
+
+/** What a node does with a Service by BGP, for people. */
+export const BGP_VERDICTS: Readonly<Record<BgpVerdict, string>> = {
+  announced: 'tells routers',
+  fenced: NODE_FENCED,
+  'not-selected': 'no BGPAdvertisement of the pool selects the node',
+  'no-advertisement': 'no BGPAdvertisement of the pool that selects the node covers the Service',
+  'conflicting-advertisements':
+    'BGPAdvertisements give the same route of the Service different localPref; make them agree',
+  'network-unavailable': 'the node has the condition NetworkUnavailable',
+  'excluded-by-label': NODE_EXCLUDED,
+  'no-local-endpoint': 'externalTrafficPolicy is Local and no endpoint on the node can serve',
+  'no-endpoints': 'no endpoint of the Service can serve',
+};
+
 /** Verdicts of the layer 2 election, for people. */
 export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   owner: 'announces the address',
@@ -149,7 +167,7 @@ export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   drained: 'is being drained; it announces only what no other node can',
   unsteady: 'its speaker comes and goes, or is not heard by others; it announces only what no other node can',
   'no-link': 'none of the interfaces that it may announce on is up there',
-  fenced: 'is on the smaller side of a partition (--partition-mode=fenced)',
+  fenced: NODE_FENCED,
   'no-endpoints': 'no endpoint of the Service can serve',
   'shared-with-selectors': 'the Service shares its address, and the L2Advertisement has serviceSelectors',
   'no-advertisement': 'no L2Advertisement covers the pool and the Service',
@@ -157,6 +175,6 @@ export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   'speaker-not-alive': 'its speaker does not answer',
   'speaker-passive': 'its speaker starts, or has been stopped',
   'network-unavailable': 'the node has the condition NetworkUnavailable',
-  'excluded-by-label': 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers',
+  'excluded-by-label': NODE_EXCLUDED,
   'no-local-endpoint': 'externalTrafficPolicy is Local and no endpoint on the node can serve',
 };

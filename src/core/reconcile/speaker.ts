@@ -415,7 +415,7 @@ function electService(state: SpeakerState, key: string, sha256: Sha256): void {
   else state.elections.set(key, elected);
 }
 
-function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {
+export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {
   return [...(state.slices.get(objectKey(service)) ?? [])].flatMap(
     (key) => state.cache.get<EndpointSlice>('endpointslices', key) ?? [],
   );

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { type Explanation, endpointCount, explainService } from '../../../core/reconcile/explain.ts';
-import { describeCheck, NODE_VERDICTS } from '../../../core/reconcile/reasons.ts';
+import { BGP_VERDICTS, describeCheck, NODE_VERDICTS } from '../../../core/reconcile/reasons.ts';
 import { CliError } from '../errors.ts';
 import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
 
@@ -54,7 +54,7 @@ function forJson(explanation: Explanation): object {
 }
 
 function forPeople(
-  { service, addresses, told, pools, election, announcers, problems }: Explanation,
+  { service, addresses, told, pools, election, bgp, announcers, problems }: Explanation,
   endpoints: number,
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
@@ -67,8 +67,16 @@ function forPeople(
   );
   section('Pools', pools.map(describeCheck));
   section(
-    `Nodes (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
+    `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
     election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
+  );
+  section(
+    'BGP',
+    bgp.map(({ node, verdict, prefixes, peers }) => {
+      if (verdict !== 'announced') return `${node}: ${BGP_VERDICTS[verdict]}`;
+      const to = peers.join(', ') || 'nobody: no BGPPeer that the BGPAdvertisement names selects the node';
+      return `${node}: announces ${prefixes.join(', ')} to ${to}`;
+    }),
   );
   section(
     'What the speakers say (ServiceL2Status)',

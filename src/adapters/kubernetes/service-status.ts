@@ -1,6 +1,6 @@
 /**
- * ServiceL2Status: one object for each Service that this node announces at layer 2 (behaviour reference §4.11), for `kubectl get
- * servicel2statuses`.
+ * ServiceL2Status and ServiceBGPStatus: one object for each Service that this node announces (behaviour reference §4.11, §5.7), for
+ * `kubectl get servicel2statuses` and `servicebgpstatuses`.
  * @module
  */
 import { createHash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';
 import { WriteQueue } from './write-queue.ts';
 
-export interface ServiceL2StatusOptions {
+export interface ServiceStatusOptions {
   readonly client: KubernetesClient;
   /** Where the objects are kept. */
   readonly namespace: string;
@@ -21,8 +21,8 @@ export interface ServiceL2StatusOptions {
   readonly onTrouble: (message: string) => void;
 }
 
-/** How a Service is announced. */
-export interface AnnouncedOn {
+/** How a Service is announced at layer 2. */
+interface AnnouncedOn {
   /** Empty: on all. */
   readonly interfaces: readonly string[];
   /** In words: who else claims its addresses. */
@@ -30,17 +30,52 @@ export interface AnnouncedOn {
 }
 
 const LABELS = { node: 'metallb.io/node', name: 'metallb.io/service-name', namespace: 'metallb.io/service-namespace' };
-const FIELD_MANAGER = 'metallb-speaker-l2';
+
+/** What the two kinds differ in. */
+interface Flavour<T> {
+  readonly kind: string;
+  readonly resource: 'servicel2statuses' | 'servicebgpstatuses';
+  /** Of names, as upstream generates them. */
+  readonly prefix: string;
+  readonly fieldManager: string;
+  /** One node only announces a Service: the objects of others are of the past. */
+  readonly isSole: boolean;
+  readonly statusOf: (announced: T) => object;
+}
+
+export const L2: Flavour<AnnouncedOn> = {
+  kind: 'ServiceL2Status',
+  resource: 'servicel2statuses',
+  prefix: 'l2-',
+  fieldManager: 'metallb-speaker-l2',
+  isSole: true,
+  statusOf: ({ interfaces, duplicates }) => ({
+    interfaces: interfaces.map((name) => ({ name })),
+    conditions: duplicates.length === 0 ? [] : [duplicateAddress(duplicates, timestamp())],
+  }),
+};
+
+/** Names of the BGPPeers that are told of the Service. */
+export const BGP: Flavour<readonly string[]> = {
+  kind: 'ServiceBGPStatus',
+  resource: 'servicebgpstatuses',
+  prefix: 'bgp-',
+  fieldManager: 'metallb-speaker-bgp',
+  isSole: false,
+  statusOf: (peers) => ({ peers }),
+};
+
 /** Milliseconds until a failed write is tried again. */
 const RETRY = 5000;
 /** Milliseconds from the last write until a look at whether it has stayed. */
 const SWEEP_AFTER = 5000;
 
-export class ServiceL2Status {
-  readonly #options: ServiceL2StatusOptions;
+export class ServiceStatus<T> {
+  readonly #flavour: Flavour<T>;
+  readonly #options: ServiceStatusOptions;
   readonly #queue = new WriteQueue();
   /** By Service key. Undefined: not announced by this node. */
-  readonly #wanted = new Map<string, AnnouncedOn | undefined>();
+  readonly #wanted = new Map<string, T | undefined>();
   /** Services with a write in the queue, which will do what is wanted when its turn comes. */
   readonly #queued = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -48,12 +83,13 @@ export class ServiceL2Status {
   #stopped = false;
   #sweepTimer: NodeJS.Timeout | undefined;
 
-  constructor(options: ServiceL2StatusOptions) {
+  constructor(flavour: Flavour<T>, options: ServiceStatusOptions) {
+    this.#flavour = flavour;
     this.#options = options;
   }
 
   /** How this node announces the Service, or that it does so no longer. Never fails. */
-  set(service: string, announced: AnnouncedOn | undefined): void {
+  set(service: string, announced: T | undefined): void {
     const old = this.#wanted.get(service);
     if (JSON.stringify(old) === JSON.stringify(announced)) return;
     this.#wanted.set(service, announced);
@@ -115,6 +151,7 @@ export class ServiceL2Status {
 
   async #write(service: string): Promise<void> {
     const { client, namespace, node } = this.#options;
+    const { kind, resource, fieldManager, isSole, statusOf } = this.#flavour;
     const announced = this.#wanted.get(service);
     const own = this.#nameOf(service);
     if (announced === undefined) {
@@ -125,26 +162,24 @@ export class ServiceL2Status {
     const [serviceNamespace, serviceName] = service.split('/') as [string, string];
     const selector = `${LABELS.name}=${serviceName},${LABELS.namespace}=${serviceNamespace}`;
     // Whoever announced before us may not be there any more to take its own object back.
-    const others = (await this.#list(selector)).filter(({ metadata }) => metadata.name !== own);
+    const others = isSole ? (await this.#list(selector)).filter(({ metadata }) => metadata.name !== own) : [];
     // It may have moved on meanwhile: then what is there is not ours to remove.
     if (this.#wanted.get(service) !== announced) return this.#write(service);
     for (const { metadata } of others) await this.#delete(metadata.name);
     const labels = { [LABELS.node]: node, [LABELS.name]: serviceName, [LABELS.namespace]: serviceNamespace };
     const ownerReferences = await this.#owners();
-    const identity = { apiVersion: 'metallb.io/v1beta1', kind: 'ServiceL2Status' };
+    const identity = { apiVersion: 'metallb.io/v1beta1', kind };
     const apply = (subresource: 'status' | undefined, body: object) =>
       client.request({
         method: 'PATCH',
-        path: objectPath('servicel2statuses', `${namespace}/${own}`, subresource),
-        query: { fieldManager: FIELD_MANAGER, force: true },
+        path: objectPath(resource, `${namespace}/${own}`, subresource),
+        query: { fieldManager, force: true },
         contentType: APPLY_PATCH,
         body: { ...identity, ...body },
       });
     const metadata = { name: own, namespace, labels, ...(ownerReferences.length > 0 && { ownerReferences }) };
     await apply(undefined, { metadata });
-    const interfaces = announced.interfaces.map((name) => ({ name }));
-    const conditions = announced.duplicates.length === 0 ? [] : [duplicateAddress(announced.duplicates, timestamp())];
-    const status = { node, serviceName, serviceNamespace, interfaces, conditions };
+    const status = { node, serviceName, serviceNamespace, ...statusOf(announced) };
     await apply('status', { metadata: { name: own, namespace }, status });
     clearTimeout(this.#sweepTimer);
     this.#sweepTimer = setTimeout(() => this.sweep(), SWEEP_AFTER).unref();
@@ -152,18 +187,18 @@ export class ServiceL2Status {
 
   #delete(name: string): Promise<void> {
     const { client, namespace } = this.#options;
-    return client.remove(objectPath('servicel2statuses', `${namespace}/${name}`));
+    return client.remove(objectPath(this.#flavour.resource, `${namespace}/${name}`));
   }
 
   #list(labelSelector: string): Promise<readonly KubernetesObject[]> {
     const { client, namespace } = this.#options;
-    return client.list(collectionPath('servicel2statuses', namespace), { labelSelector });
+    return client.list(collectionPath(this.#flavour.resource, namespace), { labelSelector });
   }
 
-  /** Upstream's names are generated with the prefix `l2-`; ours have it too, and cannot come twice. */
+  /** Upstream's names are generated with the same prefix; ours cannot come twice. */
   #nameOf(service: string): string {
     const hash = createHash('sha256').update(`${this.#options.node} ${service}`).digest('hex');
-    return `l2-${hash.slice(0, 10)}`;
+    return `${this.#flavour.prefix}${hash.slice(0, 10)}`;
   }
 
   #owners(): Promise<object[]> {
