@@ -116,7 +116,7 @@ export async function askByArp(host: LanHost, address: string, requests = 3): Pr
   return [...new Set(macs)].sort();
 }
 
-/** Opens connections from a host to an address for a while; `during` happens after the first second. */
+/** Opens connections from a host to an address for a while; `during` happens after the first second, at `at` on the prober's clock. */
 export async function probeWhile(
   host: LanHost,
   address: string,
@@ -125,15 +125,15 @@ export async function probeWhile(
 ): Promise<ProbeResult & { readonly at: number }> {
   const script = new URL('./prober.ts', import.meta.url).pathname;
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, address, '80'];
-  const began = performance.now();
   const running = host.runAsync([...command, String(interval), String(duration)], { timeout: duration + 20_000 });
   await sleep(1000);
-  const at = performance.now() - began;
+  const at = performance.timeOrigin + performance.now();
   await during();
   const { stdout, stderr } = await running;
   const line = stdout.split('\n').find((text) => text.startsWith('{'));
   if (line === undefined) throw new Error(`the prober said nothing: ${stderr}`);
-  return { ...(JSON.parse(line) as ProbeResult), at };
+  const result = JSON.parse(line) as ProbeResult;
+  return { ...result, at: at - result.began };
 }
 
 /** Who answers for an IPv6 address, by a Neighbor Solicitation from the host: the MACs that answered. */

@@ -7,6 +7,8 @@ import { connect } from 'node:net';
 
 /** Times in milliseconds since the start of the prober. */
 export interface ProbeResult {
+  /** When the prober began, in milliseconds since 1970. */
+  readonly began: number;
   readonly attempts: number;
   /** When each connection was begun that could not be opened, and why: an error code, or `timeout`. */
   readonly failed: readonly (readonly [at: number, why: string])[];
@@ -21,6 +23,7 @@ const [address, port, interval, duration] = process.argv.slice(2) as [string, st
 const failed: [number, string][] = [];
 const opened: [number, number][] = [];
 const began = performance.now();
+const beganAt = performance.timeOrigin + began;
 let attempts = 0;
 let under = 0;
 
@@ -52,7 +55,7 @@ const timer = setInterval(() => {
   }
   if (under > 0) return;
   clearInterval(timer);
-  const result: ProbeResult = { attempts, failed, opened };
+  const result: ProbeResult = { began: beganAt, attempts, failed, opened };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }, Number(interval));
 process.stdout.write('ready\n');

@@ -308,4 +308,11 @@ describe('layer 2 with both IP families', () => {
       `${address} is also claimed by the station with the MAC ${intruder.mac}, seen on eth0 of node`,
     );
   });
+
+  it('moves the address when the interface of its owner vanishes, as with a namespace or a card that is taken away', async () => {
+    const before = await owner('192.168.1.200');
+    must(['ip', 'link', 'delete', `p-${before.name}`]);
+    await until('another owner', async () => (await owner('192.168.1.200')).name !== before.name);
+    await until('the page', () => getsPage('192.168.1.200'));
+  });
 });
