@@ -20,6 +20,8 @@ export interface Router {
   readonly host: LanHost;
   /** The paths that the router has for a prefix, in the order of their next hops. */
   paths(prefix: string): Path[];
+  /** Addresses of the neighbors that its BFD sees; FRR only. */
+  bfdPeers(): string[];
   /** Addresses of the neighbors with which it has a session. */
   neighbors(): string[];
   stop(): Promise<void>;
@@ -49,7 +51,7 @@ export async function startFrr(host: LanHost, directory: string, config: string)
   const file = join(directory, `${space}-frr.conf`);
   writeFileSync(file, config);
   const processes: LabProcess[] = [];
-  for (const daemon of ['zebra', 'bgpd']) {
+  for (const daemon of ['zebra', 'bfdd', 'bgpd']) {
     const flags = ['-N', space, '-u', 'frr', '-g', 'frr', '-A', '127.0.0.1', '-P', '0', '-f', '/dev/null'];
     const extra = daemon === 'zebra' ? ['-s', ZEBRA_BUFFER] : [];
     const log = `/run/frr/${space}/${daemon}.log`;
@@ -76,6 +78,11 @@ export async function startFrr(host: LanHost, directory: string, config: string)
         })),
       );
     },
+    bfdPeers: () =>
+      json<{ peer: string; status: string }[]>('show bfd peers json')
+        .filter(({ status }) => status === 'up')
+        .map(({ peer }) => peer)
+        .sort(),
     neighbors: () =>
       Object.entries(json<Record<string, { bgpState: string }>>('show bgp neighbors json'))
         .filter(([, neighbor]) => neighbor.bgpState === 'Established')
@@ -121,6 +128,7 @@ export async function startBird(host: LanHost, directory: string, config: string
           })),
       );
     },
+    bfdPeers: () => [],
     neighbors: () =>
       [...birdc('show', 'protocols', 'all').matchAll(/Established[\s\S]*?Neighbor address: (\S+)/g)]
         .map((match) => match[1]!)

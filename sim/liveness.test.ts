@@ -169,6 +169,15 @@ describe('a speaker that starts', () => {
     expect(deaths(cluster.changes)).toEqual([]);
   });
 
+  it('alone does not take who is added later for active before it says so', () => {
+    const cluster = new LivenessCluster({ size: 2 });
+    cluster.start('node-1');
+    cluster.feed('node-1', { kind: 'members', members: [{ node: 'node-1', address: 'node-1' }] });
+    cluster.run(1000);
+    cluster.feed('node-1', { kind: 'members', members: cluster.names.map((node) => ({ node, address: node })) });
+    expect(cluster.opinions('node-2')).toEqual(['passive']);
+  });
+
   it('with a clock that was set back is believed all the same', () => {
     const cluster = new LivenessCluster({ size: 5 }).startAll();
     const name = cluster.names.find((each) => cluster.state(each).own.incarnation > 10n)!;

@@ -81,6 +81,7 @@ export class Metrics {
     announced: this.#gauge('bgp_announced_prefixes_total', 'Prefixes that the peer has been sent.', ['peer']),
     pending: this.#gauge('bgp_pending_prefixes_total', 'Prefixes that the peer should hold.', ['peer']),
   };
+  readonly #bfdUp = this.#gauge('bfd_session_up', '1 while BFD with the BGPPeer is up.', ['peer']);
   readonly #bgpCounters = Object.fromEntries(
     SESSION_COUNTERS.map((name) => [name, this.#counter(`bgp_${name}`, `BGP messages: ${name}.`, ['peer'])]),
   ) as Record<SessionCounter, Counter>;
@@ -195,6 +196,10 @@ export class Metrics {
 
   bgpCounted(peer: string, counter: SessionCounter, by: number): void {
     this.#bgpCounters[counter].inc({ peer }, by);
+  }
+
+  bfdSession(peer: string, up: boolean): void {
+    this.#bfdUp.set({ peer }, up ? 1 : 0);
   }
 
   /** The series of a session that is no more. */

@@ -8,6 +8,8 @@ import type { LivenessOutput } from '../../core/liveness/fsm.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
 
+import type { BfdChange, BfdTarget } from './bfd-sessions.ts';
+
 export interface LivenessOptions extends LivenessSettings {
   /** Where datagrams are received, IPv4 or IPv6; also the port of every other speaker. */
   readonly bindAddress: string;
@@ -25,6 +27,8 @@ export interface WireOptions {
 export type ToWire =
   | Announce
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
+  /** The whole of the routers that BFD is to watch. */
+  | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell the others that we are there. */
   | { readonly kind: 'ready' }
@@ -36,7 +40,7 @@ export type FromWire =
   | { readonly kind: 'ready'; readonly threadId: number }
   | {
       readonly kind: 'failed';
-      readonly what: 'raw-socket' | 'multicast-group' | 'liveness-socket' | 'netlink-socket';
+      readonly what: 'raw-socket' | 'multicast-group' | 'liveness-socket' | 'netlink-socket' | 'bfd-socket';
       readonly on: string;
       readonly code: string;
       readonly message: string;
@@ -56,6 +60,7 @@ export type FromWire =
   | { readonly kind: 'peers'; readonly peers: readonly PeerReport[] }
   /** Addresses of a node that died were taken over: how long each phase took, in milliseconds. */
   | { readonly kind: 'failed-over'; readonly phases: Readonly<Record<'detect' | 'elect' | 'announce', number>> }
+  | BfdChange
   | { readonly kind: 'all-handed-over' }
   | {
       readonly kind: 'counts';

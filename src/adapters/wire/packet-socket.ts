@@ -5,12 +5,11 @@
 import { ETHERTYPE_ARP } from '../../core/layer2/arp-codec.ts';
 import { ETHERTYPE_IPV4 } from '../../core/layer2/echo-codec.ts';
 import { ETHERTYPE_IPV6 } from '../../core/layer2/ndp-codec.ts';
+import { attachFilter, type Instruction } from './socket-filter.ts';
 import {
   AF_PACKET,
-  addressOf,
   bind,
   close,
-  SO_ATTACH_FILTER,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SOCK_RAW,
@@ -18,8 +17,6 @@ import {
   setsockopt,
   socket,
 } from './syscalls.ts';
-
-type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 const LOAD_HALF_WORD = 0x28;
 const LOAD_BYTE = 0x30;
@@ -110,23 +107,6 @@ function enlargeBuffer(fd: number): void {
     // Without NET_ADMIN the kernel's limit (net.core.rmem_max) holds.
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size);
   }
-}
-
-function attachFilter(fd: number, filter: readonly Instruction[]): void {
-  const program = new Uint8Array(filter.length * 8);
-  const view = new DataView(program.buffer);
-  for (const [i, [code, yes, no, operand]] of filter.entries()) {
-    view.setUint16(i * 8, code, true);
-    view.setUint8(i * 8 + 2, yes);
-    view.setUint8(i * 8 + 3, no);
-    view.setUint32(i * 8 + 4, operand, true);
-  }
-  // struct sock_fprog: length, padding, pointer.
-  const header = new Uint8Array(16);
-  const headerView = new DataView(header.buffer);
-  headerView.setUint16(0, filter.length, true);
-  headerView.setBigUint64(8, addressOf(program), true);
-  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, header);
 }
 
 /** struct sockaddr_ll: family, protocol (network order), interface index. */

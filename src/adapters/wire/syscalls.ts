@@ -16,6 +16,7 @@ export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IP_TTL = 2;
 export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_V6ONLY = 26;
 export const TCP_MD5SIG = 14;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
@@ -40,6 +41,9 @@ const libcCalls = {
   bind: libc.func('int bind(int fd, const uint8_t *address, uint32_t length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)'),
   recv: libc.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
+  recvfrom: libc.func(
+    'long recvfrom(int fd, _Out_ uint8_t *buffer, size_t length, int flags, _Out_ uint8_t *address, _Inout_ uint32_t *addressLength)',
+  ),
   send: libc.func('long send(int fd, const uint8_t *buffer, size_t length, int flags)'),
   sendto: libc.func(
     'long sendto(int fd, const uint8_t *buffer, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
@@ -107,6 +111,13 @@ export function connection(fd: number): 'pending' | 'open' | { readonly error: s
 export function receive(fd: number, buffer: Uint8Array): number | undefined {
   const length = libcCalls.recv(fd, buffer, buffer.length, MSG_DONTWAIT);
   return length < 0 ? undefined : length;
+}
+
+/** Like receive, with the address of the sender as a struct sockaddr. */
+export function receiveFrom(fd: number, buffer: Uint8Array): { length: number; address: Uint8Array } | undefined {
+  const address = new Uint8Array(28);
+  const length = libcCalls.recvfrom(fd, buffer, buffer.length, MSG_DONTWAIT, address, [address.length]);
+  return length < 0 ? undefined : { length, address };
 }
 
 /** True when the frame was taken by the kernel. */

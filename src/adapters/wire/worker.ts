@@ -19,6 +19,7 @@ import { initialLiveness, livenessView, peerReports } from '../../core/liveness/
 import { earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';
+import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
@@ -242,6 +243,9 @@ function takeMessages(): void {
         useInterfaces(message);
         liveness?.feed({ kind: 'links', links: message.interfaces.map(({ name, mac }) => ({ name, mac })) });
         break;
+      case 'bfd':
+        bfd.set(message.targets);
+        break;
       case 'leave':
         // First the others, who have to move.
         liveness?.feed(message);
@@ -265,16 +269,20 @@ function reportCounts(): void {
 }
 
 const liveness = openLiveness();
+const bfd = new BfdSessions(now, report, (on, { code, message }) =>
+  report({ kind: 'failed', what: 'bfd-socket', on, code, message }),
+);
 const netlink = openNetlink();
 if (liveness !== undefined) reportAt = now() + REPORT_INTERVAL;
 report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) });
 
 while (running) {
   const fds = [options.wakeFd, ...[...sockets.values()].map(({ fd }) => fd)];
-  for (const fd of [liveness?.fd, netlink]) if (fd !== undefined) fds.push(fd);
+  for (const fd of [liveness?.fd, netlink, ...bfd.fds]) if (fd !== undefined) fds.push(fd);
   const next = earliest([
     layer2Machine.nextDeadline(layer2),
     liveness?.deadline(),
+    bfd.deadline(),
     reportAt === Number.POSITIVE_INFINITY ? undefined : { at: reportAt, why: 'report' },
   ]);
   const timeout = next === undefined ? -1 : Math.max(0, Math.ceil(next.at - now()));
@@ -290,6 +298,8 @@ while (running) {
   for (const socket of sockets.values()) if (readable.has(socket.fd)) drainPackets(socket);
   // Whoever has just spoken must not be declared dead because we were late: listen first, judge afterwards.
   liveness?.drain();
+  bfd.drain();
+  bfd.tick();
   liveness?.feed({ kind: 'tick' });
   liveness?.tellView();
   feedLayer2({ kind: 'tick' });
@@ -300,4 +310,5 @@ for (const { fd } of sockets.values()) close(fd);
 groups.close();
 if (netlink !== undefined) close(netlink);
 liveness?.close();
+bfd.close();
 port.close();

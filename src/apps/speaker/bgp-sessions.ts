@@ -5,7 +5,9 @@
 import type { Socket } from 'node:net';
 import { Driver } from '../../adapters/driver/driver.ts';
 import { localEnd } from '../../adapters/linux/local-end.ts';
+import type { BfdTarget } from '../../adapters/wire/bfd-sessions.ts';
 import { connectStream } from '../../adapters/wire/stream-connection.ts';
+import { BFD_DEFAULTS } from '../../core/bfd/fsm.ts';
 import { BEFORE_OPEN, frameLength } from '../../core/bgp/codec.ts';
 import {
   initialSession,
@@ -18,7 +20,7 @@ import {
   sessionMachine,
 } from '../../core/bgp/fsm.ts';
 import type { Route } from '../../core/bgp/rib.ts';
-import type { Peer } from '../../core/config/config.ts';
+import type { BfdProfile, Peer } from '../../core/config/config.ts';
 import { formatAddress } from '../../core/net/address.ts';
 
 export interface BgpSessionsOptions {
@@ -33,6 +35,7 @@ export interface BgpSessionsOptions {
 
 export interface SessionPlan {
   readonly peer: Peer;
+  readonly bfd: BfdProfile | undefined;
   readonly routes: readonly Route[];
 }
 
@@ -78,10 +81,36 @@ export class BgpSessions {
     );
   }
 
+  /** BFD has lost the router. */
+  bfdDown(peer: string): void {
+    this.#sessions.get(peer)?.session.feed({ kind: 'bfd-down' });
+  }
+
   /** Ends all sessions; routers that can do so keep the routes until we are back. */
   stop(why: string): void {
     for (const { session } of this.#sessions.values()) session.stop(why, true);
   }
+}
+
+/** Least TTL of packets from some hops away, where the profile says nothing (FRR's). */
+const MINIMUM_TTL = 254;
+
+/** How BFD is to watch the router of a plan; nothing without a profile. Inside an AS it is taken to be some hops away, as FRR does. */
+export function bfdTarget({ peer, bfd }: SessionPlan): BfdTarget[] {
+  if (bfd === undefined || peer.target.kind !== 'address') return [];
+  const isInternal = peer.peerASN === 'internal' || peer.peerASN === peer.myASN;
+  return [
+    {
+      peer: peer.name,
+      address: peer.target.address,
+      multihop: isInternal || peer.ebgpMultiHop,
+      minimumTtl: bfd.minimumTtl ?? MINIMUM_TTL,
+      transmitInterval: bfd.transmitInterval ?? BFD_DEFAULTS.transmitInterval,
+      receiveInterval: bfd.receiveInterval ?? BFD_DEFAULTS.receiveInterval,
+      detectMultiplier: bfd.detectMultiplier ?? BFD_DEFAULTS.detectMultiplier,
+      passive: bfd.passiveMode,
+    },
+  ];
 }
 
 /** Upstream's label of a session. */

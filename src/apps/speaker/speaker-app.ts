@@ -8,7 +8,6 @@ import { BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status
 import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
-import type { Peer } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
 import type { Layer2Settings } from '../../core/layer2/fsm.ts';
@@ -25,7 +24,7 @@ import {
   speakerResources,
 } from '../../core/reconcile/speaker.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
-import { BgpSessions, labelOf } from './bgp-sessions.ts';
+import { BgpSessions, bfdTarget, labelOf } from './bgp-sessions.ts';
 
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
@@ -47,7 +46,6 @@ export class SpeakerApp {
   readonly #wire: Wire;
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
-  readonly #warnedOfBfd = new Set<string>();
   readonly #announcedByBgp = new Map<string, readonly string[]>();
   readonly #bgp: BgpSessions;
   readonly #statuses: ServiceStatus<{ readonly interfaces: readonly string[]; readonly duplicates: readonly string[] }>;
@@ -153,6 +151,7 @@ export class SpeakerApp {
   async stop(): Promise<void> {
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const stopped = this.#process.stop();
+    this.#wire.send({ kind: 'bfd', targets: [] });
     this.#bgp.stop('the speaker is being stopped');
     if (this.#options.liveness !== undefined) await this.#leave();
     await stopped;
@@ -196,7 +195,7 @@ export class SpeakerApp {
         return;
       case 'bgp':
         this.#bgp.set(output.plans);
-        for (const { peer } of output.plans) this.#warnOfBfd(peer);
+        this.#wire.send({ kind: 'bfd', targets: output.plans.flatMap(bfdTarget) });
         return;
       case 'bgp-decided': {
         const { service, verdict, prefixes, addresses, peers } = output;
@@ -219,15 +218,6 @@ export class SpeakerApp {
         );
       }
     }
-  }
-
-  #warnOfBfd({ name, bfdProfile }: Peer): void {
-    if (bfdProfile === undefined || this.#warnedOfBfd.has(name)) return;
-    this.#warnedOfBfd.add(name);
-    this.#options.log.warn(
-      { event: 'bfdNotBuilt', peer: name, bfdProfile },
-      `BGPPeer ${name}: spec.bfdProfile has no effect yet; a dead router is noticed when the hold time ends`,
-    );
   }
 
   /** Everything that this node owns is announced: now the others may know. */
@@ -273,6 +263,16 @@ export class SpeakerApp {
             : 'other speakers are heard again',
         );
         return;
+      case 'bfd-changed': {
+        const { peer, up, why } = fact;
+        metrics.bfdSession(peer, up);
+        log[up ? 'info' : 'warn'](
+          { event: 'bfd', peer, up, error: why },
+          up ? `BFD with ${peer} is up` : `BFD with ${peer}: ${why}`,
+        );
+        if (!up) this.#bgp.bfdDown(peer);
+        return;
+      }
       case 'peers':
         metrics.peers(fact.peers);
         return;
@@ -319,6 +319,8 @@ function describeFailure({ what, on, code }: Extract<FromWire, { kind: 'failed' 
   if (what === 'multicast-group') return `solicitations cannot be heard: joining ${on} failed: ${code}`;
   if (what === 'netlink-socket')
     return `changes of links are seen ${LINK_INTERVAL / 1000} s late: netlink failed: ${code}`;
+  if (what === 'bfd-socket')
+    return `BFD with ${on} cannot run: ${code}${code === 'EADDRINUSE' ? '; another BFD (FRR, BIRD, a CNI) has the port on this node' : ''}`;
   if (what === 'liveness-socket') {
     return `liveness messages cannot be received at ${on}: ${code}${code === 'EADDRINUSE' ? '; another speaker runs on this node, or choose another --ml-bindport' : ''}`;
   }

@@ -147,7 +147,8 @@ function onMembers(turn: Turn, members: readonly Member[]): void {
   const wanted = new Map(members.filter(({ node }) => node !== s.own.node).map((member) => [member.node, member]));
   // Who is there when we come is taken to be active until we learn better: we do not take everything because we have just arrived.
   // Who comes later is not, before it says so.
-  const isFirst = s.peers.size === 0;
+  const isFirst = !s.knowsMembers;
+  s.knowsMembers = true;
   const added: Peer[] = [];
   for (const [node, peer] of s.peers) {
     if (wanted.has(node)) continue;

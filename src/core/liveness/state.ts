@@ -60,6 +60,7 @@ export interface LivenessState {
   /** When we begin to say that we are active. */
   activeAt: Millis;
   isReady: boolean;
+  knowsMembers: boolean;
   isLeaving: boolean;
   links: readonly FitLink[];
   sequence: number;
@@ -112,6 +113,7 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
     ownSince: LONG_AGO,
     activeAt: NEVER,
     isReady: false,
+    knowsMembers: false,
     isLeaving: false,
     links: [],
     sequence: 0,

@@ -18,7 +18,7 @@ import {
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Route } from '../bgp/rib.ts';
-import { type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
+import { type BfdProfile, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
@@ -84,6 +84,8 @@ export interface Duplicate {
 /** One router, and all that it is to hold. */
 export interface PeerPlan {
   readonly peer: Peer;
+  /** The BFDProfile that the peer names. */
+  readonly bfd: BfdProfile | undefined;
   readonly routes: readonly Route[];
 }
 
@@ -375,7 +377,10 @@ function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: S
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   for (const key of new Set([...keys, ...state.toldBgp.keys()])) tellRoutes(state, key, peers, outputs);
-  const plans = peers.map((peer): PeerPlan => ({ peer, routes: routesFor(peer, bgp.values()) }));
+  const plans = peers.map((peer): PeerPlan => {
+    const profile = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
+    return { peer, bfd: profile, routes: routesFor(peer, bgp.values()) };
+  });
   const text = JSON.stringify(plans, (_, value) => (typeof value === 'bigint' ? String(value) : value));
   if (text !== state.plans) outputs.push({ kind: 'bgp', plans });
   return text;

@@ -1,0 +1,157 @@
+/**
+ * The BFD sessions of this node, in the wire Worker: one machine each, and the sockets that they share (RFC 5881, RFC 5883).
+ * @module
+ */
+import { decodeBfd, encodeBfd } from '../../core/bfd/codec.ts';
+import { type BfdInput, type BfdSessionState, type BfdSettings, bfdMachine, initialBfd } from '../../core/bfd/fsm.ts';
+import { DIAGNOSTICS } from '../../core/bfd/messages.ts';
+import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
+import { formatAddress, type IpAddress } from '../../core/net/address.ts';
+import { addressOfSocket, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
+import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
+
+/** One router that is to be watched. */
+export interface BfdTarget extends Omit<BfdSettings, 'discriminator'> {
+  /** Name of the BGPPeer. */
+  readonly peer: string;
+  readonly address: IpAddress;
+  readonly multihop: boolean;
+  /** The least TTL that packets of a multihop session may arrive with. */
+  readonly minimumTtl: number;
+}
+
+export interface BfdChange {
+  readonly kind: 'bfd-changed';
+  readonly peer: string;
+  readonly up: boolean;
+  /** With `up` false: why, in words. */
+  readonly why?: string;
+}
+
+interface Session {
+  readonly target: BfdTarget;
+  readonly settings: string;
+  readonly sender: ReturnType<typeof openBfdSender>;
+  state: BfdSessionState;
+}
+
+const BATCH = 64;
+
+export class BfdSessions {
+  readonly #sessions = new Map<string, Session>();
+  /** By family and kind. */
+  readonly #receivers = new Map<string, { readonly fd: number; readonly multihop: boolean }>();
+  readonly #now: () => number;
+  readonly #onChange: (change: BfdChange) => void;
+  readonly #onTrouble: (on: string, error: SystemCallError) => void;
+  #discriminator = 0;
+
+  constructor(
+    now: () => number,
+    onChange: (change: BfdChange) => void,
+    onTrouble: (on: string, error: SystemCallError) => void,
+  ) {
+    this.#now = now;
+    this.#onChange = onChange;
+    this.#onTrouble = onTrouble;
+  }
+
+  get fds(): readonly number[] {
+    return [...this.#receivers.values()].map(({ fd }) => fd);
+  }
+
+  /** The whole of what is to be watched. */
+  set(targets: readonly BfdTarget[]): void {
+    const wanted = new Map(targets.map((target) => [target.peer, target]));
+    for (const [peer, session] of this.#sessions) {
+      const target = wanted.get(peer);
+      if (target !== undefined && settingsOf(target) === session.settings) continue;
+      this.#feed(session, { kind: 'stop' });
+      close(session.sender.fd);
+      this.#sessions.delete(peer);
+    }
+    for (const target of targets) {
+      if (this.#sessions.has(target.peer)) continue;
+      try {
+        this.#listen(target);
+        const sender = openBfdSender(target.address, target.multihop);
+        const { peer: _, address: __, multihop: ___, minimumTtl: ____, ...settings } = target;
+        const state = initialBfd({ ...settings, discriminator: ++this.#discriminator });
+        const session = { target, settings: settingsOf(target), sender, state };
+        this.#sessions.set(target.peer, session);
+        this.#feed(session, { kind: 'start' });
+      } catch (error) {
+        this.#onTrouble(formatAddress(target.address), error as SystemCallError);
+      }
+    }
+  }
+
+  deadline(): Deadline | undefined {
+    return earliest([...this.#sessions.values()].map(({ state }) => bfdMachine.nextDeadline(state)));
+  }
+
+  drain(): void {
+    const buffer = new Uint8Array(256);
+    for (const { fd, multihop } of this.#receivers.values()) {
+      for (let i = 0; i < BATCH; i++) {
+        const received = receiveFrom(fd, buffer);
+        if (received === undefined) break;
+        const decoded = decodeBfd(buffer.slice(0, received.length));
+        if (!decoded.ok) continue;
+        const { packet } = decoded;
+        const session = this.#find(packet.yourDiscriminator, addressOfSocket(received.address), multihop);
+        if (session !== undefined) this.#feed(session, { kind: 'received', packet });
+      }
+    }
+  }
+
+  tick(): void {
+    for (const session of this.#sessions.values()) {
+      const due = bfdMachine.nextDeadline(session.state)?.at;
+      if (due !== undefined && due <= this.#now()) this.#feed(session, { kind: 'tick' });
+    }
+  }
+
+  close(): void {
+    this.set([]);
+    for (const { fd } of this.#receivers.values()) close(fd);
+  }
+
+  /** RFC 5880 §6.8.6: by the discriminator that we gave; before the other side knows it, by where the packet comes from. */
+  #find(discriminator: number, source: IpAddress | undefined, multihop: boolean): Session | undefined {
+    if (source === undefined) return undefined;
+    return [...this.#sessions.values()].find(
+      ({ target, state }) =>
+        target.multihop === multihop &&
+        target.address.family === source.family &&
+        target.address.value === source.value &&
+        (discriminator === 0 || state.settings.discriminator === discriminator),
+    );
+  }
+
+  #listen({ address: { family }, multihop, minimumTtl }: BfdTarget): void {
+    const key = `${family} ${multihop}`;
+    if (!this.#receivers.has(key))
+      this.#receivers.set(key, { fd: openBfdReceiver(family, multihop, minimumTtl), multihop });
+  }
+
+  #feed(session: Session, input: BfdInput | Tick): void {
+    const { next, outputs } = bfdMachine.step(session.state, input, this.#now());
+    session.state = next;
+    const { peer } = session.target;
+    for (const output of outputs) {
+      if (output.kind === 'send') session.sender.send(encodeBfd(output.packet));
+      else if (output.kind === 'bfd-up') this.#onChange({ kind: 'bfd-changed', peer, up: true });
+      else this.#onChange({ kind: 'bfd-changed', peer, up: false, why: WORDS[output.diagnostic] ?? 'BFD went down' });
+    }
+  }
+}
+
+const WORDS: Readonly<Record<number, string>> = {
+  [DIAGNOSTICS['detection-time-expired']]: 'no BFD packet of the router for the detection time',
+  [DIAGNOSTICS['neighbor-signaled-down']]: 'the router’s BFD says that the session is down',
+};
+
+function settingsOf(target: BfdTarget): string {
+  return JSON.stringify({ ...target, address: formatAddress(target.address) });
+}

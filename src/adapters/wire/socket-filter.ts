@@ -1,0 +1,25 @@
+/**
+ * Classic BPF programs that a socket drops by what it is not meant for, before it wakes anybody.
+ * @module
+ */
+import { addressOf, SO_ATTACH_FILTER, SOL_SOCKET, setsockopt } from './syscalls.ts';
+
+export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
+
+/** Throws SystemCallError. */
+export function attachFilter(fd: number, filter: readonly Instruction[]): void {
+  const program = new Uint8Array(filter.length * 8);
+  const view = new DataView(program.buffer);
+  for (const [i, [code, yes, no, operand]] of filter.entries()) {
+    view.setUint16(i * 8, code, true);
+    view.setUint8(i * 8 + 2, yes);
+    view.setUint8(i * 8 + 3, no);
+    view.setUint32(i * 8 + 4, operand, true);
+  }
+  // struct sock_fprog: length, padding, pointer.
+  const header = new Uint8Array(16);
+  const headerView = new DataView(header.buffer);
+  headerView.setUint16(0, filter.length, true);
+  headerView.setBigUint64(8, addressOf(program), true);
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, header);
+}

@@ -1,0 +1,12 @@
+/**
+ * Why a datagram is no BFD control packet that may be taken (RFC 5880 §6.8.6).
+ * @module
+ */
+export type BfdDecodeError =
+  | 'bad-version'
+  | 'bad-length'
+  | 'zero-multiplier'
+  | 'multipoint'
+  | 'zero-discriminator'
+  | 'missing-discriminator'
+  | 'authenticated';
