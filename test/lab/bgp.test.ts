@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/cluster.ts';
-import { addHost, LAN6, removeLan } from '../../lab/lan.ts';
+import { addHost, LAN6, probeWhile, removeLan } from '../../lab/lan.ts';
 import { type Router, startBird, startFrr, whyNoRouters } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { run, sleep, until } from '../../lab/shell.ts';
@@ -268,6 +268,30 @@ stringData: {password: the wrong one}
     await until('one node', () => nextHops(frr, '198.51.100.0/32').length === 1);
     cluster.kubectl(['patch', 'service', 'echo-service', '-p', '{"spec":{"externalTrafficPolicy":"Cluster"}}']);
     await all(frr, '198.51.100.0/32', NODES);
+  });
+
+  it('asks routers to come by other nodes while one is drained (RFC 8326), and loses no connection by it', async () => {
+    const pathOf = (router: Router, node: string) =>
+      router.paths('198.51.100.0/32').find(({ nextHop }) => nextHop === node);
+    const { attempts, failed } = await probeWhile(
+      frr.host,
+      '198.51.100.0',
+      { interval: 10, duration: 4000 },
+      async () => {
+        cluster.kubectl(['annotate', 'node', 'node-2', 'metallb.io/drain=for a new disk']);
+        await until('the community', () => pathOf(frr, NODES[1]!)?.communities.includes('graceful-shutdown'));
+        await until('the other ways', () => {
+          const { stdout } = frr.host.run(['ip', 'route', 'show', '198.51.100.0/32']);
+          return !stdout.includes(NODES[1]!) && stdout.includes(NODES[0]!);
+        });
+      },
+    );
+    expect(attempts).toBeGreaterThan(200);
+    expect(failed).toEqual([]);
+    expect(pathOf(bird, NODES[1]!)).toMatchObject({ localPref: undefined });
+    expect(pathOf(bird, NODES[0]!)).toMatchObject({ localPref: 250 });
+    cluster.kubectl(['annotate', 'node', 'node-2', 'metallb.io/drain-']);
+    await until('it is back', () => pathOf(frr, NODES[1]!)?.communities === '64500:8');
   });
 
   it('withdraws a node that ends, and one that is killed, at once', async () => {

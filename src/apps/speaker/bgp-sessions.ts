@@ -19,7 +19,7 @@ import {
   type SessionState,
   sessionMachine,
 } from '../../core/bgp/fsm.ts';
-import type { Route } from '../../core/bgp/rib.ts';
+import { goingAway, type Route } from '../../core/bgp/rib.ts';
 import type { BfdProfile, Peer } from '../../core/config/config.ts';
 import { formatAddress } from '../../core/net/address.ts';
 
@@ -84,6 +84,14 @@ export class BgpSessions {
   /** BFD has lost the router. */
   bfdDown(peer: string): void {
     this.#sessions.get(peer)?.session.feed({ kind: 'bfd-down' });
+  }
+
+  /** Asks all routers to prefer other nodes; true when there is one to be asked. */
+  drain(): boolean {
+    const established = [...this.#sessions.values()].filter(({ session }) => session.state.phase === 'established');
+    for (const { session } of established)
+      session.feed({ kind: 'routes', routes: session.state.wanted.map(goingAway) });
+    return established.some(({ session }) => session.state.sent.size > 0);
   }
 
   /** Ends all sessions; routers that can do so keep the routes until we are back. */

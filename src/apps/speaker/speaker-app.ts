@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
@@ -151,9 +152,11 @@ export class SpeakerApp {
   async stop(): Promise<void> {
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const stopped = this.#process.stop();
+    const rerouted = this.#bgp.drain() ? sleep(REROUTE_GRACE) : undefined;
+    if (this.#options.liveness !== undefined) await this.#leave();
+    await rerouted;
     this.#wire.send({ kind: 'bfd', targets: [] });
     this.#bgp.stop('the speaker is being stopped');
-    if (this.#options.liveness !== undefined) await this.#leave();
     await stopped;
     this.#links?.stop();
     await this.#wire.stop();
@@ -300,6 +303,9 @@ const NODE_NEWS: Readonly<Record<NodeState | 'forgotten', (node: string) => stri
   dead: (node) => `speaker on ${node} does not answer`,
   forgotten: (node) => `there is to be no speaker on ${node} any more`,
 };
+
+/** Milliseconds that routers get to send elsewhere before the routes are withdrawn (RFC 8326 §3). */
+const REROUTE_GRACE = 1000;
 
 /** Milliseconds that a speaker that is asked to end waits for successors. With none, the address falls silent then. */
 const LEAVE_GRACE = 1500;

@@ -15,6 +15,16 @@ export interface Route {
   readonly localPref: number;
   readonly communities: readonly (readonly [number, number])[];
   readonly largeCommunities: readonly (readonly [number, number, number])[];
+  /** This node is about to go: routers are to prefer any other way (RFC 8326). */
+  readonly gracefulShutdown?: boolean;
+}
+
+/** Well-known community (RFC 8326 §5). */
+const GRACEFUL_SHUTDOWN = [0xffff, 0] as const;
+
+/** The same route of a node that is about to go. */
+export function goingAway(route: Route): Route {
+  return { ...route, gracefulShutdown: true };
 }
 
 /** Everything about a session that routes depend on. */
@@ -34,11 +44,11 @@ const DEFAULT_LOCAL_PREF = 100;
 /** By prefix; the text is a fingerprint of the attributes. */
 export type Sent = Map<string, { readonly route: Route; readonly fingerprint: string }>;
 
-export function fingerprint({ localPref, communities, largeCommunities }: Route): string {
-  return `${localPref} ${communities.join(' ')} ${largeCommunities.join(' ')}`;
+function fingerprint({ localPref, communities, largeCommunities, gracefulShutdown = false }: Route): string {
+  return `${localPref} ${communities.join(' ')} ${largeCommunities.join(' ')} ${gracefulShutdown}`;
 }
 
-export function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
+function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
   return families.includes(family) && nextHops[family] !== undefined;
 }
 
@@ -110,12 +120,13 @@ function isClassic(family: AddressFamily, { nextHops }: Outbound): boolean {
 }
 
 function attributesOf(route: Route, { external, asn }: Outbound, nextHop: IpAddress | undefined): PathAttributes {
-  const { localPref, communities, largeCommunities } = route;
+  const { localPref, largeCommunities, gracefulShutdown = false } = route;
+  const communities = gracefulShutdown ? [...route.communities, GRACEFUL_SHUTDOWN] : route.communities;
   return {
     origin: 'igp',
     asPath: external ? [{ type: 'sequence', asns: [asn] }] : [],
     ...(nextHop !== undefined && { nextHop }),
-    ...(!external && { localPref: localPref === 0 ? DEFAULT_LOCAL_PREF : localPref }),
+    ...(!external && { localPref: gracefulShutdown ? 0 : localPref === 0 ? DEFAULT_LOCAL_PREF : localPref }),
     ...(communities.length > 0 && { communities }),
     ...(largeCommunities.length > 0 && { largeCommunities }),
   };

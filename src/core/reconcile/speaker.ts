@@ -17,7 +17,7 @@ import {
 } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import type { Route } from '../bgp/rib.ts';
+import { goingAway, type Route } from '../bgp/rib.ts';
 import { type BfdProfile, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
@@ -379,7 +379,9 @@ function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: S
   for (const key of new Set([...keys, ...state.toldBgp.keys()])) tellRoutes(state, key, peers, outputs);
   const plans = peers.map((peer): PeerPlan => {
     const profile = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
-    return { peer, bfd: profile, routes: routesFor(peer, bgp.values()) };
+    const routes = routesFor(peer, bgp.values());
+    // A node that is drained serves what still comes, and asks routers to come by others.
+    return { peer, bfd: profile, routes: self.drained ? routes.map(goingAway) : routes };
   });
   const text = JSON.stringify(plans, (_, value) => (typeof value === 'bigint' ? String(value) : value));
   if (text !== state.plans) outputs.push({ kind: 'bgp', plans });
