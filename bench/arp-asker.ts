@@ -7,39 +7,17 @@ import { LAN6 } from '../lab/lan.ts';
 import { readLinks } from '../src/adapters/linux/links.ts';
 import { openPacketSocket } from '../src/adapters/wire/packet-socket.ts';
 import { poll, receive, send } from '../src/adapters/wire/syscalls.ts';
-import { decodeArp, encodeArp } from '../src/core/layer2/arp-codec.ts';
-import { decodeNdp, encodeNdp, multicastMac, solicitedNode } from '../src/core/layer2/ndp-codec.ts';
+import { decodeArp } from '../src/core/layer2/arp-codec.ts';
+import { decodeNdp } from '../src/core/layer2/ndp-codec.ts';
+import { encodeProbe } from '../src/core/layer2/probe.ts';
 import { formatAddress, parseAddress } from '../src/core/net/address.ts';
-import { BROADCAST_MAC } from '../src/core/net/mac.ts';
 
 const ADDRESSES = ['192.168.1.11', '192.168.1.200', `${LAN6}11`, `${LAN6}200`];
 const [link] = readLinks([/^lo$/]).fit;
 const fds = { ipv4: openPacketSocket('arp', link!.index), ipv6: openPacketSocket('ndp', link!.index) };
 const buffer = new Uint8Array(512);
 
-const questions = ADDRESSES.map((text) => {
-  const target = parseAddress(text)!;
-  if (target.family === 'ipv4')
-    return encodeArp({
-      destination: BROADCAST_MAC,
-      source: link!.mac,
-      operation: 'request',
-      senderMac: link!.mac,
-      senderAddress: parseAddress('192.168.1.50')!,
-      targetMac: new Uint8Array(6),
-      targetAddress: target,
-    });
-  const group = solicitedNode(target);
-  return encodeNdp({
-    kind: 'solicitation',
-    destination: multicastMac(group),
-    source: link!.mac,
-    sourceAddress: parseAddress(`${LAN6}50`)!,
-    destinationAddress: group,
-    target,
-    sourceLinkLayer: link!.mac,
-  });
-});
+const questions = ADDRESSES.map((text) => encodeProbe(parseAddress(text)!, link!.mac));
 
 if (process.argv[2] === 'flood') await flood(Number(process.argv[3]));
 else await measure(Number(process.argv[2]));

@@ -4,6 +4,7 @@
  */
 import type { EndpointSlice, KubernetesObject, Node, Pod, Service } from '../src/core/api/kubernetes.ts';
 import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
+import type { Candidate } from '../src/core/election/election.ts';
 
 type Metadata = Partial<KubernetesObject['metadata']>;
 
@@ -80,4 +81,10 @@ export function speakerPod(nodeName: string, podIP = '192.0.2.1'): Pod {
     spec: { nodeName },
     status: { podIP, phase: 'Running' },
   };
+}
+
+/** A node as the election sees it, fit for everything. */
+export function candidate(name: string, more: Partial<Candidate> = {}): Candidate {
+  const fit = { alive: true, passive: false, drained: false, unsteady: false, networkUnavailable: false };
+  return { name, labels: {}, links: undefined, ...fit, ...more };
 }

@@ -3,11 +3,12 @@
  * one, `--ask` on the other. Clouds and hypervisors drop such answers (port security, anti-spoofing), and nothing tells of it.
  * @module
  */
-import { decodeArp, encodeArp } from '../../core/layer2/arp-codec.ts';
+import { decodeArp } from '../../core/layer2/arp-codec.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
-import { decodeNdp, encodeNdp, multicastMac, solicitedNode } from '../../core/layer2/ndp-codec.ts';
+import { decodeNdp } from '../../core/layer2/ndp-codec.ts';
+import { encodeProbe } from '../../core/layer2/probe.ts';
 import { compareAddresses, type IpAddress } from '../../core/net/address.ts';
-import { BROADCAST_MAC, formatMac } from '../../core/net/mac.ts';
+import { formatMac } from '../../core/net/mac.ts';
 import { openPacketSocket } from './packet-socket.ts';
 import { close, poll, receive, send } from './syscalls.ts';
 import { Wire } from './wire.ts';
@@ -46,7 +47,7 @@ export function askForAddress(address: IpAddress, links: readonly Interface[]): 
   const buffer = new Uint8Array(512);
   try {
     for (let i = 0; i < QUESTIONS && answers.size === 0; i++) {
-      for (const { link, fd } of sockets) send(fd, question(address, link));
+      for (const { link, fd } of sockets) send(fd, encodeProbe(address, link.mac));
       for (const end = performance.now() + PAUSE; performance.now() < end; ) {
         const readable = poll(
           sockets.map(({ fd }) => fd),
@@ -63,29 +64,6 @@ export function askForAddress(address: IpAddress, links: readonly Interface[]): 
     for (const { fd } of sockets) close(fd);
   }
   return [...answers.values()];
-}
-
-/** Without an address of our own in it: nobody's tables change by it (RFC 5227 §2.1.1). */
-function question(address: IpAddress, link: Interface): Uint8Array {
-  if (address.family === 'ipv4')
-    return encodeArp({
-      destination: BROADCAST_MAC,
-      source: link.mac,
-      operation: 'request',
-      senderMac: link.mac,
-      senderAddress: { family: 'ipv4', value: 0n },
-      targetMac: new Uint8Array(6),
-      targetAddress: address,
-    });
-  const group = solicitedNode(address);
-  return encodeNdp({
-    kind: 'solicitation',
-    destination: multicastMac(group),
-    source: link.mac,
-    sourceAddress: { family: 'ipv6', value: 0n },
-    destinationAddress: group,
-    target: address,
-  });
 }
 
 function claimant(bytes: Uint8Array, address: IpAddress): string | undefined {

@@ -1,20 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { candidate } from '../../../test/builders.ts';
 import { assign, type Contestant, withOwner } from './assignment.ts';
 import { type Candidate, elect } from './election.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
-const candidate = (name: string, more: Partial<Candidate> = {}): Candidate => ({
-  name,
-  labels: { name },
-  alive: true,
-  passive: false,
-  drained: false,
-  unsteady: false,
-  links: undefined,
-  networkUnavailable: false,
-  ...more,
-});
 const l2 = {
   name: 'l2',
   pools: new Set(['p']),

@@ -1,20 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { candidate } from '../../../test/builders.ts';
 import type { L2Advertisement } from '../config/config.ts';
 import { type Candidate, type Contest, EXCLUDE_LABEL, elect } from './election.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
-const node = (name: string, more: Partial<Candidate> = {}): Candidate => ({
-  name,
-  labels: {},
-  alive: true,
-  passive: false,
-  drained: false,
-  unsteady: false,
-  links: undefined,
-  networkUnavailable: false,
-  ...more,
-});
+const node = candidate;
 const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
   name: 'l2',
   pools: new Set(['p']),

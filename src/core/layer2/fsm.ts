@@ -12,6 +12,7 @@ import { decodeArp, encodeArp } from './arp-codec.ts';
 import { decodeEcho } from './echo-codec.ts';
 import type { ArpFrame, Interface, NdpFrame, NeighborAdvertisement, NeighborSolicitation } from './messages.ts';
 import { ALL_NODES, decodeNdp, encodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
+import { encodeProbe } from './probe.ts';
 
 /** One address that this node owns. `interfaces` undefined: every interface. */
 export interface Announcement {
@@ -351,43 +352,14 @@ function takeoverFrames(state: Layer2State, announcement: Announcement): Layer2O
     : links.filter(({ ndp }) => ndp).map((link) => sendNdp(link, unsolicited(link, announcement.address)));
 }
 
-/**
- * "Has anybody got this?", without a claim of our own: an ARP probe (RFC 5227 §2.1.1), or what duplicate address detection
- * sends. A successor that has been announcing all along, because it never heard of our claim, answers and so claims it.
- */
+/** A successor that has been announcing all along, because it never heard of our claim, answers a probe and so claims the address. */
 function probes(state: Layer2State, announcement: Announcement): Layer2Output[] {
   const { address } = announcement;
-  const links = [...state.interfaces.values()].filter((link) => covers(announcement, link));
-  if (address.family === 'ipv4')
-    return links
-      .filter(({ arp }) => arp)
-      .map((link) =>
-        sendArp(link, {
-          destination: BROADCAST_MAC,
-          source: link.mac,
-          operation: 'request',
-          senderMac: link.mac,
-          senderAddress: { family: 'ipv4', value: 0n },
-          targetMac: NO_MAC,
-          targetAddress: address,
-        }),
-      );
-  const group = solicitedNode(address);
-  return links
-    .filter(({ ndp }) => ndp)
-    .map((link) =>
-      sendNdp(link, {
-        kind: 'solicitation',
-        destination: multicastMac(group),
-        source: link.mac,
-        sourceAddress: { family: 'ipv6', value: 0n },
-        destinationAddress: group,
-        target: address,
-      }),
-    );
+  const protocol = address.family === 'ipv4' ? 'arp' : 'ndp';
+  return [...state.interfaces.values()]
+    .filter((link) => link[protocol] && covers(announcement, link))
+    .map((link) => ({ kind: 'send', protocol, interface: link.index, bytes: encodeProbe(address, link.mac) }));
 }
-
-const NO_MAC: MacAddress = new Uint8Array(6);
 
 /**
  * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
