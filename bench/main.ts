@@ -22,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   allocate: benchAllocate,
   liveness: benchLiveness,
   arp: () => inSandbox('arp'),
+  bgp: () => inSandbox('bgp'),
   serve: () => inSandbox('serve'),
   failover: () => inSandbox('failover'),
 };

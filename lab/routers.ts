@@ -1,5 +1,5 @@
 /**
- * Real routers on hosts of the LAN: FRR and BIRD, with their own tools to look into them.
+ * Real routers on hosts of the LAN: FRR, BIRD and GoBGP, with their own tools to look into them.
  * @module
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,14 +29,14 @@ export interface Router {
 
 /** Why there can be no routers here; undefined: they can be had. */
 export function whyNoRouters(): string | undefined {
-  const missing = ['/usr/lib/frr/bgpd', '/usr/sbin/bird', '/usr/bin/vtysh'].filter(
+  const missing = ['/usr/lib/frr/bgpd', '/usr/sbin/bird', '/usr/bin/vtysh', '/usr/bin/gobgpd'].filter(
     (path) => run(['test', '-x', path]).status !== 0,
   );
   // FRR gives up root for a user of its own, which a user namespace of an unprivileged user does not have.
   if (!/^\s*0\s+0\s/.test(readFileSync('/proc/self/uid_map', 'utf8'))) return 'FRR has to be started as root';
   return missing.length === 0
     ? undefined
-    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2)`;
+    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd)`;
 }
 
 const ZEBRA_BUFFER = '90000000';
@@ -134,6 +134,56 @@ export async function startBird(host: LanHost, directory: string, config: string
         .map((match) => match[1]!)
         .sort(),
     stop: () => bird.stop(),
+  };
+}
+
+/** GoBGP in AS `asn`, which takes every host of the LAN in AS `theirs` for a neighbor. */
+export async function startGoBgp(host: LanHost, directory: string, asn: number, theirs: number): Promise<Router> {
+  const file = join(directory, `${host.name}-gobgp.json`);
+  const families = ['ipv4-unicast', 'ipv6-unicast'].map((name) => ({ config: { 'afi-safi-name': name } }));
+  const group = { config: { 'peer-group-name': 'nodes', 'peer-as': theirs }, 'afi-safis': families };
+  const range = { config: { prefix: '192.168.1.0/24', 'peer-group': 'nodes' } };
+  const global = { config: { as: asn, 'router-id': host.address } };
+  writeFileSync(file, JSON.stringify({ global, 'peer-groups': [group], 'dynamic-neighbors': [range] }));
+  const daemon = host.start('gobgpd', ['gobgpd', '-t', 'json', '-f', file], join(directory, `${host.name}.log`));
+  const json = <T>(...args: string[]) => JSON.parse(host.run(['gobgp', '-j', ...args]).stdout || 'null') as T;
+  await until('GoBGP answers', () => host.run(['gobgp', 'global']).status === 0);
+  return {
+    host,
+    paths: (prefix) => {
+      const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
+      const table = json<Record<string, { attrs: GoBgpAttribute[] }[]> | null>('global', 'rib', '-a', family) ?? {};
+      return sorted((table[prefix] ?? []).map(({ attrs }) => goBgpPath(attrs)));
+    },
+    bfdPeers: () => [],
+    neighbors: () =>
+      (json<{ state: { 'neighbor-address': string; 'session-state': number } }[] | null>('neighbor') ?? [])
+        .filter(({ state }) => state['session-state'] === GOBGP_ESTABLISHED)
+        .map(({ state }) => state['neighbor-address'])
+        .sort(),
+    stop: () => daemon.stop(),
+  };
+}
+
+const GOBGP_ESTABLISHED = 6;
+
+interface GoBgpAttribute {
+  readonly type: number;
+  readonly nexthop?: string;
+  readonly as_paths?: readonly { readonly asns: readonly number[] }[];
+  readonly value?: unknown;
+  readonly communities?: readonly number[];
+}
+
+function goBgpPath(attributes: readonly GoBgpAttribute[]): Path {
+  const of = (type: number) => attributes.find((attribute) => attribute.type === type);
+  const large = (of(32)?.value ?? []) as { ASN: number; LocalData1: number; LocalData2: number }[];
+  return {
+    nextHop: of(3)?.nexthop ?? of(14)?.nexthop ?? '',
+    asPath: (of(2)?.as_paths ?? []).flatMap(({ asns }) => asns).join(' '),
+    localPref: of(5)?.value as number | undefined,
+    communities: (of(8)?.communities ?? []).map((value) => `${value >>> 16}:${value & 0xffff}`).join(' '),
+    largeCommunities: large.map((value) => `${value.ASN}:${value.LocalData1}:${value.LocalData2}`).join(' '),
   };
 }
 

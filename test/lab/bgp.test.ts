@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/cluster.ts';
 import { addHost, LAN6, probeWhile, removeLan } from '../../lab/lan.ts';
-import { type Router, startBird, startFrr, whyNoRouters } from '../../lab/routers.ts';
+import { type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { run, sleep, until } from '../../lab/shell.ts';
 
@@ -20,6 +20,7 @@ if (obstacle !== undefined) console.log(`no lab with routers: ${obstacle}`);
 const NODES = ['192.168.1.11', '192.168.1.12', '192.168.1.13'];
 const FRR = '192.168.1.2';
 const BIRD = '192.168.1.3';
+const GOBGP = '192.168.1.4';
 
 const FRR_CONFIG = `frr defaults traditional
 bfd
@@ -95,6 +96,11 @@ apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {name: bird, namespace: metallb-system}
 spec: {myASN: 64500, dynamicASN: internal, peerAddress: ${BIRD}, passwordSecret: {name: bird}, connectTime: 1s}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: gobgp, namespace: metallb-system}
+spec: {myASN: 64500, localASN: 4200000001, dynamicASN: external, peerAddress: ${GOBGP}, routerID: 10.9.9.9, dualStackAddressFamily: true, keepaliveTime: 1s}
 `;
 
 describe.skipIf(obstacle !== undefined)('BGP', () => {
@@ -102,6 +108,7 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
   let cluster: Cluster;
   let frr: Router;
   let bird: Router;
+  let gobgp: Router;
   const apply = (text: string) => {
     const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
     if (status !== 0) throw new Error(stderr);
@@ -119,6 +126,7 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
     cluster = new Cluster({ directory, nodes: 3 });
     frr = await startFrr(addHost('frr', FRR, '02:00:5e:00:03:02'), directory, FRR_CONFIG);
     bird = await startBird(addHost('bird', BIRD, '02:00:5e:00:03:03'), directory, BIRD_CONFIG);
+    gobgp = await startGoBgp(addHost('gobgp', GOBGP, '02:00:5e:00:03:04'), directory, 64502, 4200000001);
     await cluster.startAll();
     cluster.applyManifests('raspberry-hello-deployment.yaml');
     apply(objects);
@@ -127,9 +135,9 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
     cluster.kubectl(['patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}']);
   });
   afterAll(async () => {
-    for (const router of [frr, bird]) await router?.stop();
+    for (const router of [frr, bird, gobgp]) await router?.stop();
     await cluster?.stop();
-    removeLan([frr.host, bird.host]);
+    removeLan([frr, bird, gobgp].flatMap((router) => router?.host ?? []));
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -163,10 +171,22 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
     });
   });
 
+  it('tells GoBGP, under another AS number, of four bytes, with a BGP identifier of our choice', async () => {
+    await all(gobgp, '198.51.100.0/32', NODES);
+    expect(gobgp.paths('198.51.100.0/32')[0]).toEqual({
+      nextHop: NODES[0],
+      asPath: '4200000001',
+      localPref: undefined,
+      communities: '64500:7',
+      largeCommunities: '64500:1:2',
+    });
+    await all(gobgp, '2001:db8:5::/128', [`${LAN6}11`, `${LAN6}12`, `${LAN6}13`]);
+  });
+
   it('says in ServiceBGPStatus and on the Service who announces it, and to whom', async () => {
     const path = 'jsonpath={range .items[*]}{.status.node} {.status.serviceName} {.status.peers[*]}{"\\n"}{end}';
     const statuses = () => cluster.kubectl(['-n', 'metallb-system', 'get', 'servicebgpstatuses', '-o', path]).stdout;
-    const expected = [1, 2, 3].map((i) => `node-${i} echo-service bird frr`).join('|');
+    const expected = [1, 2, 3].map((i) => `node-${i} echo-service bird frr gobgp`).join('|');
     await until('the statuses', () => statuses().trim().split('\n').sort().join('|') === expected);
     const { stdout } = cluster.kubectl(['get', 'events', '-o', 'jsonpath={.items[*].message}']);
     expect(stdout).toContain('announcing from node "node-1" with protocol "bgp"');
@@ -182,7 +202,7 @@ describe.skipIf(obstacle !== undefined)('BGP', () => {
       cluster.kubeconfig,
     ]);
     const prefixes = '198.51.100.0/26, 198.51.100.0/32, 2001:db8:5::/128, 2001:db8:5::/80';
-    expect(stdout).toContain(`BGP:\n  node-1: announces ${prefixes} to bird, frr\n`);
+    expect(stdout).toContain(`BGP:\n  node-1: announces ${prefixes} to bird, frr, gobgp\n`);
   });
 
   it('makes the router spread what comes for the address over the nodes', async () => {

@@ -1,0 +1,45 @@
+/**
+ * Our BGP with many routes to one router, in a process of its own; see bgp.ts. `ROUTER ASN PEER-ASN COUNT`: connects; on a line on
+ * standard input it withdraws all.
+ * @module
+ */
+import { BgpSessions } from '../src/apps/speaker/bgp-sessions.ts';
+import type { Route } from '../src/core/bgp/rib.ts';
+import type { Peer } from '../src/core/config/config.ts';
+import { parseAddress } from '../src/core/net/address.ts';
+
+const [router = '', asn = '', peerAsn = '', count = ''] = process.argv.slice(2);
+const peer: Peer = {
+  name: 'router',
+  myASN: Number(asn),
+  peerASN: Number(peerAsn),
+  target: { kind: 'address', address: parseAddress(router)! },
+  port: 179,
+  nodeSelectors: [],
+  gracefulRestart: false,
+  ebgpMultiHop: false,
+  vrf: '',
+  dualStack: false,
+};
+const routes = Array.from({ length: Number(count) }, (_, i): Route => {
+  const base = parseAddress(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)!.value;
+  return { prefix: { family: 'ipv4', base, length: 32 }, localPref: 0, communities: [], largeCommunities: [] };
+});
+const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
+const nothing = () => {};
+const sessions = new BgpSessions({
+  node: 'bench',
+  onUp: nothing,
+  onDown: (_, why) => console.error(why),
+  onAttemptFailed: (_, why) => console.error(why),
+  onCount: nothing,
+  onRemoved: nothing,
+});
+const set = (wanted: readonly Route[]) => sessions.set([{ peer, bfd: undefined, routes: wanted }]);
+set(routes);
+process.stdin.once('data', () => {
+  say('withdraw');
+  set([]);
+  const { user, system } = process.cpuUsage();
+  console.log(`used ${(user + system) / 1000} ${process.memoryUsage.rss()}`);
+});
