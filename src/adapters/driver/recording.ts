@@ -28,15 +28,30 @@ export class Recorder {
 }
 
 const REDACTED = Buffer.from('redacted').toString('base64');
+/** What `kubectl apply` was given, passwords and all. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** A recording is a file that people send to each other: it holds the keys of Secrets, never their values. */
+interface Confidential {
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly data?: object;
+  readonly spec?: { readonly password?: string };
+}
+
+/** Resources with passwords, and how they look without. */
+const HIDING: Readonly<Record<string, (object: Confidential) => object>> = {
+  secrets: ({ data = {} }) => ({ data: Object.fromEntries(Object.keys(data).map((key) => [key, REDACTED])) }),
+  bgppeers: ({ spec }) => (spec?.password === undefined ? {} : { spec: { ...spec, password: REDACTED } }),
+};
+
+/** A recording is a file that people send to each other: it holds the names of passwords, never their values. */
 function withoutSecrets(input: unknown): unknown {
-  const change = input as { resource?: string; object?: object; objects?: readonly object[] };
-  if (change.resource !== 'secrets') return input;
-  const hide = (secret: { data?: object }) => ({
-    ...secret,
-    data: Object.fromEntries(Object.keys(secret.data ?? {}).map((key) => [key, REDACTED])),
-  });
+  const change = input as { resource?: string; object?: Confidential; objects?: readonly Confidential[] };
+  const hidden = HIDING[change.resource ?? ''];
+  if (hidden === undefined) return input;
+  const hide = (object: Confidential) => {
+    const { [LAST_APPLIED]: _, ...annotations } = object.metadata?.annotations ?? {};
+    return { ...object, metadata: { ...object.metadata, annotations }, ...hidden(object) };
+  };
   return {
     ...change,
     ...(change.object !== undefined && { object: hide(change.object) }),

@@ -198,12 +198,14 @@ export class Metrics {
     this.#bgpCounters[counter].inc({ peer }, by);
   }
 
+  /** `peer` is its address. */
   bfdSession(peer: string, up: boolean): void {
     this.#bfdUp.set({ peer }, up ? 1 : 0);
   }
 
   /** The series of a session that is no more. */
-  bgpForget(peer: string): void {
+  bgpForget(peer: string, address: string): void {
+    this.#bfdUp.remove({ peer: address });
     for (const metric of [...Object.values(this.#bgp), ...Object.values(this.#bgpCounters)]) metric.remove({ peer });
   }
 

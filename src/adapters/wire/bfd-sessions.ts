@@ -24,8 +24,9 @@ export interface BfdChange {
   readonly kind: 'bfd-changed';
   readonly peer: string;
   readonly up: boolean;
-  /** With `up` false: why, in words. */
+  /** With `up` false: why, in words; and whether the router has only turned BFD off. */
   readonly why?: string;
+  readonly administrative?: boolean;
 }
 
 interface Session {
@@ -142,7 +143,11 @@ export class BfdSessions {
     for (const output of outputs) {
       if (output.kind === 'send') session.sender.send(encodeBfd(output.packet));
       else if (output.kind === 'bfd-up') this.#onChange({ kind: 'bfd-changed', peer, up: true });
-      else this.#onChange({ kind: 'bfd-changed', peer, up: false, why: WORDS[output.diagnostic] ?? 'BFD went down' });
+      else {
+        const { administrative, diagnostic } = output;
+        const why = administrative ? 'the router has turned it off' : (WORDS[diagnostic] ?? 'it went down');
+        this.#onChange({ kind: 'bfd-changed', peer, up: false, why, administrative });
+      }
     }
   }
 }

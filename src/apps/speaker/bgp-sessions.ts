@@ -30,7 +30,7 @@ export interface BgpSessionsOptions {
   readonly onAttemptFailed: (peer: string, why: string) => void;
   readonly onCount: (peer: string, counter: SessionCounter, by: number) => void;
   /** The session exists no longer. */
-  readonly onRemoved: (peer: string) => void;
+  readonly onRemoved: (label: string, address: string) => void;
 }
 
 export interface SessionPlan {
@@ -59,7 +59,7 @@ export class BgpSessions {
       if (plan !== undefined && settingsOf(plan.peer) === settings) continue;
       session.stop(plan === undefined ? 'the BGPPeer was removed' : 'the BGPPeer was changed', false);
       this.#sessions.delete(name);
-      this.#options.onRemoved(labelOf(session.peer));
+      this.#options.onRemoved(labelOf(session.peer), whereabouts(session.peer));
     }
     for (const [name, { peer, routes }] of wanted) {
       const known = this.#sessions.get(name);
@@ -79,6 +79,12 @@ export class BgpSessions {
     return new Map(
       [...this.#sessions].map(([name, { session }]) => [name, { peer: session.peer, state: session.state }]),
     );
+  }
+
+  /** Of the router of a BGPPeer, or its interface; undefined: there is no session with it. */
+  addressOf(peer: string): string | undefined {
+    const known = this.#sessions.get(peer);
+    return known && whereabouts(known.session.peer);
   }
 
   /** BFD has lost the router. */
@@ -121,9 +127,13 @@ export function bfdTarget({ peer, bfd }: SessionPlan): BfdTarget[] {
   ];
 }
 
+function whereabouts({ target }: Peer): string {
+  return target.kind === 'address' ? formatAddress(target.address) : target.name;
+}
+
 /** Upstream's label of a session. */
-export function labelOf({ target, port }: Peer): string {
-  return target.kind === 'address' ? `${bracketed(formatAddress(target.address))}:${port}` : `${target.name}:${port}`;
+export function labelOf(peer: Peer): string {
+  return `${bracketed(whereabouts(peer))}:${peer.port}`;
 }
 
 function bracketed(address: string): string {

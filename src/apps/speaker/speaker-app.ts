@@ -120,7 +120,7 @@ export class SpeakerApp {
       onAttemptFailed: (peer, why) =>
         log.warn({ event: 'sessionFailed', peer, error: why }, `no BGP session with ${peer}: ${why}`),
       onCount: (label, counter, by) => metrics.bgpCounted(label, counter, by),
-      onRemoved: (label) => metrics.bgpForget(label),
+      onRemoved: (label, address) => metrics.bgpForget(label, address),
     });
     metrics.beforeScrape(() => {
       for (const { peer, state } of sessions.states.values())
@@ -267,13 +267,14 @@ export class SpeakerApp {
         );
         return;
       case 'bfd-changed': {
-        const { peer, up, why } = fact;
-        metrics.bfdSession(peer, up);
+        const { peer, up, why, administrative } = fact;
+        const address = this.#bgp.addressOf(peer);
+        if (address !== undefined) metrics.bfdSession(address, up);
         log[up ? 'info' : 'warn'](
           { event: 'bfd', peer, up, error: why },
           up ? `BFD with ${peer} is up` : `BFD with ${peer}: ${why}`,
         );
-        if (!up) this.#bgp.bfdDown(peer);
+        if (!up && administrative !== true) this.#bgp.bfdDown(peer);
         return;
       }
       case 'peers':

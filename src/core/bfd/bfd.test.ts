@@ -23,8 +23,10 @@ function pair(a: Partial<BfdSettings> = {}, b: Partial<BfdSettings> = {}) {
     const { next, outputs } = bfdMachine.step(states[who]!, input, now);
     states[who] = next;
     for (const output of outputs) {
-      if (output.kind !== 'send') news.push(`${Math.round(now)} ${who} ${output.kind}`);
-      else {
+      if (output.kind !== 'send') {
+        const why = output.kind === 'bfd-down' && output.administrative ? ' administratively' : '';
+        news.push(`${Math.round(now)} ${who} ${output.kind}${why}`);
+      } else {
         sent[who]!++;
         const decoded = decodeBfd(encodeBfd(output.packet));
         if (!decoded.ok) throw new Error(decoded.error);
@@ -84,7 +86,7 @@ describe('BFD', () => {
     both.run(3000);
     both.news.length = 0;
     both.feed(0, { kind: 'stop' });
-    expect(both.news).toEqual([`${both.now()} 1 bfd-down`]);
+    expect(both.news).toEqual([`${both.now()} 1 bfd-down administratively`]);
     both.run(5000);
     expect(both.is()).toEqual(['admin-down', 'down']);
   });

@@ -41,7 +41,8 @@ export type BfdInput =
 export type BfdOutput =
   | { readonly kind: 'send'; readonly packet: BfdPacket }
   | { readonly kind: 'bfd-up' }
-  | { readonly kind: 'bfd-down'; readonly diagnostic: number };
+  /** `administrative`: the other side has turned BFD off, which says nothing of the path (RFC 5882 §3.2). */
+  | { readonly kind: 'bfd-down'; readonly diagnostic: number; readonly administrative: boolean };
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** While a session is not up, nobody sends more often (RFC 5880 §6.8.3). */
@@ -120,7 +121,7 @@ function onTick(s: BfdSessionState, now: Millis): Outcome {
     // The discriminator of a side that is silent is forgotten (RFC 5880 §6.8.1).
     next = { ...s, state: 'down', diagnostic, remote: undefined, detectAt: NEVER, polling: false };
     if (s.settings.passive) next = { ...next, nextTx: NEVER };
-    if (wasUp) outputs.push({ kind: 'bfd-down', diagnostic });
+    if (wasUp) outputs.push({ kind: 'bfd-down', diagnostic, administrative: false });
   }
   if (now < next.nextTx) return { next, outputs };
   outputs.push({ kind: 'send', packet: say(next) });
@@ -142,7 +143,7 @@ function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
   if (packet.poll) outputs.push({ kind: 'send', packet: say(next, { final: true }) });
   if (before !== state) {
     if (state === 'up') outputs.push({ kind: 'bfd-up' });
-    if (before === 'up') outputs.push({ kind: 'bfd-down', diagnostic });
+    if (before === 'up') outputs.push({ kind: 'bfd-down', diagnostic, administrative: packet.state === 'admin-down' });
   }
   // News goes out at once; and what is due is never later than the pause that holds now.
   const latest = before !== state || s.nextTx === NEVER ? now : Math.min(s.nextTx, now + pause(next));
