@@ -254,6 +254,15 @@ describe('the speakers together', () => {
     expect(all.announced()).toEqual({ 2: ADDRESS });
   });
 
+  it('do not go by links of a node that has more of them than speakers tell each other', () => {
+    const all = speakers();
+    const links = Array.from({ length: 16 }, (_, i) => ({ name: `vlan${i}`, mac: MAC }));
+    const nodes = [{ node: 'kube-02', state: 'alive' as const, links }];
+    all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['eth0'] }) });
+    all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
+    expect(Object.keys(all.announced())).toEqual(['2']);
+  });
+
   it('announce nothing on the smaller side of a fenced partition, at once and without hand-over', () => {
     const all = speakers({}, { fenced: true });
     all.feedOne('kube-02', liveness({ dead: ['kube-01', 'kube-03', 'kube-04'] }, false));

@@ -23,7 +23,8 @@ import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { Announce, Announcement } from '../layer2/fsm.ts';
-import type { LivenessView, Member } from '../liveness/messages.ts';
+import { MAX_LINKS } from '../liveness/codec.ts';
+import type { LivenessView, Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Machine, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
@@ -322,10 +323,7 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
         (!state.dead.has(metadata.name) && (!state.settings.liveness || withSpeaker.has(metadata.name))),
       passive: known.get(metadata.name)?.state === 'passive',
       unsteady: known.get(metadata.name)?.state === 'unsteady',
-      links:
-        state.settings.liveness && metadata.name === state.settings.node
-          ? state.links.fit
-          : known.get(metadata.name)?.links?.map(({ name }) => name),
+      links: linksOf(state, metadata.name, known),
       drained: isDrained(state.settings, metadata.annotations, spec?.unschedulable),
       networkUnavailable:
         status?.conditions?.some(({ type, status: value }) => type === 'NetworkUnavailable' && value === 'True') ??
@@ -333,6 +331,17 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
     }),
   );
   return { ...state, members: text, candidates };
+}
+
+/** Links that a node can announce on; undefined where that is not known, or there are more than speakers tell each other. */
+function linksOf(
+  { settings, links }: SpeakerState,
+  node: string,
+  known: ReadonlyMap<string, NodeLiveness>,
+): readonly string[] | undefined {
+  const isOurs = settings.liveness && node === settings.node;
+  const names = isOurs ? links.fit : known.get(node)?.links?.map(({ name }) => name);
+  return names === undefined || names.length >= MAX_LINKS ? undefined : names;
 }
 
 function isDrained(
