@@ -15,7 +15,6 @@ import { run, sleep, until } from '../../lab/shell.ts';
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 
 const obstacle = whyNoRouters();
-if (obstacle !== undefined) console.log(`no lab with routers: ${obstacle}`);
 
 const NODES = ['192.168.1.11', '192.168.1.12', '192.168.1.13'];
 const FRR = '192.168.1.2';
@@ -103,7 +102,7 @@ metadata: {name: gobgp, namespace: metallb-system}
 spec: {myASN: 64500, localASN: 4200000001, dynamicASN: external, peerAddress: ${GOBGP}, routerID: 10.9.9.9, dualStackAddressFamily: true, keepaliveTime: 1s}
 `;
 
-describe.skipIf(obstacle !== undefined)('BGP', () => {
+describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'metallb-bgp-'));
   let cluster: Cluster;
   let frr: Router;

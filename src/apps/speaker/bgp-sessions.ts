@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { Driver } from '../../adapters/driver/driver.ts';
 import { localEnd } from '../../adapters/linux/local-end.ts';
 import type { BfdTarget } from '../../adapters/wire/bfd-sessions.ts';
-import { connectStream } from '../../adapters/wire/stream-connection.ts';
+import { connectStream, type StreamTarget } from '../../adapters/wire/stream-connection.ts';
 import { BFD_DEFAULTS } from '../../core/bfd/fsm.ts';
 import { BEFORE_OPEN, frameLength } from '../../core/bgp/codec.ts';
 import {
@@ -159,6 +159,9 @@ function sessionSettings(peer: Peer): SessionSettings {
   };
 }
 
+/** Bytes (linux/tcp.h, TCP_MD5SIG_MAXKEYLEN). */
+const LONGEST_KEY = 80;
+
 /** What connecting can fail with, for people. */
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED:
@@ -171,6 +174,15 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the router closes the connection at once',
   EPERM: 'not permitted: binding to a device needs the capability NET_RAW',
 };
+
+/** Where a session goes; or, in words, why it cannot. */
+function streamTarget({ target, port, sourceAddress, vrf, password }: Peer): StreamTarget | string {
+  if (target.kind === 'interface') return 'peers by interface (unnumbered) are not built yet';
+  const md5 = password && Buffer.from(password.text, password.encoding);
+  if (md5 !== undefined && md5.length > LONGEST_KEY)
+    return `the password has ${md5.length} bytes, and TCP MD5 takes ${LONGEST_KEY} at most`;
+  return { address: target.address, port, source: sourceAddress, device: vrf, md5 };
+}
 
 class Session {
   readonly peer: Peer;
@@ -229,16 +241,12 @@ class Session {
   }
 
   #connect(): void {
-    const { target, port, sourceAddress, vrf, password, routerId } = this.peer;
-    if (target.kind === 'interface') {
+    const where = streamTarget(this.peer);
+    if (typeof where === 'string') {
       // Later than the step that asked for it: a machine is not fed while it is stepped.
-      setImmediate(() =>
-        this.feed({ kind: 'connect-failed', why: 'peers by interface (unnumbered) are not built yet' }),
-      );
+      setImmediate(() => this.feed({ kind: 'connect-failed', why: where }));
       return;
     }
-    const md5 = password && Buffer.from(password.text, password.encoding);
-    const where = { address: target.address, port, source: sourceAddress, device: vrf, md5 };
     this.#abort = connectStream(where, (result) => {
       if (!result.ok) {
         this.feed({ kind: 'connect-failed', why: CONNECT_ERRORS[result.code] ?? `${result.call}: ${result.code}` });
@@ -252,7 +260,10 @@ class Session {
         this.#lost(socket, CONNECT_ERRORS[error.code ?? ''] ?? error.message),
       );
       socket.on('close', () => this.#lost(socket, 'the router closed the connection'));
-      this.feed({ kind: 'connected', local: localEnd(socket.localAddress ?? '', routerId, this.#options.node) });
+      this.feed({
+        kind: 'connected',
+        local: localEnd(socket.localAddress ?? '', this.peer.routerId, this.#options.node),
+      });
     });
   }
 
