@@ -227,7 +227,7 @@ describe('layer 2 with both IP families', () => {
     const before = await owner('192.168.1.200');
     const capture = join(directory, 'capture.txt');
     const filter = `(arp and arp[6:2] = 2 and arp[14:4] = 0xc0a801c8) or (icmp6 and ip6[40] = 136)`;
-    const tcpdump = cluster.client.start('tcpdump', ['tcpdump', '-l', '-n', '-e', '-i', 'eth0', filter], capture);
+    const tcpdump = cluster.client.start('tcpdump', ['tcpdump', '-Z', 'root', '-l', '-n', '-e', '-i', 'eth0', filter], capture);
     await sleep(500);
     await cluster.killApiServer();
     const speaker = cluster.speakers.get(before.name)!;
