@@ -2,9 +2,10 @@
  * Real routers on hosts of the LAN: FRR, BIRD and GoBGP, with their own tools to look into them.
  * @module
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LanHost } from './lan.ts';
+import { hasOtherUsers } from './sandbox.ts';
 import { type LabProcess, must, run, until } from './shell.ts';
 
 /** One path to a prefix, as a router sees it. */
@@ -32,8 +33,7 @@ export function whyNoRouters(): string | undefined {
   const missing = ['/usr/lib/frr/bgpd', '/usr/sbin/bird', '/usr/bin/vtysh', '/usr/bin/gobgpd'].filter(
     (path) => run(['test', '-x', path]).status !== 0,
   );
-  // FRR gives up root for a user of its own, which a user namespace of an unprivileged user does not have.
-  if (!/^\s*0\s+0\s/.test(readFileSync('/proc/self/uid_map', 'utf8'))) return 'FRR has to be started as root';
+  if (!hasOtherUsers()) return 'FRR has to be started as root';
   return missing.length === 0
     ? undefined
     : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd)`;

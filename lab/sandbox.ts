@@ -4,7 +4,7 @@
  * @module
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { must, run } from './shell.ts';
 
 const INSIDE = 'METALLB_LAB_INSIDE';
@@ -51,6 +51,11 @@ export function runInside(script: string, args: readonly string[]): Promise<numb
       resolve(code ?? 1);
     });
   });
+}
+
+/** Programs that give up root for a user of their own cannot do so in the user namespace of an unprivileged user. */
+export function hasOtherUsers(): boolean {
+  return /^\s*0\s+0\s/.test(readFileSync('/proc/self/uid_map', 'utf8'));
 }
 
 /** To be called once inside: private /run for the names of network namespaces, loopback up. */
