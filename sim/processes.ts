@@ -38,12 +38,12 @@ import {
 } from '../src/core/reconcile/controller.ts';
 import {
   initialSpeaker,
+  SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerState,
   speakerMachine,
-  UPSTREAM_RULES,
 } from '../src/core/reconcile/speaker.ts';
 import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
@@ -312,12 +312,8 @@ export class SimSpeaker {
     this.#liveness = new VirtualDriver(livenessMachine, initialLiveness(settings), clock, performLiveness, gate);
     const speakerSettings = {
       node: name,
-      loadBalancerClass: '',
-      ignoreExcludeLabel: false,
-      drainOnCordon: false,
+      ...SPEAKER_DEFAULTS,
       liveness: true,
-      fenced: false,
-      rules: UPSTREAM_RULES,
     };
     const perform = (output: SpeakerOutput) => {
       if (output.kind === 'announce') this.#layer2.feed(output);

@@ -22,7 +22,7 @@ export interface ServiceStatusOptions {
 }
 
 /** How a Service is announced at layer 2. */
-interface AnnouncedOn {
+export interface AnnouncedOn {
   /** Empty: on all. */
   readonly interfaces: readonly string[];
   /** In words: who else claims its addresses. */

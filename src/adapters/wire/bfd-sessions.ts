@@ -45,6 +45,7 @@ export class BfdSessions {
   readonly #now: () => number;
   readonly #onChange: (change: BfdChange) => void;
   readonly #onTrouble: (on: string, error: SystemCallError) => void;
+  readonly #buffer = new Uint8Array(256);
   #discriminator = 0;
 
   constructor(
@@ -92,12 +93,11 @@ export class BfdSessions {
   }
 
   drain(): void {
-    const buffer = new Uint8Array(256);
     for (const { fd, multihop } of this.#receivers.values()) {
       for (let i = 0; i < BATCH; i++) {
-        const received = receiveFrom(fd, buffer);
+        const received = receiveFrom(fd, this.#buffer);
         if (received === undefined) break;
-        const decoded = decodeBfd(buffer.slice(0, received.length));
+        const decoded = decodeBfd(this.#buffer.slice(0, received.length));
         if (!decoded.ok) continue;
         const { packet } = decoded;
         const session = this.#find(packet.yourDiscriminator, addressOfSocket(received.address), multihop);

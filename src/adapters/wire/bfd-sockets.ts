@@ -4,21 +4,19 @@
  */
 import { addressFromBytes, type IpAddress, type IpFamily } from '../../core/net/address.ts';
 import { socketAddress } from './datagram-socket.ts';
-import { attachFilter, type Instruction } from './socket-filter.ts';
+import { accept, attachFilter, DROP, type Instruction, JUMP_IF_AT_LEAST, LOAD_BYTE } from './socket-filter.ts';
 import {
   AF_INET,
   AF_INET6,
   bind,
   close,
-  IP_TTL,
-  IPPROTO_IP,
   IPPROTO_IPV6,
-  IPV6_UNICAST_HOPS,
   IPV6_V6ONLY,
   SOCK_DGRAM,
   type SystemCallError,
   sendTo,
-  setsockopt,
+  setNumber,
+  setTtl,
   socket,
 } from './syscalls.ts';
 
@@ -35,15 +33,10 @@ const ANY: Readonly<Record<IpFamily, IpAddress>> = {
 /** Where a filter finds the network header (linux/filter.h, SKF_NET_OFF), and in it the TTL or hop limit. */
 const NETWORK_HEADER = 0xfff00000;
 const TTL_OFFSET: Readonly<Record<IpFamily, number>> = { ipv4: 8, ipv6: 7 };
-const LOAD_BYTE = 0x30;
-const JUMP_IF_AT_LEAST = 0x35;
-const RETURN = 0x06;
-
-const number = (value: number) => new Uint8Array(new Int32Array([value]).buffer);
 
 function open(family: IpFamily): number {
   const fd = socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  if (family === 'ipv6') setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, number(1));
+  if (family === 'ipv6') setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   return fd;
 }
 
@@ -53,8 +46,8 @@ export function openBfdReceiver(family: IpFamily, multihop: boolean, minimumTtl:
   const filter: Instruction[] = [
     [LOAD_BYTE, 0, 0, NETWORK_HEADER + TTL_OFFSET[family]],
     [JUMP_IF_AT_LEAST, 0, 1, multihop ? minimumTtl : TTL],
-    [RETURN, 0, 0, 0xffff],
-    [RETURN, 0, 0, 0],
+    accept(0xffff),
+    DROP,
   ];
   try {
     attachFilter(fd, filter);
@@ -70,8 +63,7 @@ let lastSourcePort = FIRST_SOURCE_PORT;
 
 export function openBfdSender(to: IpAddress, multihop: boolean): { fd: number; send: (bytes: Uint8Array) => void } {
   const fd = open(to.family);
-  if (to.family === 'ipv4') setsockopt(fd, IPPROTO_IP, IP_TTL, number(TTL));
-  else setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, number(TTL));
+  setTtl(fd, to.family, TTL);
   bindSomewhere(fd, to.family);
   const target = socketAddress(to, multihop ? MULTIHOP_PORT : SINGLE_HOP_PORT);
   return { fd, send: (bytes) => void sendTo(fd, bytes, target) };

@@ -5,7 +5,17 @@
 import { ETHERTYPE_ARP } from '../../core/layer2/arp-codec.ts';
 import { ETHERTYPE_IPV4 } from '../../core/layer2/echo-codec.ts';
 import { ETHERTYPE_IPV6 } from '../../core/layer2/ndp-codec.ts';
-import { attachFilter, type Instruction } from './socket-filter.ts';
+import {
+  accept,
+  attachFilter,
+  DROP,
+  type Instruction,
+  JUMP_IF_EQUAL,
+  LOAD_BYTE,
+  LOAD_BYTE_INDEXED,
+  LOAD_HALF_WORD,
+  LOAD_X_HEADER_LENGTH,
+} from './socket-filter.ts';
 import {
   AF_PACKET,
   bind,
@@ -14,20 +24,9 @@ import {
   SO_RCVBUFFORCE,
   SOCK_RAW,
   SOL_SOCKET,
-  setsockopt,
+  setNumber,
   socket,
 } from './syscalls.ts';
-
-const LOAD_HALF_WORD = 0x28;
-const LOAD_BYTE = 0x30;
-/** Of the byte at X and the operand. */
-const LOAD_BYTE_INDEXED = 0x50;
-/** X becomes four times the low half of a byte: the length of an IPv4 header. */
-const LOAD_X_HEADER_LENGTH = 0xb1;
-const JUMP_IF_EQUAL = 0x15;
-const RETURN = 0x06;
-const accept = (bytes: number): Instruction => [RETURN, 0, 0, bytes];
-const DROP: Instruction = [RETURN, 0, 0, 0];
 
 /** What is seen of each protocol: the EtherType that the socket is bound to, and a classic BPF program. */
 const PROTOCOLS = {
@@ -100,12 +99,11 @@ export function openPacketSocket(protocol: PacketProtocol, interfaceIndex: numbe
 }
 
 function enlargeBuffer(fd: number): void {
-  const size = new Uint8Array(new Int32Array([RECEIVE_BUFFER]).buffer);
   try {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, size);
+    setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
   } catch {
     // Without NET_ADMIN the kernel's limit (net.core.rmem_max) holds.
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size);
+    setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
   }
 }
 

@@ -6,6 +6,18 @@ import { addressOf, SO_ATTACH_FILTER, SOL_SOCKET, setsockopt } from './syscalls.
 
 export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
+export const LOAD_HALF_WORD = 0x28;
+export const LOAD_BYTE = 0x30;
+/** Of the byte at X and the operand. */
+export const LOAD_BYTE_INDEXED = 0x50;
+/** X becomes four times the low half of a byte: the length of an IPv4 header. */
+export const LOAD_X_HEADER_LENGTH = 0xb1;
+export const JUMP_IF_EQUAL = 0x15;
+export const JUMP_IF_AT_LEAST = 0x35;
+const RETURN = 0x06;
+export const accept = (bytes: number): Instruction => [RETURN, 0, 0, bytes];
+export const DROP: Instruction = [RETURN, 0, 0, 0];
+
 /** Throws SystemCallError. */
 export function attachFilter(fd: number, filter: readonly Instruction[]): void {
   const program = new Uint8Array(filter.length * 8);

@@ -13,16 +13,13 @@ import {
   close,
   connect,
   connection,
-  IP_TTL,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
   IPPROTO_TCP,
-  IPV6_UNICAST_HOPS,
   SO_BINDTODEVICE,
   SOCK_STREAM,
   SOL_SOCKET,
   type SystemCallError,
   setsockopt,
+  setTtl,
   socket,
   TCP_MD5SIG,
 } from './syscalls.ts';
@@ -83,9 +80,7 @@ export function connectStream(target: StreamTarget, done: (result: ConnectResult
 }
 
 function prepare(fd: number, { address, source, device, md5 }: StreamTarget): void {
-  const number = (value: number) => new Uint8Array(new Int32Array([value]).buffer);
-  if (address.family === 'ipv4') setsockopt(fd, IPPROTO_IP, IP_TTL, number(TTL));
-  else setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, number(TTL));
+  setTtl(fd, address.family, TTL);
   if (device !== '') setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
   if (md5 !== undefined) setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, md5));
   if (source !== undefined) bind(fd, socketAddress(source, 0));

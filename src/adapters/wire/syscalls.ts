@@ -12,10 +12,10 @@ export const AF_PACKET = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_JOIN_GROUP = 20;
 export const IPV6_LEAVE_GROUP = 21;
-export const IPPROTO_IP = 0;
+const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
-export const IP_TTL = 2;
-export const IPV6_UNICAST_HOPS = 16;
+const IP_TTL = 2;
+const IPV6_UNICAST_HOPS = 16;
 export const IPV6_V6ONLY = 26;
 export const TCP_MD5SIG = 14;
 export const SOCK_STREAM = 1;
@@ -90,6 +90,17 @@ export function bind(fd: number, address: Uint8Array): void {
 
 export function setsockopt(fd: number, level: number, option: number, value: Uint8Array): void {
   checked('setsockopt', libcCalls.setsockopt(fd, level, option, value, value.length));
+}
+
+/** An option that is an int. */
+export function setNumber(fd: number, level: number, option: number, value: number): void {
+  setsockopt(fd, level, option, new Uint8Array(new Int32Array([value]).buffer));
+}
+
+/** What packets leave with: the TTL, or the hop limit. */
+export function setTtl(fd: number, family: 'ipv4' | 'ipv6', value: number): void {
+  if (family === 'ipv4') setNumber(fd, IPPROTO_IP, IP_TTL, value);
+  else setNumber(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, value);
 }
 
 /** Begins to connect a stream; `connection` tells how it went. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readiness } from '../../adapters/http/health.ts';
-import { BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status.ts';
+import { type AnnouncedOn, BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
@@ -49,7 +49,7 @@ export class SpeakerApp {
   readonly #announced = new Map<string, readonly string[]>();
   readonly #announcedByBgp = new Map<string, readonly string[]>();
   readonly #bgp: BgpSessions;
-  readonly #statuses: ServiceStatus<{ readonly interfaces: readonly string[]; readonly duplicates: readonly string[] }>;
+  readonly #statuses: ServiceStatus<AnnouncedOn>;
   readonly #bgpStatuses: ServiceStatus<readonly string[]>;
   #isActive = false;
   #links: LinkFollower | undefined;

@@ -239,6 +239,9 @@ function relink(state: Layer2State, interfaces: readonly Interface[], now: Milli
 
 /** Membership follows what is owned where: also on interfaces that come later (unlike upstream, Appendix B item 7). */
 function withGroups(before: Layer2State, outcome: Outcome): Outcome {
+  // The Worker ticks after every frame: where nothing was owned or linked anew, nothing is gathered.
+  const { owned, interfaces } = outcome.next;
+  if (owned === before.owned && interfaces === before.interfaces) return outcome;
   const groups = groupsOf(outcome.next);
   if (JSON.stringify(groups) === JSON.stringify(groupsOf(before))) return outcome;
   return { next: outcome.next, outputs: [{ kind: 'groups', groups }, ...outcome.outputs] };

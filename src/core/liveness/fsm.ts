@@ -300,7 +300,7 @@ function answer(turn: Turn, peer: Peer, message: Message): void {
       const records: News[] = [];
       for (const node of s.ring.after(message.after)) {
         const item = s.peers.get(node);
-        if (item !== undefined && isHeardOf(item)) records.push(newsOf(turn, item));
+        if (item !== undefined && isHeardOf(item)) records.push(newsOf(turn, item.record, item.since));
         if (records.length > MAX_NEWS) break;
       }
       const page = fitting(records);
@@ -595,17 +595,13 @@ function notices({ record, doubt }: Peer): MemberRecord[] {
   return record.status === 'dead' ? [record] : [];
 }
 
-function newsOf({ now }: Turn, { record, since }: Peer): News {
+function newsOf({ now }: Turn, record: MemberRecord, since: Millis = LONG_AGO): News {
   return { ...record, age: since === LONG_AGO ? 0 : now - since };
 }
 
 /** Every datagram carries what is said of its receiver, what it is sent for, and the rumors that still fit. */
 function send(turn: Turn, to: Peer, content: Content, about: readonly MemberRecord[] = []): void {
   const { s, now, outputs } = turn;
-  const ageOf = (node: string) => {
-    const since = s.peers.get(node)?.since ?? LONG_AGO;
-    return since === LONG_AGO ? 0 : now - since;
-  };
   const first = [...notices(to), ...about];
   const told = new Set(first.map(({ node }) => node));
   const records = [...first];
@@ -613,7 +609,7 @@ function send(turn: Turn, to: Peer, content: Content, about: readonly MemberReco
     if (records.length >= MAX_NEWS) break;
     if (!told.has(node)) records.push(s.peers.get(node)!.record);
   }
-  const news = fitting(records.map((record): News => ({ ...record, age: ageOf(record.node) })));
+  const news = fitting(records.map((record) => newsOf(turn, record, s.peers.get(record.node)?.since)));
   const enough = repetitions(s);
   for (const { node } of news) {
     const times = s.rumors.get(node);
@@ -623,8 +619,13 @@ function send(turn: Turn, to: Peer, content: Content, about: readonly MemberReco
     if (times + 1 < enough) s.rumors.set(node, times + 1);
   }
   if (content.kind === 'ping') to.pinged = { sequence: s.sequence, at: now };
-  const age = s.ownSince === LONG_AGO ? 0 : now - s.ownSince;
-  const message: Message = { ...content, from: { ...s.own, age }, sequence: s.sequence++, digest: s.digest, news };
+  const message: Message = {
+    ...content,
+    from: newsOf(turn, s.own, s.ownSince),
+    sequence: s.sequence++,
+    digest: s.digest,
+    news,
+  };
   outputs.push({ kind: 'send-message', message, to: to.member });
 }
 

@@ -6,11 +6,11 @@ import { formatPrefix } from '../net/prefix.ts';
 import {
   initialSpeaker,
   type PeerPlan,
+  SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerOutput,
   type SpeakerResource,
   speakerMachine,
-  UPSTREAM_RULES,
 } from './speaker.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
@@ -22,8 +22,7 @@ const peer = (name: string, spec: object = {}) =>
 /** What the speaker on kube-01 gives each router, as `prefix localPref communities`, and what it says of the Service. */
 function routesOf(world: World) {
   const machine = speakerMachine(sha256);
-  const settings = { node: 'kube-01', loadBalancerClass: '', ignoreExcludeLabel: false, drainOnCordon: false };
-  let state = initialSpeaker({ ...settings, liveness: false, fenced: false, rules: UPSTREAM_RULES });
+  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01' });
   const outputs: SpeakerOutput[] = [];
   const all: World = {
     ...Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])),

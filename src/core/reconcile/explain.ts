@@ -21,13 +21,14 @@ import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses, requestOfService, withSetAside } from './service-decision.ts';
 import {
+  factsOf,
   initialSpeaker,
+  SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerResource,
   type SpeakerState,
   slicesOf,
   speakerMachine,
-  UPSTREAM_RULES,
 } from './speaker.ts';
 
 export type ExplainObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
@@ -114,8 +115,7 @@ function speakersFor(
 ): Pick<Explanation, 'election' | 'bgp'> {
   const machine = speakerMachine(sha256);
   const [name = ''] = (objects.nodes ?? []).map((node) => (node as Node).metadata.name);
-  const settings = { node: name, loadBalancerClass, ignoreExcludeLabel: false, drainOnCordon: false, liveness: false };
-  let state = initialSpeaker({ ...settings, fenced: false, rules: UPSTREAM_RULES });
+  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: name, loadBalancerClass });
   for (const resource of SPEAKER_RESOURCES)
     state = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0).next;
   return { election: state.decisions.get(key)?.election, bgp: bgpOf(state, key, routers) };
@@ -124,9 +124,9 @@ function speakersFor(
 function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
   const service = state.cache.get<Service>('services', key);
   if (service === undefined) return [];
-  const facts = { ...state.settings, config: state.config, dead: state.dead };
+  const facts = factsOf(state);
   return state.candidates.flatMap((candidate): BgpAnnouncer[] => {
-    const decision = decideBgp({ ...facts, fenced: false }, candidate, service, slicesOf(state, service));
+    const decision = decideBgp(facts, candidate, service, slicesOf(state, service));
     if (decision === undefined) return [];
     const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
     const { verdict } = decision;

@@ -6,13 +6,13 @@ import type { NodeState } from '../liveness/messages.ts';
 import { formatAddress } from '../net/address.ts';
 import {
   initialSpeaker,
+  SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerSettings,
   speakerMachine,
-  UPSTREAM_RULES,
 } from './speaker.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
@@ -44,12 +44,8 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
       name,
       initialSpeaker({
         node: name,
-        loadBalancerClass: '',
-        ignoreExcludeLabel: false,
-        drainOnCordon: false,
+        ...SPEAKER_DEFAULTS,
         liveness: true,
-        fenced: false,
-        rules: UPSTREAM_RULES,
         ...settings,
       }),
     ]),
@@ -332,12 +328,8 @@ describe('a speaker that starts', () => {
     const machine = speakerMachine(sha256);
     let state = initialSpeaker({
       node: 'kube-02',
-      loadBalancerClass: '',
-      ignoreExcludeLabel: false,
-      drainOnCordon: false,
+      ...SPEAKER_DEFAULTS,
       liveness: true,
-      fenced: false,
-      rules: UPSTREAM_RULES,
     });
     const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
     for (const [i, [resource, objects]] of order.entries()) {

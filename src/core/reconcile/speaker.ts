@@ -30,7 +30,7 @@ import { formatAddress } from '../net/address.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
 import { type BgpDecision, type BgpVerdict, decideBgp, describeRoutes, peersOf, routesFor } from './bgp-decision.ts';
 import { Cache, type Change } from './cache.ts';
-import { announcementsOf, type Elected, electFor, merge } from './layer2-decision.ts';
+import { announcementsOf, type Elected, electFor, type Layer2Facts, merge } from './layer2-decision.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { currentAddresses } from './service-decision.ts';
 
@@ -65,8 +65,20 @@ export interface SpeakerSettings {
   readonly rules: AssignmentRules;
 }
 
+type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
+
 /** Upstream's: the hash of each address decides, and the best node takes it back when it returns. */
 export const UPSTREAM_RULES: AssignmentRules = { balanced: false, preempt: true };
+
+/** A speaker that is not told anything besides its name, and takes every node to have one. */
+export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
+  loadBalancerClass: '',
+  ignoreExcludeLabel: false,
+  drainOnCordon: false,
+  liveness: false,
+  fenced: false,
+  rules: UPSTREAM_RULES,
+};
 
 export type SpeakerInput =
   | Change<SpeakerResource>
@@ -144,7 +156,7 @@ export interface SpeakerState {
   readonly bgp: Map<string, BgpDecision>;
   /** What the routers were to hold last, and what was told of each Service. */
   readonly plans: string;
-  readonly toldBgp: Map<string, string>;
+  readonly toldBgp: Map<string, BgpDecided>;
   /** By address. */
   readonly duplicates: ReadonlyMap<string, Duplicate>;
   readonly members: string;
@@ -374,10 +386,10 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
 
 /** What this node's routers are to hold; gives its fingerprint. */
 function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: SpeakerOutput[]): string {
-  const { settings, config, candidates, dead, view, cache, bgp } = state;
+  const { settings, config, candidates, cache, bgp } = state;
   const self = candidates.find(({ name }) => name === settings.node);
   if (self === undefined || (config.peers.length === 0 && bgp.size === 0)) return state.plans;
-  const facts = { ...settings, fenced: settings.fenced && !view.quorum, config, dead };
+  const facts = factsOf(state);
   for (const key of keys) {
     const service = cache.get<Service>('services', key);
     const decision = service && decideBgp(facts, self, service, slicesOf(state, service));
@@ -402,31 +414,33 @@ function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], ou
   const service = state.cache.get<Service>('services', key);
   const names = decision === undefined ? [] : peersOf(decision, peers);
   const prefixes = decision === undefined ? [] : describeRoutes(decision);
-  const told = {
+  const told: BgpDecided = {
     kind: 'bgp-decided',
     service: key,
     verdict: decision?.verdict,
     prefixes,
     addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
     peers: names,
-  } as const;
-  const text = JSON.stringify(told);
+  };
   const before = state.toldBgp.get(key);
-  if (text === before || (decision === undefined && before === undefined)) return;
+  if (JSON.stringify(told) === JSON.stringify(before) || (decision === undefined && before === undefined)) return;
   outputs.push(told);
   if (decision === undefined) state.toldBgp.delete(key);
-  else state.toldBgp.set(key, text);
-  if (service === undefined || names.length === 0 || before?.includes('"announced"')) return;
+  else state.toldBgp.set(key, told);
+  if (service === undefined || names.length === 0 || before?.verdict === 'announced') return;
   const message = `announcing from node "${state.settings.node}" with protocol "bgp"`;
   outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), reason: 'nodeAssigned', message });
 }
 
+/** What decisions about Services go by, besides the Services. */
+export function factsOf({ settings, config, candidates, dead, view }: SpeakerState): Layer2Facts {
+  const { loadBalancerClass, ignoreExcludeLabel } = settings;
+  return { loadBalancerClass, ignoreExcludeLabel, fenced: settings.fenced && !view.quorum, config, candidates, dead };
+}
+
 function electService(state: SpeakerState, key: string, sha256: Sha256): void {
-  const { settings, config, candidates, dead, view } = state;
   const service = state.cache.get<Service>('services', key);
-  const fenced = settings.fenced && !view.quorum;
-  const elected =
-    service && electFor({ ...settings, fenced, config, candidates, dead }, service, slicesOf(state, service), sha256);
+  const elected = service && electFor(factsOf(state), service, slicesOf(state, service), sha256);
   if (elected === undefined) state.elections.delete(key);
   else state.elections.set(key, elected);
 }
