@@ -3,10 +3,11 @@
  * @module
  */
 import { encodeMessage } from '../src/core/liveness/codec.ts';
-import { type LivenessInput, type LivenessOutput, livenessMachine } from '../src/core/liveness/fsm.ts';
+import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
 import type { Message, NodeState } from '../src/core/liveness/messages.ts';
 import {
   initialLiveness,
+  type LivenessOutput,
   type LivenessSettings,
   type LivenessState,
   livenessView,

@@ -22,9 +22,9 @@ import {
   leadershipMachine,
 } from '../src/core/leadership/fsm.ts';
 import type { LeaseRecord } from '../src/core/leadership/messages.ts';
-import { type LivenessInput, type LivenessOutput, livenessMachine } from '../src/core/liveness/fsm.ts';
+import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
 import type { Message } from '../src/core/liveness/messages.ts';
-import { initialLiveness, type LivenessState, livenessView } from '../src/core/liveness/state.ts';
+import { initialLiveness, type LivenessOutput, type LivenessState, livenessView } from '../src/core/liveness/state.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC, formatMac } from '../src/core/net/mac.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../src/core/reconcile/conditions.ts';

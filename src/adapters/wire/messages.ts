@@ -4,9 +4,8 @@
  */
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
-import type { LivenessOutput } from '../../core/liveness/fsm.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
-import type { LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
+import type { LivenessOutput, LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
 
 import type { BfdChange, BfdTarget } from './bfd-sessions.ts';
 

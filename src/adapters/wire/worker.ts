@@ -14,8 +14,8 @@ import {
   layer2Machine,
 } from '../../core/layer2/fsm.ts';
 import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
-import { type LivenessInput, type LivenessOutput, livenessMachine } from '../../core/liveness/fsm.ts';
-import { initialLiveness, livenessView, peerReports } from '../../core/liveness/state.ts';
+import { type LivenessInput, livenessMachine } from '../../core/liveness/fsm.ts';
+import { initialLiveness, type LivenessOutput, livenessView, peerReports } from '../../core/liveness/state.ts';
 import { earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';

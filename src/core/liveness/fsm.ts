@@ -13,11 +13,21 @@
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
 import { fitting, MAX_NEWS } from './codec.ts';
-import type { Content, FitLink, Member, MemberRecord, Message, News, NodeState, Status } from './messages.ts';
+import type { FitLink, Member, MemberRecord, Message, News, NodeState, Status } from './messages.ts';
+import { compare, from, isHeardOf, newsOf, notices, pull, send, spread, TELL_ALL, tellAt, tellNews } from './news.ts';
 import { ABSENT, ASSUMED, beats, fingerprint, isRunning, stateOf } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
-import { hasQuorum, type LivenessState, LONG_AGO, NEVER, newPeer, nextRandom, type Peer } from './state.ts';
+import {
+  hasQuorum,
+  type LivenessOutput,
+  type LivenessState,
+  LONG_AGO,
+  NEVER,
+  newPeer,
+  type Peer,
+  type Turn,
+} from './state.ts';
 
 export type LivenessInput =
   | { readonly kind: 'start' }
@@ -32,20 +42,6 @@ export type LivenessInput =
   /** An authenticated message. */
   | { readonly kind: 'received'; readonly message: Message };
 
-export type LivenessOutput =
-  | { readonly kind: 'send-message'; readonly message: Message; readonly to: Member }
-  /** What livenessView says has changed. */
-  | { readonly kind: 'view-changed' }
-  /** For logs and metrics: how the view has changed. `silentFor` with `dead`: since when this speaker has not heard it itself. */
-  | {
-      readonly kind: 'node-changed';
-      readonly node: string;
-      readonly state: NodeState | 'forgotten';
-      readonly silentFor?: Millis;
-    }
-  /** This speaker hears nobody any more, or somebody again. */
-  | { readonly kind: 'isolation-changed'; readonly isolated: boolean };
-
 /** Suspicion begins so many intervals before the verdict, and a verdict that nobody has agreed to comes so much later. */
 const SUSPECT_EARLIER = 0.75;
 const UNCONFIRMED_LATER = 0.25;
@@ -53,25 +49,11 @@ const UNCONFIRMED_LATER = 0.25;
 const PATIENCE = 10;
 /** News of a death that is older than this, in milliseconds, may have been refuted meanwhile. */
 const LATE_NEWS = 1000;
-/** Up to so many others everything new goes to all of them at once; with more, to some. */
-const TELL_ALL = 8;
-const TELL_SOME = 4;
-/** So many times in an interval at most. */
-const TELL_SHARE = 10;
 /** Each step of lateness widens the windows by a half. */
 const MAX_LATENESS = 4;
 /** Milliseconds: how long faults are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
 const FAULT_MEMORY = 60_000;
 const HOLD_DOWN = 2000;
-/** Milliseconds between comparisons of all that is known. */
-const PULL_INTERVAL = 5000;
-
-/** One step: the state, which is changed in place, and what comes out of it. */
-interface Turn {
-  readonly s: LivenessState;
-  readonly now: Millis;
-  readonly outputs: LivenessOutput[];
-}
 
 export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutput> = {
   step(state, input, now) {
@@ -315,15 +297,6 @@ function answer(turn: Turn, peer: Peer, message: Message): void {
   }
 }
 
-function from({ member }: Peer): string {
-  return member.node;
-}
-
-/** Of those that we only assume to be there we know nothing that we could tell. */
-function isHeardOf({ record }: Peer): boolean {
-  return record.incarnation !== ASSUMED;
-}
-
 /** A sign of life. */
 function hear(turn: Turn, peer: Peer): void {
   const { s, now } = turn;
@@ -538,115 +511,4 @@ function pingOutcast(turn: Turn): void {
   if (s.outcasts.length === 0) return;
   s.nextOutcast = (s.nextOutcast + 1) % s.outcasts.length;
   send(turn, s.peers.get(s.outcasts[s.nextOutcast]!)!, { kind: 'ping' });
-}
-
-// News
-
-/** From now on every datagram tells it for a while, and some go out for its sake at once. */
-function spread({ s }: Turn, node: string): void {
-  s.fresh.add(node);
-  if (node === s.own.node) return;
-  s.rumors.delete(node);
-  s.rumors.set(node, 0);
-}
-
-/** One piece of news goes out at once; of very many, as when all start together, several go together. */
-function tellAt({ toldAt, settings }: LivenessState): Millis {
-  return toldAt + settings.interval / TELL_SHARE;
-}
-
-function tellNews(turn: Turn): void {
-  const { s, now } = turn;
-  s.toldAt = now;
-  const fresh = [...s.fresh];
-  s.fresh.clear();
-  const targets = new Set(someRunning(s));
-  // Who is called dead has the right to hear it.
-  for (const node of fresh) {
-    const subject = s.peers.get(node);
-    if (subject?.record.status === 'dead') targets.add(subject);
-  }
-  const records = fresh.flatMap((node) => (node === s.own.node ? [] : (s.peers.get(node)?.record ?? [])));
-  for (const peer of targets) send(turn, peer, { kind: 'news' }, records);
-}
-
-/** All others that run, or some of them by chance where there are many. */
-function someRunning(s: LivenessState): Peer[] {
-  if (s.peers.size <= TELL_ALL) return [...s.peers.values()].filter(({ record }) => isRunning(record));
-  const found: Peer[] = [];
-  for (let tries = 0; tries < TELL_SOME * 8 && found.length < TELL_SOME; tries++) {
-    const peer = s.peers.get(s.ring.at(nextRandom(s, s.ring.size)));
-    if (peer !== undefined && isRunning(peer.record)) found.push(peer);
-  }
-  return found;
-}
-
-/**
- * How often each piece of news is told: enough that all have heard it with near certainty, whatever their number (SWIM §4.1). When
- * there is more of it than ten datagrams hold, as when all start together, whoever misses some compares pages.
- */
-function repetitions({ peers, rumors }: LivenessState): number {
-  return rumors.size > 10 * MAX_NEWS ? TELL_SOME : 3 * Math.ceil(Math.log2(peers.size + 2));
-}
-
-/** What is said of a node behind its back. */
-function notices({ record, doubt }: Peer): MemberRecord[] {
-  if (doubt !== undefined) return [doubt.news];
-  return record.status === 'dead' ? [record] : [];
-}
-
-function newsOf({ now }: Turn, record: MemberRecord, since: Millis = LONG_AGO): News {
-  return { ...record, age: since === LONG_AGO ? 0 : now - since };
-}
-
-/** Every datagram carries what is said of its receiver, what it is sent for, and the rumors that still fit. */
-function send(turn: Turn, to: Peer, content: Content, about: readonly MemberRecord[] = []): void {
-  const { s, now, outputs } = turn;
-  const first = [...notices(to), ...about];
-  const told = new Set(first.map(({ node }) => node));
-  const records = [...first];
-  for (const node of s.rumors.keys()) {
-    if (records.length >= MAX_NEWS) break;
-    if (!told.has(node)) records.push(s.peers.get(node)!.record);
-  }
-  const news = fitting(records.map((record) => newsOf(turn, record, s.peers.get(record.node)?.since)));
-  const enough = repetitions(s);
-  for (const { node } of news) {
-    const times = s.rumors.get(node);
-    if (times === undefined) continue;
-    // At the end again: all get their turn.
-    s.rumors.delete(node);
-    if (times + 1 < enough) s.rumors.set(node, times + 1);
-  }
-  if (content.kind === 'ping') to.pinged = { sequence: s.sequence, at: now };
-  const message: Message = {
-    ...content,
-    from: newsOf(turn, s.own, s.ownSince),
-    sequence: s.sequence++,
-    digest: s.digest,
-    news,
-  };
-  outputs.push({ kind: 'send-message', message, to: to.member });
-}
-
-/** Two that know different things for longer than news takes to travel: ours may be what is missing, or theirs. */
-function compare(turn: Turn, peer: Peer, digest: number): void {
-  const { s, now } = turn;
-  const { interval, misses } = s.settings;
-  if (digest === s.digest) {
-    peer.differsSince = undefined;
-    return;
-  }
-  peer.differsSince ??= now;
-  if (s.pull !== undefined && now < s.pull.until) return;
-  const isNew = s.assumedUntil !== NEVER;
-  const isSettled = now - peer.differsSince >= interval * misses && now - s.pulledAt >= PULL_INTERVAL;
-  if (isSettled || (isNew && now - s.pulledAt >= interval * misses)) pull(turn, peer, '');
-}
-
-function pull(turn: Turn, peer: Peer, after: string): void {
-  const { s, now } = turn;
-  s.pulledAt = now;
-  s.pull = { from: from(peer), until: now + s.settings.interval * s.settings.misses };
-  send(turn, peer, { kind: 'pull', after });
 }

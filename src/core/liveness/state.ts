@@ -3,7 +3,17 @@
  * @module
  */
 import type { Millis } from '../machine.ts';
-import type { FitLink, LivenessView, Member, MemberRecord, News, NodeLiveness, NodeState, Status } from './messages.ts';
+import type {
+  FitLink,
+  LivenessView,
+  Member,
+  MemberRecord,
+  Message,
+  News,
+  NodeLiveness,
+  NodeState,
+  Status,
+} from './messages.ts';
 import { ASSUMED, fingerprint, hash, isRunning, stateOf } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
@@ -226,4 +236,25 @@ export function hasQuorum(state: LivenessState): boolean {
     }
   }
   return running * 2 > all || (running * 2 === all && isFirstHere);
+}
+
+export type LivenessOutput =
+  | { readonly kind: 'send-message'; readonly message: Message; readonly to: Member }
+  /** What livenessView says has changed. */
+  | { readonly kind: 'view-changed' }
+  /** For logs and metrics: how the view has changed. `silentFor` with `dead`: since when this speaker has not heard it itself. */
+  | {
+      readonly kind: 'node-changed';
+      readonly node: string;
+      readonly state: NodeState | 'forgotten';
+      readonly silentFor?: Millis;
+    }
+  /** This speaker hears nobody any more, or somebody again. */
+  | { readonly kind: 'isolation-changed'; readonly isolated: boolean };
+
+/** One step: the state, which is changed in place, and what comes out of it. */
+export interface Turn {
+  readonly s: LivenessState;
+  readonly now: Millis;
+  readonly outputs: LivenessOutput[];
 }
