@@ -21,11 +21,14 @@ export interface Router {
   readonly host: LanHost;
   /** The paths that the router has for a prefix, in the order of their next hops. */
   paths(prefix: string): Path[];
-  /** Addresses of the neighbors that its BFD sees; FRR only. */
+  stop(): Promise<void>;
+}
+
+export interface FrrRouter extends Router {
+  /** Addresses of the neighbors that its BFD sees. */
   bfdPeers(): string[];
   /** Addresses of the neighbors with which it has a session. */
   neighbors(): string[];
-  stop(): Promise<void>;
 }
 
 /** Why there can be no routers here; undefined: they can be had. */
@@ -42,7 +45,7 @@ export function whyNoRouters(): string | undefined {
 const ZEBRA_BUFFER = '90000000';
 
 /** `config` in FRR's own words. */
-export async function startFrr(host: LanHost, directory: string, config: string): Promise<Router> {
+export async function startFrr(host: LanHost, directory: string, config: string): Promise<FrrRouter> {
   const space = host.name;
   mkdirSync(`/run/frr/${space}`, { recursive: true });
   writeFileSync('/run/frr/vtysh.conf', '');
@@ -128,11 +131,6 @@ export async function startBird(host: LanHost, directory: string, config: string
           })),
       );
     },
-    bfdPeers: () => [],
-    neighbors: () =>
-      [...birdc('show', 'protocols', 'all').matchAll(/Established[\s\S]*?Neighbor address: (\S+)/g)]
-        .map((match) => match[1]!)
-        .sort(),
     stop: () => bird.stop(),
   };
 }
@@ -155,17 +153,9 @@ export async function startGoBgp(host: LanHost, directory: string, asn: number, 
       const table = json<Record<string, { attrs: GoBgpAttribute[] }[]> | null>('global', 'rib', '-a', family) ?? {};
       return sorted((table[prefix] ?? []).map(({ attrs }) => goBgpPath(attrs)));
     },
-    bfdPeers: () => [],
-    neighbors: () =>
-      (json<{ state: { 'neighbor-address': string; 'session-state': number } }[] | null>('neighbor') ?? [])
-        .filter(({ state }) => state['session-state'] === GOBGP_ESTABLISHED)
-        .map(({ state }) => state['neighbor-address'])
-        .sort(),
     stop: () => daemon.stop(),
   };
 }
-
-const GOBGP_ESTABLISHED = 6;
 
 interface GoBgpAttribute {
   readonly type: number;

@@ -411,13 +411,8 @@ class Simulation {
 
   /** Kills the owner of an address on a healthy network and waits for the next one. */
   #checkFailover(): void {
-    const address = (this.#api.all('services') as Service[])
-      .filter(({ spec }) => spec?.type === 'LoadBalancer')
-      .map(addressesOf)
-      .find(Boolean);
-    if (address === undefined || this.#speakers.size < 2) return;
-    const [owner] = this.#ownersOf(address);
-    if (owner === undefined) return;
+    const { address, owner } = this.#moveable() ?? {};
+    if (address === undefined || owner === undefined) return;
     this.#speakers.get(owner)!.kill();
     this.#speakers.delete(owner);
     const died = this.#clock.now;

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/cluster.ts';
 import { addHost, LAN6, probeWhile, removeLan } from '../../lab/lan.ts';
-import { type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../../lab/routers.ts';
+import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { run, sleep, until } from '../../lab/shell.ts';
 
@@ -105,7 +105,7 @@ spec: {myASN: 64500, localASN: 4200000001, dynamicASN: external, peerAddress: ${
 describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'metallb-bgp-'));
   let cluster: Cluster;
-  let frr: Router;
+  let frr: FrrRouter;
   let bird: Router;
   let gobgp: Router;
   const apply = (text: string) => {
