@@ -20,20 +20,24 @@ const peer: Peer = {
   ebgpMultiHop: false,
   vrf: '',
   dualStack: false,
+  disableMP: false,
+  passive: false,
+  delayOpen: 0,
+  ttlSecurityHops: undefined,
 };
 const routes = Array.from({ length: Number(count) }, (_, i): Route => {
   const base = parseAddress(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)!.value;
   return { prefix: { family: 'ipv4', base, length: 32 }, localPref: 0, communities: [], largeCommunities: [] };
 });
 const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
-const nothing = () => {};
 const sessions = new BgpSessions({
   node: 'bench',
-  onUp: nothing,
-  onDown: (_, why) => console.error(why),
-  onAttemptFailed: (_, why) => console.error(why),
-  onCount: nothing,
-  onRemoved: nothing,
+  listenPort: 0,
+  onNews: (_, news) => {
+    if (news.kind === 'session-down' || news.kind === 'attempt-failed') console.error(news.why);
+  },
+  onListenFailed: () => {},
+  onRemoved: () => {},
 });
 const set = (wanted: readonly Route[]) => sessions.set([{ peer, bfd: undefined, routes: wanted }]);
 set(routes);

@@ -25,6 +25,8 @@ const GROUPS = {
   configurationstates: '/apis/metallb.io/v1beta1',
   servicel2statuses: '/apis/metallb.io/v1beta1',
   servicebgpstatuses: '/apis/metallb.io/v1beta1',
+  bgpsessionstatuses: '/apis/metallb.io/v1beta1',
+  frrconfigurations: '/apis/frrk8s.metallb.io/v1beta1',
 } as const;
 
 export type ResourceName = keyof typeof GROUPS;

@@ -5,6 +5,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { parseMac } from '../../core/net/mac.ts';
+import type { Gateway } from '../../core/reconcile/peer-location.ts';
+import { readGateways } from './gateways.ts';
 
 /** Interface flags of linux/if.h. */
 const IFF_UP = 0x1;
@@ -18,6 +20,8 @@ export interface Links {
   readonly names: readonly string[];
   /** Those that can be announced on: up, with a carrier, Ethernet, ARP on, no port of a bridge or bond. */
   readonly fit: readonly Interface[];
+  /** Default gateways, the best ones first. */
+  readonly gateways: readonly Gateway[];
 }
 
 /** Reads the links now. Links whose names match `exclude` are passed over. */
@@ -32,7 +36,7 @@ export function readLinks(exclude: readonly RegExp[]): Links {
     names.push(name);
     if (link.arp || link.ndp) fit.push({ name, ...link });
   }
-  return { names, fit };
+  return { names, fit, gateways: readGateways() };
 }
 
 function readLink(name: string, linkLocal: ReadonlySet<string>): Omit<Interface, 'name'> | undefined {
@@ -97,7 +101,8 @@ export class LinkFollower {
 
   look(): void {
     const links = readLinks(this.#exclude);
-    const text = JSON.stringify([links.names, links.fit.map(({ mac, ...rest }) => [rest, [...mac]])]);
+    const { names, fit, gateways } = links;
+    const text = JSON.stringify([names, fit.map(({ mac, ...rest }) => [rest, [...mac]]), gateways]);
     if (text === this.#last) return;
     this.#last = text;
     this.#onChange(links);

@@ -3,6 +3,7 @@
  * @module
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { BFD_COUNTERS, type BfdCounter } from '../../core/bfd/messages.ts';
 import { SESSION_COUNTERS, type SessionCounter } from '../../core/bgp/fsm.ts';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/fsm.ts';
@@ -82,6 +83,9 @@ export class Metrics {
     pending: this.#gauge('bgp_pending_prefixes_total', 'Prefixes that the peer should hold.', ['peer']),
   };
   readonly #bfdUp = this.#gauge('bfd_session_up', '1 while BFD with the BGPPeer is up.', ['peer']);
+  readonly #bfdCounters = Object.fromEntries(
+    BFD_COUNTERS.map((name) => [name, this.#counter(`bfd_${name}`, `BFD with the BGPPeer: ${name}.`, ['peer'])]),
+  ) as Record<BfdCounter, Counter>;
   readonly #bgpCounters = Object.fromEntries(
     SESSION_COUNTERS.map((name) => [name, this.#counter(`bgp_${name}`, `BGP messages: ${name}.`, ['peer'])]),
   ) as Record<SessionCounter, Counter>;
@@ -203,9 +207,13 @@ export class Metrics {
     this.#bfdUp.set({ peer }, up ? 1 : 0);
   }
 
+  bfdCounted(peer: string, counter: BfdCounter, by: number): void {
+    this.#bfdCounters[counter].inc({ peer }, by);
+  }
+
   /** The series of a session that is no more. */
   bgpForget(peer: string, address: string): void {
-    this.#bfdUp.remove({ peer: address });
+    for (const metric of [this.#bfdUp, ...Object.values(this.#bfdCounters)]) metric.remove({ peer: address });
     for (const metric of [...Object.values(this.#bgp), ...Object.values(this.#bgpCounters)]) metric.remove({ peer });
   }
 

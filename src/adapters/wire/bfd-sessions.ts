@@ -4,18 +4,16 @@
  */
 import { decodeBfd, encodeBfd } from '../../core/bfd/codec.ts';
 import { type BfdInput, type BfdSessionState, type BfdSettings, bfdMachine, initialBfd } from '../../core/bfd/fsm.ts';
-import { DIAGNOSTICS } from '../../core/bfd/messages.ts';
+import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
-import { formatAddress, type IpAddress } from '../../core/net/address.ts';
-import { addressOfSocket, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
+import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
+import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
 
 /** One router that is to be watched. */
-export interface BfdTarget extends Omit<BfdSettings, 'discriminator'> {
+export interface BfdTarget extends Omit<BfdSettings, 'discriminator'>, BfdPath {
   /** Name of the BGPPeer. */
   readonly peer: string;
-  readonly address: IpAddress;
-  readonly multihop: boolean;
   /** The least TTL that packets of a multihop session may arrive with. */
   readonly minimumTtl: number;
 }
@@ -36,17 +34,31 @@ interface Session {
   state: BfdSessionState;
 }
 
+/** A port that sessions of one family, kind and device share. */
+interface Receiver {
+  readonly fd: number;
+  readonly family: IpFamily;
+  readonly multihop: boolean;
+}
+
+export interface BfdCount {
+  readonly peer: string;
+  readonly counter: BfdCounter;
+  readonly by: number;
+}
+
 const BATCH = 64;
 
 export class BfdSessions {
   readonly #sessions = new Map<string, Session>();
-  /** By family and kind. */
-  readonly #receivers = new Map<string, { readonly fd: number; readonly multihop: boolean }>();
+  /** By what they have in common. */
+  readonly #receivers = new Map<string, Receiver>();
   readonly #now: () => number;
   readonly #onChange: (change: BfdChange) => void;
   readonly #onTrouble: (on: string, error: SystemCallError) => void;
   readonly #buffer = new Uint8Array(256);
   #discriminator = 0;
+  readonly #counts = new Map<string, BfdCount>();
 
   constructor(
     now: () => number,
@@ -76,9 +88,8 @@ export class BfdSessions {
       if (this.#sessions.has(target.peer)) continue;
       try {
         this.#listen(target);
-        const sender = openBfdSender(target.address, target.multihop);
-        const { peer: _, address: __, multihop: ___, minimumTtl: ____, ...settings } = target;
-        const state = initialBfd({ ...settings, discriminator: ++this.#discriminator });
+        const sender = openBfdSender(target);
+        const state = initialBfd({ ...target, discriminator: ++this.#discriminator });
         const session = { target, settings: settingsOf(target), sender, state };
         this.#sessions.set(target.peer, session);
         this.#feed(session, { kind: 'start' });
@@ -86,6 +97,14 @@ export class BfdSessions {
         this.#onTrouble(formatAddress(target.address), error as SystemCallError);
       }
     }
+    this.#admit();
+  }
+
+  /** What has been counted since the last time. */
+  takeCounts(): BfdCount[] {
+    const counts = [...this.#counts.values()];
+    this.#counts.clear();
+    return counts;
   }
 
   deadline(): Deadline | undefined {
@@ -101,7 +120,9 @@ export class BfdSessions {
         if (!decoded.ok) continue;
         const { packet } = decoded;
         const session = this.#find(packet.yourDiscriminator, addressOfSocket(received.address), multihop);
-        if (session !== undefined) this.#feed(session, { kind: 'received', packet });
+        if (session === undefined) continue;
+        this.#count(session.target.peer, 'control_packet_input');
+        this.#feed(session, { kind: 'received', packet });
       }
     }
   }
@@ -130,10 +151,30 @@ export class BfdSessions {
     );
   }
 
-  #listen({ address: { family }, multihop, minimumTtl }: BfdTarget): void {
-    const key = `${family} ${multihop}`;
-    if (!this.#receivers.has(key))
-      this.#receivers.set(key, { fd: openBfdReceiver(family, multihop, minimumTtl), multihop });
+  #listen(target: BfdTarget): void {
+    const { address, multihop, device } = target;
+    const key = receiverKey(target);
+    if (this.#receivers.has(key)) return;
+    const { family } = address;
+    this.#receivers.set(key, { fd: openBfdReceiver(family, multihop, device), family, multihop });
+  }
+
+  /** Each port takes packets of the routers that it is for, and of nobody else. */
+  #admit(): void {
+    const targets = [...this.#sessions.values()].map(({ target }) => target);
+    for (const [key, { fd, family }] of this.#receivers) {
+      const own = targets.filter((target) => receiverKey(target) === key);
+      admit(
+        fd,
+        family,
+        own.map(({ address, multihop, minimumTtl }) => ({ address, leastTtl: leastTtlOf(multihop, minimumTtl) })),
+      );
+    }
+  }
+
+  #count(peer: string, counter: BfdCounter): void {
+    const key = `${counter} ${peer}`;
+    this.#counts.set(key, { peer, counter, by: (this.#counts.get(key)?.by ?? 0) + 1 });
   }
 
   #feed(session: Session, input: BfdInput | Tick): void {
@@ -141,9 +182,14 @@ export class BfdSessions {
     session.state = next;
     const { peer } = session.target;
     for (const output of outputs) {
-      if (output.kind === 'send') session.sender.send(encodeBfd(output.packet));
-      else if (output.kind === 'bfd-up') this.#onChange({ kind: 'bfd-changed', peer, up: true });
-      else {
+      if (output.kind === 'send') {
+        session.sender.send(encodeBfd(output.packet));
+        this.#count(peer, 'control_packet_output');
+      } else if (output.kind === 'bfd-up') {
+        this.#count(peer, 'session_up_events');
+        this.#onChange({ kind: 'bfd-changed', peer, up: true });
+      } else {
+        this.#count(peer, 'session_down_events');
         const { administrative, diagnostic } = output;
         const why = administrative ? 'the router has turned it off' : (WORDS[diagnostic] ?? 'it went down');
         this.#onChange({ kind: 'bfd-changed', peer, up: false, why, administrative });
@@ -158,5 +204,9 @@ const WORDS: Readonly<Record<number, string>> = {
 };
 
 function settingsOf(target: BfdTarget): string {
-  return JSON.stringify({ ...target, address: formatAddress(target.address) });
+  return JSON.stringify(target, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+}
+
+function receiverKey({ address, multihop, device }: BfdTarget): string {
+  return `${address.family} ${multihop} ${device}`;
 }

@@ -2,9 +2,20 @@
  * UDP sockets for BFD: ports, and the TTL that keeps strangers out (RFC 5881 §4-5, RFC 5883 §5).
  * @module
  */
-import { addressFromBytes, type IpAddress, type IpFamily } from '../../core/net/address.ts';
+import { addressFromBytes, addressToBytes, type IpAddress, type IpFamily } from '../../core/net/address.ts';
 import { socketAddress } from './datagram-socket.ts';
-import { accept, attachFilter, DROP, type Instruction, JUMP_IF_AT_LEAST, LOAD_BYTE } from './socket-filter.ts';
+import { interfaceIndex } from './interface-index.ts';
+import {
+  accept,
+  attachFilter,
+  DROP,
+  type Instruction,
+  JUMP_IF_AT_LEAST,
+  JUMP_IF_EQUAL,
+  LOAD_BYTE,
+  LOAD_WORD,
+  NETWORK_HEADER,
+} from './socket-filter.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -12,10 +23,13 @@ import {
   close,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
+  SO_BINDTODEVICE,
   SOCK_DGRAM,
+  SOL_SOCKET,
   type SystemCallError,
   sendTo,
   setNumber,
+  setsockopt,
   setTtl,
   socket,
 } from './syscalls.ts';
@@ -30,9 +44,17 @@ const ANY: Readonly<Record<IpFamily, IpAddress>> = {
   ipv4: { family: 'ipv4', value: 0n },
   ipv6: { family: 'ipv6', value: 0n },
 };
-/** Where a filter finds the network header (linux/filter.h, SKF_NET_OFF), and in it the TTL or hop limit. */
-const NETWORK_HEADER = 0xfff00000;
-const TTL_OFFSET: Readonly<Record<IpFamily, number>> = { ipv4: 8, ipv6: 7 };
+/** In the network header: TTL or hop limit, and the source address in words of four bytes. */
+const HEADER: Readonly<Record<IpFamily, { ttl: number; source: number }>> = {
+  ipv4: { ttl: 8, source: 12 },
+  ipv6: { ttl: 7, source: 8 },
+};
+
+/** Who may send to a socket, and what TTL the packets must have left. */
+export interface Admitted {
+  readonly address: IpAddress;
+  readonly leastTtl: number;
+}
 
 function open(family: IpFamily): number {
   const fd = socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
@@ -40,17 +62,10 @@ function open(family: IpFamily): number {
   return fd;
 }
 
-/** IP_MINTTL means nothing to UDP sockets of Linux (networking notes §6): a filter does it. */
-export function openBfdReceiver(family: IpFamily, multihop: boolean, minimumTtl: number): number {
+export function openBfdReceiver(family: IpFamily, multihop: boolean, device: string): number {
   const fd = open(family);
-  const filter: Instruction[] = [
-    [LOAD_BYTE, 0, 0, NETWORK_HEADER + TTL_OFFSET[family]],
-    [JUMP_IF_AT_LEAST, 0, 1, multihop ? minimumTtl : TTL],
-    accept(0xffff),
-    DROP,
-  ];
   try {
-    attachFilter(fd, filter);
+    if (device !== '') bindToDevice(fd, device);
     bind(fd, socketAddress(ANY[family], multihop ? MULTIHOP_PORT : SINGLE_HOP_PORT));
     return fd;
   } catch (error) {
@@ -59,21 +74,73 @@ export function openBfdReceiver(family: IpFamily, multihop: boolean, minimumTtl:
   }
 }
 
+/** Drops what is not from these senders, or from too far away: IP_MINTTL means nothing to UDP sockets of Linux (networking notes §6). */
+export function admit(fd: number, family: IpFamily, senders: readonly Admitted[]): void {
+  const { ttl, source } = HEADER[family];
+  const blocks = senders.flatMap(({ address, leastTtl }): Instruction[] => {
+    const words = new DataView(Uint8Array.from(addressToBytes(address)).buffer);
+    const count = words.byteLength / 4;
+    const verdict: Instruction[] = [
+      [LOAD_BYTE, 0, 0, NETWORK_HEADER + ttl],
+      [JUMP_IF_AT_LEAST, 0, 1, leastTtl],
+      accept(0xffff),
+      DROP,
+    ];
+    const comparisons = Array.from({ length: count }, (_, i): Instruction[] => [
+      [LOAD_WORD, 0, 0, NETWORK_HEADER + source + 4 * i],
+      // Past what is left of this block.
+      [JUMP_IF_EQUAL, 0, 2 * (count - 1 - i) + verdict.length, words.getUint32(4 * i)],
+    ]).flat();
+    return [...comparisons, ...verdict];
+  });
+  attachFilter(fd, [...blocks, DROP]);
+}
+
+/** From the single hop's only distance, or from as far as the session allows. */
+export function leastTtlOf(multihop: boolean, minimumTtl: number): number {
+  return multihop ? minimumTtl : TTL;
+}
+
+function bindToDevice(fd: number, device: string): void {
+  setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
+}
+
 let lastSourcePort = FIRST_SOURCE_PORT;
 
-export function openBfdSender(to: IpAddress, multihop: boolean): { fd: number; send: (bytes: Uint8Array) => void } {
-  const fd = open(to.family);
-  setTtl(fd, to.family, TTL);
-  bindSomewhere(fd, to.family);
-  const target = socketAddress(to, multihop ? MULTIHOP_PORT : SINGLE_HOP_PORT);
+/** Where the packets of a session go, and from where. */
+export interface BfdPath {
+  readonly address: IpAddress;
+  /** The interface that a link-local address is on. */
+  readonly zone?: string | undefined;
+  readonly multihop: boolean;
+  readonly source?: IpAddress | undefined;
+  /** An interface or a VRF; empty: whatever the routes say. */
+  readonly device: string;
+}
+
+export function openBfdSender({ address, zone, multihop, source, device }: BfdPath): {
+  fd: number;
+  send: (bytes: Uint8Array) => void;
+} {
+  const fd = open(address.family);
+  try {
+    setTtl(fd, address.family, TTL);
+    if (device !== '') bindToDevice(fd, device);
+    bindSomewhere(fd, source ?? ANY[address.family]);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  const scope = zone === undefined ? 0 : interfaceIndex(zone);
+  const target = socketAddress(address, multihop ? MULTIHOP_PORT : SINGLE_HOP_PORT, scope);
   return { fd, send: (bytes) => void sendTo(fd, bytes, target) };
 }
 
-function bindSomewhere(fd: number, family: IpFamily): void {
+function bindSomewhere(fd: number, address: IpAddress): void {
   for (let tries = 0; ; tries++) {
     lastSourcePort = lastSourcePort >= LAST_SOURCE_PORT ? FIRST_SOURCE_PORT : lastSourcePort + 1;
     try {
-      bind(fd, socketAddress(ANY[family], lastSourcePort));
+      bind(fd, socketAddress(address, lastSourcePort));
       return;
     } catch (error) {
       if ((error as SystemCallError).code !== 'EADDRINUSE' || tries > 100) throw error;

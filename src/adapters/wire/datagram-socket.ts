@@ -32,13 +32,14 @@ function mapped(address: IpAddress): IpAddress {
   return address.family === 'ipv6' ? address : { family: 'ipv6', value: 0xffff00000000n | address.value };
 }
 
-/** struct sockaddr_in, or sockaddr_in6. */
-export function socketAddress(address: IpAddress, port: number): Uint8Array {
+/** struct sockaddr_in, or sockaddr_in6. `scope`: index of the interface that a link-local address is on. */
+export function socketAddress(address: IpAddress, port: number, scope = 0): Uint8Array {
   const isIpv4 = address.family === 'ipv4';
   const bytes = new Uint8Array(isIpv4 ? 16 : 28);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
   view.setUint16(2, port, false);
   bytes.set(addressToBytes(address), isIpv4 ? 4 : 8);
+  if (!isIpv4) view.setUint32(24, scope, true);
   return bytes;
 }

@@ -6,8 +6,9 @@ import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/
 import type { Interface } from '../../core/layer2/messages.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
-
-import type { BfdChange, BfdTarget } from './bfd-sessions.ts';
+import type { MacAddress } from '../../core/net/mac.ts';
+import type { BfdChange, BfdCount, BfdTarget } from './bfd-sessions.ts';
+import type { RouterFound } from './router-discovery.ts';
 
 export interface LivenessOptions extends LivenessSettings {
   /** Where datagrams are received, IPv4 or IPv6; also the port of every other speaker. */
@@ -28,6 +29,8 @@ export type ToWire =
   | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   /** The whole of the routers that BFD is to watch. */
   | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
+  /** The whole of the interfaces that routers are to be found on. */
+  | { readonly kind: 'discover'; readonly interfaces: ReadonlyMap<string, MacAddress> }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell the others that we are there. */
   | { readonly kind: 'ready' }
@@ -39,7 +42,13 @@ export type FromWire =
   | { readonly kind: 'ready'; readonly threadId: number }
   | {
       readonly kind: 'failed';
-      readonly what: 'raw-socket' | 'multicast-group' | 'liveness-socket' | 'netlink-socket' | 'bfd-socket';
+      readonly what:
+        | 'raw-socket'
+        | 'multicast-group'
+        | 'liveness-socket'
+        | 'netlink-socket'
+        | 'bfd-socket'
+        | 'discovery-socket';
       readonly on: string;
       readonly code: string;
       readonly message: string;
@@ -60,6 +69,8 @@ export type FromWire =
   /** Addresses of a node that died were taken over: how long each phase took, in milliseconds. */
   | { readonly kind: 'failed-over'; readonly phases: Readonly<Record<'detect' | 'elect' | 'announce', number>> }
   | BfdChange
+  | { readonly kind: 'bfd-counts'; readonly counts: readonly BfdCount[] }
+  | RouterFound
   | { readonly kind: 'all-handed-over' }
   | {
       readonly kind: 'counts';

@@ -6,6 +6,8 @@ import { addressOf, SO_ATTACH_FILTER, SOL_SOCKET, setsockopt } from './syscalls.
 
 export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
+/** Of the packet, at the operand. */
+export const LOAD_WORD = 0x20;
 export const LOAD_HALF_WORD = 0x28;
 export const LOAD_BYTE = 0x30;
 /** Of the byte at X and the operand. */
@@ -14,6 +16,8 @@ export const LOAD_BYTE_INDEXED = 0x50;
 export const LOAD_X_HEADER_LENGTH = 0xb1;
 export const JUMP_IF_EQUAL = 0x15;
 export const JUMP_IF_AT_LEAST = 0x35;
+/** Where a filter finds the network header (linux/filter.h, SKF_NET_OFF). */
+export const NETWORK_HEADER = 0xfff00000;
 const RETURN = 0x06;
 export const accept = (bytes: number): Instruction => [RETURN, 0, 0, bytes];
 export const DROP: Instruction = [RETURN, 0, 0, 0];

@@ -4,20 +4,27 @@
  * @module
  */
 import { Socket } from 'node:net';
-import type { IpAddress } from '../../core/net/address.ts';
+import type { IpAddress, IpFamily } from '../../core/net/address.ts';
 import { socketAddress } from './datagram-socket.ts';
+import { interfaceIndex } from './interface-index.ts';
 import {
   AF_INET,
   AF_INET6,
+  accept,
   bind,
   close,
   connect,
   connection,
+  IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPV6_V6ONLY,
+  listenAt,
   SO_BINDTODEVICE,
   SOCK_STREAM,
   SOL_SOCKET,
   type SystemCallError,
+  setLeastTtl,
+  setNumber,
   setsockopt,
   setTtl,
   socket,
@@ -32,6 +39,10 @@ export interface StreamTarget {
   readonly device: string;
   /** TCP-MD5; at most 80 bytes. */
   readonly md5: Uint8Array | undefined;
+  /** The interface that a link-local address is on. */
+  readonly zone?: string | undefined;
+  /** Packets from farther away are dropped (RFC 5082); undefined: none is. */
+  readonly ttlSecurityHops?: number | undefined;
 }
 
 export type ConnectResult =
@@ -66,7 +77,7 @@ export function connectStream(target: StreamTarget, done: (result: ConnectResult
   try {
     fd = socket(target.address.family === 'ipv4' ? AF_INET : AF_INET6, SOCK_STREAM, 0);
     prepare(fd, target);
-    connect(fd, socketAddress(target.address, target.port));
+    connect(fd, socketAddress(target.address, target.port, scopeOf(target.zone)));
     timer = setTimeout(look, POLL);
   } catch (error) {
     const { code, message } = error as SystemCallError;
@@ -79,18 +90,72 @@ export function connectStream(target: StreamTarget, done: (result: ConnectResult
   };
 }
 
-function prepare(fd: number, { address, source, device, md5 }: StreamTarget): void {
+function prepare(fd: number, { address, source, device, md5, zone, ttlSecurityHops }: StreamTarget): void {
   setTtl(fd, address.family, TTL);
+  if (ttlSecurityHops !== undefined) setLeastTtl(fd, address.family, TTL + 1 - ttlSecurityHops);
   if (device !== '') setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
-  if (md5 !== undefined) setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, md5));
+  if (md5 !== undefined) setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, md5, zone));
   if (source !== undefined) bind(fd, socketAddress(source, 0));
 }
 
+function scopeOf(zone: string | undefined): number {
+  return zone === undefined ? 0 : interfaceIndex(zone);
+}
+
 /** struct tcp_md5sig: address (128 bytes), flags, prefix length, key length, interface, key (80 bytes). */
-function md5Signature(address: IpAddress, key: Uint8Array): Uint8Array {
+function md5Signature(address: IpAddress, key: Uint8Array, zone: string | undefined): Uint8Array {
   const bytes = new Uint8Array(MD5_STRUCT);
-  bytes.set(socketAddress(address, 0), 0);
+  bytes.set(socketAddress(address, 0, scopeOf(zone)), 0);
   new DataView(bytes.buffer).setUint16(130, key.length, true);
   bytes.set(key, MD5_KEY);
   return bytes;
+}
+
+/** Milliseconds between looks at who wants to connect. */
+const ACCEPT_POLL = 50;
+
+export interface StreamListener {
+  /** Signs and checks what goes to and comes from an address; undefined: no longer. */
+  setMd5(address: IpAddress, key: Uint8Array | undefined): void;
+  close(): void;
+}
+
+/** Waits for connections at all addresses of a family. Throws SystemCallError. */
+export function listenStream(
+  family: IpFamily,
+  port: number,
+  onConnection: (socket: Socket, limit: (ttlSecurityHops: number) => void) => void,
+): StreamListener {
+  const fd = socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+  try {
+    if (family === 'ipv6') setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    // Streams inherit it.
+    setTtl(fd, family, TTL);
+    listenAt(fd, socketAddress({ family, value: 0n }, port));
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  const look = () => {
+    for (let stream = accept(fd); stream !== undefined; stream = accept(fd)) {
+      const own = stream;
+      const socket = new Socket({ fd: own, readable: true, writable: true });
+      onConnection(socket.setNoDelay(true), (hops) => setLeastTtl(own, family, TTL + 1 - hops));
+    }
+  };
+  const timer = setInterval(look, ACCEPT_POLL);
+  return {
+    setMd5: (address, key) => {
+      try {
+        setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, key ?? new Uint8Array(), undefined));
+      } catch (error) {
+        // To forget a key that there never was is no error.
+        if (key !== undefined) throw error;
+      }
+    },
+    close: () => {
+      clearInterval(timer);
+      close(fd);
+    },
+  };
 }

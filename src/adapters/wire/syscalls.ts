@@ -12,9 +12,15 @@ export const AF_PACKET = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_JOIN_GROUP = 20;
 export const IPV6_LEAVE_GROUP = 21;
+export const IPV6_MULTICAST_HOPS = 18;
+export const IPPROTO_ICMPV6 = 58;
 const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 const IP_TTL = 2;
+const IP_MINTTL = 21;
+const IPV6_MINHOPCOUNT = 73;
+const SO_REUSEADDR = 2;
+const BACKLOG = 64;
 const IPV6_UNICAST_HOPS = 16;
 export const IPV6_V6ONLY = 26;
 export const TCP_MD5SIG = 14;
@@ -53,6 +59,8 @@ const libcCalls = {
   read: libc.func('long read(int fd, _Out_ uint8_t *buffer, size_t length)'),
   write: libc.func('long write(int fd, const uint8_t *buffer, size_t length)'),
   close: libc.func('int close(int fd)'),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
   connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)'),
   getsockopt: libc.func(
     'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
@@ -101,6 +109,25 @@ export function setNumber(fd: number, level: number, option: number, value: numb
 export function setTtl(fd: number, family: 'ipv4' | 'ipv6', value: number): void {
   if (family === 'ipv4') setNumber(fd, IPPROTO_IP, IP_TTL, value);
   else setNumber(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, value);
+}
+
+/** Packets that arrive with less are dropped by the kernel (RFC 5082). For streams only. */
+export function setLeastTtl(fd: number, family: 'ipv4' | 'ipv6', value: number): void {
+  if (family === 'ipv4') setNumber(fd, IPPROTO_IP, IP_MINTTL, value);
+  else setNumber(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, value);
+}
+
+/** Waits for streams at an address that has just been used, if need be. */
+export function listenAt(fd: number, address: Uint8Array): void {
+  setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  bind(fd, address);
+  checked('listen', libcCalls.listen(fd, BACKLOG));
+}
+
+/** The next stream that waits; undefined: none. */
+export function accept(fd: number): number | undefined {
+  const stream = libcCalls.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return stream < 0 ? undefined : stream;
 }
 
 /** Begins to connect a stream; `connection` tells how it went. */

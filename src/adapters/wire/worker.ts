@@ -25,6 +25,7 @@ import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
 import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
 import { openPacketSocket, type PacketProtocol } from './packet-socket.ts';
+import { RouterDiscovery } from './router-discovery.ts';
 import { createSeal } from './seal.ts';
 import { clearEventfd, close, poll, receive, type SystemCallError, send } from './syscalls.ts';
 
@@ -245,6 +246,10 @@ function takeMessages(): void {
         break;
       case 'bfd':
         bfd.set(message.targets);
+        if (message.targets.length > 0 && reportAt === Number.POSITIVE_INFINITY) reportAt = now() + REPORT_INTERVAL;
+        break;
+      case 'discover':
+        discovery.set(message.interfaces);
         break;
       case 'leave':
         // First the others, who have to move.
@@ -265,12 +270,18 @@ function reportCounts(): void {
   if (counts.size > 0) report({ kind: 'counts', counts: [...counts.values()] });
   counts.clear();
   if (liveness !== undefined) report({ kind: 'peers', peers: liveness.reports() });
-  reportAt = liveness === undefined ? Number.POSITIVE_INFINITY : now() + REPORT_INTERVAL;
+  const bfdCounts = bfd.takeCounts();
+  if (bfdCounts.length > 0) report({ kind: 'bfd-counts', counts: bfdCounts });
+  const isOver = liveness === undefined && bfdCounts.length === 0;
+  reportAt = isOver ? Number.POSITIVE_INFINITY : now() + REPORT_INTERVAL;
 }
 
 const liveness = openLiveness();
 const bfd = new BfdSessions(now, report, (on, { code, message }) =>
   report({ kind: 'failed', what: 'bfd-socket', on, code, message }),
+);
+const discovery = new RouterDiscovery(now, report, (on, { code, message }) =>
+  report({ kind: 'failed', what: 'discovery-socket', on, code, message }),
 );
 const netlink = openNetlink();
 if (liveness !== undefined) reportAt = now() + REPORT_INTERVAL;
@@ -278,11 +289,12 @@ report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split
 
 while (running) {
   const fds = [options.wakeFd, ...[...sockets.values()].map(({ fd }) => fd)];
-  for (const fd of [liveness?.fd, netlink, ...bfd.fds]) if (fd !== undefined) fds.push(fd);
+  for (const fd of [liveness?.fd, netlink, ...bfd.fds, ...discovery.fds]) if (fd !== undefined) fds.push(fd);
   const next = earliest([
     layer2Machine.nextDeadline(layer2),
     liveness?.deadline(),
     bfd.deadline(),
+    discovery.deadline(),
     reportAt === Number.POSITIVE_INFINITY ? undefined : { at: reportAt, why: 'report' },
   ]);
   const timeout = next === undefined ? -1 : Math.max(0, Math.ceil(next.at - now()));
@@ -300,6 +312,8 @@ while (running) {
   liveness?.drain();
   bfd.drain();
   bfd.tick();
+  discovery.drain();
+  discovery.tick();
   liveness?.feed({ kind: 'tick' });
   liveness?.tellView();
   feedLayer2({ kind: 'tick' });
@@ -311,4 +325,5 @@ groups.close();
 if (netlink !== undefined) close(netlink);
 liveness?.close();
 bfd.close();
+discovery.close();
 port.close();

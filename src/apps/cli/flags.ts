@@ -18,7 +18,6 @@ export interface Flag {
 }
 
 const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
-const NO_FRR_K8S = 'the speaker speaks BGP itself; the frr-k8s backend comes later';
 const SPEAKER_TUNING = 'our speakers watch each other in their own way';
 
 const COMMON: readonly Flag[] = [
@@ -153,8 +152,22 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
     help: 'delay of BGP changes',
     later: 'routes are sent at once',
   },
-  { name: 'frrk8s-namespace', env: 'FRRK8S_NAMESPACE', help: 'namespace of frr-k8s', later: NO_FRR_K8S },
-  { name: 'frrk8s-secret-passthrough', isSwitch: true, help: 'hand Secrets on to frr-k8s', later: NO_FRR_K8S },
+  {
+    name: 'frrk8s-namespace',
+    env: 'FRRK8S_NAMESPACE',
+    help: 'with METALLB_BGP_TYPE=frr-k8s: namespace of the FRRConfigurations (default: that of MetalLB)',
+  },
+  {
+    name: 'frrk8s-secret-passthrough',
+    isSwitch: true,
+    help: 'hand Secrets on to frr-k8s by name, which then have to be in its namespace',
+  },
+  {
+    name: 'bgp-listen-port',
+    default: '0',
+    help: 'routers may connect to this port, usually 179; 0 = off. Ports below 1024 need the capability NET_BIND_SERVICE',
+  },
+  { name: 'bmp-station', help: 'HOST:PORT of a BMP station (RFC 7854) that is told what routers are told' },
 ];
 
 /** Turns Go's `-flag=value` into `--flag=value`; single letters stay what they are. */

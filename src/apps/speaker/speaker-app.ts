@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Readiness } from '../../adapters/http/health.ts';
-import { type AnnouncedOn, BGP, L2, ServiceStatus } from '../../adapters/kubernetes/service-status.ts';
+import { type AnnouncedOn, BGP, L2, SpeakerStatus } from '../../adapters/kubernetes/speaker-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
 import { Wire } from '../../adapters/wire/wire.ts';
@@ -25,7 +25,10 @@ import {
   speakerResources,
 } from '../../core/reconcile/speaker.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
-import { BgpSessions, bfdTarget, labelOf } from './bgp-sessions.ts';
+import type { BgpBackend } from './bgp-backend.ts';
+import type { Station } from './bmp-exporter.ts';
+import { FrrK8sBgp, type FrrK8sOptions } from './frr-k8s-bgp.ts';
+import { NativeBgp } from './native-bgp.ts';
 
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
@@ -36,7 +39,11 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
   readonly excludeLinks: readonly RegExp[];
   readonly layer2: Layer2Settings;
+  readonly bgp: NativeOptions | FrrOptions;
 }
+
+type NativeOptions = { readonly engine: 'native'; readonly listenPort: number; readonly station: Station | undefined };
+type FrrOptions = { readonly engine: 'frr-k8s' } & Pick<FrrK8sOptions, 'namespace' | 'secrets'>;
 
 /** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
 const LINK_INTERVAL = 10_000;
@@ -48,9 +55,9 @@ export class SpeakerApp {
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
   readonly #announcedByBgp = new Map<string, readonly string[]>();
-  readonly #bgp: BgpSessions;
-  readonly #statuses: ServiceStatus<AnnouncedOn>;
-  readonly #bgpStatuses: ServiceStatus<readonly string[]>;
+  readonly #bgp: BgpBackend;
+  readonly #statuses: SpeakerStatus<AnnouncedOn>;
+  readonly #bgpStatuses: SpeakerStatus<readonly string[]>;
   #isActive = false;
   #links: LinkFollower | undefined;
 
@@ -65,15 +72,19 @@ export class SpeakerApp {
       podName: options.podName ?? '',
       onTrouble: (message: string) => options.log.warn({ event: 'statusNotWritten', error: message }, message),
     };
-    this.#statuses = new ServiceStatus(L2, statuses);
-    this.#bgpStatuses = new ServiceStatus(BGP, statuses);
-    this.#bgp = this.#bgpSessions();
+    this.#statuses = new SpeakerStatus(L2, statuses);
+    this.#bgpStatuses = new SpeakerStatus(BGP, statuses);
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: options.layer2,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
     this.#wire = new Wire(wire, (fact) => this.#onFact(fact));
+    const { bgp, log, metrics, client } = options;
+    this.#bgp =
+      bgp.engine === 'native'
+        ? new NativeBgp({ ...bgp, node, log, metrics, status: statuses, toWire: (message) => this.#wire.send(message) })
+        : new FrrK8sBgp({ ...bgp, node, log, client });
     this.#process = new MachineProcess(
       options,
       {
@@ -95,6 +106,7 @@ export class SpeakerApp {
         liveness: options.liveness !== undefined,
         fenced: options.liveness?.fenced ?? false,
         rules,
+        bgpEngine: options.bgp.engine,
       }),
       speakerResources(rules).map((resource) => ({
         resource,
@@ -104,29 +116,6 @@ export class SpeakerApp {
       })),
       (output) => this.#perform(output),
     );
-  }
-
-  #bgpSessions(): BgpSessions {
-    const { node, log, metrics } = this.#options;
-    const sessions = new BgpSessions({
-      node,
-      onUp: (peer, { peerAsn, families, holdTime }) =>
-        log.info(
-          { event: 'sessionUp', peer, peerASN: peerAsn, families, holdTime: holdTime / 1000 },
-          `BGP session with ${peer} established`,
-        ),
-      onDown: (peer, why) =>
-        log.warn({ event: 'sessionDown', peer, error: why }, `BGP session with ${peer} ended: ${why}`),
-      onAttemptFailed: (peer, why) =>
-        log.warn({ event: 'sessionFailed', peer, error: why }, `no BGP session with ${peer}: ${why}`),
-      onCount: (label, counter, by) => metrics.bgpCounted(label, counter, by),
-      onRemoved: (label, address) => metrics.bgpForget(label, address),
-    });
-    metrics.beforeScrape(() => {
-      for (const { peer, state } of sessions.states.values())
-        metrics.bgpSession(labelOf(peer), state.phase === 'established', state.sent.size, state.wanted.length);
-    });
-    return sessions;
   }
 
   get readiness(): Readiness {
@@ -141,9 +130,10 @@ export class SpeakerApp {
   }
 
   start(): void {
-    this.#links = new LinkFollower(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit }) => {
+    this.#links = new LinkFollower(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit, gateways }) => {
       this.#wire.send({ kind: 'interfaces', interfaces: fit });
-      this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name) });
+      this.#bgp.links(fit);
+      this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name), gateways });
     });
     this.#process.start();
   }
@@ -155,12 +145,11 @@ export class SpeakerApp {
     const rerouted = this.#bgp.drain() ? sleep(REROUTE_GRACE) : undefined;
     if (this.#options.liveness !== undefined) await this.#leave();
     await rerouted;
-    this.#wire.send({ kind: 'bfd', targets: [] });
-    this.#bgp.stop('the speaker is being stopped');
+    const ended = this.#bgp.stop();
     await stopped;
     this.#links?.stop();
     await this.#wire.stop();
-    await Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]);
+    await Promise.all([ended, this.#statuses.stop(), this.#bgpStatuses.stop()]);
   }
 
   #leave(): Promise<void> {
@@ -197,8 +186,7 @@ export class SpeakerApp {
         if (!this.#isActive) setImmediate(() => this.#begin());
         return;
       case 'bgp':
-        this.#bgp.set(output.plans);
-        this.#wire.send({ kind: 'bfd', targets: output.plans.flatMap(bfdTarget) });
+        this.#bgp.set(output);
         return;
       case 'bgp-decided': {
         const { service, verdict, prefixes, addresses, peers } = output;
@@ -230,6 +218,7 @@ export class SpeakerApp {
     this.#wire.send({ kind: 'ready' });
     this.#statuses.sweep();
     this.#bgpStatuses.sweep();
+    this.#bgp.sweep();
   }
 
   #onFact(fact: FromWire): void {
@@ -266,17 +255,11 @@ export class SpeakerApp {
             : 'other speakers are heard again',
         );
         return;
-      case 'bfd-changed': {
-        const { peer, up, why, administrative } = fact;
-        const address = this.#bgp.addressOf(peer);
-        if (address !== undefined) metrics.bfdSession(address, up);
-        log[up ? 'info' : 'warn'](
-          { event: 'bfd', peer, up, error: why },
-          up ? `BFD with ${peer} is up` : `BFD with ${peer}: ${why}`,
-        );
-        if (!up && administrative !== true) this.#bgp.bfdDown(peer);
+      case 'bfd-changed':
+      case 'bfd-counts':
+      case 'router-found':
+        this.#bgp.onFact(fact);
         return;
-      }
       case 'peers':
         metrics.peers(fact.peers);
         return;
@@ -322,6 +305,9 @@ const PASSWORDS = 'type=kubernetes.io/basic-auth';
 function describeFailure({ what, on, code }: Extract<FromWire, { kind: 'failed' }>): string {
   if (what === 'raw-socket' && code === 'EPERM') {
     return `neighbours cannot be answered on ${on}: the capability NET_RAW is missing; run as root, or grant it (securityContext.capabilities.add: [NET_RAW], setcap cap_net_raw+ep)`;
+  }
+  if (what === 'discovery-socket') {
+    return `the router of the unnumbered BGPPeer on ${on} cannot be found: ${code}${code === 'EPERM' ? '; the capability NET_RAW is missing' : ''}`;
   }
   if (what === 'multicast-group') return `solicitations cannot be heard: joining ${on} failed: ${code}`;
   if (what === 'netlink-socket')

@@ -1,5 +1,5 @@
 /**
- * The nine kinds of `metallb.io`, field for field as upstream has them (behaviour reference §1).
+ * The kinds of `metallb.io`: upstream's nine, field for field (behaviour reference §1), and BGPSessionStatus, which is ours.
  * Each `...Spec` value below is the one source of its type, its validation and its CRD.
  * @module
  */
@@ -323,6 +323,31 @@ const bgpStatus = z.object({
     .optional(),
 });
 
+const bgpSessionStatus = z.object({
+  status: z
+    .object({
+      node: text('Node of the speaker.'),
+      peer: text('Name of the BGPPeer.'),
+      address: text('Address of the router, or the interface that it is on.').optional(),
+      localASN: integer('int64', 'AS number that we go by.').optional(),
+      peerASN: integer('int64', 'AS number of the router, once it has said it.').optional(),
+      state: z
+        .enum(['Idle', 'Active', 'Connect', 'OpenSent', 'OpenConfirm', 'Established'])
+        .meta({ description: 'State of the session (RFC 4271 §8.2.2).' }),
+      since: text('When the session was established, or was lost.').meta({ format: 'date-time' }),
+      holdTimeSeconds: integer('int32', 'Hold time that both have agreed on; 0 means none.', 0).optional(),
+      families: texts('Address families that both have agreed on.').optional(),
+      capabilities: texts('What the router can do, as it says.').optional(),
+      prefixes: integer('int64', 'Routes that the router has been sent.', 0),
+      wantedPrefixes: integer('int64', 'Routes that it should hold.', 0),
+      bfd: z.enum(['Up', 'Down', 'Off']).meta({ description: 'BFD with the router; Off: no BFDProfile.' }),
+      lastError: text('Why the last session, or the last attempt at one, ended.').optional(),
+    })
+    .meta({ description: 'How the session stands.' })
+    .optional(),
+});
+export type BGPSessionStatus = NonNullable<z.output<typeof bgpSessionStatus>['status']>;
+
 const configurationState = z.object({
   status: z
     .object({
@@ -448,6 +473,27 @@ export const KINDS = [
     singular: 'servicebgpstatus',
     description: 'Which peers a node announces a Service to.',
     versions: [{ name: 'v1beta1', schema: bgpStatus, columns: [column('Node', '.status.node'), ...announcedColumns] }],
+  },
+  {
+    kind: 'BGPSessionStatus',
+    plural: 'bgpsessionstatuses',
+    singular: 'bgpsessionstatus',
+    description: 'How the BGP session between a node and a router stands.',
+    versions: [
+      {
+        name: 'v1beta1',
+        schema: bgpSessionStatus,
+        columns: [
+          column('Node', '.status.node'),
+          column('Peer', '.status.peer'),
+          column('State', '.status.state'),
+          column('Since', '.status.since', 'date'),
+          column('Prefixes', '.status.prefixes', 'integer'),
+          column('BFD', '.status.bfd'),
+          column('Last Error', '.status.lastError'),
+        ],
+      },
+    ],
   },
   {
     kind: 'ConfigurationState',

@@ -32,3 +32,15 @@ export interface BfdPacket {
   readonly requiredMinRx: number;
   readonly requiredMinEchoRx: number;
 }
+
+/** Names of upstream's metrics (behaviour reference §6.2), after `metallb_bfd_`. */
+export const BFD_COUNTERS = [
+  'control_packet_input',
+  'control_packet_output',
+  'echo_packet_input',
+  'echo_packet_output',
+  'session_up_events',
+  'session_down_events',
+  'zebra_notifications',
+] as const;
+export type BfdCounter = (typeof BFD_COUNTERS)[number];

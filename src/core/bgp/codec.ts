@@ -97,6 +97,11 @@ function encodeBody(message: BgpMessage, options: CodecOptions): Uint8Array {
   }
 }
 
+/** Of a whole message. */
+export function isUpdate(message: Uint8Array): boolean {
+  return message[HEADER_SIZE - 1] === TYPES.update;
+}
+
 export type Decoded =
   /** `withdraw`: the routes of this UPDATE count as withdrawn (RFC 7606), for this reason. */
   | { readonly ok: true; readonly message: BgpMessage; readonly withdraw?: string }

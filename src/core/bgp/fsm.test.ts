@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from './codec.ts';
-import { initialSession, type SessionInput, type SessionOutput, type SessionSettings, sessionMachine } from './fsm.ts';
+import {
+  established,
+  type Initiator,
+  initialSession,
+  type SessionInput,
+  type SessionOutput,
+  sessionMachine,
+} from './fsm.ts';
 import type { BgpMessage, Capability, CodecOptions, OpenMessage, UpdateMessage } from './messages.ts';
+import type { SessionSettings } from './negotiation.ts';
 import type { Route } from './rib.ts';
 
 const NOW: CodecOptions = { fourOctetAs: true, extendedMessage: false };
@@ -16,6 +24,8 @@ const SETTINGS: SessionSettings = {
   connectTime: undefined,
   families: ['ipv4'],
   gracefulRestart: false,
+  passive: false,
+  delayOpen: 0,
 };
 const LOCAL = { identifier: 0x0a000001, addresses: [parseAddress('10.0.0.1')!, parseAddress('2001:db8::1')!] };
 const route = (prefix: string, more: Partial<Route> = {}): Route => ({
@@ -45,14 +55,16 @@ function session(settings: Partial<SessionSettings> = {}) {
   const feed = (input: SessionInput | { kind: 'tick' }): SessionOutput[] => [
     ...sessionMachine.step(state, input, now).outputs,
   ];
-  const options = () => state.negotiated ?? NOW;
+  const options = () => established(state)?.negotiated ?? NOW;
   const sent = (outputs: readonly SessionOutput[]) =>
     outputs.flatMap((output): BgpMessage[] => {
       if (output.kind !== 'send') return [];
       const decoded = decodeMessage(output.bytes, options());
       return decoded.ok ? [decoded.message] : [];
     });
-  const hear = (message: BgpMessage) => feed({ kind: 'frame', bytes: encodeMessage(message, NOW) });
+  const hear = (message: BgpMessage, initiator: Initiator = 'ours') =>
+    feed({ kind: 'frame', initiator, bytes: encodeMessage(message, NOW) });
+  const connected = (initiator: Initiator = 'ours') => feed({ kind: 'connected', initiator, local: LOCAL });
   const run = (milliseconds: number) => {
     const outputs: SessionOutput[] = [];
     for (const end = now + milliseconds; ; ) {
@@ -67,13 +79,13 @@ function session(settings: Partial<SessionSettings> = {}) {
   };
   const establish = (open = peerOpen()) => {
     feed({ kind: 'start' });
-    feed({ kind: 'connected', local: LOCAL });
+    connected();
     hear(open);
     return hear({ kind: 'keepalive' });
   };
   const updates = (outputs: readonly SessionOutput[]) =>
     sent(outputs).filter((message): message is UpdateMessage => message.kind === 'update');
-  return { state, feed, hear, run, sent, establish, updates, now: () => now };
+  return { state, feed, hear, connected, run, sent, establish, updates, now: () => now };
 }
 const ends = (outputs: readonly SessionOutput[]) =>
   outputs.flatMap((o) => (o.kind === 'session-down' || o.kind === 'attempt-failed' ? [o.why] : []));
@@ -82,7 +94,7 @@ describe('a BGP session', () => {
   it('connects, agrees, and says what it has to say', () => {
     const s = session();
     expect(s.feed({ kind: 'start' })).toEqual([{ kind: 'connect' }]);
-    const [open] = s.sent(s.feed({ kind: 'connected', local: LOCAL }));
+    const [open] = s.sent(s.connected());
     expect(open).toMatchObject({ kind: 'open', asn: 64500, holdTime: 90, identifier: LOCAL.identifier });
     expect(s.sent(s.hear(peerOpen()))).toEqual([{ kind: 'keepalive' }]);
     expect(s.state.phase).toBe('open-confirm');
@@ -149,7 +161,7 @@ describe('a BGP session', () => {
     const s = session({ localAsn: 65000, peerAsn: 'external' });
     s.feed({ kind: 'routes', routes: [route('192.0.2.1/32')] });
     s.feed({ kind: 'start' });
-    expect(s.sent(s.feed({ kind: 'connected', local: LOCAL }))[0]).toMatchObject({ asn: 65000 });
+    expect(s.sent(s.connected())[0]).toMatchObject({ asn: 65000 });
     s.hear(peerOpen());
     expect(s.updates(s.hear({ kind: 'keepalive' }))[0]!.attributes.asPath).toEqual([
       { type: 'sequence', asns: [65000] },
@@ -178,7 +190,7 @@ describe('a BGP session', () => {
   ])('refuses a peer with %s, and says why', (_, settings, open, subcode, why) => {
     const s = session(settings);
     s.feed({ kind: 'start' });
-    s.feed({ kind: 'connected', local: LOCAL });
+    s.connected();
     const outputs = s.hear(open);
     expect(s.sent(outputs)[0]).toMatchObject({ kind: 'notification', code: 2, subcode });
     expect(ends(outputs)[0]).toMatch(why);
@@ -266,8 +278,86 @@ describe('a BGP session', () => {
       { kind: 'update', withdrawn: [], announced: [parsePrefix('192.0.2.0/24')!], attributes: {} },
       NOW,
     );
-    expect(ends(s.feed({ kind: 'frame', bytes: bad }))).toEqual([]);
+    expect(ends(s.feed({ kind: 'frame', initiator: 'ours', bytes: bad }))).toEqual([]);
     const noise = encodeMessage({ kind: 'keepalive' }, BEFORE_OPEN).with(18, 9);
-    expect(ends(s.feed({ kind: 'frame', bytes: noise }))).toEqual(['a message of type 9']);
+    expect(ends(s.feed({ kind: 'frame', initiator: 'ours', bytes: noise }))).toEqual(['a message of type 9']);
+  });
+
+  it('with a peer that keeps its routes even after a NOTIFICATION, ends for good by a hard reset (RFC 8538)', () => {
+    const restart = { kind: 'graceful-restart', restarting: false, notification: true, restartTime: 120 } as const;
+    const s = session({ gracefulRestart: true });
+    s.establish(peerOpen({}, { ...restart, families: [] }));
+    const [goodbye] = s.sent(s.feed({ kind: 'stop', why: 'gone', hold: false }));
+    expect(goodbye).toMatchObject({ code: 6, subcode: 9, data: Uint8Array.of(6, 2, 4, ...Buffer.from('gone')) });
+  });
+
+  it('waits for the router to connect where it is told to, and may let it speak first (DelayOpen)', () => {
+    const s = session({ passive: true, delayOpen: 5000 });
+    expect(s.feed({ kind: 'start' })).toEqual([]);
+    expect(s.run(600_000)).toEqual([]);
+    expect(s.sent(s.connected('theirs'))).toEqual([]);
+    expect(s.sent(s.hear(peerOpen(), 'theirs')).map(({ kind }) => kind)).toEqual(['open', 'keepalive']);
+    s.hear({ kind: 'keepalive' }, 'theirs');
+    expect(s.state.phase).toBe('established');
+    s.feed({ kind: 'closed', initiator: 'theirs', why: 'gone' });
+    expect(s.state.phase).toBe('active');
+    s.connected('theirs');
+    expect(s.sent(s.run(5000)).map(({ kind }) => kind)).toEqual(['open']);
+  });
+
+  it.each<[string, number, Initiator]>([
+    ['the peer’s, which has the higher identifier', 0x0a0000fe, 'theirs'],
+    ['ours, where the peer’s identifier is the lower one', 0x09000000, 'ours'],
+  ])('of two connections keeps %s (RFC 4271 §6.8)', (_, identifier, winner) => {
+    for (const order of [
+      ['ours', 'theirs'],
+      ['theirs', 'ours'],
+    ] as const) {
+      const s = session();
+      s.feed({ kind: 'start' });
+      for (const initiator of order) s.connected(initiator);
+      s.hear(peerOpen({ identifier }), order[0]);
+      const outputs = s.hear(peerOpen({ identifier }), order[1]);
+      const loser = winner === 'ours' ? 'theirs' : 'ours';
+      expect(s.sent(outputs)).toContainEqual(expect.objectContaining({ kind: 'notification', code: 6, subcode: 7 }));
+      expect(outputs).toContainEqual({ kind: 'close', initiator: loser });
+      expect(ends(outputs)).toEqual([]);
+      s.hear({ kind: 'keepalive' }, winner);
+      expect(established(s.state)?.initiator).toBe(winner);
+    }
+  });
+
+  it('does not let another connection disturb a session that stands, unless the peer restarts gracefully', () => {
+    const s = session();
+    s.establish();
+    expect(s.connected('theirs')).toEqual([{ kind: 'refuse' }]);
+    const restart = { kind: 'graceful-restart', restarting: true, notification: true, restartTime: 120 } as const;
+    const graceful = session({ gracefulRestart: true });
+    graceful.establish(peerOpen({}, { ...restart, families: [] }));
+    expect(ends(graceful.connected('theirs'))).toEqual(['the router has connected anew']);
+    expect(graceful.state.phase).toBe('open-sent');
+  });
+
+  it('makes a way look longer, gives MED, and says what it can bear (link bandwidth)', () => {
+    const s = session();
+    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32', { prepend: 2, med: 50, bandwidth: 2e9 })] });
+    const [update] = s.updates(s.establish());
+    expect(update!.attributes).toMatchObject({
+      asPath: [{ type: 'sequence', asns: [64500, 64500, 64500] }],
+      med: 50,
+      // AS 64500; 250 MB/s as a float.
+      extendedCommunities: [Uint8Array.of(0x40, 4, 0xfb, 0xf4, 0x4d, 0x6e, 0x6b, 0x28)],
+    });
+  });
+
+  it('on an unnumbered link gives IPv4 routes an IPv6 next hop where the peer takes it (RFC 8950)', () => {
+    const s = session({ families: ['ipv4', 'ipv6'] });
+    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32')] });
+    s.feed({ kind: 'start' });
+    const ends = ['fe80::1', '2001:db8::1', '10.0.0.1'].map((text) => parseAddress(text)!);
+    s.feed({ kind: 'connected', initiator: 'ours', local: { identifier: 1, addresses: ends } });
+    s.hear(peerOpen({}, { kind: 'extended-next-hop', family: 'ipv4', nextHop: 'ipv6' }));
+    const [update] = s.updates(s.hear({ kind: 'keepalive' }));
+    expect(update!.reach).toMatchObject({ family: 'ipv4', nextHops: [ends[1], ends[0]] });
   });
 });

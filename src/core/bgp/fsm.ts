@@ -1,77 +1,56 @@
 /**
- * One BGP session as a machine (RFC 4271 §8): the side that connects. What the peer should hold comes in as a whole; a change of it never
+ * One BGP session as a machine (RFC 4271 §8), whichever side connects. What the peer should hold comes in as a whole; a change of it never
  * touches the session. Routes of the peer are read, as the protocol asks, and never taken.
+ *
+ * While both sides connect at once there are two connections for a moment; one of them survives (§6.8).
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
-import type { IpAddress } from '../net/address.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from './codec.ts';
-import { type BgpError, bgpError, describeNotification, type NotificationCode } from './errors.ts';
-import {
-  type AddressFamily,
-  AS_TRANS,
-  type BgpMessage,
-  type Capability,
-  type CodecOptions,
-  type GracefulRestart,
-  type OpenMessage,
-} from './messages.ts';
-import { endOfRib, type Outbound, type Route, type Sent, synchronize } from './rib.ts';
-
-export interface SessionSettings {
-  /** Our AS number (myASN), and the one that we go by towards this peer (localASN, or the same). */
-  readonly asn: number;
-  readonly localAsn: number;
-  /** What the peer must call itself: this, our own AS, or any other. */
-  readonly peerAsn: number | 'internal' | 'external';
-  /** Milliseconds; 0: no hold timer. */
-  readonly holdTime: Millis;
-  /** Undefined: a third of the hold time that is agreed on. */
-  readonly keepaliveTime: Millis | undefined;
-  /** Milliseconds between attempts to connect; undefined: 1 s, doubling up to 120 s. */
-  readonly connectTime: Millis | undefined;
-  readonly families: readonly AddressFamily[];
-  readonly gracefulRestart: boolean;
-}
-
-/** What is known of our end once a connection stands. */
-export interface LocalEnd {
-  /** BGP identifier, an unsigned 32-bit number other than 0. */
-  readonly identifier: number;
-  readonly addresses: readonly IpAddress[];
-}
+import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } from './errors.ts';
+import type { AddressFamily, BgpMessage, CodecOptions, OpenMessage } from './messages.ts';
+import { type LocalEnd, type Negotiated, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
+import { endOfRib, nextHopsFor, type Outbound, type Route, type Sent, synchronize } from './rib.ts';
+import { shutdownCommunication, shutdownText } from './shutdown-communication.ts';
 
 export type SessionPhase = 'idle' | 'active' | 'connect' | 'open-sent' | 'open-confirm' | 'established';
 
-/** What both sides have agreed on. */
-export interface Negotiated extends CodecOptions {
-  readonly peerAsn: number;
-  readonly external: boolean;
-  readonly identifier: number;
-  /** Milliseconds; 0: none. */
-  readonly holdTime: Millis;
-  readonly keepaliveTime: Millis;
-  readonly families: readonly AddressFamily[];
-  readonly enhancedRefresh: boolean;
-  readonly gracefulRestart: GracefulRestart | undefined;
-  readonly capabilities: readonly Capability[];
+/** Who made a connection. */
+export type Initiator = 'ours' | 'theirs';
+
+/** One TCP connection with the peer. */
+export interface Connection {
+  readonly initiator: Initiator;
+  readonly local: LocalEnd;
+  /** `open-delayed`: the peer may speak first. */
+  phase: 'open-delayed' | 'open-sent' | 'open-confirm' | 'established';
+  negotiated: Negotiated | undefined;
+  /** Both OPENs, as they went over the wire: for those who watch (RFC 7854). */
+  opens: { sent?: Uint8Array; received?: Uint8Array };
+  /** When the peer has been silent for too long, or has not come to an agreement. */
+  holdAt: Millis;
+  keepaliveAt: Millis;
+  openAt: Millis;
 }
 
 /** Owned by the machine and changed in place: a peer may hold a hundred thousand routes. */
 export interface SessionState {
   readonly settings: SessionSettings;
+  /** That of the connection that has come farthest. */
   phase: SessionPhase;
   /** When the phase was entered. */
   since: Millis;
-  local: LocalEnd | undefined;
-  negotiated: Negotiated | undefined;
+  readonly connections: Map<Initiator, Connection>;
+  /** False: the session is not to be. */
+  running: boolean;
   wanted: readonly Route[];
   readonly sent: Sent;
   attempts: number;
+  /** The identifier that we last had, for the jitter of attempts. */
+  identifier: number;
   retryAt: Millis;
-  /** When the peer has been silent for too long, or has not come to an agreement. */
-  holdAt: Millis;
-  keepaliveAt: Millis;
+  /** Until when our own connection may take to stand. */
+  dialUntil: Millis;
   /** Why the last session, or the last attempt at one, ended. */
   lastError: string | undefined;
   /** This speaker has not had a session with the peer since it was started. */
@@ -82,12 +61,12 @@ export type SessionInput =
   | { readonly kind: 'start' }
   /** Ends the session for good; `hold`: the peer is to keep what it has, for we come back (RFC 4724). */
   | { readonly kind: 'stop'; readonly why: string; readonly hold: boolean }
-  | { readonly kind: 'connected'; readonly local: LocalEnd }
+  | { readonly kind: 'connected'; readonly initiator: Initiator; readonly local: LocalEnd }
   | { readonly kind: 'connect-failed'; readonly why: string }
-  | { readonly kind: 'closed'; readonly why: string }
+  | { readonly kind: 'closed'; readonly initiator: Initiator; readonly why: string }
   /** One whole message, or what is wrong with the stream. */
-  | { readonly kind: 'frame'; readonly bytes: Uint8Array }
-  | { readonly kind: 'unframeable'; readonly error: BgpError }
+  | { readonly kind: 'frame'; readonly initiator: Initiator; readonly bytes: Uint8Array }
+  | { readonly kind: 'unframeable'; readonly initiator: Initiator; readonly error: BgpError }
   /** BFD has lost the peer (RFC 5882 §4). */
   | { readonly kind: 'bfd-down' }
   /** The whole of what the peer should hold. */
@@ -95,9 +74,12 @@ export type SessionInput =
 
 export type SessionOutput =
   | { readonly kind: 'connect' }
-  | { readonly kind: 'send'; readonly bytes: Uint8Array }
-  | { readonly kind: 'close' }
-  | { readonly kind: 'session-up'; readonly negotiated: Negotiated }
+  | { readonly kind: 'send'; readonly initiator: Initiator; readonly bytes: Uint8Array }
+  /** Also ends an attempt to connect. */
+  | { readonly kind: 'close'; readonly initiator: Initiator }
+  /** Closes the connection that has just come. */
+  | { readonly kind: 'refuse' }
+  | { readonly kind: 'session-up'; readonly connection: Connection; readonly negotiated: Negotiated }
   | { readonly kind: 'session-down'; readonly why: string }
   /** Before it was ever up. */
   | { readonly kind: 'attempt-failed'; readonly why: string }
@@ -124,22 +106,20 @@ const CONNECT_TIMEOUT = 10_000;
 const OPEN_TIMEOUT = 20_000;
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 120_000;
-/** Seconds that a helper is to keep our routes while we restart. */
-const RESTART_TIME = 120;
 
 export function initialSession(settings: SessionSettings): SessionState {
   return {
     settings,
     phase: 'idle',
     since: 0,
-    local: undefined,
-    negotiated: undefined,
+    connections: new Map(),
+    running: false,
     wanted: [],
     sent: new Map(),
     attempts: 0,
+    identifier: 0,
     retryAt: NEVER,
-    holdAt: NEVER,
-    keepaliveAt: NEVER,
+    dialUntil: NEVER,
     lastError: undefined,
     isFirst: true,
   };
@@ -156,26 +136,19 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
     const turn: Turn = { s: state, now, outputs: [] };
     switch (input.kind) {
       case 'start':
-        connect(turn);
+        start(turn);
         break;
       case 'stop':
         stop(turn, input.why, input.hold);
         break;
       case 'connected':
-        if (state.phase === 'connect') open(turn, input.local);
+        connected(turn, input.initiator, input.local);
         break;
       case 'connect-failed':
-      case 'closed':
-        if (state.phase !== 'idle' && state.phase !== 'active') fail(turn, input.why);
-        break;
-      case 'frame':
-        onFrame(turn, input.bytes);
-        break;
-      case 'unframeable':
-        refuse(turn, input.error);
+        if (isDialling(state)) dialFailed(turn, input.why);
         break;
       case 'bfd-down':
-        if (state.phase === 'established') refuse(turn, bgpError('cease', 10, 'BFD has lost the peer'));
+        if (established(state) !== undefined) bfdDown(turn, established(state)!);
         break;
       case 'routes':
         state.wanted = input.routes;
@@ -183,55 +156,98 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
         break;
       case 'tick':
         onTick(turn);
+        break;
+      default: {
+        const connection = state.connections.get(input.initiator);
+        if (connection === undefined) break;
+        if (input.kind === 'closed') fail(turn, connection, input.why);
+        else if (input.kind === 'unframeable') refuse(turn, connection, input.error);
+        else onFrame(turn, connection, input.bytes);
+      }
     }
+    notePhase(turn);
     return { next: state, outputs: turn.outputs };
   },
-  nextDeadline({ retryAt, holdAt, keepaliveAt }): Deadline | undefined {
+  nextDeadline({ retryAt, dialUntil, connections }): Deadline | undefined {
     const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
-    return earliest([at(retryAt, 'connect again'), at(holdAt, 'the peer is silent'), at(keepaliveAt, 'keepalive')]);
+    const own = [at(retryAt, 'connect again'), at(dialUntil, 'no connection')];
+    const more = [...connections.values()].flatMap(({ holdAt, keepaliveAt, openAt }) => [
+      at(holdAt, 'the peer is silent'),
+      at(keepaliveAt, 'keepalive'),
+      at(openAt, 'OPEN'),
+    ]);
+    return earliest([...own, ...more]);
   },
 };
 
-function enter({ s, now }: Turn, phase: SessionPhase): void {
+/** The connection that the session runs on; undefined while it is not up. */
+export function established({ connections }: SessionState): Connection | undefined {
+  for (const connection of connections.values()) if (connection.phase === 'established') return connection;
+  return undefined;
+}
+
+function isDialling({ dialUntil }: SessionState): boolean {
+  return dialUntil !== NEVER;
+}
+
+const ORDER = ['open-sent', 'open-confirm', 'established'] as const;
+
+function notePhase({ s, now }: Turn): void {
+  const phases = [...s.connections.values()].map(({ phase }) => (phase === 'open-delayed' ? 'open-sent' : phase));
+  const farthest = ORDER.findLast((phase) => phases.includes(phase));
+  const phase = !s.running ? 'idle' : (farthest ?? (isDialling(s) ? 'connect' : 'active'));
+  if (phase === s.phase) return;
   s.phase = phase;
   s.since = now;
 }
 
-function connect(turn: Turn): void {
-  const { s, now, outputs } = turn;
-  if (s.phase !== 'idle' && s.phase !== 'active') return;
-  enter(turn, 'connect');
+/** Also when there is news of the peer: then it is not waited for any longer. */
+function start(turn: Turn): void {
+  const { s } = turn;
+  s.running = true;
+  if (!s.settings.passive && s.connections.size === 0 && !isDialling(s)) dial(turn);
+}
+
+function dial({ s, now, outputs }: Turn): void {
   s.retryAt = NEVER;
-  s.holdAt = now + CONNECT_TIMEOUT;
+  s.dialUntil = now + CONNECT_TIMEOUT;
   outputs.push({ kind: 'connect' });
 }
 
-function open(turn: Turn, local: LocalEnd): void {
-  const { s, now } = turn;
-  const { localAsn, holdTime, families, gracefulRestart } = s.settings;
-  s.local = local;
-  enter(turn, 'open-sent');
-  s.holdAt = now + OPEN_TIMEOUT;
-  const restart: GracefulRestart = {
-    kind: 'graceful-restart',
-    restarting: s.isFirst,
-    notification: true,
-    restartTime: RESTART_TIME,
-    families: families.map((family) => ({ family, forwarding: true })),
+function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
+  const { s, now, outputs } = turn;
+  const current = established(s);
+  // A peer that restarts gracefully comes anew while we still take it to be there (RFC 4724 §5).
+  const hasRestarted = initiator === 'theirs' && current?.negotiated?.gracefulRestart !== undefined;
+  if (!s.running || (initiator === 'ours' && !isDialling(s)) || (current !== undefined && !hasRestarted)) {
+    outputs.push({ kind: 'refuse' });
+    return;
+  }
+  const former = hasRestarted ? current : s.connections.get(initiator);
+  if (former !== undefined) drop(turn, former, 'the router has connected anew');
+  if (initiator === 'ours') s.dialUntil = NEVER;
+  s.retryAt = NEVER;
+  s.identifier = local.identifier;
+  const connection: Connection = {
+    initiator,
+    local,
+    phase: 'open-delayed',
+    negotiated: undefined,
+    opens: {},
+    holdAt: now + OPEN_TIMEOUT,
+    keepaliveAt: NEVER,
+    openAt: NEVER,
   };
-  const capabilities: Capability[] = [
-    ...families.map((family): Capability => ({ kind: 'multiprotocol', family })),
-    { kind: 'route-refresh' },
-    { kind: 'enhanced-route-refresh' },
-    { kind: 'extended-message' },
-    { kind: 'four-octet-as', asn: localAsn },
-    ...(families.includes('ipv4') ? [{ kind: 'extended-next-hop', family: 'ipv4', nextHop: 'ipv6' } as const] : []),
-    ...(gracefulRestart ? [restart] : []),
-  ];
-  const asn = localAsn > 0xffff ? AS_TRANS : localAsn;
-  const { identifier } = local;
-  const message: OpenMessage = { kind: 'open', version: 4, asn, holdTime: holdTime / 1000, identifier, capabilities };
-  say(turn, message);
+  s.connections.set(initiator, connection);
+  if (initiator === 'theirs' && s.settings.delayOpen > 0) connection.openAt = now + s.settings.delayOpen;
+  else open(turn, connection);
+}
+
+function open(turn: Turn, connection: Connection): void {
+  const { s } = turn;
+  connection.phase = 'open-sent';
+  connection.openAt = NEVER;
+  connection.opens.sent = say(turn, connection, ourOpen(s.settings, connection.local, s.isFirst));
 }
 
 const COUNTERS: Readonly<Partial<Record<BgpMessage['kind'], SessionCounter>>> = {
@@ -241,251 +257,261 @@ const COUNTERS: Readonly<Partial<Record<BgpMessage['kind'], SessionCounter>>> = 
   'route-refresh': 'route_refresh_sent',
 };
 
-function say({ s, outputs }: Turn, message: BgpMessage): void {
-  outputs.push({ kind: 'send', bytes: encodeMessage(message, s.negotiated ?? BEFORE_OPEN) });
+function say({ outputs }: Turn, connection: Connection, message: BgpMessage): Uint8Array {
+  const { initiator } = connection;
+  const bytes = encodeMessage(message, optionsOf(connection));
+  outputs.push({ kind: 'send', initiator, bytes });
   const counter = COUNTERS[message.kind];
   if (counter !== undefined) outputs.push({ kind: 'counted', counter, by: 1 });
   outputs.push({ kind: 'counted', counter: 'total_sent', by: 1 });
+  return bytes;
+}
+
+/** How messages of a connection are written. */
+export function optionsOf(connection: Connection | undefined): CodecOptions {
+  return connection?.negotiated ?? BEFORE_OPEN;
 }
 
 function stop(turn: Turn, why: string, hold: boolean): void {
-  const { s } = turn;
-  // A peer that holds our routes over a restart must not be told that the session ends for good.
-  const isHeld = hold && s.settings.gracefulRestart && s.negotiated?.gracefulRestart !== undefined;
-  if (!isHeld && (s.phase === 'established' || s.phase === 'open-confirm' || s.phase === 'open-sent'))
-    say(turn, { kind: 'notification', code: 'cease', subcode: 2, data: communication(why) });
-  if (s.phase !== 'idle') drop(turn, why);
-  enter(turn, 'idle');
+  const { s, outputs } = turn;
+  s.running = false;
   s.retryAt = NEVER;
+  if (isDialling(s)) {
+    s.dialUntil = NEVER;
+    outputs.push({ kind: 'close', initiator: 'ours' });
+  }
+  for (const connection of [...s.connections.values()]) {
+    // A peer that holds our routes over a restart must not be told that the session ends for good.
+    const isHeld = hold && holdsRoutes(s, connection);
+    if (!isHeld && connection.phase !== 'open-delayed') cease(turn, connection, SHUTDOWN, shutdownCommunication(why));
+    drop(turn, connection, why);
+  }
 }
 
-/** RFC 9003 §2: a length and UTF-8; ours are ASCII. */
-function communication(text: string): Uint8Array {
-  const shown = text.replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
-  return Uint8Array.of(shown.length, ...Uint8Array.from(shown, (character) => character.charCodeAt(0)));
+/** Subcodes of Cease (RFC 4486, RFC 8538, RFC 9384). */
+const SHUTDOWN = 2;
+const COLLISION = 7;
+const HARD_RESET = 9;
+const BFD_DOWN = 10;
+
+/** True when the peer keeps our routes for a while when we go without a word. */
+export function holdsRoutes({ settings }: SessionState, connection: Connection | undefined): boolean {
+  return settings.gracefulRestart && connection?.negotiated?.gracefulRestart !== undefined;
+}
+
+/** To a peer that would keep our routes even after a NOTIFICATION, it has to be a hard reset (RFC 8538 §3.1). */
+function cease(turn: Turn, connection: Connection, subcode: number, data: Uint8Array): void {
+  const isHard = holdsRoutes(turn.s, connection) && connection.negotiated!.gracefulRestart!.notification;
+  const wrapped = Uint8Array.of(NOTIFICATION_CODES.cease, subcode, ...data);
+  say(turn, connection, {
+    kind: 'notification',
+    code: 'cease',
+    ...(isHard ? { subcode: HARD_RESET, data: wrapped } : { subcode, data }),
+  });
+}
+
+function bfdDown(turn: Turn, connection: Connection): void {
+  cease(turn, connection, BFD_DOWN, new Uint8Array());
+  fail(turn, connection, 'BFD has lost the peer');
 }
 
 /** Tells the peer what is wrong, and ends. */
-function refuse(turn: Turn, { code, subcode, data, message }: BgpError): void {
-  if (turn.s.phase === 'idle' || turn.s.phase === 'active') return;
-  say(turn, { kind: 'notification', code, subcode, data });
-  fail(turn, message);
+function refuse(turn: Turn, connection: Connection, { code, subcode, data, message }: BgpError): void {
+  say(turn, connection, { kind: 'notification', code, subcode, data });
+  fail(turn, connection, message);
 }
 
-function fail(turn: Turn, why: string): void {
-  const { s, now } = turn;
-  const wasUp = s.phase === 'established';
-  drop(turn, why);
-  enter(turn, 'active');
-  s.retryAt = now + retryAfter(s, wasUp);
+function fail(turn: Turn, connection: Connection, why: string): void {
+  const wasUp = connection.phase === 'established';
+  drop(turn, connection, why);
+  if (turn.s.connections.size === 0 && !isDialling(turn.s)) again(turn, wasUp);
+}
+
+function dialFailed(turn: Turn, why: string): void {
+  const { s, outputs } = turn;
+  s.dialUntil = NEVER;
+  outputs.push({ kind: 'close', initiator: 'ours' });
+  if (s.connections.size > 0) return;
+  s.lastError = why;
+  outputs.push({ kind: 'attempt-failed', why });
+  again(turn, false);
+}
+
+function again({ s, now }: Turn, wasUp: boolean): void {
+  if (!s.settings.passive) s.retryAt = now + retryAfter(s, wasUp);
   s.attempts = wasUp ? 0 : s.attempts + 1;
 }
 
 /** After a session that was up at once; then with growing pauses, spread over a quarter so that nodes do not all come together. */
-function retryAfter({ settings, attempts, local }: SessionState, wasUp: boolean): Millis {
+function retryAfter({ settings, attempts, identifier }: SessionState, wasUp: boolean): Millis {
   if (wasUp) return settings.connectTime === undefined ? FIRST_RETRY / 4 : Math.min(FIRST_RETRY, settings.connectTime);
   const full = settings.connectTime ?? Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts);
   // The identifier differs from node to node, which is all the chance that this needs.
-  return full * (0.75 + ((local?.identifier ?? 0) % 251) / 1004);
+  return full * (0.75 + (identifier % 251) / 1004);
 }
 
-function drop({ s, outputs }: Turn, why: string): void {
-  const wasUp = s.phase === 'established';
+/** Ends a connection without a word to the peer. */
+function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
+  s.connections.delete(connection.initiator);
+  outputs.push({ kind: 'close', initiator: connection.initiator });
+  const isUp = connection.phase === 'established';
+  if (isUp) s.sent.clear();
+  // Another connection goes on: nothing has failed yet.
+  if (!isUp && (s.connections.size > 0 || isDialling(s))) return;
   s.lastError = why;
-  s.holdAt = NEVER;
-  s.keepaliveAt = NEVER;
-  s.negotiated = undefined;
-  s.sent.clear();
-  outputs.push({ kind: 'close' }, { kind: wasUp ? 'session-down' : 'attempt-failed', why });
+  outputs.push({ kind: isUp ? 'session-down' : 'attempt-failed', why });
 }
 
-function onFrame(turn: Turn, bytes: Uint8Array): void {
-  const { s, outputs } = turn;
-  if (s.phase !== 'open-sent' && s.phase !== 'open-confirm' && s.phase !== 'established') return;
+function onFrame(turn: Turn, connection: Connection, bytes: Uint8Array): void {
+  const { outputs } = turn;
   outputs.push({ kind: 'counted', counter: 'total_received', by: 1 });
-  const decoded = decodeMessage(bytes, s.negotiated ?? BEFORE_OPEN);
+  const decoded = decodeMessage(bytes, optionsOf(connection));
   if (!decoded.ok) {
-    refuse(turn, decoded.error);
+    refuse(turn, connection, decoded.error);
     return;
   }
   const { message } = decoded;
+  const { phase } = connection;
   if (message.kind === 'notification') {
-    fail(
-      turn,
-      `the router says: ${describeNotification(message.code as number, message.subcode)}${words(message.data, message)}`,
-    );
+    const { code, subcode } = message;
+    const why = `the router says: ${describeNotification(code as number, subcode)}${shutdownText(message)}`;
+    fail(turn, connection, why);
     return;
   }
-  if (s.phase === 'open-sent') {
-    if (message.kind === 'open') onOpen(turn, message);
-    else refuse(turn, bgpError('fsm', 1, `the router sends ${message.kind} before OPEN`));
+  if (phase === 'open-sent' || phase === 'open-delayed') {
+    if (message.kind === 'open') onOpen(turn, connection, message, bytes);
+    else refuse(turn, connection, bgpError('fsm', 1, `the router sends ${message.kind} before OPEN`));
     return;
   }
-  if (message.kind === 'open' || (s.phase === 'open-confirm' && message.kind !== 'keepalive')) {
-    refuse(turn, bgpError('fsm', s.phase === 'open-confirm' ? 2 : 3, `the router sends ${message.kind} out of turn`));
+  if (message.kind === 'open' || (phase === 'open-confirm' && message.kind !== 'keepalive')) {
+    const subcode = phase === 'open-confirm' ? 2 : 3;
+    refuse(turn, connection, bgpError('fsm', subcode, `the router sends ${message.kind} out of turn`));
     return;
   }
-  rearm(turn);
+  rearm(turn, connection);
   if (message.kind === 'keepalive') outputs.push({ kind: 'counted', counter: 'keepalives_received', by: 1 });
   if (message.kind === 'update') outputs.push({ kind: 'counted', counter: 'updates_total_received', by: 1 });
-  if (s.phase === 'open-confirm') establish(turn);
-  else if (message.kind === 'route-refresh' && message.subtype === 'request') resend(turn, message.family);
+  if (phase === 'open-confirm') establish(turn, connection);
+  else if (message.kind === 'route-refresh' && message.subtype === 'request') resend(turn, connection, message.family);
 }
 
-/** The text of a shutdown communication (RFC 9003), quoted; nothing when there is none. */
-function words(data: Uint8Array, { code, subcode }: { code: NotificationCode | number; subcode: number }): string {
-  const length = data[0] ?? 0;
-  if (code !== 6 || (subcode !== 2 && subcode !== 4) || length === 0 || data.length < length + 1) return '';
-  const text = String.fromCharCode(...data.slice(1, length + 1)).replace(/[^\x20-\x7e]/g, '?');
-  return ` ("${text}")`;
-}
-
-function onOpen(turn: Turn, message: OpenMessage): void {
+function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes: Uint8Array): void {
   const { s, now, outputs } = turn;
   outputs.push({ kind: 'counted', counter: 'opens_received', by: 1 });
-  const result = negotiate(s, message);
+  connection.opens.received = bytes.slice();
+  if (connection.phase === 'open-delayed') open(turn, connection);
+  const result = negotiate(s.settings, connection.local, message);
   if ('code' in result) {
-    refuse(turn, result);
+    refuse(turn, connection, result);
     return;
   }
-  s.negotiated = result;
-  enter(turn, 'open-confirm');
-  s.holdAt = now + (result.holdTime === 0 ? OPEN_TIMEOUT : result.holdTime);
-  s.keepaliveAt = result.keepaliveTime === 0 ? NEVER : now + result.keepaliveTime;
-  say(turn, { kind: 'keepalive' });
-}
-
-function negotiate({ settings, local }: SessionState, message: OpenMessage): Negotiated | BgpError {
-  const { asn, localAsn, peerAsn: expected, families, holdTime: ours, keepaliveTime } = settings;
-  const { version, identifier, capabilities } = message;
-  if (version !== 4) return bgpError('open', 1, `the router speaks BGP version ${version}`, Uint8Array.of(0, 4));
-  const find = <K extends Capability['kind']>(kind: K) =>
-    capabilities.find((capability) => capability.kind === kind) as Extract<Capability, { kind: K }> | undefined;
-  const peerAsn = find('four-octet-as')?.asn ?? message.asn;
-  const isExpected =
-    expected === 'internal' ? peerAsn === asn : expected === 'external' ? peerAsn !== asn : peerAsn === expected;
-  if (!isExpected) {
-    const wanted = typeof expected === 'number' ? `AS ${expected}` : `an ${expected} peer, and we are AS ${asn}`;
-    return bgpError('open', 2, `the router is AS ${peerAsn}; the BGPPeer expects ${wanted}`);
+  const loser = collision(turn, connection, message);
+  if (loser !== undefined) {
+    say(turn, loser, { kind: 'notification', code: 'cease', subcode: COLLISION, data: new Uint8Array() });
+    drop(turn, loser, 'both sides have connected at once');
+    if (loser === connection) return;
   }
-  const external = peerAsn !== asn;
-  if (identifier === 0 || (!external && identifier === local?.identifier))
-    return bgpError('open', 3, 'the router has the BGP identifier of this node, or none: each needs one of its own');
-  if (message.holdTime === 1 || message.holdTime === 2)
-    return bgpError('open', 6, `the router offers a hold time of ${message.holdTime} s`);
-  const spoken = capabilities.flatMap((capability) => (capability.kind === 'multiprotocol' ? capability.family : []));
-  // Who names no family speaks IPv4 (RFC 4760 §8).
-  const theirs = spoken.length === 0 ? ['ipv4'] : spoken;
-  const agreed = families.filter((family) => theirs.includes(family));
-  if (agreed.length === 0)
-    return bgpError(
-      'open',
-      7,
-      `the router does not speak ${families.join(' or ')} unicast with us: activate the family for this neighbor`,
-    );
-  const fourOctetAs = find('four-octet-as') !== undefined;
-  if (!fourOctetAs && localAsn > 0xffff)
-    return bgpError('open', 7, `the router knows AS numbers of two bytes only, and ours is ${localAsn}`);
-  const holdTime = Math.min(ours, message.holdTime * 1000);
-  // Where the hold time is cut down, keepalives have to come as much more often.
-  const third = holdTime / 3;
-  return {
-    peerAsn,
-    external,
-    identifier,
-    holdTime,
-    keepaliveTime: keepaliveTime === undefined ? third : Math.min(keepaliveTime, third),
-    families: agreed,
-    fourOctetAs,
-    extendedMessage: find('extended-message') !== undefined,
-    enhancedRefresh: find('enhanced-route-refresh') !== undefined,
-    gracefulRestart: find('graceful-restart'),
-    capabilities,
-  };
+  connection.negotiated = result;
+  connection.phase = 'open-confirm';
+  connection.holdAt = now + (result.holdTime === 0 ? OPEN_TIMEOUT : result.holdTime);
+  connection.keepaliveAt = result.keepaliveTime === 0 ? NEVER : now + result.keepaliveTime;
+  say(turn, connection, { kind: 'keepalive' });
 }
 
-function establish(turn: Turn): void {
+/** Of two connections the one that is to go (RFC 4271 §6.8): that of the side with the lower identifier, or AS (RFC 6286 §2.3). */
+function collision({ s }: Turn, connection: Connection, message: OpenMessage): Connection | undefined {
+  const other = s.connections.get(connection.initiator === 'ours' ? 'theirs' : 'ours');
+  // What the other one is worth is known when its OPEN has come.
+  if (other === undefined || other.negotiated === undefined) return undefined;
+  if (other.phase === 'established') return connection;
+  const { identifier } = connection.local;
+  const isLower =
+    identifier === message.identifier ? s.settings.localAsn < peerAsnOf(message) : identifier < message.identifier;
+  const loser: Initiator = isLower ? 'ours' : 'theirs';
+  return connection.initiator === loser ? connection : other;
+}
+
+function establish(turn: Turn, connection: Connection): void {
   const { s, outputs } = turn;
-  enter(turn, 'established');
+  const negotiated = connection.negotiated!;
+  connection.phase = 'established';
+  for (const other of [...s.connections.values()])
+    if (other !== connection) drop(turn, other, 'another connection stands');
+  if (isDialling(s)) {
+    s.dialUntil = NEVER;
+    outputs.push({ kind: 'close', initiator: 'ours' });
+  }
   s.attempts = 0;
   s.isFirst = false;
   s.lastError = undefined;
-  if (s.negotiated!.holdTime === 0) s.holdAt = NEVER;
-  outputs.push({ kind: 'session-up', negotiated: s.negotiated! });
+  if (negotiated.holdTime === 0) connection.holdAt = NEVER;
+  outputs.push({ kind: 'session-up', connection, negotiated });
   update(turn);
-  for (const family of s.negotiated!.families) send(turn, [endOfRib(family, { options: s.negotiated! })]);
+  const ends = negotiated.families.map((family) => endOfRib(family, { options: negotiated }));
+  for (const end of ends) send(turn, connection, [end]);
 }
 
 /** What the peer lacks or has too much. */
 function update(turn: Turn): void {
+  const connection = established(turn.s);
   const outbound = outboundOf(turn.s);
-  if (outbound !== undefined) send(turn, synchronize(turn.s.sent, turn.s.wanted, outbound));
+  if (connection === undefined || outbound === undefined) return;
+  send(turn, connection, synchronize(turn.s.sent, turn.s.wanted, outbound));
 }
 
-function send({ outputs }: Turn, updates: readonly Uint8Array[]): void {
-  for (const bytes of updates) outputs.push({ kind: 'send', bytes });
+function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Uint8Array[]): void {
+  for (const bytes of updates) outputs.push({ kind: 'send', initiator, bytes });
   if (updates.length === 0) return;
   outputs.push({ kind: 'counted', counter: 'updates_total', by: updates.length });
   outputs.push({ kind: 'counted', counter: 'total_sent', by: updates.length });
 }
 
 /** RFC 2918, between the marks of RFC 7313 where the peer knows them. */
-function resend(turn: Turn, family: AddressFamily): void {
+function resend(turn: Turn, connection: Connection, family: AddressFamily): void {
   const { s } = turn;
   for (const [key, { route }] of s.sent) if (route.prefix.family === family) s.sent.delete(key);
-  const { enhancedRefresh } = s.negotiated!;
-  if (enhancedRefresh) say(turn, { kind: 'route-refresh', family, subtype: 'begin' });
+  const { enhancedRefresh } = connection.negotiated!;
+  if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'begin' });
   update(turn);
-  if (enhancedRefresh) say(turn, { kind: 'route-refresh', family, subtype: 'end' });
+  if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'end' });
 }
 
 /** Undefined while the session is not up. */
-export function outboundOf({ phase, negotiated, local, settings }: SessionState): Outbound | undefined {
-  if (phase !== 'established' || negotiated === undefined || local === undefined) return undefined;
-  const [ipv4, ipv6] = (['ipv4', 'ipv6'] as const).map((family) =>
-    local.addresses.find((address) => address.family === family),
-  );
+export function outboundOf(state: SessionState): Outbound | undefined {
+  const { negotiated, local } = established(state) ?? {};
+  if (negotiated === undefined || local === undefined) return undefined;
   const mayCross = negotiated.capabilities.some(
     (capability) => capability.kind === 'extended-next-hop' && capability.family === 'ipv4',
   );
-  const forIpv4 = ipv4 ?? (mayCross ? ipv6 : undefined);
   return {
     options: negotiated,
     external: negotiated.external,
-    asn: settings.localAsn,
+    asn: state.settings.localAsn,
     families: negotiated.families,
-    nextHops: { ...(forIpv4 && { ipv4: [forIpv4] }), ...(ipv6 && { ipv6: [ipv6] }) },
+    nextHops: nextHopsFor(local.addresses, mayCross),
   };
 }
 
-function rearm({ s, now }: Turn): void {
-  const holdTime = s.negotiated?.holdTime ?? 0;
-  if (holdTime > 0) s.holdAt = now + holdTime;
+function rearm({ now }: Turn, connection: Connection): void {
+  const holdTime = connection.negotiated?.holdTime ?? 0;
+  if (holdTime > 0) connection.holdAt = now + holdTime;
 }
+
+const NO_CONNECTION = `no connection within ${CONNECT_TIMEOUT / 1000} s: the router does not answer on this port, or a firewall or a password (TCP MD5) is in the way`;
 
 function onTick(turn: Turn): void {
   const { s, now } = turn;
-  if (now >= s.retryAt) connect(turn);
-  if (now >= s.holdAt) {
-    if (s.phase === 'connect')
-      fail(
-        turn,
-        `no connection within ${CONNECT_TIMEOUT / 1000} s: the router does not answer on this port, or a firewall or a password (TCP MD5) is in the way`,
-      );
-    else
-      refuse(
-        turn,
-        bgpError(
-          'hold-timer-expired',
-          0,
-          s.phase === 'open-sent'
-            ? 'the router accepts the connection and says nothing'
-            : 'the router has been silent for the hold time',
-        ),
-      );
-  }
-  if (now >= s.keepaliveAt) {
-    say(turn, { kind: 'keepalive' });
-    s.keepaliveAt = now + s.negotiated!.keepaliveTime;
+  if (now >= s.dialUntil) dialFailed(turn, NO_CONNECTION);
+  if (now >= s.retryAt) dial(turn);
+  for (const connection of [...s.connections.values()]) {
+    if (now >= connection.openAt) open(turn, connection);
+    if (now >= connection.holdAt) {
+      const isNew = connection.phase === 'open-sent' || connection.phase === 'open-delayed';
+      const why = isNew ? 'accepts the connection and says nothing' : 'has been silent for the hold time';
+      refuse(turn, connection, bgpError('hold-timer-expired', 0, `the router ${why}`));
+    } else if (now >= connection.keepaliveAt) {
+      say(turn, connection, { kind: 'keepalive' });
+      connection.keepaliveAt = now + connection.negotiated!.keepaliveTime;
+    }
   }
 }

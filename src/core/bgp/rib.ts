@@ -2,10 +2,16 @@
  * What a peer should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
  * @module
  */
-import type { IpAddress } from '../net/address.ts';
+import { type IpAddress, isLinkLocal } from '../net/address.ts';
 import { formatPrefix, type Prefix } from '../net/prefix.ts';
 import { encodeMessage, HEADER_SIZE, MAX_EXTENDED_MESSAGE, MAX_MESSAGE } from './codec.ts';
-import type { AddressFamily, CodecOptions, PathAttributes, UpdateMessage } from './messages.ts';
+import {
+  type AddressFamily,
+  AS_TRANS,
+  type CodecOptions,
+  type PathAttributes,
+  type UpdateMessage,
+} from './messages.ts';
 import { prefixSize } from './nlri.ts';
 
 /** A route as the configuration wants it; the session adds path and next hop. */
@@ -17,6 +23,12 @@ export interface Route {
   readonly largeCommunities: readonly (readonly [number, number, number])[];
   /** This node is about to go: routers are to prefer any other way (RFC 8326). */
   readonly gracefulShutdown?: boolean;
+  /** How many times more our AS number stands in AS_PATH towards eBGP peers, so that the way looks longer. */
+  readonly prepend?: number;
+  /** MULTI_EXIT_DISC; undefined: none. */
+  readonly med?: number;
+  /** What can serve here, in bits per second: routers may weight their ways by it (draft-ietf-idr-link-bandwidth). */
+  readonly bandwidth?: number;
 }
 
 /** Well-known community (RFC 8326 §5). */
@@ -44,8 +56,8 @@ const DEFAULT_LOCAL_PREF = 100;
 /** By prefix; the text is a fingerprint of the attributes. */
 export type Sent = Map<string, { readonly route: Route; readonly fingerprint: string }>;
 
-function fingerprint({ localPref, communities, largeCommunities, gracefulShutdown = false }: Route): string {
-  return `${localPref} ${communities.join(' ')} ${largeCommunities.join(' ')} ${gracefulShutdown}`;
+function fingerprint({ prefix: _, ...attributes }: Route): string {
+  return JSON.stringify(attributes);
 }
 
 function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
@@ -120,16 +132,40 @@ function isClassic(family: AddressFamily, { nextHops }: Outbound): boolean {
 }
 
 function attributesOf(route: Route, { external, asn }: Outbound, nextHop: IpAddress | undefined): PathAttributes {
-  const { localPref, largeCommunities, gracefulShutdown = false } = route;
+  const { localPref, largeCommunities, gracefulShutdown = false, prepend = 0, med, bandwidth } = route;
   const communities = gracefulShutdown ? [...route.communities, GRACEFUL_SHUTDOWN] : route.communities;
   return {
     origin: 'igp',
-    asPath: external ? [{ type: 'sequence', asns: [asn] }] : [],
+    asPath: external ? [{ type: 'sequence', asns: new Array<number>(1 + prepend).fill(asn) }] : [],
     ...(nextHop !== undefined && { nextHop }),
+    ...(med !== undefined && { med }),
     ...(!external && { localPref: gracefulShutdown ? 0 : localPref === 0 ? DEFAULT_LOCAL_PREF : localPref }),
     ...(communities.length > 0 && { communities }),
+    ...(bandwidth !== undefined && { extendedCommunities: [linkBandwidth(asn, bandwidth)] }),
     ...(largeCommunities.length > 0 && { largeCommunities }),
   };
+}
+
+/** Two-octet AS specific, non-transitive, sub-type 4; bytes per second as a float (draft-ietf-idr-link-bandwidth §3). */
+function linkBandwidth(asn: number, bitsPerSecond: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setUint16(0, 0x4004);
+  view.setUint16(2, asn > 0xffff ? AS_TRANS : asn);
+  view.setFloat32(4, bitsPerSecond / 8);
+  return new Uint8Array(view.buffer);
+}
+
+/** Our addresses on the way to the peer; `own` begins with that of the connection. `mayCross`: IPv4 routes by IPv6 (RFC 8950). */
+export function nextHopsFor(own: readonly IpAddress[], mayCross: boolean): Outbound['nextHops'] {
+  const [first] = own;
+  const isUnnumbered = first !== undefined && isLinkLocal(first);
+  const ipv4 = own.find(({ family }) => family === 'ipv4');
+  const global = own.find((address) => address.family === 'ipv6' && !isLinkLocal(address));
+  // RFC 2545 §3: the link-local address comes second, where there is a global one.
+  const ipv6 = [...(global === undefined ? [] : [global]), ...(isUnnumbered ? [first] : [])];
+  const crosses = mayCross && ipv6.length > 0 && (isUnnumbered || ipv4 === undefined);
+  const forIpv4 = crosses ? ipv6 : ipv4 === undefined ? [] : [ipv4];
+  return { ...(forIpv4.length > 0 && { ipv4: forIpv4 }), ...(ipv6.length > 0 && { ipv6 }) };
 }
 
 /** As many prefixes in each message as it has room for. */

@@ -8,6 +8,7 @@ import type { IpFamily } from '../net/address.ts';
 import { rangeToPrefixes } from '../net/prefix.ts';
 import { COMMUNITY_CURE, parseCommunity } from './communities.ts';
 import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Peer, Pool } from './config.ts';
+import { advertisementExtensions } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { parseTargets } from './l2-advertisements.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
@@ -50,6 +51,7 @@ export function parseBgpAdvertisement(
       (text, i) => resolveCommunity(text, i, inspection, surroundings.communities) ?? [],
     ),
     peers,
+    ...advertisementExtensions(object, inspection),
   };
   checkLengths(advertisement, inspection, surroundings.pools);
   checkEchoMode(advertisement, inspection, surroundings);

@@ -6,7 +6,8 @@ import { parseDuration } from '../api/duration.ts';
 import { type BGPPeerSpec, bfdProfile, bgpPeer } from '../api/kinds.ts';
 import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
 import { formatAddress } from '../net/address.ts';
-import type { BfdProfile, Peer } from './config.ts';
+import type { BfdProfile, BgpEngine, Peer, PeerTarget } from './config.ts';
+import { PEER_ADDRESS_FROM, peerExtensions, peerTemplate } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
 
@@ -37,7 +38,7 @@ export function parsePeer(
     return undefined;
   }
   const peerASN = peerAsnOf(spec, inspection);
-  const target = targetOf(spec, inspection);
+  const target = targetOf(object, spec, inspection);
   const timers = timersOf(spec, inspection);
   const sourceAddress = inspection.address(['spec', 'sourceAddress'], spec.sourceAddress);
   if (target?.kind === 'address' && sourceAddress && sourceAddress.family !== target.address.family) {
@@ -72,11 +73,16 @@ export function parsePeer(
     routerId,
     nodeSelectors: spec.nodeSelectors ?? [],
     password,
+    ...(spec.passwordSecret?.name && {
+      passwordSecret: { name: spec.passwordSecret.name, namespace: object.metadata.namespace ?? '' },
+    }),
     bfdProfile,
     gracefulRestart: spec.enableGracefulRestart ?? false,
     ebgpMultiHop: spec.ebgpMultiHop ?? false,
     vrf: spec.vrf ?? '',
     dualStack: spec.dualStackAddressFamily ?? false,
+    disableMP: spec.disableMP ?? false,
+    ...peerExtensions(object, inspection),
   };
 }
 
@@ -111,12 +117,20 @@ function peerAsnOf(spec: BGPPeerSpec, inspection: Inspection): Peer['peerASN'] |
   return dynamicASN ?? (peerASN === 0 ? undefined : peerASN);
 }
 
-function targetOf(spec: BGPPeerSpec, inspection: Inspection): Peer['target'] | undefined {
+function targetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: Inspection): PeerTarget | undefined {
   const { peerAddress, interface: name } = spec;
   if (peerAddress && name) {
     inspection.report(['spec', 'interface'], name, 'peerAddress and interface are both set', 'remove one of the two');
     return undefined;
   }
+  const template = peerTemplate(object, inspection);
+  if (template !== undefined && (peerAddress || name)) {
+    const [field, value] = peerAddress ? ['peerAddress', peerAddress] : ['interface', name!];
+    const message = `the annotation metallb.io/${PEER_ADDRESS_FROM} says otherwise where the peer is`;
+    inspection.report(['spec', field], value, message, 'remove one of the two');
+    return undefined;
+  }
+  if (template !== undefined) return template;
   if (name) return { kind: 'interface', name };
   if (!peerAddress) {
     inspection.report(['spec', 'peerAddress'], '', 'it is not said where the peer is', 'set peerAddress, or interface');
@@ -211,14 +225,20 @@ function passwordOf(
 }
 
 /** One session per router: two peers on one node cannot be the same address, port and VRF (rules R7 and M2). */
-export function peerClashes(peer: Peer, accepted: readonly Peer[], inspection: Inspection, nodes: KnownNodes): void {
+export function peerClashes(
+  peer: Peer,
+  accepted: readonly Peer[],
+  inspection: Inspection,
+  nodes: KnownNodes,
+  engine: BgpEngine,
+): void {
   for (const other of accepted) {
-    if (whereabouts(peer) !== whereabouts(other)) continue;
     if (!mayShareNode(peer.nodeSelectors, other.nodeSelectors, nodes)) continue;
-    const field = peer.target.kind === 'address' ? 'peerAddress' : 'interface';
-    const value = peer.target.kind === 'address' ? formatAddress(peer.target.address) : peer.target.name;
+    if (engine === 'frr-k8s') routerClashes(peer, other, inspection);
+    if (whereabouts(peer) !== whereabouts(other)) continue;
+    const [field, value] = placeOf(peer);
     inspection.report(
-      ['spec', field],
+      field,
       value,
       `BGPPeer ${other.name} is the same router, and both run on one node`,
       'remove one of the two, or give them nodeSelectors that share no node',
@@ -226,7 +246,44 @@ export function peerClashes(peer: Peer, accepted: readonly Peer[], inspection: I
   }
 }
 
-function whereabouts({ target, port, vrf }: Peer): string {
-  const place = target.kind === 'address' ? formatAddress(target.address) : `%${target.name}`;
-  return JSON.stringify([place, port, vrf]);
+/** Rule M2: FRR has one AS and one identifier on a node. */
+function routerClashes(peer: Peer, other: Peer, inspection: Inspection): void {
+  const id = ({ routerId }: Peer) => (routerId === undefined ? '' : formatAddress(routerId));
+  const both = `BGPPeer ${other.name}, which runs on the same nodes,`;
+  if (id(peer) !== id(other)) {
+    const message = `${both} has ${id(other) || 'no routerID'}, and FRR has one identifier on a node`;
+    inspection.report(['spec', 'routerID'], id(peer), message, 'give both the same routerID, or use BGP type native');
+  }
+  if (peer.vrf === other.vrf && peer.myASN !== other.myASN) {
+    const message = `${both} has ${other.myASN}, and FRR has one AS number in a VRF`;
+    inspection.report(
+      ['spec', 'myASN'],
+      String(peer.myASN),
+      message,
+      'give both the same myASN, or use BGP type native',
+    );
+  }
+}
+
+/** What says where the peer is, and what it says. */
+function placeOf({ target }: Peer): [field: readonly string[], value: string] {
+  switch (target.kind) {
+    case 'address':
+      return [['spec', 'peerAddress'], formatAddress(target.address)];
+    case 'interface':
+      return [['spec', 'interface'], target.name];
+    case 'default-gateway':
+      return [TEMPLATE, `${target.kind} ${target.family}`];
+    case 'node-annotation':
+      return [TEMPLATE, target.key];
+    case 'unknown':
+      return [TEMPLATE, target.why];
+  }
+}
+
+const TEMPLATE = ['metadata', 'annotations', `metallb.io/${PEER_ADDRESS_FROM}`];
+
+function whereabouts(peer: Peer): string {
+  const { target, port, vrf } = peer;
+  return JSON.stringify([target.kind, ...placeOf(peer), port, vrf]);
 }

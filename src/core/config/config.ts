@@ -5,7 +5,7 @@
 import type { LabelSelector } from '../api/kubernetes.ts';
 import type { Labels } from '../api/selector.ts';
 import type { Millis } from '../machine.ts';
-import type { IpAddress } from '../net/address.ts';
+import type { IpAddress, IpFamily } from '../net/address.ts';
 import type { AddressRange } from '../net/prefix.ts';
 
 /** An IPAddressPool that passed every rule. */
@@ -67,6 +67,12 @@ export interface BgpAdvertisement extends AdvertisementTargets {
   readonly communities: readonly CommunityValue[];
   /** Names of BGPPeers; empty: all. */
   readonly peers: readonly string[];
+  /** How often more than once our AS stands in AS_PATH. */
+  readonly prepend: number;
+  /** MULTI_EXIT_DISC. */
+  readonly med: number | undefined;
+  /** Routes say how many endpoints can serve on this node. */
+  readonly linkBandwidth: boolean;
 }
 
 /** A BFDProfile that passed every rule; what is absent is up to the BFD engine. Intervals are in milliseconds. */
@@ -81,6 +87,21 @@ export interface BfdProfile {
   readonly minimumTtl?: number | undefined;
 }
 
+/** Who speaks BGP (METALLB_BGP_TYPE): this system itself, or an FRR that frr-k8s looks after. */
+export type BgpEngine = 'native' | 'frr-k8s';
+
+/** Where a peer is. */
+export type PeerTarget =
+  /** `zone`: the interface that a link-local address is on. */
+  | { readonly kind: 'address'; readonly address: IpAddress; readonly zone?: string | undefined }
+  /** On the other end of an interface (unnumbered). */
+  | { readonly kind: 'interface'; readonly name: string }
+  /** Another one for each node: a peer template. */
+  | { readonly kind: 'default-gateway'; readonly family: IpFamily }
+  | { readonly kind: 'node-annotation'; readonly key: string }
+  /** What a template comes to on a node that lacks what it asks for. */
+  | { readonly kind: 'unknown'; readonly why: string };
+
 /** A BGPPeer that passed every rule. */
 export interface Peer {
   readonly name: string;
@@ -88,10 +109,7 @@ export interface Peer {
   /** What the peer must call itself: one AS number, our own (internal) or any other (external). */
   readonly peerASN: number | 'internal' | 'external';
   readonly localASN?: number | undefined;
-  /** Where the peer is: at an address, or on the other end of an interface (unnumbered). */
-  readonly target:
-    | { readonly kind: 'address'; readonly address: IpAddress }
-    | { readonly kind: 'interface'; readonly name: string };
+  readonly target: PeerTarget;
   readonly port: number;
   readonly sourceAddress?: IpAddress | undefined;
   /** Absent: the engine's default. Zero: no hold timer. */
@@ -102,11 +120,21 @@ export interface Peer {
   readonly nodeSelectors: readonly LabelSelector[];
   /** TCP-MD5 (RFC 2385). Never to be logged. */
   readonly password?: { readonly encoding: 'utf8' | 'base64'; readonly text: string } | undefined;
+  /** Where the password comes from; absent: it stands in the BGPPeer, or there is none. */
+  readonly passwordSecret?: { readonly name: string; readonly namespace: string } | undefined;
   readonly bfdProfile?: string | undefined;
   readonly gracefulRestart: boolean;
   readonly ebgpMultiHop: boolean;
   readonly vrf: string;
   readonly dualStack: boolean;
+  /** Of FRR's; it has no effect there either (behaviour reference §5.5). */
+  readonly disableMP: boolean;
+  /** The router connects to us. */
+  readonly passive: boolean;
+  /** How long it may take to speak first then. */
+  readonly delayOpen: Millis;
+  /** Packets that have come farther than this many hops are dropped (RFC 5082); undefined: none is. */
+  readonly ttlSecurityHops: number | undefined;
 }
 
 /** Every list is sorted by name. */

@@ -8,7 +8,7 @@ import type { Problem } from '../api/problem.ts';
 import { parseBgpAdvertisement, preferenceClashes } from './bgp-advertisements.ts';
 import { parseBfdProfile, parsePeer, peerClashes } from './bgp-peers.ts';
 import { aliasClashes, parseAliases } from './communities.ts';
-import { type Config, EMPTY_CONFIG } from './config.ts';
+import { type BgpEngine, type Config, EMPTY_CONFIG } from './config.ts';
 import { readAll } from './inspection.ts';
 import { parseL2Advertisement } from './l2-advertisements.ts';
 import { parsePool, poolClashes } from './pools.ts';
@@ -66,7 +66,11 @@ export interface Resolved {
 }
 
 /** Resolves the whole configuration. `previous` is the configuration in force until now. */
-export function resolveConfig(objects: ConfigObjects, previous: Config = EMPTY_CONFIG): Resolved {
+export function resolveConfig(
+  objects: ConfigObjects,
+  previous: Config = EMPTY_CONFIG,
+  engine: BgpEngine = 'native',
+): Resolved {
   const problems: Problem[] = [];
   const of = (resource: ConfigResource) => ({ kind: kindOf(resource), objects: objects[resource] ?? [] });
   const { nodes, namespaces = [], secrets } = objects;
@@ -100,7 +104,7 @@ export function resolveConfig(objects: ConfigObjects, previous: Config = EMPTY_C
       ...of('bgppeers'),
       previous: previous.peers,
       parse: (object, inspection) => parsePeer(object, inspection, { bfdProfiles, secrets }),
-      clashes: (peer, accepted, inspection) => peerClashes(peer, accepted, inspection, nodes),
+      clashes: (peer, accepted, inspection) => peerClashes(peer, accepted, inspection, nodes, engine),
     },
     problems,
   );

@@ -145,3 +145,8 @@ function formatIpv6(value: bigint): string {
   const hex = (list: readonly number[]) => list.map((group) => group.toString(16)).join(':');
   return best === -1 ? hex(groups) : `${hex(groups.slice(0, best))}::${hex(groups.slice(best + bestLength))}`;
 }
+
+/** fe80::/10 or 169.254.0.0/16: means something on one link only (RFC 4291 §2.5.6, RFC 3927). */
+export function isLinkLocal({ family, value }: IpAddress): boolean {
+  return family === 'ipv6' ? value >> 118n === 0x3fan : value >> 16n === 0xa9fen;
+}

@@ -9,7 +9,7 @@ import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/con
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { formatPrefix, prefixOf } from '../net/prefix.ts';
-import { type Layer2Facts, poolOf, servingNodes } from './layer2-decision.ts';
+import { isServing, type Layer2Facts, poolOf, servingNodes } from './layer2-decision.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses } from './service-decision.ts';
 
@@ -54,8 +54,9 @@ export function decideBgp(
   const matching = here.filter((ad) => anySelectorMatches(ad.serviceSelectors, labels));
   const obstacle = obstacleFor(facts, node, service, slices, { pool, here, matching });
   if (obstacle !== undefined) return { verdict: obstacle, advertised: [] };
+  const ready = endpointsOn(slices, node.name);
   const advertised = (addresses as IpAddress[]).flatMap((address) =>
-    matching.map((ad) => ({ route: routeOf(ad, address), peers: ad.peers })),
+    matching.map((ad) => ({ route: routeOf(ad, address, ready), peers: ad.peers })),
   );
   return { verdict: 'announced', advertised };
 }
@@ -99,12 +100,29 @@ function haveConflict(advertisements: readonly BgpAdvertisement[], { ranges }: P
   );
 }
 
-function routeOf({ aggregationLengths, localPref, communities }: BgpAdvertisement, address: IpAddress): Route {
+/** What one endpoint is taken to be worth, in bits per second: routers look at the proportions only. */
+const ENDPOINT_BANDWIDTH = 1e9;
+
+function routeOf(advertisement: BgpAdvertisement, address: IpAddress, ready: number): Route {
+  const { aggregationLengths, localPref, communities, prepend, med, linkBandwidth } = advertisement;
   return {
     prefix: prefixOf(address, aggregationLengths[address.family]),
     localPref,
     ...byKind(communities),
+    ...(prepend > 0 && { prepend }),
+    ...(med !== undefined && { med }),
+    ...(linkBandwidth && { bandwidth: ready * ENDPOINT_BANDWIDTH }),
   };
+}
+
+/** How many endpoints on the node can serve; each counts once, whatever slices and families it stands in. */
+function endpointsOn(slices: readonly EndpointSlice[], node: string): number {
+  const families = new Map<string, number>();
+  for (const { addressType, endpoints } of slices)
+    for (const { nodeName, conditions, addresses } of endpoints ?? [])
+      if (nodeName === node && addresses.length > 0 && isServing(conditions))
+        families.set(addressType, (families.get(addressType) ?? 0) + 1);
+  return Math.max(0, ...families.values());
 }
 
 function byKind(values: readonly CommunityValue[]): Pick<Route, 'communities' | 'largeCommunities'> {
@@ -118,22 +136,35 @@ function byKind(values: readonly CommunityValue[]): Pick<Route, 'communities' | 
 export function routesFor(peer: Pick<Peer, 'name'>, decisions: Iterable<BgpDecision>): Route[] {
   const routes = new Map<string, Route>();
   for (const { advertised } of decisions) {
+    /** Of this Service alone: its bandwidth counts once, however many advertisements give the route. */
+    const own = new Map<string, Route>();
     for (const { route, peers } of advertised) {
       if (peers.length > 0 && !peers.includes(peer.name)) continue;
       const key = formatPrefix(route.prefix);
+      const old = own.get(key);
+      own.set(key, old === undefined ? sorted(route) : union(old, route, Math.max));
+    }
+    for (const [key, route] of own) {
       const old = routes.get(key);
-      routes.set(key, old === undefined || old === route ? sorted(route) : union(old, route));
+      routes.set(key, old === undefined ? route : union(old, route, (a, b) => a + b));
     }
   }
   return [...routes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route);
 }
 
-function union(a: Route, b: Route): Route {
+/** The shortest way of the two, and the lowest MED: what the router would prefer. */
+function union(a: Route, b: Route, add: (a: number, b: number) => number): Route {
+  const prepend = Math.min(a.prepend ?? 0, b.prepend ?? 0);
+  const meds = [a.med, b.med].filter((med) => med !== undefined);
+  const bandwidths = [a.bandwidth, b.bandwidth].filter((value) => value !== undefined);
   return sorted({
     prefix: a.prefix,
     localPref: Math.max(a.localPref, b.localPref),
     communities: [...a.communities, ...b.communities],
     largeCommunities: [...a.largeCommunities, ...b.largeCommunities],
+    ...(prepend > 0 && { prepend }),
+    ...(meds.length > 0 && { med: Math.min(...meds) }),
+    ...(bandwidths.length > 0 && { bandwidth: bandwidths.reduce(add) }),
   });
 }
 

@@ -73,6 +73,13 @@ export function poolOf({ pools }: Config, addresses: readonly IpAddress[]): Pool
   );
 }
 
+type EndpointConditions = NonNullable<EndpointSlice['endpoints']>[number]['conditions'];
+
+/** Behaviour reference §4.2: what is not said counts as yes, and an endpoint that ends may still serve. */
+export function isServing(conditions: EndpointConditions): boolean {
+  return conditions?.ready === undefined || conditions.ready || conditions.serving === true;
+}
+
 /** Behaviour reference §4.2. `withAddress`: endpoints without any do not count (§5.2). */
 export function servingNodes(
   slices: readonly EndpointSlice[],
@@ -84,8 +91,7 @@ export function servingNodes(
   for (const { endpoints = [] } of slices) {
     for (const { nodeName, conditions, addresses } of endpoints) {
       if (withAddress && addresses.length === 0) continue;
-      const serves = conditions?.ready === undefined || conditions.ready || conditions.serving === true;
-      if (!serves || (nodeName !== undefined && dead.has(nodeName))) continue;
+      if (!isServing(conditions) || (nodeName !== undefined && dead.has(nodeName))) continue;
       any = true;
       if (nodeName !== undefined) named.add(nodeName);
     }

@@ -18,7 +18,7 @@ import {
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { goingAway, type Route } from '../bgp/rib.ts';
-import { type BfdProfile, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
+import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
@@ -31,6 +31,7 @@ import { DRAIN_ANNOTATION } from './annotations.ts';
 import { type BgpDecision, type BgpVerdict, decideBgp, describeRoutes, peersOf, routesFor } from './bgp-decision.ts';
 import { Cache, type Change } from './cache.ts';
 import { announcementsOf, type Elected, electFor, type Layer2Facts, merge } from './layer2-decision.ts';
+import { type Gateway, located } from './peer-location.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
 import { currentAddresses } from './service-decision.ts';
 
@@ -63,8 +64,11 @@ export interface SpeakerSettings {
   /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
   readonly fenced: boolean;
   readonly rules: AssignmentRules;
+  readonly bgpEngine: BgpEngine;
 }
 
+/** The whole of the routers that this node talks to, and all BFDProfiles, used or not. */
+export type BgpOutput = Extract<SpeakerOutput, { kind: 'bgp' }>;
 type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
 
 /** Upstream's: the hash of each address decides, and the best node takes it back when it returns. */
@@ -78,6 +82,7 @@ export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
   liveness: false,
   fenced: false,
   rules: UPSTREAM_RULES,
+  bgpEngine: 'native',
 };
 
 export type SpeakerInput =
@@ -86,7 +91,12 @@ export type SpeakerInput =
   /** A station that is none of ours claims an address that this node announces, or does so no longer. */
   | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
   /** Names of all local links that are not excluded, and of those that can be announced on now. */
-  | { readonly kind: 'links'; readonly names: readonly string[]; readonly fit: readonly string[] };
+  | {
+      readonly kind: 'links';
+      readonly names: readonly string[];
+      readonly fit: readonly string[];
+      readonly gateways?: readonly Gateway[];
+    };
 
 /** A station that claims an address of ours. */
 export interface Duplicate {
@@ -104,8 +114,7 @@ export interface PeerPlan {
 
 export type SpeakerOutput =
   | Announce
-  /** The whole of the routers that this node talks to. */
-  | { readonly kind: 'bgp'; readonly plans: readonly PeerPlan[] }
+  | { readonly kind: 'bgp'; readonly plans: readonly PeerPlan[]; readonly profiles: readonly BfdProfile[] }
   /** For metrics, logs and status: what this node tells routers of a Service has changed. */
   | {
       readonly kind: 'bgp-decided';
@@ -145,7 +154,7 @@ export interface SpeakerState {
   readonly config: Config;
   readonly view: LivenessView;
   readonly dead: ReadonlySet<string>;
-  readonly links: Pick<Extract<SpeakerInput, { kind: 'links' }>, 'names' | 'fit'>;
+  readonly links: Omit<Extract<SpeakerInput, { kind: 'links' }>, 'kind'>;
   readonly candidates: readonly Candidate[];
   /** Keys of the EndpointSlices of each Service. */
   readonly slices: Map<string, Set<string>>;
@@ -179,7 +188,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     owners: new Map(),
     decisions: new Map(),
     bgp: new Map(),
-    plans: '[]',
+    plans: '[[],[]]',
     toldBgp: new Map(),
     duplicates: new Map(),
     members: '[]',
@@ -309,7 +318,7 @@ function reconfigure(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerStat
   const objects = Object.fromEntries(
     [...CONFIGURING, 'nodes' as const].map((resource) => [resource, state.cache.all(resource)]),
   );
-  const { config, problems } = resolveConfig(objects, state.config);
+  const { config, problems } = resolveConfig(objects, state.config, state.settings.bgpEngine);
   outputs.push({ kind: 'configuration', config, problems });
   return { ...state, config, nodeLabels: nodeLabels(state) };
 }
@@ -398,14 +407,18 @@ function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: S
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   for (const key of new Set([...keys, ...state.toldBgp.keys()])) tellRoutes(state, key, peers, outputs);
-  const plans = peers.map((peer): PeerPlan => {
+  const node = cache.get<Node>('nodes', `/${settings.node}`);
+  const plans = peers.map((template): PeerPlan => {
+    const peer = located(template, node, state.links.gateways ?? []);
     const profile = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
     const routes = routesFor(peer, bgp.values());
     // A node that is drained serves what still comes, and asks routers to come by others.
     return { peer, bfd: profile, routes: self.drained ? routes.map(goingAway) : routes };
   });
-  const text = JSON.stringify(plans, (_, value) => (typeof value === 'bigint' ? String(value) : value));
-  if (text !== state.plans) outputs.push({ kind: 'bgp', plans });
+  const text = JSON.stringify([plans, config.bfdProfiles], (_, value) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
   return text;
 }
 

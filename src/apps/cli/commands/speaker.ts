@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import type { Log } from '../../../adapters/log/log.ts';
 import { parseAddress } from '../../../core/net/address.ts';
+import type { Station } from '../../speaker/bmp-exporter.ts';
 import { SpeakerApp, type SpeakerOptions } from '../../speaker/speaker-app.ts';
 import {
   addFlags,
@@ -51,6 +52,7 @@ export function addSpeakerCommand(program: Command): void {
         probeBeforeUse: values['probe-before-use'] === true,
         answerPing: values['answer-ping'] === true,
       },
+      bgp: bgpOptions(values, namespace, log),
       rules: {
         balanced: choiceFlag(values, 'l2-election', ['hash', 'balanced']) === 'balanced',
         preempt: values['l2-no-preempt'] !== true,
@@ -106,6 +108,46 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
     secret,
     labelSelector,
   };
+}
+
+/** Who speaks BGP (behaviour reference §7.2, rule M3). Throws CliError for a type that nobody knows. */
+function bgpOptions(values: FlagValues, namespace: string, log: Log): SpeakerOptions['bgp'] {
+  const type = process.env.METALLB_BGP_TYPE || 'native';
+  const frrNamespace = textFlag(values, 'frrk8s-namespace');
+  const passthrough = values['frrk8s-secret-passthrough'] === true;
+  if (passthrough && (type !== 'frr-k8s' || frrNamespace === ''))
+    throw new CliError(
+      '--frrk8s-secret-passthrough: it goes with METALLB_BGP_TYPE=frr-k8s and --frrk8s-namespace; give both, or leave it out',
+      2,
+    );
+  if (type === 'frr-k8s') {
+    const target = frrNamespace || namespace;
+    return {
+      engine: 'frr-k8s',
+      namespace: target,
+      secrets: { byReference: passthrough || target === namespace, decode },
+    };
+  }
+  if (type !== 'native' && type !== 'frr')
+    throw new CliError(`METALLB_BGP_TYPE: ${JSON.stringify(type)} is none of native, frr-k8s, frr`, 2);
+  if (type === 'frr')
+    log.info(
+      { event: 'bgpType', type },
+      'METALLB_BGP_TYPE=frr: the speaker speaks BGP itself, with all that FRR did for it; no FRR is needed beside it',
+    );
+  return { engine: 'native', listenPort: portFlag(values, 'bgp-listen-port'), station: stationFlag(values) };
+}
+
+const decode = (base64: string) => Buffer.from(base64, 'base64').toString();
+
+function stationFlag(values: FlagValues): Station | undefined {
+  const text = textFlag(values, 'bmp-station');
+  if (text === '') return undefined;
+  const [, bracketed, plain, port = ''] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port) > 65_535 || Number(port) === 0)
+    throw new CliError(`--bmp-station: ${JSON.stringify(text)} is not HOST:PORT, or [IPV6]:PORT`, 2);
+  return { host, port: Number(port) };
 }
 
 function choiceFlag(values: FlagValues, name: string, choices: readonly string[]): string {

@@ -63,6 +63,7 @@ export function addStandaloneCommand(program: Command): void {
       excludeLinks: readExcludeFile(),
       layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false },
       rules: UPSTREAM_RULES,
+      bgp: { engine: 'native', listenPort: 0, station: undefined },
     });
     controller.start();
     speaker.start();

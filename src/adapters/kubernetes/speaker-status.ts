@@ -1,17 +1,18 @@
 /**
- * ServiceL2Status and ServiceBGPStatus: one object for each Service that this node announces (behaviour reference §4.11, §5.7), for
- * `kubectl get servicel2statuses` and `servicebgpstatuses`.
+ * What a speaker says of itself in objects: ServiceL2Status and ServiceBGPStatus, one for each Service that this node announces (behaviour
+ * reference §4.11, §5.7), and BGPSessionStatus, one for each router.
  * @module
  */
 import { createHash } from 'node:crypto';
+import type { BGPSessionStatus } from '../../core/api/kinds.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { duplicateAddress } from '../../core/reconcile/conditions.ts';
-import { APPLY_PATCH, type KubernetesClient } from './client.ts';
+import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';
 import { WriteQueue } from './write-queue.ts';
 
-export interface ServiceStatusOptions {
+export interface SpeakerStatusOptions {
   readonly client: KubernetesClient;
   /** Where the objects are kept. */
   readonly namespace: string;
@@ -29,27 +30,56 @@ export interface AnnouncedOn {
   readonly duplicates: readonly string[];
 }
 
-const LABELS = { node: 'metallb.io/node', name: 'metallb.io/service-name', namespace: 'metallb.io/service-namespace' };
+type Labels = Readonly<Record<string, string>>;
 
-/** What the two kinds differ in. */
+const NODE = 'metallb.io/node';
+
+/** Of a Service: its key is `namespace/name`. */
+const SERVICE = {
+  labelsOf: (key: string): Labels => {
+    const [namespace = '', name = ''] = key.split('/');
+    return { 'metallb.io/service-name': name, 'metallb.io/service-namespace': namespace };
+  },
+  keyOf: (labels: Labels) => `${labels['metallb.io/service-namespace']}/${labels['metallb.io/service-name']}`,
+};
+
+function serviceOf(key: string): { serviceName: string; serviceNamespace: string } {
+  const [serviceNamespace = '', serviceName = ''] = key.split('/');
+  return { serviceName, serviceNamespace };
+}
+
+/** Of a router: its key is the name of the BGPPeer. */
+const PEER = {
+  labelsOf: (key: string): Labels => ({ 'metallb.io/bgp-peer': key }),
+  keyOf: (labels: Labels) => labels['metallb.io/bgp-peer'] ?? '',
+};
+
+/** What the kinds differ in. */
 interface Flavour<T> {
   readonly kind: string;
-  readonly resource: 'servicel2statuses' | 'servicebgpstatuses';
+  readonly resource: 'servicel2statuses' | 'servicebgpstatuses' | 'bgpsessionstatuses';
+  /** What says which object is about what, and back. */
+  readonly identity: { readonly labelsOf: (key: string) => Labels; readonly keyOf: (labels: Labels) => string };
   /** Of names, as upstream generates them. */
   readonly prefix: string;
   readonly fieldManager: string;
   /** One node only announces a Service: the objects of others are of the past. */
   readonly isSole: boolean;
-  readonly statusOf: (announced: T) => object;
+  /** The kind is ours: a cluster with upstream's CRDs does not have it. */
+  readonly isOptional: boolean;
+  readonly statusOf: (told: T, key: string) => object;
 }
 
 export const L2: Flavour<AnnouncedOn> = {
   kind: 'ServiceL2Status',
   resource: 'servicel2statuses',
+  identity: SERVICE,
   prefix: 'l2-',
   fieldManager: 'metallb-speaker-l2',
   isSole: true,
-  statusOf: ({ interfaces, duplicates }) => ({
+  isOptional: false,
+  statusOf: ({ interfaces, duplicates }, key) => ({
+    ...serviceOf(key),
     interfaces: interfaces.map((name) => ({ name })),
     conditions: duplicates.length === 0 ? [] : [duplicateAddress(duplicates, timestamp())],
   }),
@@ -59,10 +89,23 @@ export const L2: Flavour<AnnouncedOn> = {
 export const BGP: Flavour<readonly string[]> = {
   kind: 'ServiceBGPStatus',
   resource: 'servicebgpstatuses',
+  identity: SERVICE,
   prefix: 'bgp-',
   fieldManager: 'metallb-speaker-bgp',
   isSole: false,
-  statusOf: (peers) => ({ peers }),
+  isOptional: false,
+  statusOf: (peers, key) => ({ ...serviceOf(key), peers }),
+};
+
+export const SESSION: Flavour<Omit<BGPSessionStatus, 'node' | 'peer'>> = {
+  kind: 'BGPSessionStatus',
+  resource: 'bgpsessionstatuses',
+  identity: PEER,
+  prefix: 'session-',
+  fieldManager: 'metallb-speaker-bgp',
+  isSole: false,
+  isOptional: true,
+  statusOf: (session, peer) => ({ peer, ...session }),
 };
 
 /** Milliseconds until a failed write is tried again. */
@@ -70,30 +113,30 @@ const RETRY = 5000;
 /** Milliseconds from the last write until a look at whether it has stayed. */
 const SWEEP_AFTER = 5000;
 
-export class ServiceStatus<T> {
+export class SpeakerStatus<T> {
   readonly #flavour: Flavour<T>;
-  readonly #options: ServiceStatusOptions;
+  readonly #options: SpeakerStatusOptions;
   readonly #queue = new WriteQueue();
-  /** By Service key. Undefined: not announced by this node. */
+  /** By key. Undefined: there is nothing to say any more. */
   readonly #wanted = new Map<string, T | undefined>();
-  /** Services with a write in the queue, which will do what is wanted when its turn comes. */
+  /** Keys with a write in the queue, which will do what is wanted when its turn comes. */
   readonly #queued = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #owner: Promise<object[]> | undefined;
   #stopped = false;
   #sweepTimer: NodeJS.Timeout | undefined;
 
-  constructor(flavour: Flavour<T>, options: ServiceStatusOptions) {
+  constructor(flavour: Flavour<T>, options: SpeakerStatusOptions) {
     this.#flavour = flavour;
     this.#options = options;
   }
 
-  /** How this node announces the Service, or that it does so no longer. Never fails. */
-  set(service: string, announced: T | undefined): void {
-    const old = this.#wanted.get(service);
-    if (JSON.stringify(old) === JSON.stringify(announced)) return;
-    this.#wanted.set(service, announced);
-    this.#enqueue(service);
+  /** What there is to say, or that there is nothing any more. Never fails. */
+  set(key: string, told: T | undefined): void {
+    const old = this.#wanted.get(key);
+    if (JSON.stringify(old) === JSON.stringify(told)) return;
+    this.#wanted.set(key, told);
+    this.#enqueue(key);
   }
 
   /**
@@ -104,17 +147,15 @@ export class ServiceStatus<T> {
   sweep(): void {
     this.#queue.add(async () => {
       try {
-        const missing = new Set([...this.#wanted].flatMap(([key, announced]) => (announced === undefined ? [] : key)));
-        for (const { metadata } of await this.#list(`${LABELS.node}=${this.#options.node}`)) {
-          const { [LABELS.namespace]: namespace, [LABELS.name]: name } = metadata.labels ?? {};
-          const key = `${namespace}/${name}`;
+        const missing = new Set([...this.#wanted].flatMap(([key, told]) => (told === undefined ? [] : key)));
+        for (const { metadata } of await this.#list({ [NODE]: this.#options.node })) {
+          const key = this.#flavour.identity.keyOf(metadata.labels ?? {});
           missing.delete(key);
           if (this.#wanted.get(key) === undefined) await this.#delete(metadata.name);
         }
         for (const key of missing) this.#enqueue(key);
       } catch (error) {
-        this.#options.onTrouble((error as Error).message);
-        this.#later(() => this.sweep());
+        this.#failed(error, () => this.sweep());
       }
     });
   }
@@ -126,18 +167,31 @@ export class ServiceStatus<T> {
     await this.#queue.stop();
   }
 
-  #enqueue(service: string): void {
-    if (this.#queued.has(service) || this.#stopped) return;
-    this.#queued.add(service);
+  #enqueue(key: string): void {
+    if (this.#queued.has(key) || this.#stopped) return;
+    this.#queued.add(key);
     this.#queue.add(async () => {
-      this.#queued.delete(service);
+      this.#queued.delete(key);
       try {
-        await this.#write(service);
+        await this.#write(key);
       } catch (error) {
-        this.#options.onTrouble((error as Error).message);
-        this.#later(() => this.#enqueue(service));
+        this.#failed(error, () => this.#enqueue(key));
       }
     });
+  }
+
+  #failed(error: unknown, again: () => void): void {
+    if (this.#stopped) return;
+    const { kind, isOptional } = this.#flavour;
+    if (isOptional && error instanceof ApiError && error.status === 404) {
+      this.#stopped = true;
+      this.#options.onTrouble(
+        `there will be no ${kind} objects: this cluster has no such kind; install our CRDs to see them`,
+      );
+      return;
+    }
+    this.#options.onTrouble((error as Error).message);
+    this.#later(again);
   }
 
   #later(act: () => void): void {
@@ -149,37 +203,35 @@ export class ServiceStatus<T> {
     this.#timers.add(timer);
   }
 
-  async #write(service: string): Promise<void> {
+  async #write(key: string): Promise<void> {
     const { client, namespace, node } = this.#options;
-    const { kind, resource, fieldManager, isSole, statusOf } = this.#flavour;
-    const announced = this.#wanted.get(service);
-    const own = this.#nameOf(service);
-    if (announced === undefined) {
-      this.#wanted.delete(service);
+    const { kind, resource, identity, fieldManager, isSole, statusOf } = this.#flavour;
+    const told = this.#wanted.get(key);
+    const own = this.#nameOf(key);
+    if (told === undefined) {
+      this.#wanted.delete(key);
       await this.#delete(own);
       return;
     }
-    const [serviceNamespace, serviceName] = service.split('/') as [string, string];
-    const selector = `${LABELS.name}=${serviceName},${LABELS.namespace}=${serviceNamespace}`;
+    const about = identity.labelsOf(key);
     // Whoever announced before us may not be there any more to take its own object back.
-    const others = isSole ? (await this.#list(selector)).filter(({ metadata }) => metadata.name !== own) : [];
+    const others = isSole ? (await this.#list(about)).filter(({ metadata }) => metadata.name !== own) : [];
     // It may have moved on meanwhile: then what is there is not ours to remove.
-    if (this.#wanted.get(service) !== announced) return this.#write(service);
+    if (this.#wanted.get(key) !== told) return this.#write(key);
     for (const { metadata } of others) await this.#delete(metadata.name);
-    const labels = { [LABELS.node]: node, [LABELS.name]: serviceName, [LABELS.namespace]: serviceNamespace };
+    const labels = { [NODE]: node, ...about };
     const ownerReferences = await this.#owners();
-    const identity = { apiVersion: 'metallb.io/v1beta1', kind };
     const apply = (subresource: 'status' | undefined, body: object) =>
       client.request({
         method: 'PATCH',
         path: objectPath(resource, `${namespace}/${own}`, subresource),
         query: { fieldManager, force: true },
         contentType: APPLY_PATCH,
-        body: { ...identity, ...body },
+        body: { apiVersion: 'metallb.io/v1beta1', kind, ...body },
       });
     const metadata = { name: own, namespace, labels, ...(ownerReferences.length > 0 && { ownerReferences }) };
     await apply(undefined, { metadata });
-    const status = { node, serviceName, serviceNamespace, ...statusOf(announced) };
+    const status = { node, ...statusOf(told, key) };
     await apply('status', { metadata: { name: own, namespace }, status });
     clearTimeout(this.#sweepTimer);
     this.#sweepTimer = setTimeout(() => this.sweep(), SWEEP_AFTER).unref();
@@ -190,14 +242,17 @@ export class ServiceStatus<T> {
     return client.remove(objectPath(this.#flavour.resource, `${namespace}/${name}`));
   }
 
-  #list(labelSelector: string): Promise<readonly KubernetesObject[]> {
+  #list(labels: Labels): Promise<readonly KubernetesObject[]> {
     const { client, namespace } = this.#options;
+    const labelSelector = Object.entries(labels)
+      .map((pair) => pair.join('='))
+      .join();
     return client.list(collectionPath(this.#flavour.resource, namespace), { labelSelector });
   }
 
   /** Upstream's names are generated with the same prefix; ours cannot come twice. */
-  #nameOf(service: string): string {
-    const hash = createHash('sha256').update(`${this.#options.node} ${service}`).digest('hex');
+  #nameOf(key: string): string {
+    const hash = createHash('sha256').update(`${this.#options.node} ${key}`).digest('hex');
     return `${this.#flavour.prefix}${hash.slice(0, 10)}`;
   }
 

@@ -1,0 +1,152 @@
+/**
+ * Router discovery on the interfaces of unnumbered BGP peers, in the wire Worker: we make ourselves known, and listen for the router.
+ * @module
+ */
+import {
+  encodeRouterAdvertisement,
+  encodeRouterSolicitation,
+  isRouterAdvertisement,
+} from '../../core/layer2/router-discovery.ts';
+import type { Deadline } from '../../core/machine.ts';
+import { earliest } from '../../core/machine.ts';
+import { formatAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
+import type { MacAddress } from '../../core/net/mac.ts';
+import { addressOfSocket } from './bfd-sockets.ts';
+import { socketAddress } from './datagram-socket.ts';
+import { interfaceIndex } from './interface-index.ts';
+import { accept, attachFilter, DROP, JUMP_IF_EQUAL, LOAD_BYTE, NETWORK_HEADER } from './socket-filter.ts';
+import {
+  AF_INET6,
+  close,
+  IPPROTO_ICMPV6,
+  IPPROTO_IPV6,
+  IPV6_MULTICAST_HOPS,
+  receiveFrom,
+  SO_BINDTODEVICE,
+  SOCK_RAW,
+  SOL_SOCKET,
+  type SystemCallError,
+  sendTo,
+  setNumber,
+  setsockopt,
+  socket,
+} from './syscalls.ts';
+
+export interface RouterFound {
+  readonly kind: 'router-found';
+  readonly interface: string;
+  /** Link-local, in text. */
+  readonly address: string;
+}
+
+interface Place {
+  readonly fd: number;
+  readonly name: string;
+  readonly mac: MacAddress;
+  nextAt: number;
+  sent: number;
+  found: string;
+}
+
+const ALL_NODES = parseAddress('ff02::1')!;
+const ALL_ROUTERS = parseAddress('ff02::2')!;
+/** Proof that a message was not forwarded (RFC 4861 §6.1.2). */
+const HOP_LIMIT = 255;
+const HOP_LIMIT_OFFSET = 7;
+/** Milliseconds between what we send: often at first, so that nobody waits for whoever comes last. */
+const FIRST_PAUSE = 1000;
+const PAUSE = 10_000;
+const QUICK_ONES = 5;
+
+export class RouterDiscovery {
+  readonly #places = new Map<string, Place>();
+  readonly #now: () => number;
+  readonly #onFound: (found: RouterFound) => void;
+  readonly #onTrouble: (on: string, error: SystemCallError) => void;
+  readonly #buffer = new Uint8Array(1500);
+
+  constructor(
+    now: () => number,
+    onFound: (found: RouterFound) => void,
+    onTrouble: (on: string, error: SystemCallError) => void,
+  ) {
+    this.#now = now;
+    this.#onFound = onFound;
+    this.#onTrouble = onTrouble;
+  }
+
+  get fds(): readonly number[] {
+    return [...this.#places.values()].map(({ fd }) => fd);
+  }
+
+  /** The whole of the interfaces, with their MACs. Those that do not exist now are to be given again when they do. */
+  set(interfaces: ReadonlyMap<string, MacAddress>): void {
+    for (const [name, { fd }] of this.#places) {
+      if (interfaces.has(name)) continue;
+      close(fd);
+      this.#places.delete(name);
+    }
+    for (const [name, mac] of interfaces) {
+      if (this.#places.has(name)) continue;
+      try {
+        this.#places.set(name, { fd: open(name), name, mac, nextAt: this.#now(), sent: 0, found: '' });
+      } catch (error) {
+        this.#onTrouble(name, error as SystemCallError);
+      }
+    }
+  }
+
+  deadline(): Deadline | undefined {
+    return earliest([...this.#places.values()].map(({ nextAt }) => ({ at: nextAt, why: 'router advertisement' })));
+  }
+
+  tick(): void {
+    for (const place of this.#places.values()) {
+      if (this.#now() < place.nextAt) continue;
+      const scope = interfaceIndex(place.name);
+      sendTo(place.fd, encodeRouterAdvertisement(place.mac), socketAddress(ALL_NODES, 0, scope));
+      if (place.found === '')
+        sendTo(place.fd, encodeRouterSolicitation(place.mac), socketAddress(ALL_ROUTERS, 0, scope));
+      place.sent++;
+      place.nextAt = this.#now() + (place.sent < QUICK_ONES ? FIRST_PAUSE : PAUSE);
+    }
+  }
+
+  drain(): void {
+    for (const place of this.#places.values())
+      for (;;) {
+        const received = receiveFrom(place.fd, this.#buffer);
+        if (received === undefined) break;
+        const source = addressOfSocket(received.address);
+        if (source === undefined || !isLinkLocal(source)) continue;
+        if (!isRouterAdvertisement(this.#buffer.subarray(0, received.length))) continue;
+        const address = formatAddress(source);
+        if (address === place.found) continue;
+        place.found = address;
+        this.#onFound({ kind: 'router-found', interface: place.name, address });
+      }
+  }
+
+  close(): void {
+    this.set(new Map());
+  }
+}
+
+/** A socket that hears ICMPv6 on one interface only. Throws SystemCallError. */
+function open(name: string): number {
+  const fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${name}\0`));
+    setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT);
+    attachFilter(fd, [
+      [LOAD_BYTE, 0, 0, NETWORK_HEADER + HOP_LIMIT_OFFSET],
+      [JUMP_IF_EQUAL, 0, 1, HOP_LIMIT],
+      accept(0xffff),
+      DROP,
+    ]);
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * BGP in this process: sessions, BFD, router discovery, and everything that is told of them.
+ * @module
+ */
+import { SESSION, SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
+import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
+import type { Log } from '../../adapters/log/log.ts';
+import type { Metrics } from '../../adapters/metrics/metrics.ts';
+import type { FromWire, ToWire } from '../../adapters/wire/messages.ts';
+import type { BGPSessionStatus } from '../../core/api/kinds.ts';
+import { established, type SessionPhase } from '../../core/bgp/fsm.ts';
+import type { Capability } from '../../core/bgp/messages.ts';
+import type { Interface } from '../../core/layer2/messages.ts';
+import { formatAddress, parseAddress } from '../../core/net/address.ts';
+import type { MacAddress } from '../../core/net/mac.ts';
+import type { BgpOutput } from '../../core/reconcile/speaker.ts';
+import { bfdTarget } from './bfd-target.ts';
+import type { BgpBackend } from './bgp-backend.ts';
+import { type BgpSession, labelOf, type SessionNews, whereabouts } from './bgp-session.ts';
+import { BgpSessions, type SessionPlan } from './bgp-sessions.ts';
+import { BmpExporter, type Station } from './bmp-exporter.ts';
+
+export interface NativeBgpOptions {
+  readonly node: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly status: SpeakerStatusOptions;
+  readonly toWire: (message: ToWire) => void;
+  /** 0: routers may not connect to us. */
+  readonly listenPort: number;
+  /** Undefined: nobody watches. */
+  readonly station: Station | undefined;
+}
+
+/** Milliseconds from a change until the status objects are looked at: several changes often come together. */
+const STATUS_PAUSE = 200;
+/** Of BFD packets in milliseconds, below which a busy node is likely to take a router for dead. */
+const HASTY = 50;
+
+export class NativeBgp implements BgpBackend {
+  readonly #options: NativeBgpOptions;
+  readonly #sessions: BgpSessions;
+  readonly #statuses: SpeakerStatus<Omit<BGPSessionStatus, 'node' | 'peer'>>;
+  readonly #exporter: BmpExporter | undefined;
+  #plans: readonly SessionPlan[] = [];
+  #links: readonly Interface[] = [];
+  /** By BGPPeer. */
+  readonly #bfd = new Map<string, boolean>();
+  /** By BGPPeer: when the session was established or lost, on its own clock and as everybody's time. */
+  readonly #since = new Map<string, { readonly at: number; readonly text: string }>();
+  readonly #told = new Set<string>();
+  #statusTimer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: NativeBgpOptions) {
+    this.#options = options;
+    const { node, log, metrics, listenPort, station, status } = options;
+    this.#sessions = new BgpSessions({
+      node,
+      listenPort,
+      onNews: (session, news) => this.#onNews(session, news),
+      onListenFailed: (why) =>
+        log.error(
+          { event: 'bgpListenFailed', port: listenPort, error: why },
+          `routers cannot connect to port ${listenPort}: ${why}; another BGP (a CNI’s) may have it, or the capability NET_BIND_SERVICE is missing: choose another --bgp-listen-port`,
+        ),
+      onRemoved: (peer) => metrics.bgpForget(labelOf(peer), whereabouts(peer)),
+    });
+    this.#statuses = new SpeakerStatus(SESSION, status);
+    this.#exporter = station && new BmpExporter(station, node, log, () => this.#sessions.all);
+    metrics.beforeScrape(() => {
+      for (const { peer, state } of this.#sessions.all)
+        metrics.bgpSession(labelOf(peer), established(state) !== undefined, state.sent.size, state.wanted.length);
+    });
+  }
+
+  set({ plans }: BgpOutput): void {
+    this.#plans = plans;
+    this.#sessions.set(plans);
+    this.#watch();
+    this.#warn();
+    this.#tell();
+  }
+
+  links(links: readonly Interface[]): void {
+    this.#links = links;
+    this.#watch();
+  }
+
+  sweep(): void {
+    this.#statuses.sweep();
+  }
+
+  drain(): boolean {
+    return this.#sessions.drain();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#statusTimer);
+    this.#options.toWire({ kind: 'bfd', targets: [] });
+    this.#sessions.stop('the speaker is being stopped');
+    this.#exporter?.stop();
+    await this.#statuses.stop();
+  }
+
+  onFact(fact: Extract<FromWire, { kind: 'bfd-changed' | 'bfd-counts' | 'router-found' }>): void {
+    const { log, metrics } = this.#options;
+    switch (fact.kind) {
+      case 'bfd-changed': {
+        const { peer, up, why, administrative } = fact;
+        const session = this.#sessions.get(peer);
+        this.#bfd.set(peer, up);
+        if (session !== undefined) metrics.bfdSession(whereabouts(session.peer), up);
+        log[up ? 'info' : 'warn'](
+          { event: 'bfd', peer, up, error: why },
+          up ? `BFD with ${peer} is up` : `BFD with ${peer}: ${why}`,
+        );
+        if (!up && administrative !== true) session?.feed({ kind: 'bfd-down' });
+        this.#tell();
+        return;
+      }
+      case 'bfd-counts':
+        for (const { peer, counter, by } of fact.counts) {
+          const session = this.#sessions.get(peer);
+          if (session !== undefined) metrics.bfdCounted(whereabouts(session.peer), counter, by);
+        }
+        return;
+      case 'router-found': {
+        const address = parseAddress(fact.address)!;
+        log.info(
+          { event: 'routerFound', interface: fact.interface, address: fact.address },
+          `the router on ${fact.interface} is ${fact.address}`,
+        );
+        this.#sessions.routerFound(fact.interface, address);
+        this.#watch();
+      }
+    }
+  }
+
+  /** Tells the wire whom BFD is to watch, and where to look for routers. */
+  #watch(): void {
+    if (this.#stopped) return;
+    const targets = this.#plans.flatMap((plan) => bfdTarget(plan, this.#sessions.get(plan.peer.name)?.found));
+    this.#options.toWire({ kind: 'bfd', targets });
+    const watched = new Set(targets.map(({ peer }) => peer));
+    for (const peer of this.#bfd.keys()) if (!watched.has(peer)) this.#bfd.delete(peer);
+    const wanted = this.#plans.flatMap(({ peer: { target } }) => (target.kind === 'interface' ? target.name : []));
+    const interfaces = new Map<string, MacAddress>();
+    for (const { name, mac } of this.#links) if (wanted.includes(name)) interfaces.set(name, mac);
+    this.#options.toWire({ kind: 'discover', interfaces });
+  }
+
+  #warn(): void {
+    for (const { peer, bfd } of this.#plans) {
+      const interval = Math.min(bfd?.transmitInterval ?? HASTY, bfd?.receiveInterval ?? HASTY);
+      if (interval >= HASTY || this.#told.has(peer.name)) continue;
+      this.#told.add(peer.name);
+      const message = `BFDProfile ${bfd!.name} asks for packets every ${interval} ms: on a busy node that is likely to take ${peer.name} for dead; ${HASTY} ms is safe`;
+      this.#options.log.warn({ event: 'bfdHasty', peer: peer.name, profile: bfd!.name, interval }, message);
+    }
+  }
+
+  #onNews(session: BgpSession, news: SessionNews): void {
+    const { log, metrics } = this.#options;
+    const { peer: object } = session;
+    const peer = object.name;
+    this.#exporter?.news(session, news);
+    switch (news.kind) {
+      case 'session-up': {
+        const { peerAsn, families, holdTime } = news.negotiated;
+        log.info(
+          { event: 'sessionUp', peer, peerASN: peerAsn, families, holdTime: holdTime / 1000 },
+          `BGP session with ${peer} established`,
+        );
+        break;
+      }
+      case 'session-down':
+        log.warn({ event: 'sessionDown', peer, error: news.why }, `BGP session with ${peer} ended: ${news.why}`);
+        break;
+      case 'attempt-failed':
+        log.warn({ event: 'sessionFailed', peer, error: news.why }, `no BGP session with ${peer}: ${news.why}`);
+        break;
+      case 'counted':
+        metrics.bgpCounted(labelOf(object), news.counter, news.by);
+        return;
+      case 'send':
+        return;
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#statusTimer !== undefined || this.#stopped) return;
+    this.#statusTimer = setTimeout(() => {
+      this.#statusTimer = undefined;
+      const sessions = this.#sessions.all;
+      for (const session of sessions) this.#statuses.set(session.peer.name, this.#statusOf(session));
+      const names = new Set(sessions.map(({ peer: { name } }) => name));
+      for (const name of this.#since.keys())
+        if (!names.has(name)) {
+          this.#since.delete(name);
+          this.#statuses.set(name, undefined);
+        }
+    }, STATUS_PAUSE);
+  }
+
+  #statusOf(session: BgpSession): Omit<BGPSessionStatus, 'node' | 'peer'> {
+    const { peer, state } = session;
+    const { negotiated } = established(state) ?? {};
+    const bfd = this.#bfd.get(peer.name);
+    const hasBfd = this.#plans.some((plan) => plan.peer.name === peer.name && plan.bfd !== undefined);
+    return {
+      address: session.found === undefined ? whereabouts(peer) : `${formatAddress(session.found)}%${whereabouts(peer)}`,
+      localASN: state.settings.localAsn,
+      ...(negotiated && {
+        peerASN: negotiated.peerAsn,
+        holdTimeSeconds: negotiated.holdTime / 1000,
+        families: [...negotiated.families],
+        capabilities: [...new Set(negotiated.capabilities.map(describeCapability))],
+      }),
+      // Between attempts it goes back and forth: what matters is that it is not up.
+      state: negotiated === undefined ? 'Active' : STATES[state.phase],
+      since: this.#sinceOf(session, negotiated !== undefined),
+      prefixes: state.sent.size,
+      wantedPrefixes: state.wanted.length,
+      bfd: !hasBfd ? 'Off' : bfd === true ? 'Up' : 'Down',
+      ...(state.lastError !== undefined && { lastError: state.lastError }),
+    };
+  }
+
+  #sinceOf({ peer: { name }, state, now }: BgpSession, isUp: boolean): string {
+    const known = this.#since.get(name);
+    const at = isUp ? state.since : -1;
+    if (known?.at === at) return known.text;
+    const text = timestamp(isUp ? Date.now() - (now - state.since) : Date.now());
+    this.#since.set(name, { at, text });
+    return text;
+  }
+}
+
+const STATES: Readonly<Record<SessionPhase, BGPSessionStatus['state']>> = {
+  idle: 'Idle',
+  active: 'Active',
+  connect: 'Connect',
+  'open-sent': 'OpenSent',
+  'open-confirm': 'OpenConfirm',
+  established: 'Established',
+};
+
+function describeCapability(capability: Capability): string {
+  return capability.kind === 'unknown' ? `code ${capability.code}` : capability.kind;
+}
