@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** Namespace of the MetalLB configuration. */
   readonly namespace?: string;
+  /** More flags of every speaker. */
+  readonly speakerFlags?: readonly string[];
 }
 
 export class Cluster {
@@ -34,11 +36,13 @@ export class Cluster {
   #standIn: StandIn | undefined;
   #kubernetes: KubernetesClient | undefined;
   readonly #namespace: string;
+  readonly #speakerFlags: readonly string[];
 
   /** Builds the LAN; nothing runs on it yet. To be called inside a sandbox. */
-  constructor({ directory, nodes, namespace = 'metallb-system' }: ClusterOptions) {
+  constructor({ directory, nodes, namespace = 'metallb-system', speakerFlags = [] }: ClusterOptions) {
     this.directory = directory;
     this.#namespace = namespace;
+    this.#speakerFlags = speakerFlags;
     this.kubeconfig = join(directory, 'api', 'kubeconfig');
     mkdirSync(directory, { recursive: true });
     createLan();
@@ -167,7 +171,7 @@ export class Cluster {
     ];
     const speaker = node.start(
       name,
-      [METALLB, 'speaker', ...flags, ...liveness, '--answer-ping'],
+      [METALLB, 'speaker', ...flags, ...liveness, '--answer-ping', ...this.#speakerFlags],
       join(this.directory, `${name}.log`),
     );
     this.speakers.set(node.name, speaker);

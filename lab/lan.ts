@@ -36,12 +36,16 @@ export function createLan(): void {
 
 /** Takes the switch and its hosts away again; what runs on the hosts must have ended. */
 export function removeLan(hosts: readonly LanHost[]): void {
+  removeHosts(hosts);
+  run(['ip', 'link', 'delete', 'br0']);
+}
+
+export function removeHosts(hosts: readonly LanHost[]): void {
   for (const { name } of hosts) {
     // With its port the host's end goes at once; a namespace goes when the kernel finds the time.
     run(['ip', 'link', 'delete', `p-${name}`]);
     run(['ip', 'netns', 'delete', name]);
   }
-  run(['ip', 'link', 'delete', 'br0']);
 }
 
 /** Adds a host with one interface, eth0. `mac` in text. */
@@ -77,6 +81,15 @@ export function addHost(name: string, address: string, mac: string): LanHost {
     unplug: () => void must(['ip', 'link', 'set', port, 'down']),
     plug: () => void must(['ip', 'link', 'set', port, 'up']),
   };
+}
+
+/** Lays a cable between two hosts: an interface of this name on each, with link-local addresses only. */
+export function connect(a: LanHost, b: LanHost, link: string): void {
+  must(['ip', 'link', 'add', link, 'netns', a.name, 'type', 'veth', 'peer', 'name', link, 'netns', b.name]);
+  for (const { name } of [a, b]) {
+    must(['ip', 'netns', 'exec', name, 'sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${link}/accept_dad`]);
+    must(['ip', '-n', name, 'link', 'set', link, 'up']);
+  }
 }
 
 /** The neighbour table entry for an address on a host: its MAC, or undefined. */

@@ -1,5 +1,5 @@
 /**
- * Real routers on hosts of the LAN: FRR, BIRD and GoBGP, with their own tools to look into them.
+ * Real routers on hosts of the LAN: FRR, BIRD, GoBGP and OpenBGPD, with their own tools to look into them.
  * @module
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ export interface Path {
   readonly localPref: number | undefined;
   readonly communities: string;
   readonly largeCommunities: string;
+  readonly med?: number | undefined;
 }
 
 export interface Router {
@@ -25,6 +26,8 @@ export interface Router {
 }
 
 export interface FrrRouter extends Router {
+  /** What one of FRR's own commands says. */
+  show(command: string): string;
   /** Addresses of the neighbors that its BFD sees. */
   bfdPeers(): string[];
   /** Addresses of the neighbors with which it has a session. */
@@ -33,13 +36,17 @@ export interface FrrRouter extends Router {
 
 /** Why there can be no routers here; undefined: they can be had. */
 export function whyNoRouters(): string | undefined {
-  const missing = ['/usr/lib/frr/bgpd', '/usr/sbin/bird', '/usr/bin/vtysh', '/usr/bin/gobgpd'].filter(
-    (path) => run(['test', '-x', path]).status !== 0,
-  );
+  const missing = [
+    '/usr/lib/frr/bgpd',
+    '/usr/sbin/bird',
+    '/usr/bin/vtysh',
+    '/usr/bin/gobgpd',
+    '/usr/sbin/bgpctl',
+  ].filter((path) => run(['test', '-x', path]).status !== 0);
   if (!hasOtherUsers()) return 'FRR has to be started as root';
   return missing.length === 0
     ? undefined
-    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd)`;
+    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd openbgpd)`;
 }
 
 const ZEBRA_BUFFER = '90000000';
@@ -68,6 +75,7 @@ export async function startFrr(host: LanHost, directory: string, config: string)
   const json = <T>(command: string) => JSON.parse(vtysh('-c', command).stdout || '{}') as T;
   return {
     host,
+    show: (command) => vtysh('-c', command).stdout,
     paths: (prefix) => {
       const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
       const { paths = [] } = json<{ paths?: FrrPath[] }>(`show bgp ${family} unicast ${prefix} json`);
@@ -175,6 +183,50 @@ function goBgpPath(attributes: readonly GoBgpAttribute[]): Path {
     communities: (of(8)?.communities ?? []).map((value) => `${value >>> 16}:${value & 0xffff}`).join(' '),
     largeCommunities: large.map((value) => `${value.ASN}:${value.LocalData1}:${value.LocalData2}`).join(' '),
   };
+}
+
+/** `config` in OpenBGPD's own words; it never touches routes of the kernel. */
+export async function startOpenBgpd(host: LanHost, directory: string, config: string): Promise<Router> {
+  const file = join(directory, `${host.name}-openbgpd.conf`);
+  const control = `/run/${host.name}.sock`;
+  // Where its parts lock themselves in.
+  mkdirSync('/run/openbgpd', { recursive: true });
+  const head = `router-id ${host.address}\nfib-update no\nsocket "${control}"\nlisten on ${host.address}\nlisten on ${host.address6}\n`;
+  writeFileSync(file, `${config.split('\n', 1)[0]}\n${head}${config.slice(config.indexOf('\n'))}`, { mode: 0o600 });
+  const daemon = host.start('bgpd', ['/usr/sbin/bgpd', '-d', '-f', file], join(directory, `${host.name}.log`));
+  const bgpctl = (...args: string[]) => host.run(['bgpctl', '-j', '-s', control, ...args]);
+  await until('OpenBGPD answers', () => bgpctl('show', 'neighbor').status === 0);
+  return {
+    host,
+    paths: (prefix) => {
+      const { rib = [] } = JSON.parse(bgpctl('show', 'rib', 'detail', prefix).stdout || '{}') as {
+        rib?: OpenBgpdPath[];
+      };
+      return sorted(
+        rib
+          .filter((entry) => entry.prefix === prefix)
+          .map(({ exit_nexthop: nextHop, aspath, localpref, metric, communities, large_communities: large }) => ({
+            nextHop,
+            asPath: aspath,
+            localPref: localpref,
+            communities: (communities ?? []).join(' '),
+            largeCommunities: (large ?? []).join(' '),
+            med: metric,
+          })),
+      );
+    },
+    stop: () => daemon.stop(),
+  };
+}
+
+interface OpenBgpdPath {
+  readonly prefix: string;
+  readonly exit_nexthop: string;
+  readonly aspath: string;
+  readonly localpref?: number;
+  readonly metric?: number;
+  readonly communities?: readonly string[];
+  readonly large_communities?: readonly string[];
 }
 
 function sorted(paths: readonly Path[]): Path[] {

@@ -11,6 +11,7 @@ import { addExplainCommand } from './commands/explain.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addSpeakerCommand } from './commands/speaker.ts';
 import { addStandaloneCommand } from './commands/standalone.ts';
+import { addStatusCommand } from './commands/status.ts';
 import { describeError } from './errors.ts';
 import { fromGoStyle } from './flags.ts';
 
@@ -30,6 +31,7 @@ addConvertCommand(program);
 addExplainCommand(program);
 addPlanCommand(program);
 addDoctorCommand(program);
+addStatusCommand(program);
 
 try {
   await program.parseAsync(fromGoStyle(process.argv.slice(2)), { from: 'user' });

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllYaml } from '../../adapters/files/yaml.ts';
-import { KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { ApiError, KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
@@ -14,13 +14,16 @@ import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/sp
 import { CliError } from './errors.ts';
 
 /** What decisions are made of, and what the speakers say that they do. */
-type SnapshotResource = SpeakerResource | 'servicel2statuses';
-const RESOURCES: readonly SnapshotResource[] = [...SPEAKER_RESOURCES, 'servicel2statuses'];
+type SnapshotResource = SpeakerResource | ToldResource;
+const TOLD = ['servicel2statuses', 'bgpsessionstatuses'] as const;
+type ToldResource = (typeof TOLD)[number];
+const RESOURCES: readonly SnapshotResource[] = [...SPEAKER_RESOURCES, ...TOLD];
 
 export type Snapshot = Record<SnapshotResource, KubernetesObject[]>;
 
 const RESOURCE_OF: Readonly<Record<string, SnapshotResource>> = {
   ServiceL2Status: 'servicel2statuses',
+  BGPSessionStatus: 'bgpsessionstatuses',
   Service: 'services',
   EndpointSlice: 'endpointslices',
   Node: 'nodes',
@@ -44,14 +47,25 @@ async function readCluster(client: KubernetesClient, namespace: string | undefin
   const snapshot = empty();
   await Promise.all(
     RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
-      const path = collectionPath(
-        resource,
-        isConfigResource(resource) || resource === 'servicel2statuses' ? namespace : undefined,
-      );
-      snapshot[resource] = [...(await client.list(path))];
+      const isOurs = isConfigResource(resource) || (TOLD as readonly string[]).includes(resource);
+      const path = collectionPath(resource, isOurs ? namespace : undefined);
+      snapshot[resource] = [...(await (resource === OURS_ALONE ? listIfAny(client, path) : client.list(path)))];
     }),
   );
   return snapshot;
+}
+
+/** A cluster with upstream's CRDs does not have this one. */
+const OURS_ALONE = 'bgpsessionstatuses';
+
+/** Nothing where the cluster has no such kind. */
+export async function listIfAny(client: KubernetesClient, path: string): Promise<readonly KubernetesObject[]> {
+  try {
+    return await client.list(path);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return [];
+    throw error;
+  }
 }
 
 /** All objects of some files or folders; lists are taken apart. Throws CliError that names file and cause. */

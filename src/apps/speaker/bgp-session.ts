@@ -19,6 +19,7 @@ import {
 import type { SessionSettings } from '../../core/bgp/negotiation.ts';
 import type { Peer } from '../../core/config/config.ts';
 import { formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
+import { familiesOf } from '../../core/reconcile/bgp-decision.ts';
 
 export type SessionNews = Exclude<SessionOutput, { kind: 'connect' | 'close' | 'refuse' }>;
 
@@ -26,8 +27,6 @@ export type SessionNews = Exclude<SessionOutput, { kind: 'connect' | 'close' | '
 const HOLD_TIME = 90_000;
 
 function sessionSettings(peer: Peer): SessionSettings {
-  const { target } = peer;
-  const own = target.kind === 'address' ? target.address.family : 'ipv4';
   return {
     asn: peer.myASN,
     localAsn: peer.localASN ?? peer.myASN,
@@ -35,7 +34,7 @@ function sessionSettings(peer: Peer): SessionSettings {
     holdTime: Math.trunc((peer.holdTime ?? HOLD_TIME) / 1000) * 1000,
     keepaliveTime: peer.keepaliveTime,
     connectTime: peer.connectTime,
-    families: peer.dualStack || target.kind === 'interface' ? ['ipv4', 'ipv6'] : [own],
+    families: familiesOf(peer),
     gracefulRestart: peer.gracefulRestart,
     passive: peer.passive,
     delayOpen: peer.delayOpen,

@@ -7,7 +7,7 @@ import { type BGPPeerSpec, bfdProfile, bgpPeer } from '../api/kinds.ts';
 import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
 import { formatAddress } from '../net/address.ts';
 import type { BfdProfile, BgpEngine, Peer, PeerTarget } from './config.ts';
-import { PEER_ADDRESS_FROM, peerExtensions, peerTemplate } from './extensions.ts';
+import { hasTemplate, PEER_ADDRESS_FROM, peerExtensions, peerTemplate } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
 
@@ -131,6 +131,7 @@ function targetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: Inspe
     return undefined;
   }
   if (template !== undefined) return template;
+  if (!inspection.isClean && hasTemplate(object)) return undefined;
   if (name) return { kind: 'interface', name };
   if (!peerAddress) {
     inspection.report(['spec', 'peerAddress'], '', 'it is not said where the peer is', 'set peerAddress, or interface');

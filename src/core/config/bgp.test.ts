@@ -217,3 +217,85 @@ describe('a BGPAdvertisement', () => {
     expect(bad({ peers: ['plain'] }, more)).toBe('');
   });
 });
+
+describe('what goes beyond upstream, in annotations', () => {
+  const annotated = (object: KubernetesObject, annotations: Record<string, string>): KubernetesObject => ({
+    ...object,
+    metadata: { ...object.metadata, annotations },
+  });
+
+  it('finds the router by the default gateway or by an annotation of the Node (peer template)', () => {
+    const of = (value: string) =>
+      resolveConfig({
+        bgppeers: [annotated(peer({ peerAddress: undefined }), { 'metallb.io/peer-address-from': value })],
+      });
+    expect(of('default-gateway').config.peers[0]!.target).toEqual({ kind: 'default-gateway', family: 'ipv4' });
+    expect(of('default-gateway-ipv6').config.peers[0]!.target).toEqual({ kind: 'default-gateway', family: 'ipv6' });
+    const byKey = of('node-annotation/example.com/tor').config.peers[0]!.target;
+    expect(byKey).toEqual({ kind: 'node-annotation', key: 'example.com/tor' });
+    expect(of('dhcp').problems.map(formatProblem)[0]).toContain(
+      'metadata.annotations.metallb.io/peer-address-from: "dhcp": this value has no meaning here; write default-gateway',
+    );
+    const both = resolveConfig({
+      bgppeers: [annotated(peer(), { 'metallb.io/peer-address-from': 'default-gateway' })],
+    });
+    expect(both.problems.map(formatProblem)[0]).toContain('says otherwise where the peer is; remove one of the two');
+  });
+
+  it('waits for the router, lets it speak first, and drops what comes from far away', () => {
+    const annotations = {
+      'metallb.io/passive': 'true',
+      'metallb.io/delay-open': '5s',
+      'metallb.io/ttl-security-hops': '1',
+    };
+    const [one] = resolveConfig({ bgppeers: [annotated(peer(), annotations)] }).config.peers;
+    expect(one).toMatchObject({ passive: true, delayOpen: 5000, ttlSecurityHops: 1 });
+    const bad = annotated(peer(), {
+      'metallb.io/passive': 'yes',
+      'metallb.io/delay-open': 'a while',
+      'metallb.io/ttl-security-hops': '0',
+    });
+    expect(problems({ bgppeers: [bad] })).toHaveLength(3);
+  });
+
+  it('makes ways look longer, gives MED, and weighs nodes', () => {
+    const annotations = {
+      'metallb.io/as-path-prepend': '3',
+      'metallb.io/med': '0',
+      'metallb.io/link-bandwidth': 'endpoints',
+    };
+    const of = (object: KubernetesObject) => resolveConfig({ ipaddresspools: POOLS, bgpadvertisements: [object] });
+    expect(of(annotated(advertisement(), annotations)).config.bgpAdvertisements[0]).toMatchObject({
+      prepend: 3,
+      med: 0,
+      linkBandwidth: true,
+    });
+    expect(of(advertisement()).config.bgpAdvertisements[0]).toMatchObject({
+      prepend: 0,
+      med: undefined,
+      linkBandwidth: false,
+    });
+    const bad = {
+      'metallb.io/as-path-prepend': '-1',
+      'metallb.io/med': '4294967296',
+      'metallb.io/link-bandwidth': 'fast',
+    };
+    expect(of(annotated(advertisement(), bad)).problems).toHaveLength(3);
+  });
+});
+
+describe('an FRR that others share (rule M2)', () => {
+  const clashes = (...specs: object[]) =>
+    resolveConfig(
+      { bgppeers: specs.map((spec, i) => peer({ peerAddress: `192.0.2.${i + 1}`, ...spec }, `r${i}`)) },
+      undefined,
+      'frr-k8s',
+    ).problems.map(formatProblem);
+
+  it('has one identifier on a node and one AS number in a VRF', () => {
+    expect(clashes({ routerID: '10.0.0.1' }, {})[0]).toContain('has 10.0.0.1, and FRR has one identifier on a node');
+    expect(clashes({ myASN: 64512 }, { myASN: 64999 })[0]).toContain('FRR has one AS number in a VRF');
+    expect(clashes({ myASN: 64512 }, { myASN: 64999, vrf: 'red' })).toEqual([]);
+    expect(clashes({ nodeSelectors: on('a') }, {}, {})).toEqual([]);
+  });
+});

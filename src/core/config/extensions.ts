@@ -57,6 +57,11 @@ export function peerExtensions(object: KubernetesObject, inspection: Inspection)
   };
 }
 
+/** True when the object says that it is a template, whether that can be read or not. */
+export function hasTemplate({ metadata }: KubernetesObject): boolean {
+  return metadata.annotations?.[PREFIX + PEER_ADDRESS_FROM] !== undefined;
+}
+
 /** Where a peer template finds the router; undefined: the peer is none. */
 export function peerTemplate(object: KubernetesObject, inspection: Inspection): PeerTarget | undefined {
   const cure = `write default-gateway, default-gateway-ipv6, or ${NODE_ANNOTATION} and the key of an annotation of the Nodes`;

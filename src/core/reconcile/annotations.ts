@@ -4,7 +4,8 @@
  */
 import type { Service } from '../api/kubernetes.ts';
 
-const PREFIX = 'metallb.io/';
+export const ANNOTATION_PREFIX = 'metallb.io/';
+const PREFIX = ANNOTATION_PREFIX;
 /** Prefix of releases before 0.13; still read, never written. */
 export const OLD_PREFIX = 'metallb.universe.tf/';
 

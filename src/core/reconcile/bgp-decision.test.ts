@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatPrefix } from '../net/prefix.ts';
+import type { Gateway } from './peer-location.ts';
 import {
   initialSpeaker,
   type PeerPlan,
@@ -20,7 +21,7 @@ const peer = (name: string, spec: object = {}) =>
   configured(name, { myASN: 64500, peerASN: 64501, peerAddress: `192.0.2.${name.length}`, ...spec });
 
 /** What the speaker on kube-01 gives each router, as `prefix localPref communities`, and what it says of the Service. */
-function routesOf(world: World) {
+function routesOf(world: World, gateways: readonly Gateway[] = []) {
   const machine = speakerMachine(sha256);
   let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01' });
   const outputs: SpeakerOutput[] = [];
@@ -40,22 +41,78 @@ function routesOf(world: World) {
     state = result.next;
     outputs.push(...result.outputs);
   }
+  const links = { kind: 'links', names: ['eth0'], fit: ['eth0'], gateways } as const;
+  outputs.push(...machine.step(state, links, 0).outputs);
   const plans: readonly PeerPlan[] = outputs.flatMap((o) => (o.kind === 'bgp' ? [o.plans] : [])).at(-1) ?? [];
   const show = ({ routes }: PeerPlan) =>
-    routes.map(({ prefix, localPref, communities, largeCommunities }) =>
+    routes.map(({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }) =>
       [
         formatPrefix(prefix),
         localPref,
         ...communities.map((c) => c.join(':')),
         ...largeCommunities.map((c) => c.join(':')),
+        ...(prepend === undefined ? [] : [`prepend=${prepend}`]),
+        ...(med === undefined ? [] : [`med=${med}`]),
+        ...(bandwidth === undefined ? [] : [`bandwidth=${bandwidth / 1e9}G`]),
       ].join(' '),
     );
   return {
     peers: Object.fromEntries(plans.map((plan) => [plan.peer.name, show(plan)])),
+    targets: plans.map(({ peer: { target } }) => target),
     verdict: outputs.flatMap((o) => (o.kind === 'bgp-decided' ? [o.verdict] : [])).at(-1),
     events: outputs.flatMap((o) => (o.kind === 'emit-event' ? [o.message] : [])),
   };
 }
+
+describe('what goes beyond upstream', () => {
+  const annotated = (object: KubernetesObject, annotations: Record<string, string>) => ({
+    ...object,
+    metadata: { ...object.metadata, annotations },
+  });
+
+  it('weighs this node by its endpoints: each once for a Service, and those of Services that share a route added up', () => {
+    const weighted = { 'metallb.io/link-bandwidth': 'endpoints' };
+    const here = endpoints('web', 'kube-01');
+    const two = { ...here, endpoints: [...(here.endpoints ?? []), ...(here.endpoints ?? [])] };
+    const services = [service('web', {}, {}, ['198.51.100.7']), service('mail', {}, {}, ['198.51.100.9'])];
+    const endpointslices = [two, endpoints('mail', 'kube-01')];
+    const bgpadvertisements = [
+      annotated(configured('a', { aggregationLength: 24 }), weighted),
+      annotated(configured('b', {}), weighted),
+      annotated(configured('c', { communities: ['1:1'] }), { ...weighted, 'metallb.io/med': '5' }),
+    ];
+    expect(routesOf({ services, endpointslices, bgpadvertisements }).peers).toEqual({
+      r: [
+        '198.51.100.0/24 0 bandwidth=3G',
+        '198.51.100.7/32 0 1:1 med=5 bandwidth=2G',
+        '198.51.100.9/32 0 1:1 med=5 bandwidth=1G',
+      ],
+    });
+    // The shortest way and the lowest MED of several.
+    const ways = [{ 'metallb.io/as-path-prepend': '3', 'metallb.io/med': '7' }, { 'metallb.io/as-path-prepend': '1' }];
+    const several = ways.map((annotations, i) => annotated(configured(`w${i}`), annotations));
+    expect(routesOf({ bgpadvertisements: several }).peers).toEqual({ r: ['198.51.100.7/32 0 prepend=1 med=7'] });
+  });
+
+  it('finds the router of a peer template on each node', () => {
+    const template = (from: string) =>
+      annotated(configured('r', { myASN: 64500, peerASN: 64501 }), { 'metallb.io/peer-address-from': from });
+    const target = (from: string, nodes = [node('kube-01')]) =>
+      routesOf({ bgppeers: [template(from)], nodes }, [{ address: 'fe80::1', interface: 'eth0' }]).targets[0];
+    expect(target('default-gateway-ipv6')).toMatchObject({ kind: 'address', zone: 'eth0' });
+    expect(target('default-gateway')).toEqual({
+      kind: 'unknown',
+      why: 'this node has no default gateway for IPv4',
+    });
+    const named = { ...node('kube-01'), metadata: { name: 'kube-01', annotations: { tor: '192.0.2.9', bad: 'x' } } };
+    expect(target('node-annotation/tor', [named])).toMatchObject({ kind: 'address', address: { value: 0xc0000209n } });
+    expect(target('node-annotation/bad', [named])).toMatchObject({
+      kind: 'unknown',
+      why: 'the annotation bad of the Node is "x", which is no IP address',
+    });
+    expect(target('node-annotation/other', [named])).toMatchObject({ kind: 'unknown' });
+  });
+});
 
 describe('what routers are told', () => {
   it('is the address of each Service, from every node, whoever has the endpoints', () => {

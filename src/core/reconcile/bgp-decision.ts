@@ -7,7 +7,7 @@ import { anySelectorMatches } from '../api/selector.ts';
 import type { Route } from '../bgp/rib.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
-import { type IpAddress, parseAddress } from '../net/address.ts';
+import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { formatPrefix, prefixOf } from '../net/prefix.ts';
 import { isServing, type Layer2Facts, poolOf, servingNodes } from './layer2-decision.ts';
 import { isOurClass } from './service-class.ts';
@@ -164,7 +164,7 @@ function union(a: Route, b: Route, add: (a: number, b: number) => number): Route
     largeCommunities: [...a.largeCommunities, ...b.largeCommunities],
     ...(prepend > 0 && { prepend }),
     ...(meds.length > 0 && { med: Math.min(...meds) }),
-    ...(bandwidths.length > 0 && { bandwidth: bandwidths.reduce(add) }),
+    ...(bandwidths.length > 0 && { bandwidth: bandwidths.reduce((sum, more) => add(sum, more)) }),
   });
 }
 
@@ -193,4 +193,28 @@ export function peersOf({ advertised }: BgpDecision, peers: readonly Pick<Peer, 
 /** For the log and for Events. */
 export function describeRoutes({ advertised }: BgpDecision): string[] {
   return [...new Set(advertised.map(({ route }) => formatPrefix(route.prefix)))].sort();
+}
+
+/** What the session with a router carries: its own family alone, unless it is told to carry both. */
+export function familiesOf({ target, dualStack }: Pick<Peer, 'target' | 'dualStack'>): readonly IpFamily[] {
+  if (dualStack || target.kind === 'interface') return ['ipv4', 'ipv6'];
+  if (target.kind === 'address') return [target.address.family];
+  return [target.kind === 'default-gateway' ? target.family : 'ipv4'];
+}
+
+/** The attributes of a route besides path and next hop, for people. */
+export function describeRoute(route: Route): string[] {
+  const { localPref, communities, largeCommunities, gracefulShutdown, prepend, med, bandwidth } = route;
+  const all = [
+    ...communities.map((parts) => parts.join(':')),
+    ...largeCommunities.map((parts) => `large:${parts.join(':')}`),
+  ];
+  return [
+    ...(localPref === 0 ? [] : [`local preference ${localPref} inside the AS`]),
+    ...(all.length === 0 ? [] : [`communities ${all.join(' ')}`]),
+    ...(prepend === undefined ? [] : [`our AS ${prepend + 1} times in the path`]),
+    ...(med === undefined ? [] : [`MED ${med}`]),
+    ...(bandwidth === undefined ? [] : [`bandwidth of ${bandwidth / ENDPOINT_BANDWIDTH} endpoints`]),
+    ...(gracefulShutdown ? ['GRACEFUL_SHUTDOWN: the node is drained'] : []),
+  ];
 }

@@ -4,7 +4,7 @@
  */
 import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
-import { DRAIN_ANNOTATION } from './annotations.ts';
+import { ANNOTATION_PREFIX } from './annotations.ts';
 
 /** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
 export type Change<R extends string> =
@@ -76,7 +76,8 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
   nodes: ({ metadata, spec, status }: Node) => [
     metadata.labels,
     spec?.unschedulable,
-    metadata.annotations?.[DRAIN_ANNOTATION],
+    // Any of them may say where a router is (peer templates), or that the node is drained.
+    metadata.annotations,
     status?.conditions?.map(({ type, status: value }) => (type === 'NetworkUnavailable' ? value : '')),
   ],
   pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],
@@ -86,11 +87,16 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
       resource,
       (object: KubernetesObject) => {
         const { metadata, spec } = object as KubernetesObject & { spec?: unknown };
-        return [metadata.uid, metadata.labels, spec];
+        return [metadata.uid, metadata.labels, ours(metadata.annotations), spec];
       },
     ]),
   ),
 };
+
+/** Annotations that mean something to us: what kubectl and others write for themselves does not. */
+function ours(annotations: Readonly<Record<string, string>> = {}): [string, string][] {
+  return Object.entries(annotations).filter(([key]) => key.startsWith(ANNOTATION_PREFIX));
+}
 
 function isSame(resource: string, a: KubernetesObject | undefined, b: KubernetesObject): boolean {
   if (a === undefined) return false;

@@ -2,6 +2,8 @@
  * Why a Service has the address that it has, or none, and who announces it: everything that is known, as data.
  * @module
  */
+
+import type { BGPSessionStatus } from '../api/kinds.ts';
 import {
   type EndpointSlice,
   type KubernetesObject,
@@ -13,9 +15,19 @@ import {
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Peer } from '../config/config.ts';
-import type { ElectionResult, Sha256 } from '../election/election.ts';
+import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { PoolCheck } from '../ipam/request.ts';
-import { type BgpVerdict, decideBgp, describeRoutes, peersOf } from './bgp-decision.ts';
+import { formatPrefix } from '../net/prefix.ts';
+import {
+  type BgpDecision,
+  type BgpVerdict,
+  decideBgp,
+  describeRoute,
+  describeRoutes,
+  familiesOf,
+  peersOf,
+  routesFor,
+} from './bgp-decision.ts';
 import { OfflineController } from './offline.ts';
 import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
@@ -31,7 +43,9 @@ import {
   speakerMachine,
 } from './speaker.ts';
 
-export type ExplainObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
+export type ExplainObjects = Readonly<
+  Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>
+>;
 
 export interface Explanation {
   readonly service: string;
@@ -46,6 +60,8 @@ export interface Explanation {
   readonly bgp: readonly BgpAnnouncer[];
   /** What the speakers themselves say: who announces it, on which interfaces (none: all), since when (RFC 3339). */
   readonly announcers: readonly Announcer[];
+  /** What the speakers say of their BGP sessions, those that are not up first. */
+  readonly sessions: readonly ToldSession[];
   readonly problems: readonly Problem[];
 }
 
@@ -54,7 +70,20 @@ export interface BgpAnnouncer {
   readonly verdict: BgpVerdict;
   readonly prefixes: readonly string[];
   readonly peers: readonly string[];
+  /** For each router what it is told of each prefix, or why it is not. */
+  readonly routes: readonly ToldRoute[];
 }
+
+/** In words: the attributes of the route besides path and next hop; or why the router does not get it. */
+export interface ToldRoute {
+  readonly peer: string;
+  readonly prefix: string;
+  readonly attributes?: readonly string[];
+  readonly whyNot?: string;
+}
+
+/** A session with a router as its speaker tells of it (BGPSessionStatus). */
+export type ToldSession = BGPSessionStatus;
 
 export interface Announcer {
   readonly node: string;
@@ -82,6 +111,7 @@ export function explainService(
     // Whoever explains does not read Secrets: routers with a password are known all the same.
     ...speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers),
     announcers: announcersOf(objects, key),
+    sessions: sessionsOf(objects),
     problems: offline.problems,
   };
 }
@@ -103,6 +133,13 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
       interfaces: (status?.interfaces ?? []).flatMap(({ name }) => name ?? []),
       since: metadata.creationTimestamp ?? '',
     }));
+}
+
+/** By router and node, those that are not up first. */
+export function sessionsOf({ bgpsessionstatuses = [] }: ExplainObjects): ToldSession[] {
+  const sessions = (bgpsessionstatuses as readonly { status?: ToldSession }[]).flatMap(({ status }) => status ?? []);
+  const rank = ({ state, peer, node }: ToldSession) => `${state === 'Established' ? 1 : 0} ${peer} ${node}`;
+  return sessions.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
 /** Asks the speaker machine itself: of the election any node computes the same, and what each does by BGP follows from the same facts. */
@@ -130,7 +167,24 @@ function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpA
     if (decision === undefined) return [];
     const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
     const { verdict } = decision;
-    return [{ node: candidate.name, verdict, prefixes: describeRoutes(decision), peers: peersOf(decision, peers) }];
+    const routes =
+      decision.verdict === 'announced' ? routers.flatMap((peer) => toldRoutes(peer, candidate, decision)) : [];
+    const told = { prefixes: describeRoutes(decision), peers: peersOf(decision, peers), routes };
+    return [{ node: candidate.name, verdict, ...told }];
+  });
+}
+
+function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRoute[] {
+  const no = (whyNot: string, prefix = describeRoutes(decision).join(', ')) => ({ peer: peer.name, prefix, whyNot });
+  if (!anySelectorMatches(peer.nodeSelectors, node.labels)) return [no('its nodeSelectors do not select the node')];
+  const routes = routesFor(peer, [decision]);
+  if (routes.length === 0) return [no('no BGPAdvertisement of the pool is for it')];
+  return routes.map((route): ToldRoute => {
+    const prefix = formatPrefix(route.prefix);
+    const carried = familiesOf(peer);
+    if (!carried.includes(route.prefix.family))
+      return no(`its session carries ${carried.join(' and ')} only: set dualStackAddressFamily`, prefix);
+    return { peer: peer.name, prefix, attributes: describeRoute(route) };
   });
 }
 

@@ -54,7 +54,7 @@ function forJson(explanation: Explanation): object {
 }
 
 function forPeople(
-  { service, addresses, told, pools, election, bgp, announcers, problems }: Explanation,
+  { service, addresses, told, pools, election, bgp, announcers, sessions, problems }: Explanation,
   endpoints: number,
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
@@ -78,6 +78,14 @@ function forPeople(
       return `${node}: announces ${prefixes.join(', ')} to ${to}`;
     }),
   );
+  section('Routes', describeTold(bgp));
+  if (bgp.length > 0)
+    section(
+      'Sessions that are not up (BGPSessionStatus)',
+      sessions
+        .filter(({ state }) => state !== 'Established')
+        .map(({ node, peer, lastError = 'it has not been tried yet' }) => `${node} with ${peer}: ${lastError}`),
+    );
   section(
     'What the speakers say (ServiceL2Status)',
     announcers.map(
@@ -87,4 +95,18 @@ function forPeople(
   );
   section('Configuration that is set aside', problems.map(formatProblem));
   return lines.join('\n');
+}
+
+/** One line for what is the same for several nodes and routers. */
+function describeTold(bgp: Explanation['bgp']): string[] {
+  const lines = new Map<string, { nodes: Set<string>; peers: Set<string> }>();
+  for (const { node, routes } of bgp)
+    for (const { peer, prefix, attributes, whyNot } of routes) {
+      const what = whyNot === undefined ? attributes!.join(', ') || 'no attributes of its own' : `not sent: ${whyNot}`;
+      const line = lines.get(`${prefix}: ${what}`) ?? { nodes: new Set(), peers: new Set() };
+      line.nodes.add(node);
+      line.peers.add(peer);
+      lines.set(`${prefix}: ${what}`, line);
+    }
+  return [...lines].map(([text, { nodes, peers }]) => `${text} (${[...nodes].join(', ')} to ${[...peers].join(', ')})`);
 }
