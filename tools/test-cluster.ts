@@ -19,7 +19,7 @@ export async function testCluster(): Promise<Counts | string> {
     const counts = await vitest(
       ['system'],
       false,
-      ['api', 'controller', 'allocation', 'webhooks', 'outage'].map((name) => `test/system/${name}.test.ts`),
+      ['api', 'controller', 'allocation', 'webhooks', 'outage', 'frr-k8s'].map((name) => `test/system/${name}.test.ts`),
     );
     delete process.env.METALLB_TEST_KUBECONFIG;
     await api.stop();
