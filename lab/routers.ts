@@ -42,11 +42,12 @@ export function whyNoRouters(): string | undefined {
     '/usr/bin/vtysh',
     '/usr/bin/gobgpd',
     '/usr/sbin/bgpctl',
+    '/usr/sbin/pmbmpd',
   ].filter((path) => run(['test', '-x', path]).status !== 0);
   if (!hasOtherUsers()) return 'FRR has to be started as root';
   return missing.length === 0
     ? undefined
-    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd openbgpd)`;
+    : `these are missing: ${missing.join(', ')} (as root: apt-get install frr bird2 gobgpd openbgpd pmacct)`;
 }
 
 const ZEBRA_BUFFER = '90000000';
@@ -182,6 +183,33 @@ function goBgpPath(attributes: readonly GoBgpAttribute[]): Path {
     localPref: of(5)?.value as number | undefined,
     communities: (of(8)?.communities ?? []).map((value) => `${value >>> 16}:${value & 0xffff}`).join(' '),
     largeCommunities: large.map((value) => `${value.ASN}:${value.LocalData1}:${value.LocalData2}`).join(' '),
+  };
+}
+
+/** What a BMP station has been told, one object for each message. */
+export interface BmpStation {
+  readonly messages: () => Readonly<Record<string, unknown>>[];
+  stop(): Promise<void>;
+}
+
+/** pmacct's BMP daemon on port 1790 of a host. */
+export function startBmpStation(host: LanHost, directory: string): BmpStation {
+  const [config, told] = [join(directory, 'bmp.conf'), join(directory, 'bmp.json')];
+  const settings = { ip: '0.0.0.0', port: 1790, msglog_file: told, msglog_output: 'json' };
+  writeFileSync(
+    config,
+    Object.entries(settings)
+      .map(([key, value]) => `bmp_daemon_${key}: ${value}\n`)
+      .join(''),
+  );
+  const daemon = host.start('pmbmpd', ['/usr/sbin/pmbmpd', '-f', config], join(directory, 'bmp.log'));
+  return {
+    messages: () =>
+      run(['cat', told])
+        .stdout.split('\n')
+        .filter((line) => line.endsWith('}'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    stop: () => daemon.stop(),
   };
 }
 

@@ -29,7 +29,7 @@ const COMMANDS = {
 const CLUSTER_COMMANDS = { etcd: 'etcd-server', openssl: 'openssl' };
 
 /** Routers, which only the lab needs. Their services must not run on this machine because of us. */
-const ROUTER_COMMANDS = { vtysh: 'frr', bird: 'bird2', gobgpd: 'gobgpd', bgpctl: 'openbgpd' };
+const ROUTER_COMMANDS = { vtysh: 'frr', bird: 'bird2', gobgpd: 'gobgpd', bgpctl: 'openbgpd', pmbmpd: 'pmacct' };
 const ROUTER_SERVICES = ['frr', 'bird', 'gobgpd', 'openbgpd'];
 const POLICY = '/usr/sbin/policy-rc.d';
 

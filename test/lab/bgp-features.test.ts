@@ -9,7 +9,16 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, MANIFESTS } from '../../lab/cluster.ts';
 import { addHost, connect, LAN6, probeWhile, removeHosts, removeLan } from '../../lab/lan.ts';
-import { type FrrRouter, type Router, startBird, startFrr, startOpenBgpd, whyNoRouters } from '../../lab/routers.ts';
+import {
+  type BmpStation,
+  type FrrRouter,
+  type Router,
+  startBird,
+  startBmpStation,
+  startFrr,
+  startOpenBgpd,
+  whyNoRouters,
+} from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { must, run, until } from '../../lab/shell.ts';
 
@@ -82,6 +91,40 @@ router bgp 64501
   maximum-paths 16
  exit-address-family
 exit
+`;
+const ECHO_CONFIG = `frr defaults traditional
+bfd
+ profile echo
+  detect-multiplier 5
+  echo-mode
+  echo transmit-interval 50
+  echo receive-interval 50
+ exit
+exit
+router bgp 64511
+ bgp router-id 192.168.1.9
+ no bgp ebgp-requires-policy
+ neighbor ${NODES[0]} remote-as 64500
+ neighbor ${NODES[0]} bfd profile echo
+ neighbor ${NODES[0]} passive
+exit
+`;
+const ECHO = `
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: echo, namespace: metallb-system}
+spec: {echoMode: true, echoInterval: 50, detectMultiplier: 5}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: echoing, namespace: metallb-system}
+spec:
+  myASN: 64500
+  peerASN: 64511
+  peerAddress: 192.168.1.9
+  connectTime: 1s
+  bfdProfile: echo
+  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]
 `;
 const PODINFO = `
 apiVersion: v1
@@ -187,6 +230,7 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
   let leaf: FrrRouter;
   let bird: Router;
   let openbgpd: Router;
+  let station: BmpStation;
   const kubectl = (...args: string[]) => {
     const { status, stdout, stderr } = cluster.kubectl(args);
     if (status !== 0) throw new Error(stderr);
@@ -210,7 +254,12 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
 
   beforeAll(async () => {
     prepareInside();
-    cluster = new Cluster({ directory, nodes: 2, speakerFlags: ['--bgp-listen-port=179'] });
+    cluster = new Cluster({
+      directory,
+      nodes: 2,
+      speakerFlags: ['--bgp-listen-port=179', '--bmp-station=192.168.1.50:1790'],
+    });
+    station = startBmpStation(cluster.client, directory);
     const [one] = cluster.nodes;
     must(['ip', '-n', one!.name, 'address', 'add', `${SECOND_SOURCE}/64`, 'dev', 'eth0', 'nodad']);
     const leafHost = addHost('leaf', '192.168.1.6', '02:00:5e:00:03:06');
@@ -229,7 +278,7 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
   });
   afterAll(async () => {
     const routers = [frr, leaf, bird, openbgpd];
-    for (const router of routers) await router?.stop();
+    for (const router of [...routers, station]) await router?.stop();
     await cluster?.stop();
     removeLan(routers.flatMap((router) => router?.host ?? []));
     rmSync(directory, { recursive: true, force: true });
@@ -306,6 +355,25 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     );
     kubectl('-n', 'metallb-system', 'patch', 'bgppeer', 'by6', '--type=merge', '-p', '{"spec":{"peerASN":64502}}');
     await all(bird, '2001:db8:5::/128', [SECOND_SOURCE]);
+  });
+
+  it('tells a BMP station of its sessions and of every route that it sends', async () => {
+    const about = (more: object) =>
+      station.messages().filter((message) => Object.entries(more).every(([key, value]) => message[key] === value));
+    const far = { peer_ip: '192.168.1.5', log_type: 'update', ip_prefix: '198.51.100.0/32', bmp_router: NODES[0] };
+    const route = await until('the route', () => about(far)[0]);
+    expect(route).toMatchObject({
+      as_path: '64500 64500 64500',
+      med: 50,
+      comms: '64500:3',
+      lcomms: '64500:1:2',
+      bgp_nexthop: NODES[0],
+      is_out: 1,
+      is_post: 1,
+    });
+    const up = about({ bmp_msg_type: 'peer_up', peer_ip: FRR, bmp_router: NODES[1] })[0];
+    expect(up).toMatchObject({ peer_asn: 64501, local_ip: NODES[1], remote_port: 179 });
+    expect(JSON.stringify(about({ bmp_msg_type: 'init' }))).toContain('node-1');
   });
 
   it('restarts without losing a packet: a router that can keeps the routes (RFC 4724)', async () => {
@@ -414,6 +482,31 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     );
     kubectl('annotate', 'node', 'node-2', 'example.com/tor=192.168.1.5');
     await all(openbgpd, '198.51.100.0/32', NODES);
+  });
+
+  it('has BFD echo with a router: what both send comes back', async () => {
+    const host = addHost('echoing', '192.168.1.9', '02:00:5e:00:03:09');
+    const forward = (value: 0 | 1) => must(host.inside(['sh', '-c', `echo ${value} > /proc/sys/net/ipv4/ip_forward`]));
+    forward(1);
+    const router = await startFrr(host, directory, ECHO_CONFIG);
+    try {
+      apply(ECHO);
+      await until('BFD', () => router.bfdPeers().includes(NODES[0]!));
+      const counters = () =>
+        (JSON.parse(router.show('show bfd peers counters json')) as Record<string, unknown>[]).find(
+          ({ peer }) => peer === NODES[0],
+        )!;
+      // Theirs come back by our kernel, ours by theirs: nobody misses one.
+      await until('their echoes', () => Number(counters()['echo-packet-input']) > 60);
+      expect(counters()['session-down']).toBe(0);
+      expect(logOf('node-1')).not.toContain('the router sends no BFD echo back');
+      forward(0);
+      await until('the reason', () => logOf('node-1').includes('BFD with echoing: the router sends no BFD echo back'));
+    } finally {
+      kubectl('-n', 'metallb-system', 'delete', 'bgppeer', 'echoing');
+      await router.stop();
+      removeHosts([host]);
+    }
   });
 
   it('does what the users’ pfSense example says: two firewalls in AS 64501, the nodes in AS 64500', async () => {

@@ -7,6 +7,7 @@ import { type BfdInput, type BfdSessionState, type BfdSettings, bfdMachine, init
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
+import { EchoPaths } from './bfd-echo.ts';
 import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
 
@@ -58,6 +59,7 @@ export class BfdSessions {
   readonly #onTrouble: (on: string, error: SystemCallError) => void;
   readonly #buffer = new Uint8Array(256);
   #discriminator = 0;
+  readonly #echoes = new EchoPaths();
   readonly #counts = new Map<string, BfdCount>();
 
   constructor(
@@ -71,7 +73,7 @@ export class BfdSessions {
   }
 
   get fds(): readonly number[] {
-    return [...this.#receivers.values()].map(({ fd }) => fd);
+    return [...[...this.#receivers.values()].map(({ fd }) => fd), ...this.#echoes.fds];
   }
 
   /** The whole of what is to be watched. */
@@ -127,6 +129,16 @@ export class BfdSessions {
     }
   }
 
+  /** Echo packets that have come back. */
+  drainEchoes(): void {
+    for (const { discriminator } of this.#echoes.received()) {
+      const session = [...this.#sessions.values()].find(({ state }) => state.settings.discriminator === discriminator);
+      if (session === undefined) continue;
+      this.#count(session.target.peer, 'echo_packet_input');
+      this.#feed(session, { kind: 'echoed' });
+    }
+  }
+
   tick(): void {
     for (const session of this.#sessions.values()) {
       const due = bfdMachine.nextDeadline(session.state)?.at;
@@ -136,6 +148,7 @@ export class BfdSessions {
 
   close(): void {
     this.set([]);
+    this.#echoes.close();
     for (const { fd } of this.#receivers.values()) close(fd);
   }
 
@@ -177,6 +190,15 @@ export class BfdSessions {
     this.#counts.set(key, { peer, counter, by: (this.#counts.get(key)?.by ?? 0) + 1 });
   }
 
+  #echo({ target, state }: Session): void {
+    try {
+      if (this.#echoes.send(target.address, state.settings.discriminator, this.#now()))
+        this.#count(target.peer, 'echo_packet_output');
+    } catch (error) {
+      this.#onTrouble(formatAddress(target.address), error as SystemCallError);
+    }
+  }
+
   #feed(session: Session, input: BfdInput | Tick): void {
     const { next, outputs } = bfdMachine.step(session.state, input, this.#now());
     session.state = next;
@@ -185,6 +207,8 @@ export class BfdSessions {
       if (output.kind === 'send') {
         session.sender.send(encodeBfd(output.packet));
         this.#count(peer, 'control_packet_output');
+      } else if (output.kind === 'send-echo') {
+        this.#echo(session);
       } else if (output.kind === 'bfd-up') {
         this.#count(peer, 'session_up_events');
         this.#onChange({ kind: 'bfd-changed', peer, up: true });
@@ -200,6 +224,7 @@ export class BfdSessions {
 
 const WORDS: Readonly<Record<number, string>> = {
   [DIAGNOSTICS['detection-time-expired']]: 'no BFD packet of the router for the detection time',
+  [DIAGNOSTICS['echo-failed']]: 'the router sends no BFD echo back',
   [DIAGNOSTICS['neighbor-signaled-down']]: 'the router’s BFD says that the session is down',
 };
 

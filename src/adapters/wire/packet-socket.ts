@@ -2,6 +2,7 @@
  * A packet socket that sees one protocol on one link: ARP, Neighbor Discovery, or echo requests.
  * @module
  */
+import { BFD_ECHO_PORT } from '../../core/bfd/echo-codec.ts';
 import { ETHERTYPE_ARP } from '../../core/layer2/arp-codec.ts';
 import { ETHERTYPE_IPV4 } from '../../core/layer2/echo-codec.ts';
 import { ETHERTYPE_IPV6 } from '../../core/layer2/ndp-codec.ts';
@@ -14,6 +15,7 @@ import {
   LOAD_BYTE,
   LOAD_BYTE_INDEXED,
   LOAD_HALF_WORD,
+  LOAD_HALF_WORD_INDEXED,
   LOAD_X_HEADER_LENGTH,
 } from './socket-filter.ts';
 import {
@@ -60,6 +62,19 @@ const PROTOCOLS = {
       [LOAD_BYTE_INDEXED, 0, 0, 14], // ICMP type
       [JUMP_IF_EQUAL, 0, 1, 8],
       accept(2048),
+      DROP,
+    ],
+  },
+  /** Datagrams to the port of BFD echoes. */
+  'bfd-echo': {
+    etherType: ETHERTYPE_IPV4,
+    filter: [
+      [LOAD_BYTE, 0, 0, 23], // protocol: UDP
+      [JUMP_IF_EQUAL, 0, 4, 17],
+      [LOAD_X_HEADER_LENGTH, 0, 0, 14],
+      [LOAD_HALF_WORD_INDEXED, 0, 0, 16], // destination port
+      [JUMP_IF_EQUAL, 0, 1, BFD_ECHO_PORT],
+      accept(256),
       DROP,
     ],
   },

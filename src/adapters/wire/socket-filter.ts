@@ -12,6 +12,7 @@ export const LOAD_HALF_WORD = 0x28;
 export const LOAD_BYTE = 0x30;
 /** Of the byte at X and the operand. */
 export const LOAD_BYTE_INDEXED = 0x50;
+export const LOAD_HALF_WORD_INDEXED = 0x48;
 /** X becomes four times the low half of a byte: the length of an IPv4 header. */
 export const LOAD_X_HEADER_LENGTH = 0xb1;
 export const JUMP_IF_EQUAL = 0x15;

@@ -311,6 +311,7 @@ while (running) {
   // Whoever has just spoken must not be declared dead because we were late: listen first, judge afterwards.
   liveness?.drain();
   bfd.drain();
+  bfd.drainEchoes();
   bfd.tick();
   discovery.drain();
   discovery.tick();

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../net/address.ts';
 import { decodeBfd, encodeBfd } from './codec.ts';
+import { decodeBfdEcho, encodeBfdEcho } from './echo-codec.ts';
 import { type BfdInput, type BfdSettings, bfdMachine, initialBfd } from './fsm.ts';
 import { BFD_STATES, type BfdPacket, type BfdState, DIAGNOSTICS } from './messages.ts';
 
@@ -10,6 +12,8 @@ const SETTINGS: BfdSettings = {
   receiveInterval: 300,
   detectMultiplier: 3,
   passive: false,
+  echoInterval: undefined,
+  echoReceiveInterval: 0,
 };
 
 /** Two sides that hear each other unless the wire is cut. */
@@ -19,11 +23,16 @@ function pair(a: Partial<BfdSettings> = {}, b: Partial<BfdSettings> = {}) {
   const sent = [0, 0];
   let now = 0;
   let isCut = false;
+  let deaf = false;
+  const echoes = [0, 0];
   const feed = (who: number, input: BfdInput | { kind: 'tick' }): void => {
     const { next, outputs } = bfdMachine.step(states[who]!, input, now);
     states[who] = next;
     for (const output of outputs) {
-      if (output.kind !== 'send') {
+      if (output.kind === 'send-echo') {
+        echoes[who]!++;
+        if (!isCut && !deaf) feed(who, { kind: 'echoed' });
+      } else if (output.kind !== 'send') {
         const why = output.kind === 'bfd-down' && output.administrative ? ' administratively' : '';
         news.push(`${Math.round(now)} ${who} ${output.kind}${why}`);
       } else {
@@ -45,7 +54,20 @@ function pair(a: Partial<BfdSettings> = {}, b: Partial<BfdSettings> = {}) {
   const cut = (value: boolean) => {
     isCut = value;
   };
-  return { run, feed, news, sent, cut, now: () => now, is: () => states.map(({ state }) => state) };
+  const swallowEchoes = () => {
+    deaf = true;
+  };
+  return {
+    echoes,
+    swallowEchoes,
+    run,
+    feed,
+    news,
+    sent,
+    cut,
+    now: () => now,
+    is: () => states.map(({ state }) => state),
+  };
 }
 
 describe('BFD', () => {
@@ -91,6 +113,24 @@ describe('BFD', () => {
     expect(both.is()).toEqual(['admin-down', 'down']);
   });
 
+  it('sends echoes where the other side sends them back, and notices when it does so no longer', () => {
+    const both = pair({ echoInterval: 50, transmitInterval: 1000, receiveInterval: 1000 }, { echoReceiveInterval: 20 });
+    both.run(5000);
+    expect(both.echoes[0]).toBeGreaterThan(50);
+    expect(both.echoes[1]).toBe(0);
+    both.news.length = 0;
+    both.swallowEchoes();
+    both.run(160);
+    expect(both.news.slice(0, 2).map((line) => line.split(' ').slice(1).join(' '))).toEqual([
+      '0 bfd-down',
+      '1 bfd-down',
+    ]);
+    // A side that cannot send them back gets none.
+    const other = pair({ echoInterval: 50 });
+    other.run(5000);
+    expect(other.echoes).toEqual([0, 0]);
+  });
+
   it('passive, waits to be spoken to', () => {
     const both = pair({ passive: true }, { passive: true });
     both.run(5000);
@@ -132,6 +172,17 @@ const PACKET: BfdPacket = {
   requiredMinRx: 300_000,
   requiredMinEchoRx: 0,
 };
+
+describe('an echo packet', () => {
+  it('goes to ourselves by way of the router, and is known when it comes back', () => {
+    const [from, router] = [new Uint8Array(6).fill(1), new Uint8Array(6).fill(2)];
+    const echo = { own: parseAddress('192.0.2.1')!, discriminator: 7 };
+    const frame = encodeBfdEcho(echo, from, router);
+    expect(decodeBfdEcho(frame)).toEqual(echo);
+    for (let length = 0; length < frame.length; length++) expect(decodeBfdEcho(frame.slice(0, length))).toBeUndefined();
+    expect(decodeBfdEcho(frame.with(29, 9))).toBeUndefined();
+  });
+});
 
 describe('the BFD codec', () => {
   it('round-trips, and never throws on garbage', () => {

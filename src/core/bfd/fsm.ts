@@ -14,6 +14,10 @@ export interface BfdSettings {
   readonly detectMultiplier: number;
   /** Says nothing before the other side has spoken (RFC 5880 §6.1). */
   readonly passive: boolean;
+  /** Between echo packets, where the other side sends them back; undefined: none are sent. */
+  readonly echoInterval: Millis | undefined;
+  /** Between the echo packets of the other side that this node can send back; 0: it cannot. */
+  readonly echoReceiveInterval: Millis;
 }
 
 /** Upstream's, which are FRR's. */
@@ -27,6 +31,9 @@ export interface BfdSessionState {
   readonly remote: BfdPacket | undefined;
   readonly nextTx: Millis;
   readonly detectAt: Millis;
+  readonly nextEcho: Millis;
+  /** When the last echo that came back will be too long ago. */
+  readonly echoDetectAt: Millis;
   /** We have told of new timers, and the other side has not confirmed (RFC 5880 §6.5). */
   readonly polling: boolean;
   /** Counts packets: the jitter needs no randomness besides. */
@@ -36,10 +43,13 @@ export interface BfdSessionState {
 export type BfdInput =
   | { readonly kind: 'start' }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'received'; readonly packet: BfdPacket };
+  | { readonly kind: 'received'; readonly packet: BfdPacket }
+  /** One of our echo packets has come back. */
+  | { readonly kind: 'echoed' };
 
 export type BfdOutput =
   | { readonly kind: 'send'; readonly packet: BfdPacket }
+  | { readonly kind: 'send-echo' }
   | { readonly kind: 'bfd-up' }
   /** `administrative`: the other side has turned BFD off, which says nothing of the path (RFC 5882 §3.2). */
   | { readonly kind: 'bfd-down'; readonly diagnostic: number; readonly administrative: boolean };
@@ -48,8 +58,10 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** While a session is not up, nobody sends more often (RFC 5880 §6.8.3). */
 const SLOW = 1000;
 
+const NO_ECHO = { nextEcho: NEVER, echoDetectAt: NEVER };
+
 export function initialBfd(settings: BfdSettings): BfdSessionState {
-  const times = { nextTx: NEVER, detectAt: NEVER };
+  const times = { nextTx: NEVER, detectAt: NEVER, ...NO_ECHO };
   return { settings, state: 'down', diagnostic: 0, remote: undefined, ...times, polling: false, sent: 0 };
 }
 
@@ -62,17 +74,27 @@ export const bfdMachine: Machine<BfdSessionState, BfdInput, BfdOutput> = {
         return { next: { ...state, nextTx: state.settings.passive ? NEVER : now }, outputs: [] };
       case 'stop': {
         const next = { ...state, state: 'admin-down', diagnostic: DIAGNOSTICS['administratively-down'] } as const;
-        return { next: { ...next, nextTx: NEVER, detectAt: NEVER }, outputs: [{ kind: 'send', packet: say(next) }] };
+        return {
+          next: { ...next, nextTx: NEVER, detectAt: NEVER, ...NO_ECHO },
+          outputs: [{ kind: 'send', packet: say(next) }],
+        };
       }
       case 'received':
         return onPacket(state, input.packet, now);
+      case 'echoed':
+        return { next: { ...state, echoDetectAt: echoDetection(state, now) }, outputs: [] };
       case 'tick':
         return onTick(state, now);
     }
   },
-  nextDeadline({ nextTx, detectAt }): Deadline | undefined {
+  nextDeadline({ nextTx, detectAt, nextEcho, echoDetectAt }): Deadline | undefined {
     const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
-    return earliest([at(nextTx, 'BFD packet'), at(detectAt, 'BFD detection time')]);
+    return earliest([
+      at(nextTx, 'BFD packet'),
+      at(detectAt, 'BFD detection time'),
+      at(nextEcho, 'BFD echo'),
+      at(echoDetectAt, 'no BFD echo'),
+    ]);
   },
 };
 
@@ -91,7 +113,7 @@ function say(s: BfdSessionState, answer: { final: boolean } = { final: false }):
     yourDiscriminator: remote?.myDiscriminator ?? 0,
     desiredMinTx: Math.round(desiredTx(s) * 1000),
     requiredMinRx: Math.round(settings.receiveInterval * 1000),
-    requiredMinEchoRx: 0,
+    requiredMinEchoRx: Math.round(settings.echoReceiveInterval * 1000),
   };
 }
 
@@ -112,16 +134,45 @@ function detectionTime({ settings, remote }: BfdSessionState): Millis {
   return remote.detectMultiplier * Math.max(settings.receiveInterval, remote.desiredMinTx / 1000);
 }
 
+/** Undefined: echoes are not wanted, or the other side does not send them back (RFC 5880 §6.8.9). */
+function echoPause({ state, settings, remote }: BfdSessionState): Millis | undefined {
+  const { echoInterval } = settings;
+  if (state !== 'up' || echoInterval === undefined || !remote?.requiredMinEchoRx) return undefined;
+  return Math.max(echoInterval, remote.requiredMinEchoRx / 1000);
+}
+
+/** Never, while no echo is expected. */
+function echoDetection(s: BfdSessionState, now: Millis): Millis {
+  const interval = echoPause(s);
+  return interval === undefined ? NEVER : now + s.settings.detectMultiplier * interval;
+}
+
+/** Echoes begin and end with what both sides want and can. */
+function withEcho(s: BfdSessionState, now: Millis): BfdSessionState {
+  const isOn = echoPause(s) !== undefined;
+  if (!isOn) return s.nextEcho === NEVER ? s : { ...s, ...NO_ECHO };
+  // The first one is waited for as long as for any other.
+  return s.nextEcho === NEVER ? { ...s, nextEcho: now, echoDetectAt: echoDetection(s, now) } : s;
+}
+
 function onTick(s: BfdSessionState, now: Millis): Outcome {
   let next = s;
   const outputs: BfdOutput[] = [];
-  if (now >= s.detectAt) {
-    const diagnostic = DIAGNOSTICS['detection-time-expired'];
+  if (now >= s.detectAt || now >= s.echoDetectAt) {
+    const isSilent = now >= s.detectAt;
+    const diagnostic = DIAGNOSTICS[isSilent ? 'detection-time-expired' : 'echo-failed'];
     const wasUp = s.state === 'up';
+    next = { ...s, state: 'down', diagnostic, polling: false, ...NO_ECHO };
     // The discriminator of a side that is silent is forgotten (RFC 5880 §6.8.1).
-    next = { ...s, state: 'down', diagnostic, remote: undefined, detectAt: NEVER, polling: false };
-    if (s.settings.passive) next = { ...next, nextTx: NEVER };
+    if (isSilent) next = { ...next, remote: undefined, detectAt: NEVER };
+    // The other side is to know at once, where it is to be spoken to.
+    if (s.settings.passive && isSilent) next = { ...next, nextTx: NEVER };
+    else if (wasUp) next = { ...next, nextTx: now };
     if (wasUp) outputs.push({ kind: 'bfd-down', diagnostic, administrative: false });
+  }
+  if (now >= next.nextEcho) {
+    outputs.push({ kind: 'send-echo' });
+    next = { ...next, nextEcho: now + (echoPause(next) ?? NEVER) };
   }
   if (now < next.nextTx) return { next, outputs };
   outputs.push({ kind: 'send', packet: say(next) });
@@ -148,7 +199,7 @@ function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
   // News goes out at once; and what is due is never later than the pause that holds now.
   const latest = before !== state || s.nextTx === NEVER ? now : Math.min(s.nextTx, now + pause(next));
   const silent = packet.requiredMinRx === 0 && before === state;
-  return { next: { ...next, nextTx: silent ? NEVER : latest }, outputs };
+  return { next: withEcho({ ...next, nextTx: silent ? NEVER : latest }, now), outputs };
 }
 
 /** The table of RFC 5880 §6.8.6. */

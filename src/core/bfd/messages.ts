@@ -11,6 +11,7 @@ export type BfdState = keyof typeof BFD_STATES;
 export const DIAGNOSTICS = {
   none: 0,
   'detection-time-expired': 1,
+  'echo-failed': 2,
   'neighbor-signaled-down': 3,
   'administratively-down': 7,
 } as const;
