@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: a LAN of network namespaces, a cluster on it, and the users' own manifests. Everything is real but the
+ * `npm run demo`, `npm run demo -- --bgp`: a LAN of network namespaces, a cluster on it, and the users' own manifests. Everything is real but the
  * LAN: sockets, ARP, kubectl, curl. Nothing stays behind.
  * @module
  */
@@ -7,27 +7,29 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, MANIFESTS } from './cluster.ts';
+import { tellBgp, whyNoBgpDemo } from './demo-bgp.ts';
 import { bold, milliseconds, proved, red, say, show, step } from './demo-output.ts';
 import { askByArp, askByNdp, LAN6, type LanHost, neighbour, soleOwner } from './lan.ts';
 import { isInside, prepareInside, runInside, whyNoSandbox } from './sandbox.ts';
 import { sleep, until } from './shell.ts';
 
 async function main(): Promise<number> {
-  if (isInside()) return inside(process.argv[2]!);
-  const obstacle = whyNoSandbox();
+  const isBgp = process.argv.includes('--bgp');
+  if (isInside()) return inside(process.argv[2]!, isBgp ? tellBgp : tell);
+  const obstacle = whyNoSandbox() ?? (isBgp ? whyNoBgpDemo() : undefined);
   if (obstacle !== undefined) {
     process.stderr.write(`demo: ${obstacle}\n`);
     return 1;
   }
   const directory = mkdtempSync(join(tmpdir(), 'metallb-demo-'));
   try {
-    return await runInside(import.meta.filename, [directory]);
+    return await runInside(import.meta.filename, [directory, ...(isBgp ? ['--bgp'] : [])]);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function inside(directory: string): Promise<number> {
+async function inside(directory: string, story: typeof tell): Promise<number> {
   const began = performance.now();
   prepareInside();
   const cluster = new Cluster({ directory, nodes: 3 });
@@ -38,7 +40,7 @@ async function inside(directory: string): Promise<number> {
     ] as const)
       process.once(signal, () => resolve(code));
   });
-  const story = tell(cluster).then(
+  const told = story(cluster).then(
     () => {
       process.stdout.write(
         `\n${bold('Done')} in ${((performance.now() - began) / 1000).toFixed(1)} s. Everything that the demo made is gone.\n`,
@@ -60,7 +62,7 @@ async function inside(directory: string): Promise<number> {
       return 1;
     },
   );
-  const code = await Promise.race([story, interrupted]);
+  const code = await Promise.race([told, interrupted]);
   if (code > 128) process.stderr.write('\ninterrupted; cleaning up\n');
   await Promise.race([cluster.stop(), sleep(3000)]);
   return code;

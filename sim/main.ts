@@ -1,8 +1,9 @@
 /**
- * `npm run sim -- [--seeds N] [--first SEED] [--nodes N]`: many runs, and what went wrong in which.
+ * `npm run sim -- [--seeds N] [--first SEED] [--nodes N] [--bgp]`: many runs, and what went wrong in which.
  * @module
  */
 import { parseArgs } from 'node:util';
+import { simulateBgp } from './bgp.ts';
 import { simulate } from './simulation.ts';
 
 const { values } = parseArgs({
@@ -11,13 +12,15 @@ const { values } = parseArgs({
     first: { type: 'string', default: '1' },
     // 0: the controllers alone, which is faster.
     nodes: { type: 'string', default: '4' },
+    // Sessions with a router instead.
+    bgp: { type: 'boolean', default: false },
   },
 });
 const began = performance.now();
 const failovers: number[] = [];
 let bad = 0;
 for (let seed = Number(values.first); seed < Number(values.first) + Number(values.seeds); seed++) {
-  const report = simulate({ seed, nodes: Number(values.nodes) });
+  const report = values.bgp ? { failovers: [], ...simulateBgp(seed) } : simulate({ seed, nodes: Number(values.nodes) });
   failovers.push(...report.failovers);
   if (report.violations.length === 0) continue;
   bad++;

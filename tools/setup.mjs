@@ -66,7 +66,7 @@ function has(command) {
 function installSystemPackages() {
   const forCluster =
     process.argv.some((argument) => argument.includes('cluster')) && process.env.KUBEBUILDER_ASSETS === undefined;
-  const forLab = process.argv.some((argument) => argument.includes('tools/test.ts'));
+  const forLab = process.argv.some((argument) => argument.includes('tools/test.ts') || argument === '--bgp');
   const wanted = { ...COMMANDS, ...(forCluster && CLUSTER_COMMANDS), ...(forLab && ROUTER_COMMANDS) };
   const missing = Object.entries(wanted).filter(([command]) => !has(command));
   if (missing.length === 0) return;

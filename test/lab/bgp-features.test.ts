@@ -21,6 +21,7 @@ import {
 } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
 import { must, run, until } from '../../lab/shell.ts';
+import { spreadWhile } from '../../lab/spread.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 
@@ -408,21 +409,14 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     await all(frr, '198.51.100.0/32', NODES);
   });
 
-  /** Of the connections that FRR makes to the address, the share that each node gets, and how many failed. */
+  /** Of the connections that FRR makes to the address, the share that each node gets. */
   const shares = async () => {
-    const rule = 'ip daddr 198.51.100.0 tcp flags & (syn | ack) == syn counter';
-    const table = `table ip spread { chain seen { type filter hook prerouting priority raw; ${rule}; }; }`;
-    for (const node of cluster.nodes) must(node.inside(['nft', table]));
-    const { attempts, failed } = await probeWhile(frr.host, '198.51.100.0', { interval: 5, duration: 2500 }, () => {});
-    const seen = cluster.nodes.map((node) => {
-      const [, count] = /packets (\d+)/.exec(node.run(['nft', 'list', 'table', 'ip', 'spread']).stdout)!;
-      must(node.inside(['nft', 'delete', 'table', 'ip', 'spread']));
-      return Number(count) / attempts;
-    });
+    const timing = { interval: 5, duration: 2500 };
+    const { attempts, failed, seen } = await spreadWhile(cluster.nodes, frr.host, '198.51.100.0', timing);
     expect(attempts).toBeGreaterThan(300);
     // The nodes hide the client behind their own ports, which come to an end in so short a time: a few have to try again.
     expect(failed.length / attempts).toBeLessThan(0.02);
-    return seen;
+    return seen.map((count) => count / attempts);
   };
 
   it('spreads what comes for the address over the nodes, connection by connection', async () => {
