@@ -1,35 +1,37 @@
 /**
- * Our BGP with many routes to one router, in a process of its own; see bgp.ts. `ROUTER ASN PEER-ASN COUNT`: connects; on a line on
- * standard input it withdraws all.
+ * Our BGP with many routes, in a process of its own; see bgp.ts. `ASN PEER-ASN COUNT ROUTER …`: connects to each router; on a line on
+ * standard input it does what the line says: `change` gives the fifth route a community, `withdraw` withdraws all.
  * @module
  */
+import { createInterface } from 'node:readline';
 import { BgpSessions } from '../src/apps/speaker/bgp-sessions.ts';
 import type { Route } from '../src/core/bgp/rib.ts';
 import type { Peer } from '../src/core/config/config.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
-const [router = '', asn = '', peerAsn = '', count = ''] = process.argv.slice(2);
-const peer: Peer = {
-  name: 'router',
-  myASN: Number(asn),
-  peerASN: Number(peerAsn),
-  target: { kind: 'address', address: parseAddress(router)! },
-  port: 179,
-  nodeSelectors: [],
-  gracefulRestart: false,
-  ebgpMultiHop: false,
-  vrf: '',
-  dualStack: false,
-  disableMP: false,
-  passive: false,
-  delayOpen: 0,
-  ttlSecurityHops: undefined,
-};
+const [asn = '', peerAsn = '', count = '', ...routers] = process.argv.slice(2);
+const peers = routers.map(
+  (router): Peer => ({
+    name: router,
+    myASN: Number(asn),
+    peerASN: Number(peerAsn),
+    target: { kind: 'address', address: parseAddress(router)! },
+    port: 179,
+    nodeSelectors: [],
+    gracefulRestart: false,
+    ebgpMultiHop: false,
+    vrf: '',
+    dualStack: false,
+    disableMP: false,
+    passive: false,
+    delayOpen: 0,
+    ttlSecurityHops: undefined,
+  }),
+);
 const routes = Array.from({ length: Number(count) }, (_, i): Route => {
   const base = parseAddress(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)!.value;
   return { prefix: { family: 'ipv4', base, length: 32 }, localPref: 0, communities: [], largeCommunities: [] };
 });
-const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
 const sessions = new BgpSessions({
   node: 'bench',
   listenPort: 0,
@@ -39,11 +41,12 @@ const sessions = new BgpSessions({
   onListenFailed: () => {},
   onRemoved: () => {},
 });
-const set = (wanted: readonly Route[]) => sessions.set([{ peer, bfd: undefined, routes: wanted }]);
+const set = (wanted: readonly Route[]) => sessions.set(peers.map((peer) => ({ peer, bfd: undefined, routes: wanted })));
+const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
 set(routes);
-process.stdin.once('data', () => {
-  say('withdraw');
-  set([]);
+createInterface({ input: process.stdin }).on('line', (line) => {
+  say(line);
+  set(line === 'change' ? routes.map((route, i) => (i === 4 ? { ...route, communities: [[64500, 7]] } : route)) : []);
   const { user, system } = process.cpuUsage();
   console.log(`used ${(user + system) / 1000} ${process.memoryUsage.rss()}`);
 });

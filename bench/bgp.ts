@@ -1,39 +1,70 @@
 /**
- * Many routes to a router: from the session until the last one is in its table, and until the last one is gone; from us, and from BIRD
- * and GoBGP in the same run. Has to run inside a sandbox; `main.ts` sees to that.
+ * Many routes to a router: from the session until the last one is in its table, and until the last one is gone, beside BIRD and GoBGP in the
+ * same run; one changed route among many; many peers. Has to run inside a sandbox; `main.ts` sees to that.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addHost, createLan, type LanHost, removeLan } from '../lab/lan.ts';
-import { startBird, whyNoRouters } from '../lab/routers.ts';
+import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../lab/routers.ts';
 import { prepareInside } from '../lab/sandbox.ts';
-import { sleep, until } from '../lab/shell.ts';
+import { must, run, sleep, until } from '../lab/shell.ts';
+import { mrtTable } from './mrt.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 3);
-const SIZES = [1000, 10_000, 100_000];
-const ROUTER = '192.168.1.3';
-const LIMIT = 60_000;
+const SIZES = (process.env.BENCH_SIZES ?? '1000,10000,100000').split(',').map(Number);
+const SENDER = '192.168.1.2';
+const LIMIT = 120_000;
+const MANY_PEERS = 200;
+const ROUTES_OF_EACH = 1000;
 
 const now = () => performance.timeOrigin + performance.now();
+
+/** A router that routes are sent to. */
+interface Receiver {
+  readonly name: string;
+  readonly address: string;
+  established(): boolean;
+  /** Routes of the peer in its table. */
+  count(): number;
+}
+
 const control = (host: LanHost) => join(directory, `${host.name}-bird.ctl`);
-const routeCount = (host: LanHost) =>
-  Number(
-    /(\d+) of \d+ routes/.exec(
-      host.run(['birdc', '-s', control(host), 'show', 'route', 'count', 'protocol', 'peer']).stdout,
-    )?.[1] ?? 0,
-  );
-/** As the router sees it: from then on it takes routes. */
-const established = (host: LanHost) => {
-  const show = ['birdc', '-s', control(host), 'show', 'protocols', 'peer'];
-  return until('the session', () => (host.run(show).stdout.includes('Established') ? now() : undefined), LIMIT, 2);
-};
-/** Looked at every few milliseconds, which is what the numbers are good to. */
-const untilCount = (host: LanHost, count: number) =>
-  until(`${count} routes`, () => (routeCount(host) === count ? now() : undefined), LIMIT, 2);
+const birdc = (host: LanHost, ...args: string[]) => host.run(['birdc', '-s', control(host), ...args]).stdout;
+
+function birdReceiver({ host }: Router): Receiver {
+  return {
+    name: 'BIRD',
+    address: host.address,
+    established: () => birdc(host, 'show', 'protocols', 'peer').includes('Established'),
+    count: () =>
+      Number(/(\d+) of \d+ routes/.exec(birdc(host, 'show', 'route', 'count', 'protocol', 'peer'))?.[1] ?? 0),
+  };
+}
+
+function frrReceiver(router: FrrRouter): Receiver {
+  const peer = () => {
+    const { ipv4Unicast } = JSON.parse(router.show('show bgp summary json')) as {
+      ipv4Unicast?: { peers: Record<string, { state: string; pfxRcd?: number }> };
+    };
+    return ipv4Unicast?.peers[SENDER];
+  };
+  return {
+    name: 'FRR',
+    address: router.host.address,
+    established: () => peer()?.state === 'Established',
+    count: () => peer()?.pfxRcd ?? 0,
+  };
+}
+
+/** As the router sees it: from then on it takes routes. Looked at every few milliseconds, which is what the numbers are good to. */
+const established = (receiver: Receiver) =>
+  until('the session', () => (receiver.established() ? now() : undefined), LIMIT, 2);
+const untilCount = (receiver: Receiver, count: number) =>
+  until(`${count} routes`, () => (receiver.count() === count ? now() : undefined), LIMIT, 2);
 
 interface Times {
   readonly announced: number;
@@ -42,17 +73,11 @@ interface Times {
   readonly memory?: number;
 }
 
-async function ours(sender: LanHost, router: LanHost, count: number): Promise<Times> {
+/** Our own sender, and what it says. */
+function startSender(count: number, routers: readonly string[]) {
   const script = resolve(import.meta.dirname, 'bgp-sender.ts');
-  const [program, ...args] = sender.inside([
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    script,
-    ROUTER,
-    '64500',
-    '64501',
-    String(count),
-  ]);
+  const own = [process.execPath, '--disable-warning=ExperimentalWarning', script, '64500', '64501', String(count)];
+  const [program, ...args] = sender.inside([...own, ...routers]);
   const child: ChildProcess = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const said = new Map<string, number[]>();
   child.stdout!.on('data', (data) => {
@@ -61,44 +86,169 @@ async function ours(sender: LanHost, router: LanHost, count: number): Promise<Ti
       said.set(what, numbers.map(Number));
     }
   });
+  const tell = async (what: string) => {
+    said.delete('used');
+    child.stdin!.write(`${what}\n`);
+    const [at] = await until(what, () => said.get(what), LIMIT, 2);
+    return at!;
+  };
+  const used = () => until('the sums', () => said.get('used'), LIMIT, 2);
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await sleep(500);
+  };
+  return { tell, used, stop };
+}
+
+async function ours(receiver: Receiver, count: number): Promise<Times> {
+  const { tell, used, stop } = startSender(count, [receiver.address]);
   try {
-    const up = await established(router);
-    const announced = (await untilCount(router, count)) - up;
-    child.stdin!.write('now\n');
-    const [began] = await until('the withdrawal', () => said.get('withdraw'), LIMIT, 2);
-    const withdrawn = (await untilCount(router, 0)) - began!;
-    const [cpu, memory] = await until('the sums', () => said.get('used'), LIMIT, 2);
+    const up = await established(receiver);
+    const announced = (await untilCount(receiver, count)) - up;
+    const began = await tell('withdraw');
+    const withdrawn = (await untilCount(receiver, 0)) - began;
+    const [cpu, memory] = await used();
     return { announced, withdrawn, cpu: cpu!, memory: memory! };
   } finally {
-    child.kill('SIGKILL');
-    await sleep(300);
+    await stop();
   }
 }
 
 /** BIRD, with as many static routes, which it holds back until told. */
-async function birds(sender: LanHost, router: LanHost, count: number): Promise<Times> {
+async function birds(receiver: Receiver, count: number): Promise<Times> {
   const routes = Array.from(
     { length: count },
     (_, i) => `route 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32 blackhole;`,
   );
   const config = `protocol static many { ipv4; ${routes.join('\n')} }
-protocol bgp upstream { disabled; local as 64500; neighbor ${ROUTER} as 64501; connect delay time 1;
+protocol bgp upstream { disabled; local as 64500; neighbor ${receiver.address} as 64501; connect delay time 1;
   ipv4 { import none; export where proto = "many"; next hop self; }; }
 `;
   const bird = await startBird(sender, directory, config);
-  const birdc = (...args: string[]) => sender.run(['birdc', '-s', control(sender), ...args]).stdout;
   try {
-    birdc('enable', 'upstream');
-    const up = await established(router);
-    const announced = (await untilCount(router, count)) - up;
+    birdc(sender, 'enable', 'upstream');
+    const up = await established(receiver);
+    const announced = (await untilCount(receiver, count)) - up;
     const began = now();
-    birdc('disable', 'many');
-    const withdrawn = (await untilCount(router, 0)) - began;
+    birdc(sender, 'disable', 'many');
+    const withdrawn = (await untilCount(receiver, 0)) - began;
     return { announced, withdrawn };
   } finally {
     await bird.stop();
-    await sleep(300);
+    await sleep(500);
   }
+}
+
+/** GoBGP, with as many routes from a file; the session comes last. Withdrawn with the peer as it is, prefix by prefix. */
+async function goBgps(receiver: Receiver, count: number): Promise<Times> {
+  const file = join(directory, 'routes.mrt');
+  writeFileSync(file, mrtTable(count, SENDER));
+  const gobgp = await startGoBgp(sender, directory, 64500, 64501);
+  const go = (...args: string[]) => must(sender.inside(['gobgp', ...args]), { timeout: LIMIT });
+  try {
+    go('mrt', 'inject', 'global', file);
+    go('neighbor', 'add', receiver.address, 'as', '64501');
+    const up = await established(receiver);
+    const announced = (await untilCount(receiver, count)) - up;
+    const began = now();
+    go('global', 'rib', 'del', 'all', '-a', 'ipv4');
+    const withdrawn = (await untilCount(receiver, 0)) - began;
+    return { announced, withdrawn };
+  } finally {
+    await gobgp.stop();
+    await sleep(500);
+  }
+}
+
+async function routes(receivers: readonly Receiver[]): Promise<void> {
+  const rows: string[][] = [];
+  for (const receiver of receivers)
+    for (const count of SIZES)
+      for (const [who, send] of [
+        ['metallb-ts', ours],
+        ['BIRD', birds],
+        ['GoBGP', goBgps],
+      ] as const) {
+        const times: Times[] = [];
+        for (let i = 0; i < RUNS; i++) times.push(await send(receiver, count));
+        const middle = (key: keyof Times) => {
+          const values = times.flatMap((each) => each[key] ?? []);
+          return values.length === 0 ? undefined : median(values);
+        };
+        const [cpu, memory] = [middle('cpu'), middle('memory')];
+        rows.push([
+          receiver.name,
+          count.toLocaleString('en'),
+          who,
+          show(middle('announced')!, 'ms'),
+          show(middle('withdrawn')!, 'ms'),
+          cpu === undefined ? '–' : show(cpu, 'ms'),
+          memory === undefined ? '–' : show(memory / 2 ** 20, 'MiB'),
+        ]);
+      }
+  const header = [
+    'router',
+    'routes',
+    'sender',
+    'session until the last is there',
+    'withdrawal of all',
+    'CPU',
+    'memory',
+  ];
+  printTable(`Routes to a router, ${RUNS} runs each, medians`, header, rows);
+}
+
+async function oneAmongMany(receiver: Receiver, host: LanHost): Promise<void> {
+  const times: number[] = [];
+  const most = SIZES.at(-1)!;
+  for (let i = 0; i < RUNS; i++) {
+    const { tell, stop } = startSender(most, [receiver.address]);
+    await untilCount(receiver, most);
+    const began = await tell('change');
+    const changed = () => birdc(host, 'show', 'route', '10.0.0.4/32', 'all').includes('(64500,7)');
+    times.push((await until('the change', () => (changed() ? now() : undefined), LIMIT, 2)) - began);
+    await stop();
+  }
+  const title = `One changed route among ${most.toLocaleString('en')}, until it is in BIRD's table`;
+  printTable(
+    title,
+    ['runs', 'median', 'longest'],
+    [[String(RUNS), show(median(times), 'ms'), show(Math.max(...times), 'ms')]],
+  );
+}
+
+async function manyPeers(): Promise<void> {
+  const host = addHost('many', '192.168.1.20', '02:00:5e:00:03:20');
+  const addresses = Array.from({ length: MANY_PEERS }, (_, i) => `10.200.0.${i + 1}`);
+  for (const address of addresses) run(['ip', '-n', host.name, 'address', 'add', `${address}/16`, 'dev', 'eth0']);
+  run(['ip', '-n', sender.name, 'address', 'add', '10.200.1.1/16', 'dev', 'eth0']);
+  const protocols = addresses.map(
+    (address, i) =>
+      `protocol bgp p${i} { local ${address} as 64501; neighbor 10.200.1.1 as 64500; passive; ipv4 { import all; export none; }; }`,
+  );
+  const bird = await startBird(host, directory, `${protocols.join('\n')}\n`);
+  const count = () => Number(/(\d+) of \d+ routes/.exec(birdc(host, 'show', 'route', 'count'))?.[1] ?? 0);
+  const base = count();
+  const times: { took: number; cpu: number; memory: number }[] = [];
+  for (let i = 0; i < RUNS; i++) {
+    const began = now();
+    const { tell, used, stop } = startSender(ROUTES_OF_EACH, addresses);
+    const all = base + MANY_PEERS * ROUTES_OF_EACH;
+    const took = (await until('all routes', () => (count() === all ? now() : undefined), LIMIT, 5)) - began;
+    await tell('withdraw');
+    const [cpu, memory] = await used();
+    times.push({ took, cpu: cpu!, memory: memory! });
+    await stop();
+    await until('they are gone', () => count() === base, LIMIT);
+  }
+  const middle = (key: 'took' | 'cpu' | 'memory') => median(times.map((each) => each[key]));
+  printTable(
+    `${MANY_PEERS} sessions of one speaker, ${ROUTES_OF_EACH.toLocaleString('en')} routes to each, to one BIRD; ${RUNS} runs, medians`,
+    ['start of the process until all is there', 'CPU', 'memory'],
+    [[show(middle('took'), 'ms'), show(middle('cpu'), 'ms'), show(middle('memory') / 2 ** 20, 'MiB')]],
+  );
+  await bird.stop();
+  removeLan([host]);
 }
 
 const obstacle = whyNoRouters();
@@ -109,44 +259,33 @@ if (obstacle !== undefined) {
 prepareInside();
 const directory = mkdtempSync(join(tmpdir(), 'metallb-bench-bgp-'));
 createLan();
-const sender = addHost('sender', '192.168.1.2', '02:00:5e:00:03:02');
-const router = addHost('router', ROUTER, '02:00:5e:00:03:03');
+const sender = addHost('sender', SENDER, '02:00:5e:00:03:02');
 const bird = await startBird(
-  router,
+  addHost('router', '192.168.1.3', '02:00:5e:00:03:03'),
   directory,
-  'protocol bgp peer { local as 64501; neighbor 192.168.1.2 as 64500; passive; ipv4 { import all; export none; }; }\n',
+  `protocol bgp peer { local as 64501; neighbor ${SENDER} as 64500; passive; ipv4 { import all; export none; }; }\n`,
 );
-const rows: string[][] = [];
+const frr = await startFrr(
+  addHost('frr', '192.168.1.4', '02:00:5e:00:03:04'),
+  directory,
+  `frr defaults traditional
+router bgp 64501
+ bgp router-id 192.168.1.4
+ no bgp ebgp-requires-policy
+ neighbor ${SENDER} remote-as 64500
+ neighbor ${SENDER} passive
+exit
+`,
+);
 try {
-  for (const count of SIZES)
-    for (const [who, run] of [
-      ['metallb-ts', ours],
-      ['BIRD', birds],
-    ] as const) {
-      const times: Times[] = [];
-      for (let i = 0; i < RUNS; i++) times.push(await run(sender, router, count));
-      const middle = (key: keyof Times) => {
-        const values = times.flatMap((each) => each[key] ?? []);
-        return values.length === 0 ? undefined : median(values);
-      };
-      const [cpu, memory] = [middle('cpu'), middle('memory')];
-      rows.push([
-        count.toLocaleString('en'),
-        who,
-        show(middle('announced')!, 'ms'),
-        show(middle('withdrawn')!, 'ms'),
-        cpu === undefined ? '–' : show(cpu, 'ms'),
-        memory === undefined ? '–' : show(memory / 2 ** 20, 'MiB'),
-      ]);
-    }
-  printTable(
-    `Routes to BIRD, ${RUNS} runs each, medians`,
-    ['routes', 'sender', 'session until the last is there', 'withdrawal of all', 'CPU of the process', 'its memory'],
-    rows,
-  );
+  const receivers = [birdReceiver(bird), frrReceiver(frr)];
+  await routes(receivers);
+  await oneAmongMany(receivers[0]!, bird.host);
+  await manyPeers();
 } finally {
   await bird.stop();
-  removeLan([sender, router]);
+  await frr.stop();
+  removeLan([sender, bird.host, frr.host]);
   rmSync(directory, { recursive: true, force: true });
 }
 process.exit();

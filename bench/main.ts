@@ -23,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   liveness: benchLiveness,
   arp: () => inSandbox('arp'),
   bgp: () => inSandbox('bgp'),
+  withdrawal: () => inSandbox('withdrawal'),
   serve: () => inSandbox('serve'),
   failover: () => inSandbox('failover'),
 };

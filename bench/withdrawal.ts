@@ -1,0 +1,175 @@
+/**
+ * From what happens to a node until routers no longer send there: with BFD (FRR) and without (BIRD), by real speakers. And BFD at 50 ms under
+ * full load. Has to run inside a sandbox; `main.ts` sees to that.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cluster } from '../lab/cluster.ts';
+import { addHost, removeLan } from '../lab/lan.ts';
+import { type FrrRouter, type Router, startBird, startFrr, whyNoRouters } from '../lab/routers.ts';
+import { prepareInside } from '../lab/sandbox.ts';
+import { sleep, start, until } from '../lab/shell.ts';
+import { median, printTable, show } from './table.ts';
+
+const RUNS = Number(process.env.BENCH_RUNS ?? 5);
+/** Seconds of full load. */
+const LOAD_TIME = Number(process.env.BENCH_LOAD ?? 60);
+const PREFIX = '198.51.100.0/32';
+const FRR_CONFIG = `frr defaults traditional
+bfd
+ profile quick
+  receive-interval 50
+  transmit-interval 50
+ exit
+exit
+router bgp 64501
+ bgp router-id 192.168.1.2
+ no bgp ebgp-requires-policy
+ neighbor 192.168.1.11 remote-as 64500
+ neighbor 192.168.1.11 passive
+ neighbor 192.168.1.11 bfd profile quick
+exit
+`;
+const BIRD_CONFIG = `
+protocol bgp node { local as 64502; neighbor 192.168.1.11 as 64500; passive; error wait time 1, 2; ipv4 { import all; export none; }; }
+`;
+const OBJECTS = `
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: routed, namespace: metallb-system}
+spec: {addresses: [198.51.100.0/24]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: all, namespace: metallb-system}
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: quick, namespace: metallb-system}
+spec: {receiveInterval: 50, transmitInterval: 50}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: frr, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: 192.168.1.2, bfdProfile: quick, connectTime: 1s, holdTime: 9s}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: bird, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64502, peerAddress: 192.168.1.3, connectTime: 1s, holdTime: 9s}
+`;
+
+const obstacle = whyNoRouters();
+if (obstacle !== undefined) {
+  console.log(`withdrawal did not run: ${obstacle}`);
+  process.exit();
+}
+prepareInside();
+const directory = mkdtempSync(join(tmpdir(), 'metallb-bench-withdrawal-'));
+const cluster = new Cluster({ directory, nodes: 1 });
+const [node] = cluster.nodes as [(typeof cluster.nodes)[number]];
+const frr: FrrRouter = await startFrr(addHost('frr', '192.168.1.2', '02:00:5e:00:03:02'), directory, FRR_CONFIG);
+const bird: Router = await startBird(addHost('bird', '192.168.1.3', '02:00:5e:00:03:03'), directory, BIRD_CONFIG);
+const apply = (text: string) => {
+  const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
+  if (status !== 0) throw new Error(stderr);
+};
+
+const isKnown = (router: Router) => router.paths(PREFIX).length > 0;
+const settled = async () => {
+  await until('both routers have the route', () => isKnown(frr) && isKnown(bird), 60_000);
+  await until('BFD', () => frr.bfdPeers().length === 1, 60_000);
+  await sleep(500);
+};
+/** Milliseconds from now until it is so. */
+const wait = async (what: string, probe: () => boolean) => {
+  const began = performance.now();
+  await until(what, probe, 60_000, 1);
+  return performance.now() - began;
+};
+const gone = async (event: () => void, after: () => unknown) => {
+  await settled();
+  event();
+  const began = performance.now();
+  const withBfd = await wait('FRR drops it', () => !isKnown(frr));
+  await until('BIRD drops it', () => !isKnown(bird), 60_000, 1);
+  const without = performance.now() - began;
+  await after();
+  return { withBfd, without };
+};
+
+const restart = () => cluster.startSpeaker(node);
+const EVENTS: readonly (readonly [what: string, measure: () => Promise<{ withBfd: number; without: number }>])[] = [
+  ['kill -9 of the speaker', () => gone(() => cluster.speakers.get(node.name)!.kill('SIGKILL'), restart)],
+  [
+    'link down',
+    () =>
+      gone(
+        () => node.unplug(),
+        () => node.plug(),
+      ),
+  ],
+  [
+    'the speaker hangs (SIGSTOP)',
+    () =>
+      gone(
+        () => cluster.speakers.get(node.name)!.kill('SIGSTOP'),
+        () => cluster.speakers.get(node.name)!.kill('SIGCONT'),
+      ),
+  ],
+  [
+    'drain, until GRACEFUL_SHUTDOWN is there',
+    async () => {
+      await settled();
+      cluster.kubectl(['annotate', 'node', node.name, 'metallb.io/drain=x']);
+      const marked = (router: Router, mark: string) => router.paths(PREFIX)[0]?.communities.includes(mark) === true;
+      const began = performance.now();
+      const withBfd = await wait('FRR', () => marked(frr, 'graceful-shutdown'));
+      await until('BIRD', () => marked(bird, '65535:0'), 60_000, 1);
+      const without = performance.now() - began;
+      cluster.kubectl(['annotate', 'node', node.name, 'metallb.io/drain-']);
+      await until('it is over', () => !marked(frr, 'graceful-shutdown') && !marked(bird, '65535:0'));
+      return { withBfd, without };
+    },
+  ],
+];
+
+try {
+  await cluster.startAll();
+  cluster.applyManifests('raspberry-hello-deployment.yaml');
+  apply(OBJECTS);
+  const rows: string[][] = [];
+  for (const [what, measure] of EVENTS) {
+    const times: { withBfd: number; without: number }[] = [];
+    for (let i = 0; i < RUNS; i++) times.push(await measure());
+    const cells = (['withBfd', 'without'] as const).flatMap((key) => {
+      const values = times.map((each) => each[key]);
+      return [show(median(values), 'ms'), show(Math.max(...values), 'ms')];
+    });
+    rows.push([what, ...cells]);
+  }
+  const header = ['event', 'FRR, BFD 50 ms × 3', 'longest', 'BIRD, hold time 9 s', 'longest'];
+  printTable(`From the event until the router does not send there, ${RUNS} runs each, medians`, header, rows);
+
+  await settled();
+  const downs = () =>
+    Number((JSON.parse(frr.show('show bfd peers counters json')) as Record<string, unknown>[])[0]?.['session-down']);
+  const before = downs();
+  const load = Array.from({ length: cpus().length * 2 }, (_, i) =>
+    start(`load-${i}`, ['sh', '-c', 'while :; do :; done'], '/dev/null'),
+  );
+  await sleep(LOAD_TIME * 1000);
+  for (const process of load) process.kill('SIGKILL');
+  const header2 = ['busy processes', 'cores', 'time', 'times that BFD went down'];
+  const row = [String(load.length), String(cpus().length), `${LOAD_TIME} s`, String(downs() - before)];
+  printTable('BFD at 50 ms × 3 under full load', header2, [row]);
+} finally {
+  await frr.stop();
+  await bird.stop();
+  await cluster.stop();
+  removeLan([frr.host, bird.host]);
+  rmSync(directory, { recursive: true, force: true });
+}
+process.exit();
