@@ -1,5 +1,5 @@
 /**
- * Our BGP with many routes, in a process of its own; see bgp.ts. `ASN PEER-ASN COUNT ROUTER …`: connects to each router; on a line on
+ * Our BGP with many routes, in a process of its own; see bgp.ts. `ASN PEER-ASN COUNT ADDRESS[/SOURCE] …`: connects to each router; on a line on
  * standard input it does what the line says: `change` gives the fifth route a community, `withdraw` withdraws all.
  * @module
  */
@@ -10,13 +10,15 @@ import type { Peer } from '../src/core/config/config.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
 const [asn = '', peerAsn = '', count = '', ...routers] = process.argv.slice(2);
-const peers = routers.map(
-  (router): Peer => ({
+const peers = routers.map((router): Peer => {
+  const [address = '', source] = router.split('/');
+  return {
     name: router,
     myASN: Number(asn),
     peerASN: Number(peerAsn),
-    target: { kind: 'address', address: parseAddress(router)! },
+    target: { kind: 'address', address: parseAddress(address)! },
     port: 179,
+    sourceAddress: source === undefined ? undefined : parseAddress(source),
     nodeSelectors: [],
     gracefulRestart: false,
     ebgpMultiHop: false,
@@ -26,8 +28,8 @@ const peers = routers.map(
     passive: false,
     delayOpen: 0,
     ttlSecurityHops: undefined,
-  }),
-);
+  };
+});
 const routes = Array.from({ length: Number(count) }, (_, i): Route => {
   const base = parseAddress(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)!.value;
   return { prefix: { family: 'ipv4', base, length: 32 }, localPref: 0, communities: [], largeCommunities: [] };

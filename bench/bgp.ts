@@ -4,14 +4,13 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addHost, createLan, type LanHost, removeLan } from '../lab/lan.ts';
 import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../lab/routers.ts';
 import { prepareInside } from '../lab/sandbox.ts';
-import { must, run, sleep, until } from '../lab/shell.ts';
-import { mrtTable } from './mrt.ts';
+import { must, sleep, until } from '../lab/shell.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 3);
@@ -114,17 +113,17 @@ async function ours(receiver: Receiver, count: number): Promise<Times> {
   }
 }
 
-/** BIRD, with as many static routes, which it holds back until told. */
-async function birds(receiver: Receiver, count: number): Promise<Times> {
-  const routes = Array.from(
-    { length: count },
-    (_, i) => `route 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32 blackhole;`,
-  );
-  const config = `protocol static many { ipv4; ${routes.join('\n')} }
-protocol bgp upstream { disabled; local as 64500; neighbor ${receiver.address} as 64501; connect delay time 1;
+/** As many static routes, in BIRD's words; `upstream` holds them back until it is enabled. */
+const birdConfig = (count: number, asn: number, to: string, theirs: number) => {
+  const all = Array.from({ length: count }, (_, i) => `route 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32 blackhole;`);
+  return `protocol static many { ipv4; ${all.join('\n')} }
+protocol bgp upstream { disabled; local as ${asn}; neighbor ${to} as ${theirs}; connect delay time 1;
   ipv4 { import none; export where proto = "many"; next hop self; }; }
 `;
-  const bird = await startBird(sender, directory, config);
+};
+
+async function birds(receiver: Receiver, count: number): Promise<Times> {
+  const bird = await startBird(sender, directory, birdConfig(count, 64500, receiver.address, 64501));
   try {
     birdc(sender, 'enable', 'upstream');
     const up = await established(receiver);
@@ -139,23 +138,24 @@ protocol bgp upstream { disabled; local as 64500; neighbor ${receiver.address} a
   }
 }
 
-/** GoBGP, with as many routes from a file; the session comes last. Withdrawn with the peer as it is, prefix by prefix. */
+/** GoBGP, which has the routes from a BIRD behind it before it gets to know the router. */
 async function goBgps(receiver: Receiver, count: number): Promise<Times> {
-  const file = join(directory, 'routes.mrt');
-  writeFileSync(file, mrtTable(count, SENDER));
-  const gobgp = await startGoBgp(sender, directory, 64500, 64501);
+  const gobgp = await startGoBgp(sender, directory, 64500, 64499);
+  const bird = await startBird(feeder, directory, birdConfig(count, 64499, SENDER, 64500));
   const go = (...args: string[]) => must(sender.inside(['gobgp', ...args]), { timeout: LIMIT });
   try {
-    go('mrt', 'inject', 'global', file);
+    birdc(feeder, 'enable', 'upstream');
+    await until('GoBGP has them', () => go('global', 'rib', 'summary').includes(`Destination: ${count},`), LIMIT, 200);
     go('neighbor', 'add', receiver.address, 'as', '64501');
     const up = await established(receiver);
     const announced = (await untilCount(receiver, count)) - up;
     const began = now();
-    go('global', 'rib', 'del', 'all', '-a', 'ipv4');
+    birdc(feeder, 'disable', 'many');
     const withdrawn = (await untilCount(receiver, 0)) - began;
     return { announced, withdrawn };
   } finally {
     await gobgp.stop();
+    await bird.stop();
     await sleep(500);
   }
 }
@@ -219,12 +219,13 @@ async function oneAmongMany(receiver: Receiver, host: LanHost): Promise<void> {
 
 async function manyPeers(): Promise<void> {
   const host = addHost('many', '192.168.1.20', '02:00:5e:00:03:20');
-  const addresses = Array.from({ length: MANY_PEERS }, (_, i) => `10.200.0.${i + 1}`);
-  for (const address of addresses) run(['ip', '-n', host.name, 'address', 'add', `${address}/16`, 'dev', 'eth0']);
-  run(['ip', '-n', sender.name, 'address', 'add', '10.200.1.1/16', 'dev', 'eth0']);
-  const protocols = addresses.map(
-    (address, i) =>
-      `protocol bgp p${i} { local ${address} as 64501; neighbor 10.200.1.1 as 64500; passive; ipv4 { import all; export none; }; }`,
+  must(['ip', '-n', host.name, 'address', 'add', '10.200.255.1/16', 'dev', 'eth0']);
+  // BIRD has one session with each address: every session of ours comes from another one.
+  const sources = Array.from({ length: MANY_PEERS }, (_, i) => `10.200.0.${i + 1}`);
+  for (const source of sources) must(['ip', '-n', sender.name, 'address', 'add', `${source}/16`, 'dev', 'eth0']);
+  const protocols = sources.map(
+    (source, i) =>
+      `protocol bgp p${i} { local as 64501; neighbor ${source} as 64500; passive; ipv4 { import all; export none; }; }`,
   );
   const bird = await startBird(host, directory, `${protocols.join('\n')}\n`);
   const count = () => Number(/(\d+) of \d+ routes/.exec(birdc(host, 'show', 'route', 'count'))?.[1] ?? 0);
@@ -232,7 +233,10 @@ async function manyPeers(): Promise<void> {
   const times: { took: number; cpu: number; memory: number }[] = [];
   for (let i = 0; i < RUNS; i++) {
     const began = now();
-    const { tell, used, stop } = startSender(ROUTES_OF_EACH, addresses);
+    const { tell, used, stop } = startSender(
+      ROUTES_OF_EACH,
+      sources.map((source) => `10.200.255.1/${source}`),
+    );
     const all = base + MANY_PEERS * ROUTES_OF_EACH;
     const took = (await until('all routes', () => (count() === all ? now() : undefined), LIMIT, 5)) - began;
     await tell('withdraw');
@@ -260,6 +264,7 @@ prepareInside();
 const directory = mkdtempSync(join(tmpdir(), 'metallb-bench-bgp-'));
 createLan();
 const sender = addHost('sender', SENDER, '02:00:5e:00:03:02');
+const feeder = addHost('feeder', '192.168.1.9', '02:00:5e:00:03:09');
 const bird = await startBird(
   addHost('router', '192.168.1.3', '02:00:5e:00:03:03'),
   directory,
@@ -285,7 +290,7 @@ try {
 } finally {
   await bird.stop();
   await frr.stop();
-  removeLan([sender, bird.host, frr.host]);
+  removeLan([sender, feeder, bird.host, frr.host]);
   rmSync(directory, { recursive: true, force: true });
 }
 process.exit();

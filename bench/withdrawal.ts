@@ -83,21 +83,28 @@ const settled = async () => {
   await until('BFD', () => frr.bfdPeers().length === 1, 60_000);
   await sleep(500);
 };
-/** Milliseconds from now until it is so. */
-const wait = async (what: string, probe: () => boolean) => {
+/** Milliseconds from now until it is so at each: both are looked at in turns, some thirty milliseconds each. */
+const both = async (isSo: (router: Router) => boolean) => {
   const began = performance.now();
-  await until(what, probe, 60_000, 1);
-  return performance.now() - began;
+  const found = new Map<Router, number>();
+  await until(
+    'both routers have noticed',
+    () => {
+      for (const router of [frr, bird])
+        if (!found.has(router) && isSo(router)) found.set(router, performance.now() - began);
+      return found.size === 2;
+    },
+    60_000,
+    1,
+  );
+  return { withBfd: found.get(frr)!, without: found.get(bird)! };
 };
 const gone = async (event: () => void, after: () => unknown) => {
   await settled();
   event();
-  const began = performance.now();
-  const withBfd = await wait('FRR drops it', () => !isKnown(frr));
-  await until('BIRD drops it', () => !isKnown(bird), 60_000, 1);
-  const without = performance.now() - began;
+  const times = await both((router) => !isKnown(router));
   await after();
-  return { withBfd, without };
+  return times;
 };
 
 const restart = () => cluster.startSpeaker(node);
@@ -124,14 +131,11 @@ const EVENTS: readonly (readonly [what: string, measure: () => Promise<{ withBfd
     async () => {
       await settled();
       cluster.kubectl(['annotate', 'node', node.name, 'metallb.io/drain=x']);
-      const marked = (router: Router, mark: string) => router.paths(PREFIX)[0]?.communities.includes(mark) === true;
-      const began = performance.now();
-      const withBfd = await wait('FRR', () => marked(frr, 'graceful-shutdown'));
-      await until('BIRD', () => marked(bird, '65535:0'), 60_000, 1);
-      const without = performance.now() - began;
+      const isMarked = ({ paths }: Router) => /graceful-shutdown|65535:0/.test(paths(PREFIX)[0]?.communities ?? '');
+      const times = await both(isMarked);
       cluster.kubectl(['annotate', 'node', node.name, 'metallb.io/drain-']);
-      await until('it is over', () => !marked(frr, 'graceful-shutdown') && !marked(bird, '65535:0'));
-      return { withBfd, without };
+      await until('it is over', () => !isMarked(frr) && !isMarked(bird));
+      return times;
     },
   ],
 ];

@@ -20,7 +20,7 @@ import {
   whyNoRouters,
 } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { must, run, until } from '../../lab/shell.ts';
+import { must, run, sleep, until } from '../../lab/shell.ts';
 import { spreadWhile } from '../../lab/spread.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
@@ -36,8 +36,6 @@ const NODES6 = [`${LAN6}12`, SECOND_SOURCE];
 const neighborsOf = (address: string) => `
  neighbor ${address} remote-as 64500
  neighbor ${address} passive
- neighbor ${address} timers 3 9
- neighbor ${address} ttl-security hops 1
  address-family ipv4 unicast
   neighbor ${address} activate
  exit-address-family
@@ -127,6 +125,34 @@ spec:
   bfdProfile: echo
   nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]
 `;
+const DISTANT_CONFIG = `frr defaults traditional
+bfd
+ profile far
+  minimum-ttl 200
+ exit
+exit
+router bgp 64512
+ bgp router-id 10.99.0.9
+ no bgp ebgp-requires-policy
+${NODES.map(
+  (address) => ` neighbor ${address} remote-as 64500
+ neighbor ${address} ebgp-multihop 2
+ neighbor ${address} update-source 10.99.0.9
+ neighbor ${address} bfd profile far
+ neighbor ${address} passive
+`,
+).join('')}exit
+`;
+const DISTANT = `
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: distant, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64512, peerAddress: 10.99.0.9, ebgpMultiHop: true, bfdProfile: far, connectTime: 1s}
+`;
+interface FrrNeighbor {
+  readonly bgpTimerHoldTimeMsecs: number;
+  readonly messageStats: { readonly keepalivesRecv: number };
+}
 const PODINFO = `
 apiVersion: v1
 kind: Service
@@ -135,7 +161,7 @@ spec: {type: LoadBalancer, selector: {app: echo-server}, ports: [{port: 80, targ
 `;
 /** By IPv6, from one source address only; and a session that BIRD itself begins, with a password. */
 const BIRD_CONFIG = `
-protocol bgp by6 { local as 64502; neighbor ${SECOND_SOURCE} as 64500; passive; error wait time 1, 2; ipv6 { import all; export none; }; }
+protocol bgp by6 { local ${LAN6}3 port 1179 as 64502; neighbor ${SECOND_SOURCE} as 64500; passive; error wait time 1, 2; ipv6 { import all; export none; }; }
 protocol bgp eager { local 192.168.1.3 as 64500; neighbor ${NODES[1]} as 64500; password "hush"; connect delay time 1; connect retry time 1; error wait time 1, 2;
   multihop; bfd on; ipv4 { import all; export none; }; }
 protocol bfd { multihop { interval 100 ms; multiplier 3; }; }
@@ -146,6 +172,7 @@ group "nodes" {
   neighbor 192.168.1.0/24 {
     announce IPv4 unicast
     announce IPv6 unicast
+    ttl-security yes
     passive
   }
 }
@@ -155,7 +182,7 @@ allow from any
 const objects = `
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
-metadata: {name: routed, namespace: metallb-system}
+metadata: {name: routed, namespace: metallb-system, labels: {kind: public}}
 spec: {addresses: [198.51.100.0/24, "2001:db8:5::/64"]}
 ---
 apiVersion: metallb.io/v1beta1
@@ -183,8 +210,8 @@ spec: {receiveInterval: 100, transmitInterval: 100, minimumTtl: 60}
 ---
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
-metadata: {name: frr, namespace: metallb-system, annotations: {metallb.io/ttl-security-hops: "1"}}
-spec: {myASN: 64500, peerASN: 64501, peerAddress: ${FRR}, dualStackAddressFamily: true, enableGracefulRestart: true, bfdProfile: patient, connectTime: 1s}
+metadata: {name: frr, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: ${FRR}, dualStackAddressFamily: true, enableGracefulRestart: true, bfdProfile: patient, connectTime: 1s, holdTime: 9s, keepaliveTime: 1s}
 ---
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
@@ -193,6 +220,7 @@ spec:
   myASN: 64500
   peerASN: 64502
   peerAddress: ${LAN6}3
+  peerPort: 1179
   sourceAddress: ${SECOND_SOURCE}
   connectTime: 1s
   nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]
@@ -220,7 +248,10 @@ spec:
 ---
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
-metadata: {name: by-annotation, namespace: metallb-system, annotations: {metallb.io/peer-address-from: node-annotation/example.com/tor}}
+metadata:
+  name: by-annotation
+  namespace: metallb-system
+  annotations: {metallb.io/peer-address-from: node-annotation/example.com/tor, metallb.io/ttl-security-hops: "1"}
 spec: {myASN: 64500, peerASN: 64503, dualStackAddressFamily: true, connectTime: 1s}
 `;
 
@@ -356,6 +387,83 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     );
     kubectl('-n', 'metallb-system', 'patch', 'bgppeer', 'by6', '--type=merge', '-p', '{"spec":{"peerASN":64502}}');
     await all(bird, '2001:db8:5::/128', [SECOND_SOURCE]);
+  });
+
+  it('keeps the times that BGPPeer and BFDProfile give', async () => {
+    const neighbor = () => {
+      const all = JSON.parse(frr.show('show bgp neighbors json')) as Record<string, FrrNeighbor>;
+      return all[NODES[0]!]!;
+    };
+    expect(neighbor().bgpTimerHoldTimeMsecs).toBe(9000);
+    const before = neighbor().messageStats.keepalivesRecv;
+    await sleep(3200);
+    // One a second, where a third of the hold time would be one in three.
+    expect(neighbor().messageStats.keepalivesRecv - before).toBeGreaterThanOrEqual(3);
+    const bfd = JSON.parse(frr.show('show bfd peers json')) as Record<string, unknown>[];
+    expect(bfd.find(({ peer }) => peer === NODES[0])).toMatchObject({
+      'remote-receive-interval': 100,
+      'remote-transmit-interval': 100,
+      'remote-detect-multiplier': 5,
+    });
+    // BIRD's packets of a multihop session come with TTL 64.
+    kubectl('-n', 'metallb-system', 'patch', 'bfdprofile', 'far', '--type=merge', '-p', '{"spec":{"minimumTtl":250}}');
+    await sleep(3000);
+    const news = () => logOf('node-2').split('BFD with eager is up').length;
+    const ups = news();
+    await sleep(3000);
+    expect(news()).toBe(ups);
+    kubectl('-n', 'metallb-system', 'patch', 'bfdprofile', 'far', '--type=merge', '-p', '{"spec":{"minimumTtl":60}}');
+    await until('BFD is back', () => news() > ups);
+    // Attempts of a peer whose router is not there: one after each connectTime, give or take a quarter.
+    const absent = `
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: absent, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64999, peerAddress: 192.168.1.50, connectTime: 1s, nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]}
+`;
+    apply(absent);
+    const attempts = () => logOf('node-1').split('no BGP session with absent').length - 1;
+    await until('some attempts', () => attempts() >= 4, 6000);
+    kubectl('-n', 'metallb-system', 'delete', 'bgppeer', 'absent');
+  });
+
+  it('gives routes as the selectors of a BGPAdvertisement say: of pools, of nodes, of Services', async () => {
+    apply(`
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: picky, namespace: metallb-system}
+spec:
+  ipAddressPoolSelectors: [{matchLabels: {kind: public}}]
+  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-2}}]
+  serviceSelectors: [{matchLabels: {marked: "yes"}}]
+  communities: ["64500:99"]
+  peers: [frr]
+`);
+    const communities = () => frr.paths('198.51.100.0/32').map((path) => path.communities);
+    await sleep(500);
+    expect(communities()).toEqual(['', '']);
+    kubectl('label', 'service', 'echo-service', 'marked=yes');
+    await until('the community', () => communities().join() === ',64500:99');
+    kubectl('label', 'ipaddresspool', '-n', 'metallb-system', 'routed', 'kind=private', '--overwrite');
+    await until('it is gone', () => communities().join() === ',');
+    kubectl('-n', 'metallb-system', 'delete', 'bgpadvertisement', 'picky');
+  });
+
+  it('reaches a router some hops away, and has BFD with it there (ebgpMultiHop)', async () => {
+    const host = addHost('distant', '192.168.1.19', '02:00:5e:00:03:19');
+    must(['ip', '-n', host.name, 'address', 'add', '10.99.0.9/32', 'dev', 'lo']);
+    for (const node of cluster.nodes) must(node.inside(['ip', 'route', 'add', '10.99.0.9', 'via', host.address]));
+    const router = await startFrr(host, directory, DISTANT_CONFIG);
+    try {
+      apply(DISTANT);
+      await until('the session', () => router.neighbors().length === 2);
+      await until('BFD', () => router.bfdPeers().join() === NODES.join());
+      expect(router.show('show bfd peers')).toContain('peer 192.168.1.11 multihop local-address 10.99.0.9');
+    } finally {
+      kubectl('-n', 'metallb-system', 'delete', 'bgppeer', 'distant');
+      await router.stop();
+      removeHosts([host]);
+    }
   });
 
   it('tells a BMP station of its sessions and of every route that it sends', async () => {

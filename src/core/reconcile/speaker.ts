@@ -379,7 +379,7 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   const keys = new Set(dirty === 'all' ? [...state.cache.keys('services'), ...state.decisions.keys()] : dirty);
   for (const key of keys) electService(state, key, sha256);
   const owners = assignOwners(state, keys);
-  const next = { ...state, owners, plans: decideRoutes(state, keys, outputs) };
+  const next = { ...state, owners, plans: decideRoutes(state, keys, dirty === 'all', outputs) };
   for (const key of keys) decideService(next, key, outputs);
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
   const handingOver = merge([...state.decisions.values()].flatMap((decision) => decision.handingOver ?? []));
@@ -394,19 +394,28 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
 }
 
 /** What this node's routers are to hold; gives its fingerprint. */
-function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: SpeakerOutput[]): string {
+function decideRoutes(
+  state: SpeakerState,
+  keys: ReadonlySet<string>,
+  isAll: boolean,
+  outputs: SpeakerOutput[],
+): string {
   const { settings, config, candidates, cache, bgp } = state;
   const self = candidates.find(({ name }) => name === settings.node);
   if (self === undefined || (config.peers.length === 0 && bgp.size === 0)) return state.plans;
   const facts = factsOf(state);
+  let isNews = isAll;
   for (const key of keys) {
     const service = cache.get<Service>('services', key);
     const decision = service && decideBgp(facts, self, service, slicesOf(state, service));
+    isNews ||= fingerprint(decision) !== fingerprint(bgp.get(key));
     if (decision === undefined) bgp.delete(key);
     else bgp.set(key, decision);
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
-  for (const key of new Set([...keys, ...state.toldBgp.keys()])) tellRoutes(state, key, peers, outputs);
+  for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
+  // Most changes of Services and endpoints change no route: then thousands of them need not be gathered anew.
+  if (!isNews) return state.plans;
   const node = cache.get<Node>('nodes', `/${settings.node}`);
   const plans = peers.map((template): PeerPlan => {
     const peer = located(template, node, state.links.gateways ?? []);
@@ -415,11 +424,13 @@ function decideRoutes(state: SpeakerState, keys: ReadonlySet<string>, outputs: S
     // A node that is drained serves what still comes, and asks routers to come by others.
     return { peer, bfd: profile, routes: self.drained ? routes.map(goingAway) : routes };
   });
-  const text = JSON.stringify([plans, config.bfdProfiles], (_, value) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
+  const text = fingerprint([plans, config.bfdProfiles]);
   if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
   return text;
+}
+
+function fingerprint(value: unknown): string {
+  return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part)) ?? '';
 }
 
 function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
