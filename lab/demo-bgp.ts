@@ -132,8 +132,10 @@ async function sessions(cluster: Cluster, { edge, second }: Pick<Scene, 'edge' |
     ]);
     return status === 0;
   });
+  await until('the speakers have said what they sent', () => !metallb(cluster, 'status', 'bgp').includes('0 of 1'));
   show('metallb status bgp', metallb(cluster, 'status', 'bgp'));
   show(`vtysh -c 'show bgp ipv4 unicast ${address}/32'   (on FRR)`, edge.show(`show bgp ipv4 unicast ${address}/32`));
+  show('metallb explain service echo-service', metallb(cluster, 'explain', 'service', 'echo-service'));
   proved(`both routers know ${address} by three ways, ${took} after the Service`);
   return address;
 }
@@ -200,6 +202,5 @@ async function dying({ cluster, edge, address }: Scene): Promise<void> {
     await killing;
   });
   show(`ip route show ${address}   (on FRR)`, edge.host.run(['ip', 'route', 'show', address]).stdout);
-  show('metallb explain service echo-service', metallb(cluster, 'explain', 'service', 'echo-service'));
   proved(`the way by ${node.name} was gone ${took} after it died; ${attempts} connections, ${failed.length} lost`);
 }

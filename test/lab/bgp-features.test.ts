@@ -421,9 +421,16 @@ kind: BGPPeer
 metadata: {name: absent, namespace: metallb-system}
 spec: {myASN: 64500, peerASN: 64999, peerAddress: 192.168.1.50, connectTime: 1s, nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]}
 `;
+    const [node] = cluster.nodes;
+    const rule = 'ip daddr 192.168.1.50 tcp dport 179 tcp flags syn counter';
+    must(node!.inside(['nft', `table ip attempts { chain seen { type filter hook output priority raw; ${rule}; }; }`]));
     apply(absent);
-    const attempts = () => logOf('node-1').split('no BGP session with absent').length - 1;
-    await until('some attempts', () => attempts() >= 4, 6000);
+    const attempts = () =>
+      Number(/packets (\d+)/.exec(node!.run(['nft', 'list', 'table', 'ip', 'attempts']).stdout)?.[1]);
+    await until('some attempts', () => attempts() >= 5, 7000);
+    // Said once, and not with each attempt.
+    expect(logOf('node-1').split('no BGP session with absent')).toHaveLength(2);
+    must(node!.inside(['nft', 'delete', 'table', 'ip', 'attempts']));
     kubectl('-n', 'metallb-system', 'delete', 'bgppeer', 'absent');
   });
 

@@ -3,17 +3,18 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { whyNoRouters } from '../../lab/routers.ts';
 import { whyNoSandbox } from '../../lab/sandbox.ts';
 
 const DEMO = resolve(import.meta.dirname, '../../lab/demo.ts');
 const obstacle = whyNoSandbox();
 
 /** Runs the demo with a temporary directory of its own; `interrupt` ends it with a signal when this text appears. */
-async function demo(interrupt?: { after: string; signal: NodeJS.Signals }) {
+async function demo(interrupt?: { after: string; signal: NodeJS.Signals }, ...flags: string[]) {
   const scratch = mkdtempSync(join(tmpdir(), 'metallb-demo-test-'));
   const marker = scratch.split('/').at(-1)!;
   // Detached: a process group of its own, as a terminal's foreground job, for Ctrl-C goes to the whole group.
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', DEMO], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', DEMO, ...flags], {
     env: { ...process.env, TMPDIR: scratch },
     detached: true,
   });
@@ -56,6 +57,19 @@ describe.skipIf(obstacle !== undefined)(
       expect(output).toMatch(/✔ node-\d answers, \d+ ms after node-\d died/);
       expect([code, leftFiles, leftProcesses]).toEqual([0, [], []]);
     });
+
+    const noRouters = whyNoRouters();
+    it.skipIf(noRouters !== undefined)(
+      `tells the story of BGP too${noRouters === undefined ? '' : ` (cannot run here: ${noRouters})`}`,
+      async () => {
+        const { code, output, leftFiles, leftProcesses } = await demo(undefined, '--bgp');
+        expect(output).toMatch(/✔ both routers know 198\.51\.100\.1 by three ways/);
+        expect(output).toMatch(/✔ \d+ connections while it was drained, 0 lost/);
+        expect(output).toMatch(/✔ the way by node-3 was gone \d+ ms after it died/);
+        expect([code, leftFiles, leftProcesses]).toEqual([0, [], []]);
+      },
+      90_000,
+    );
 
     it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing behind after %s', async (signal) => {
       const { code, leftFiles, leftProcesses } = await demo({ after: '3. ', signal });

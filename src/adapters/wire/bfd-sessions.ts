@@ -177,11 +177,15 @@ export class BfdSessions {
     const targets = [...this.#sessions.values()].map(({ target }) => target);
     for (const [key, { fd, family }] of this.#receivers) {
       const own = targets.filter((target) => receiverKey(target) === key);
-      admit(
-        fd,
-        family,
-        own.map(({ address, multihop, minimumTtl }) => ({ address, leastTtl: leastTtlOf(multihop, minimumTtl) })),
-      );
+      const senders = own.map(({ address, multihop, minimumTtl }) => ({
+        address,
+        leastTtl: leastTtlOf(multihop, minimumTtl),
+      }));
+      try {
+        admit(fd, family, senders);
+      } catch (error) {
+        this.#onTrouble(`${own.length} routers of ${family}`, error as SystemCallError);
+      }
     }
   }
 

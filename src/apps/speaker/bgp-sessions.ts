@@ -95,13 +95,17 @@ export class BgpSessions {
     return asked.some(({ state }) => state.sent.size > 0);
   }
 
-  /** Ends all sessions; routers that can do so keep the routes until we are back, unless the node was drained before. */
-  stop(why: string): void {
+  /** Ends all sessions; routers that can do so keep the routes until we are back, unless the node was drained before. True: one does. */
+  stop(why: string): boolean {
+    let areHeld = false;
     for (const session of this.all) {
-      const isLeaving = session.state.wanted.some(({ gracefulShutdown }) => gracefulShutdown);
+      const { state } = session;
+      const isLeaving = state.wanted.some(({ gracefulShutdown }) => gracefulShutdown);
+      areHeld ||= !isLeaving && holdsRoutes(state, established(state));
       session.stop(why, !isLeaving);
     }
     for (const listener of this.#listeners?.values() ?? []) listener.close();
+    return areHeld;
   }
 
   #listen(): void {

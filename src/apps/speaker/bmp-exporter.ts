@@ -91,7 +91,7 @@ export class BmpExporter {
     const outbound = withRoutes ? outboundOf(session.state) : undefined;
     if (outbound === undefined) return;
     const updates = synchronize(new Map(), session.state.wanted, outbound);
-    for (const family of negotiated.families) updates.push(endOfRib(family, outbound));
-    for (const update of updates) this.#station.write(bmpRoute(peer, update, Date.now()));
+    const endings = negotiated.families.map((family) => endOfRib(family, outbound));
+    for (const update of [...updates, ...endings]) this.#station.write(bmpRoute(peer, update, Date.now()));
   }
 }

@@ -2,6 +2,7 @@
  * BGP in this process: sessions, BFD, router discovery, and everything that is told of them.
  * @module
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SESSION, SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Log } from '../../adapters/log/log.ts';
@@ -34,6 +35,12 @@ export interface NativeBgpOptions {
 
 /** Milliseconds from a change until the status objects are looked at: several changes often come together. */
 const STATUS_PAUSE = 200;
+/** The same where only the number of routes has changed, which every Service does to every speaker. */
+const COUNT_PAUSE = 3000;
+/** Milliseconds between two lines that say the same of a router that cannot be reached. */
+const REPEAT = 60_000;
+/** Milliseconds from the end of sessions whose routes are kept until the end of BFD. */
+const BFD_GRACE = 300;
 /** Of BFD packets in milliseconds, below which a busy node is likely to take a router for dead. */
 const HASTY = 50;
 
@@ -49,7 +56,10 @@ export class NativeBgp implements BgpBackend {
   /** By BGPPeer: when the session was established or lost, on its own clock and as everybody's time. */
   readonly #since = new Map<string, { readonly at: number; readonly text: string }>();
   readonly #told = new Set<string>();
+  /** By BGPPeer: why there was no session when it was last said. */
+  readonly #failures = new Map<string, { readonly why: string; readonly at: number }>();
   #statusTimer: NodeJS.Timeout | undefined;
+  #statusAt = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(options: NativeBgpOptions) {
@@ -79,7 +89,7 @@ export class NativeBgp implements BgpBackend {
     this.#sessions.set(plans);
     this.#watch();
     this.#warn();
-    this.#tell();
+    this.#tell(COUNT_PAUSE);
   }
 
   links(links: readonly Interface[]): void {
@@ -98,9 +108,11 @@ export class NativeBgp implements BgpBackend {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#statusTimer);
-    this.#options.toWire({ kind: 'bfd', targets: [] });
-    this.#sessions.stop('the speaker is being stopped');
+    const areHeld = this.#sessions.stop('the speaker is being stopped');
     this.#exporter?.stop();
+    // FRR takes even a goodbye of BFD for a failure, and drops what it was to keep, unless it has noticed before that the session is gone.
+    if (areHeld) await sleep(BFD_GRACE);
+    this.#options.toWire({ kind: 'bfd', targets: [] });
     await this.#statuses.stop();
   }
 
@@ -169,6 +181,7 @@ export class NativeBgp implements BgpBackend {
     switch (news.kind) {
       case 'session-up': {
         const { peerAsn, families, holdTime } = news.negotiated;
+        this.#failures.delete(peer);
         log.info(
           { event: 'sessionUp', peer, peerASN: peerAsn, families, holdTime: holdTime / 1000 },
           `BGP session with ${peer} established`,
@@ -178,9 +191,14 @@ export class NativeBgp implements BgpBackend {
       case 'session-down':
         log.warn({ event: 'sessionDown', peer, error: news.why }, `BGP session with ${peer} ended: ${news.why}`);
         break;
-      case 'attempt-failed':
-        log.warn({ event: 'sessionFailed', peer, error: news.why }, `no BGP session with ${peer}: ${news.why}`);
+      case 'attempt-failed': {
+        const said = this.#failures.get(peer);
+        const isNews = said?.why !== news.why || performance.now() - said.at > REPEAT;
+        if (isNews) this.#failures.set(peer, { why: news.why, at: performance.now() });
+        const level = isNews ? 'warn' : 'debug';
+        log[level]({ event: 'sessionFailed', peer, error: news.why }, `no BGP session with ${peer}: ${news.why}`);
         break;
+      }
       case 'counted':
         metrics.bgpCounted(labelOf(object), news.counter, news.by);
         return;
@@ -190,10 +208,13 @@ export class NativeBgp implements BgpBackend {
     this.#tell();
   }
 
-  #tell(): void {
-    if (this.#statusTimer !== undefined || this.#stopped) return;
+  #tell(after = STATUS_PAUSE): void {
+    const at = performance.now() + after;
+    if (this.#stopped || this.#statusAt <= at) return;
+    clearTimeout(this.#statusTimer);
+    this.#statusAt = at;
     this.#statusTimer = setTimeout(() => {
-      this.#statusTimer = undefined;
+      this.#statusAt = Number.POSITIVE_INFINITY;
       const sessions = this.#sessions.all;
       for (const session of sessions) this.#statuses.set(session.peer.name, this.#statusOf(session));
       const names = new Set(sessions.map(({ peer: { name } }) => name));

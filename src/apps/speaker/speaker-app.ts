@@ -145,11 +145,11 @@ export class SpeakerApp {
     const rerouted = this.#bgp.drain() ? sleep(REROUTE_GRACE) : undefined;
     if (this.#options.liveness !== undefined) await this.#leave();
     await rerouted;
-    const ended = this.#bgp.stop();
-    await stopped;
+    // The wire is still needed for BFD's goodbye.
+    await Promise.all([stopped, this.#bgp.stop()]);
     this.#links?.stop();
     await this.#wire.stop();
-    await Promise.all([ended, this.#statuses.stop(), this.#bgpStatuses.stop()]);
+    await Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]);
   }
 
   #leave(): Promise<void> {

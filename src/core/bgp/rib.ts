@@ -56,24 +56,74 @@ const DEFAULT_LOCAL_PREF = 100;
 /** By prefix; the text is a fingerprint of the attributes. */
 export type Sent = Map<string, { readonly route: Route; readonly fingerprint: string }>;
 
-function fingerprint({ prefix: _, ...attributes }: Route): string {
-  return JSON.stringify(attributes);
+/** Routes live long and are looked at with every change: what is asked of each time is kept. */
+const keys = new WeakMap<Prefix, string>();
+const fingerprints = new WeakMap<Route, string>();
+
+/** What routes are told apart by. */
+export function keyOf({ prefix }: Route): string {
+  let key = keys.get(prefix);
+  if (key === undefined) {
+    key = formatPrefix(prefix);
+    keys.set(prefix, key);
+  }
+  return key;
+}
+
+function fingerprint(route: Route): string {
+  let text = fingerprints.get(route);
+  if (text === undefined) {
+    const { prefix: _, ...attributes } = route;
+    text = JSON.stringify(attributes);
+    fingerprints.set(route, text);
+  }
+  return text;
 }
 
 function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
   return families.includes(family) && nextHops[family] !== undefined;
 }
 
+/** Everything that one list of routes comes to for peers that are alike, as long as the list lives. */
+interface WholeTable {
+  readonly messages: readonly Uint8Array[];
+  readonly sent: Sent;
+}
+const wholeTables = new WeakMap<readonly Route[], Map<string, WholeTable>>();
+
+/** Peers of a group are given the same list: the first one pays for the encoding. */
+function wholeTable(wanted: readonly Route[], outbound: Outbound): WholeTable {
+  const tables = wholeTables.get(wanted) ?? new Map<string, WholeTable>();
+  wholeTables.set(wanted, tables);
+  const key = JSON.stringify(outbound, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  let table = tables.get(key);
+  if (table === undefined) {
+    const sent: Sent = new Map();
+    table = { messages: difference(sent, wanted, outbound), sent };
+    tables.set(key, table);
+  }
+  return table;
+}
+
 /** Brings `sent` up to what is wanted, in place, and gives the messages that tell the peer: withdrawals first. */
-export function synchronize(sent: Sent, wanted: Iterable<Route>, outbound: Outbound): Uint8Array[] {
+export function synchronize(sent: Sent, wanted: readonly Route[], outbound: Outbound): readonly Uint8Array[] {
+  if (sent.size > 0) return difference(sent, wanted, outbound);
+  const table = wholeTable(wanted, outbound);
+  for (const [key, entry] of table.sent) sent.set(key, entry);
+  return table.messages;
+}
+
+function difference(sent: Sent, wanted: readonly Route[], outbound: Outbound): Uint8Array[] {
   const groups = new Map<string, Route[]>();
   const keep = new Set<string>();
   for (const route of wanted) {
     if (!canSend(outbound, route)) continue;
-    const key = formatPrefix(route.prefix);
+    const key = keyOf(route);
     keep.add(key);
+    const old = sent.get(key);
+    if (old?.route === route) continue;
     const mark = fingerprint(route);
-    if (sent.get(key)?.fingerprint === mark) continue;
+    if (old?.fingerprint === mark) continue;
     sent.set(key, { route, fingerprint: mark });
     const group = `${route.prefix.family} ${mark}`;
     const routes = groups.get(group);

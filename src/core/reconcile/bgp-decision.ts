@@ -4,7 +4,7 @@
  */
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import type { Route } from '../bgp/rib.ts';
+import { keyOf, type Route } from '../bgp/rib.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
 import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
@@ -140,9 +140,9 @@ export function routesFor(peer: Pick<Peer, 'name'>, decisions: Iterable<BgpDecis
     const own = new Map<string, Route>();
     for (const { route, peers } of advertised) {
       if (peers.length > 0 && !peers.includes(peer.name)) continue;
-      const key = formatPrefix(route.prefix);
+      const key = keyOf(route);
       const old = own.get(key);
-      own.set(key, old === undefined ? sorted(route) : union(old, route, Math.max));
+      own.set(key, old === undefined ? sortedOnce(route) : union(old, route, Math.max));
     }
     for (const [key, route] of own) {
       const old = routes.get(key);
@@ -166,6 +166,15 @@ function union(a: Route, b: Route, add: (a: number, b: number) => number): Route
     ...(meds.length > 0 && { med: Math.min(...meds) }),
     ...(bandwidths.length > 0 && { bandwidth: bandwidths.reduce((sum, more) => add(sum, more)) }),
   });
+}
+
+const sortedRoutes = new WeakMap<Route, Route>();
+
+/** The same object for the same route, so that whoever compares sees at once that nothing has changed. */
+function sortedOnce(route: Route): Route {
+  const known = sortedRoutes.get(route) ?? sorted(route);
+  sortedRoutes.set(route, known);
+  return known;
 }
 
 function sorted(route: Route): Route {

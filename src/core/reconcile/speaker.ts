@@ -188,7 +188,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     owners: new Map(),
     decisions: new Map(),
     bgp: new Map(),
-    plans: '[[],[]]',
+    plans: '[]',
     toldBgp: new Map(),
     duplicates: new Map(),
     members: '[]',
@@ -417,14 +417,22 @@ function decideRoutes(
   // Most changes of Services and endpoints change no route: then thousands of them need not be gathered anew.
   if (!isNews) return state.plans;
   const node = cache.get<Node>('nodes', `/${settings.node}`);
+  /** Routers that are to hold the same are given the same list: it is encoded once for all of them. */
+  const lists = new Map<string, readonly Route[]>();
+  const marks: string[] = [];
   const plans = peers.map((template): PeerPlan => {
     const peer = located(template, node, state.links.gateways ?? []);
     const profile = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
     const routes = routesFor(peer, bgp.values());
     // A node that is drained serves what still comes, and asks routers to come by others.
-    return { peer, bfd: profile, routes: self.drained ? routes.map(goingAway) : routes };
+    const own = self.drained ? routes.map(goingAway) : routes;
+    const mark = fingerprint(own);
+    const shared = lists.get(mark) ?? own;
+    lists.set(mark, shared);
+    marks.push(fingerprint([peer, profile]), mark);
+    return { peer, bfd: profile, routes: shared };
   });
-  const text = fingerprint([plans, config.bfdProfiles]);
+  const text = [...marks, fingerprint(config.bfdProfiles)].join('\n');
   if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
   return text;
 }
