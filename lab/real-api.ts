@@ -11,9 +11,19 @@ import { writeKubeconfig } from '../src/adapters/files/kubeconfig-file.ts';
 import { freePort, type LabProcess, must, run, start, until } from './shell.ts';
 
 const MODULE = resolve(import.meta.dirname, 'cluster');
+/** As in the module's go.mod; Helm asks the server for it. */
+const VERSION = '1.34.3';
+const [MAJOR, MINOR] = VERSION.split('.');
+const STAMP = { gitVersion: `v${VERSION}`, gitMajor: MAJOR, gitMinor: MINOR };
+const LINKER_FLAGS = Object.entries(STAMP).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
+
+/** Who asked for what, in a line of JSON each. */
+const AUDIT_POLICY =
+  'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, omitStages: [RequestReceived]}]\n';
 
 export interface RealApi {
   readonly kubeconfig: string;
+  readonly auditLog: string;
   /** kill -9 of kube-apiserver; etcd goes on. */
   kill(): Promise<void>;
   /** Starts kube-apiserver again, with the same state on the same port. */
@@ -28,11 +38,12 @@ export function findBinaries(): { readonly apiServer: string; readonly etcd: str
   if (run(['sh', '-c', 'command -v etcd']).status !== 0) return 'etcd is missing (Debian: apt-get install etcd-server)';
   const version = run(['go', 'version']);
   if (version.status !== 0) return 'Go is missing, which builds kube-apiserver; or set KUBEBUILDER_ASSETS';
-  const apiServer = join(homedir(), '.cache', 'metallb-ts', 'kube-apiserver');
+  const apiServer = join(homedir(), '.cache', 'metallb-ts', `kube-apiserver-${VERSION}`);
   if (!existsSync(apiServer)) {
     process.stdout.write('building kube-apiserver; the first time takes some minutes …\n');
     mkdirSync(join(homedir(), '.cache', 'metallb-ts'), { recursive: true });
-    const build = ['go', 'build', '-C', MODULE, '-trimpath', '-o', apiServer, 'k8s.io/kubernetes/cmd/kube-apiserver'];
+    const flags = ['-trimpath', `-ldflags=${LINKER_FLAGS.join(' ')}`, '-o', apiServer];
+    const build = ['go', 'build', '-C', MODULE, ...flags, 'k8s.io/kubernetes/cmd/kube-apiserver'];
     const { status, stderr } = run(build, { timeout: 1_800_000 });
     if (status !== 0) return `kube-apiserver cannot be built: ${stderr.trim().split('\n').at(-1)}`;
   }
@@ -95,6 +106,8 @@ export async function startRealApi(
       `--service-account-signing-key-file=${join(directory, 'sa.key')}`,
       '--disable-admission-plugins=ServiceAccount',
       '--profiling=false',
+      `--audit-policy-file=${file('audit-policy.yaml', AUDIT_POLICY)}`,
+      `--audit-log-path=${join(directory, 'audit.log')}`,
     ];
     let starts = 0;
     const startServer = () => {
@@ -125,6 +138,7 @@ export async function startRealApi(
     );
     return {
       kubeconfig,
+      auditLog: join(directory, 'audit.log'),
       stop,
       kill: async () => {
         server.kill('SIGKILL');

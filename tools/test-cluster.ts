@@ -16,10 +16,13 @@ export async function testCluster(): Promise<Counts | string> {
   try {
     const api = await startRealApi(binaries, directory);
     process.env.METALLB_TEST_KUBECONFIG = api.kubeconfig;
+    process.env.METALLB_TEST_AUDIT = api.auditLog;
     const counts = await vitest(
       ['system'],
       false,
-      ['api', 'controller', 'allocation', 'webhooks', 'outage', 'frr-k8s'].map((name) => `test/system/${name}.test.ts`),
+      ['api', 'controller', 'allocation', 'webhooks', 'outage', 'frr-k8s', 'chart'].map(
+        (name) => `test/system/${name}.test.ts`,
+      ),
     );
     delete process.env.METALLB_TEST_KUBECONFIG;
     await api.stop();

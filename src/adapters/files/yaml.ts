@@ -19,6 +19,7 @@ export function parseAllYaml(text: string): unknown[] {
   });
 }
 
+/** Also for readers of YAML 1.1, to whom a bare Off or yes is no text: kubectl and Helm are among them. */
 export function formatYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 120, aliasDuplicateObjects: false });
+  return stringify(value, { lineWidth: 120, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }

@@ -245,7 +245,7 @@ export class NativeBgp implements BgpBackend {
       since: this.#sinceOf(session, negotiated !== undefined),
       prefixes: state.sent.size,
       wantedPrefixes: state.wanted.length,
-      bfd: !hasBfd ? 'Off' : bfd === true ? 'Up' : 'Down',
+      bfd: !hasBfd ? 'None' : bfd === true ? 'Up' : 'Down',
       ...(state.lastError !== undefined && { lastError: state.lastError }),
     };
   }

@@ -340,7 +340,7 @@ const bgpSessionStatus = z.object({
       capabilities: texts('What the router can do, as it says.').optional(),
       prefixes: integer('int64', 'Routes that the router has been sent.', 0),
       wantedPrefixes: integer('int64', 'Routes that it should hold.', 0),
-      bfd: z.enum(['Up', 'Down', 'Off']).meta({ description: 'BFD with the router; Off: no BFDProfile.' }),
+      bfd: z.enum(['Up', 'Down', 'None']).meta({ description: 'BFD with the router; None: no BFDProfile.' }),
       lastError: text('Why the last session, or the last attempt at one, ended.').optional(),
     })
     .meta({ description: 'How the session stands.' })
