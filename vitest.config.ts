@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const slow = { testTimeout: 90_000, hookTimeout: 90_000, fileParallelism: false };
@@ -6,6 +7,8 @@ const slow = { testTimeout: 90_000, hookTimeout: 90_000, fileParallelism: false 
 // builds networks and has to run inside a sandbox (tools/vitest.ts).
 export default defineConfig({
   test: {
+    // All cores of a small machine, where the default leaves one to an editor.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {

@@ -102,6 +102,18 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
+  /** Every metric of ours, for the documentation; Node's own are left out. */
+  get catalogue(): readonly { readonly name: string; readonly help: string; readonly labels: readonly string[] }[] {
+    const all = this.#registry.getMetricsAsArray() as unknown as {
+      name: string;
+      help: string;
+      labelNames?: string[];
+    }[];
+    return all
+      .filter(({ name }) => name.startsWith('metallb_'))
+      .map(({ name, help, labelNames = [] }) => ({ name, help, labels: labelNames }));
+  }
+
   configured(problems: number): void {
     this.#loaded.set(1);
     this.#stale.set(problems > 0 ? 1 : 0);

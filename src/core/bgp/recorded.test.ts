@@ -99,7 +99,7 @@ function mutate(random: Random, frames: readonly Uint8Array[]): Uint8Array {
 }
 
 /** A share in each run; `FUZZ=10000000 npx vitest run --project unit src/core/bgp/recorded` does as many as wanted. */
-const INPUTS = Number(process.env.FUZZ ?? 60_000);
+const INPUTS = Number(process.env.FUZZ ?? 30_000);
 
 describe('messages of routers, mutilated', () => {
   it(
