@@ -125,7 +125,8 @@ export class BgpSessions {
 
   #welcome(socket: Socket, limit: (hops: number) => void): void {
     const session = this.all.find((each) => each.isAt(socket.remoteAddress ?? ''));
-    if (session === undefined) {
+    // Whoever has to sign what he sends does not get in where nobody could check it.
+    if (session === undefined || (session.peer.password !== undefined && signedAddress(session.peer) === undefined)) {
       socket.destroy();
       return;
     }
@@ -137,10 +138,15 @@ export class BgpSessions {
   /** The kernel takes connections that are signed with the key of their peer, and no others from there. */
   #sign(peer: Peer, isWanted: boolean): void {
     const key = md5Key(peer);
-    if (peer.target.kind !== 'address' || typeof key !== 'object' || isLinkLocal(peer.target.address)) return;
-    const { address } = peer.target;
+    const address = signedAddress(peer);
+    if (address === undefined || typeof key !== 'object') return;
     this.#listeners?.get(address.family)?.setMd5(address, isWanted ? key : undefined);
   }
+}
+
+/** The address that the kernel can be given a key for; undefined: the router is known by its link only. */
+function signedAddress({ target }: Peer): IpAddress | undefined {
+  return target.kind === 'address' && !isLinkLocal(target.address) ? target.address : undefined;
 }
 
 /** Everything a change of which makes another session. */
