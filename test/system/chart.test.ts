@@ -4,17 +4,18 @@
  * @module
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHART, findHelm } from '../../lab/helm.ts';
+import { findTool, HELM } from '../../lab/go-tool.ts';
 import { type LabProcess, must, run, start, until } from '../../lab/shell.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;
 const AUDIT = process.env.METALLB_TEST_AUDIT;
-const helm = KUBECONFIG === undefined ? 'it needs a real API server: npm run test:cluster' : findHelm();
+const helm = KUBECONFIG === undefined ? 'it needs a real API server: npm run test:cluster' : findTool(HELM);
 const obstacle = typeof helm === 'string' ? helm : undefined;
+const CHART = resolve(import.meta.dirname, '../../charts/metallb');
 /** As the users' documents have it. */
 const NAMESPACE = 'metallb';
 
