@@ -34,32 +34,31 @@ type Labels = Readonly<Record<string, string>>;
 
 const NODE = 'metallb.io/node';
 
-/** Of a Service: its key is `namespace/name`. */
-const SERVICE = {
-  labelsOf: (key: string): Labels => {
-    const [namespace = '', name = ''] = key.split('/');
-    return { 'metallb.io/service-name': name, 'metallb.io/service-namespace': namespace };
-  },
-  keyOf: (labels: Labels) => `${labels['metallb.io/service-namespace']}/${labels['metallb.io/service-name']}`,
-};
-
+/** The key of a Service is `namespace/name`. */
 function serviceOf(key: string): { serviceName: string; serviceNamespace: string } {
   const [serviceNamespace = '', serviceName = ''] = key.split('/');
   return { serviceName, serviceNamespace };
 }
 
-/** Of a router: its key is the name of the BGPPeer. */
-const PEER = {
-  labelsOf: (key: string): Labels => ({ 'metallb.io/bgp-peer': key }),
-  keyOf: (labels: Labels) => labels['metallb.io/bgp-peer'] ?? '',
-};
+function serviceLabels(key: string): Labels {
+  const { serviceName, serviceNamespace } = serviceOf(key);
+  return { 'metallb.io/service-name': serviceName, 'metallb.io/service-namespace': serviceNamespace };
+}
+
+/** Characters that the value of a label may have. */
+const LONGEST_LABEL = 63;
+
+/** The key of a session is the name of the BGPPeer, which may be longer than a label. */
+function peerLabels(key: string): Labels {
+  return { 'metallb.io/bgp-peer': key.slice(0, LONGEST_LABEL).replace(/[^a-z0-9]+$/, '') };
+}
 
 /** What the kinds differ in. */
 interface Flavour<T> {
   readonly kind: string;
   readonly resource: 'servicel2statuses' | 'servicebgpstatuses' | 'bgpsessionstatuses';
-  /** What says which object is about what, and back. */
-  readonly identity: { readonly labelsOf: (key: string) => Labels; readonly keyOf: (labels: Labels) => string };
+  /** What the object is about, for those who look for it. */
+  readonly labelsOf: (key: string) => Labels;
   /** Of names, as upstream generates them. */
   readonly prefix: string;
   readonly fieldManager: string;
@@ -73,7 +72,7 @@ interface Flavour<T> {
 export const L2: Flavour<AnnouncedOn> = {
   kind: 'ServiceL2Status',
   resource: 'servicel2statuses',
-  identity: SERVICE,
+  labelsOf: serviceLabels,
   prefix: 'l2-',
   fieldManager: 'metallb-speaker-l2',
   isSole: true,
@@ -89,7 +88,7 @@ export const L2: Flavour<AnnouncedOn> = {
 export const BGP: Flavour<readonly string[]> = {
   kind: 'ServiceBGPStatus',
   resource: 'servicebgpstatuses',
-  identity: SERVICE,
+  labelsOf: serviceLabels,
   prefix: 'bgp-',
   fieldManager: 'metallb-speaker-bgp',
   isSole: false,
@@ -100,7 +99,7 @@ export const BGP: Flavour<readonly string[]> = {
 export const SESSION: Flavour<Omit<BGPSessionStatus, 'node' | 'peer'>> = {
   kind: 'BGPSessionStatus',
   resource: 'bgpsessionstatuses',
-  identity: PEER,
+  labelsOf: peerLabels,
   prefix: 'session-',
   fieldManager: 'metallb-speaker-bgp',
   isSole: false,
@@ -147,13 +146,12 @@ export class SpeakerStatus<T> {
   sweep(): void {
     this.#queue.add(async () => {
       try {
-        const missing = new Set([...this.#wanted].flatMap(([key, told]) => (told === undefined ? [] : key)));
-        for (const { metadata } of await this.#list({ [NODE]: this.#options.node })) {
-          const key = this.#flavour.identity.keyOf(metadata.labels ?? {});
-          missing.delete(key);
-          if (this.#wanted.get(key) === undefined) await this.#delete(metadata.name);
-        }
-        for (const key of missing) this.#enqueue(key);
+        const missing = new Map(
+          [...this.#wanted].flatMap(([key, told]) => (told === undefined ? [] : [[this.#nameOf(key), key] as const])),
+        );
+        for (const { metadata } of await this.#list({ [NODE]: this.#options.node }))
+          if (!missing.delete(metadata.name)) await this.#delete(metadata.name);
+        for (const key of missing.values()) this.#enqueue(key);
       } catch (error) {
         this.#failed(error, () => this.sweep());
       }
@@ -205,7 +203,7 @@ export class SpeakerStatus<T> {
 
   async #write(key: string): Promise<void> {
     const { client, namespace, node } = this.#options;
-    const { kind, resource, identity, fieldManager, isSole, statusOf } = this.#flavour;
+    const { kind, resource, labelsOf, fieldManager, isSole, statusOf } = this.#flavour;
     const told = this.#wanted.get(key);
     const own = this.#nameOf(key);
     if (told === undefined) {
@@ -213,7 +211,7 @@ export class SpeakerStatus<T> {
       await this.#delete(own);
       return;
     }
-    const about = identity.labelsOf(key);
+    const about = labelsOf(key);
     // Whoever announced before us may not be there any more to take its own object back.
     const others = isSole ? (await this.#list(about)).filter(({ metadata }) => metadata.name !== own) : [];
     // It may have moved on meanwhile: then what is there is not ours to remove.
