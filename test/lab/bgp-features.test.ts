@@ -147,10 +147,11 @@ const DISTANT = `
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {name: distant, namespace: metallb-system}
-spec: {myASN: 64500, peerASN: 64512, peerAddress: 10.99.0.9, ebgpMultiHop: true, bfdProfile: far, connectTime: 1s}
+spec: {myASN: 64500, peerASN: 64512, peerAddress: 10.99.0.9, ebgpMultiHop: true, bfdProfile: far, connectTime: 1s, routerID: 10.1.2.3}
 `;
 interface FrrNeighbor {
   readonly bgpTimerHoldTimeMsecs: number;
+  readonly remoteRouterId: string;
   readonly messageStats: { readonly keepalivesRecv: number };
 }
 const PODINFO = `
@@ -464,6 +465,8 @@ spec:
     try {
       apply(DISTANT);
       await until('the session', () => router.neighbors().length === 2);
+      const known = JSON.parse(router.show('show bgp neighbors json')) as Record<string, FrrNeighbor>;
+      expect(known[NODES[0]!]!.remoteRouterId).toBe('10.1.2.3');
       await until('BFD', () => router.bfdPeers().join() === NODES.join());
       expect(router.show('show bfd peers')).toContain('peer 192.168.1.11 multihop local-address 10.99.0.9');
     } finally {
