@@ -72,10 +72,6 @@ const cluster = new Cluster({ directory, nodes: 1 });
 const [node] = cluster.nodes as [(typeof cluster.nodes)[number]];
 const frr: FrrRouter = await startFrr(addHost('frr', '192.168.1.2', '02:00:5e:00:03:02'), directory, FRR_CONFIG);
 const bird: Router = await startBird(addHost('bird', '192.168.1.3', '02:00:5e:00:03:03'), directory, BIRD_CONFIG);
-const apply = (text: string) => {
-  const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
-  if (status !== 0) throw new Error(stderr);
-};
 
 const isKnown = (router: Router) => router.paths(PREFIX).length > 0;
 const settled = async () => {
@@ -143,7 +139,7 @@ const EVENTS: readonly (readonly [what: string, measure: () => Promise<{ withBfd
 try {
   await cluster.startAll();
   cluster.applyManifests('raspberry-hello-deployment.yaml');
-  apply(OBJECTS);
+  cluster.apply(OBJECTS);
   const rows: string[][] = [];
   for (const [what, measure] of EVENTS) {
     const times: { withBfd: number; without: number }[] = [];

@@ -97,6 +97,13 @@ export class Cluster {
     }
   }
 
+  /** Applies objects as text. Throws what kubectl says. */
+  apply(text: string): string {
+    const { status, stdout, stderr } = this.kubectl(['apply', '-f', '-'], text);
+    if (status !== 0) throw new Error(stderr);
+    return stdout;
+  }
+
   /** Only the server process: also how it is started again after `killApiServer`. */
   async startApiServer(): Promise<void> {
     const command = [

@@ -114,7 +114,7 @@ const metallb = (cluster: Cluster, ...args: string[]) =>
 
 async function sessions(cluster: Cluster, { edge, second }: Pick<Scene, 'edge' | 'second'>): Promise<string> {
   step('A pool, two BGPPeers and a BGPAdvertisement: every node talks to both routers');
-  show('kubectl apply -f bgp.yaml', must(['kubectl', 'apply', '-f', '-'], kubectlOptions(cluster, OBJECTS)));
+  show('kubectl apply -f bgp.yaml', cluster.apply(OBJECTS));
   cluster.applyManifests('raspberry-hello-deployment.yaml');
   must(['kubectl', 'patch', 'deployment', 'echo-deployment', '-p', '{"spec":{"replicas":3}}'], kubectlOptions(cluster));
   const began = performance.now();
@@ -140,8 +140,8 @@ async function sessions(cluster: Cluster, { edge, second }: Pick<Scene, 'edge' |
   return address;
 }
 
-function kubectlOptions(cluster: Cluster, input?: string) {
-  return { env: { KUBECONFIG: cluster.kubeconfig }, ...(input !== undefined && { input }) };
+function kubectlOptions(cluster: Cluster) {
+  return { env: { KUBECONFIG: cluster.kubeconfig } };
 }
 
 const TIMING = { interval: 10, duration: 3000 };

@@ -269,10 +269,7 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     if (status !== 0) throw new Error(stderr);
     return stdout;
   };
-  const apply = (text: string) => {
-    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
-    if (status !== 0) throw new Error(stderr);
-  };
+  const apply = (text: string) => cluster.apply(text);
   const nextHops = (router: Router, prefix: string) => router.paths(prefix).map(({ nextHop }) => nextHop);
   const all = (router: Router, prefix: string, expected: readonly string[], timeout?: number) =>
     until(

@@ -108,10 +108,7 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
   let frr: FrrRouter;
   let bird: Router;
   let gobgp: Router;
-  const apply = (text: string) => {
-    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
-    if (status !== 0) throw new Error(stderr);
-  };
+  const apply = (text: string) => cluster.apply(text);
   const nextHops = (router: Router, prefix: string) => router.paths(prefix).map(({ nextHop }) => nextHop);
   const all = (router: Router, prefix: string, expected: readonly string[]) =>
     until(

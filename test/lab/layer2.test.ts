@@ -41,10 +41,7 @@ function expectNoneLost(failed: ProbeResult['failed']): void {
 describe('layer 2 with both IP families', () => {
   const directory = mkdtempSync(join(tmpdir(), 'metallb-lab-'));
   let cluster: Cluster;
-  const apply = (text: string) => {
-    const { status, stderr } = cluster.kubectl(['apply', '-f', '-'], text);
-    if (status !== 0) throw new Error(stderr);
-  };
+  const apply = (text: string) => cluster.apply(text);
   const addresses = (name: string) =>
     cluster.kubectl(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[*].ip}']).stdout;
   const getsPage = async (address: string) => {

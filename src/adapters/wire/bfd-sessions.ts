@@ -7,6 +7,7 @@ import { type BfdInput, type BfdSessionState, type BfdSettings, bfdMachine, init
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
+import { fingerprint } from '../../core/net/fingerprint.ts';
 import { EchoPaths } from './bfd-echo.ts';
 import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
@@ -81,7 +82,7 @@ export class BfdSessions {
     const wanted = new Map(targets.map((target) => [target.peer, target]));
     for (const [peer, session] of this.#sessions) {
       const target = wanted.get(peer);
-      if (target !== undefined && settingsOf(target) === session.settings) continue;
+      if (target !== undefined && fingerprint(target) === session.settings) continue;
       this.#feed(session, { kind: 'stop' });
       close(session.sender.fd);
       this.#sessions.delete(peer);
@@ -92,7 +93,7 @@ export class BfdSessions {
         this.#listen(target);
         const sender = openBfdSender(target);
         const state = initialBfd({ ...target, discriminator: ++this.#discriminator });
-        const session = { target, settings: settingsOf(target), sender, state };
+        const session = { target, settings: fingerprint(target), sender, state };
         this.#sessions.set(target.peer, session);
         this.#feed(session, { kind: 'start' });
       } catch (error) {
@@ -231,10 +232,6 @@ const WORDS: Readonly<Record<number, string>> = {
   [DIAGNOSTICS['echo-failed']]: 'the router sends no BFD echo back',
   [DIAGNOSTICS['neighbor-signaled-down']]: 'the router’s BFD says that the session is down',
 };
-
-function settingsOf(target: BfdTarget): string {
-  return JSON.stringify(target, (_, value) => (typeof value === 'bigint' ? String(value) : value));
-}
 
 function receiverKey({ address, multihop, device }: BfdTarget): string {
   return `${address.family} ${multihop} ${device}`;

@@ -20,16 +20,14 @@ import {
   AF_INET,
   AF_INET6,
   bind,
+  bindToDevice,
   close,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
-  SO_BINDTODEVICE,
   SOCK_DGRAM,
-  SOL_SOCKET,
   type SystemCallError,
   sendTo,
   setNumber,
-  setsockopt,
   setTtl,
   socket,
 } from './syscalls.ts';
@@ -99,10 +97,6 @@ export function admit(fd: number, family: IpFamily, senders: readonly Admitted[]
 /** From the single hop's only distance, or from as far as the session allows. */
 export function leastTtlOf(multihop: boolean, minimumTtl: number): number {
   return multihop ? minimumTtl : TTL;
-}
-
-function bindToDevice(fd: number, device: string): void {
-  setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
 }
 
 let lastSourcePort = FIRST_SOURCE_PORT;

@@ -17,18 +17,16 @@ import { interfaceIndex } from './interface-index.ts';
 import { accept, attachFilter, DROP, JUMP_IF_EQUAL, LOAD_BYTE, NETWORK_HEADER } from './socket-filter.ts';
 import {
   AF_INET6,
+  bindToDevice,
   close,
   IPPROTO_ICMPV6,
   IPPROTO_IPV6,
   IPV6_MULTICAST_HOPS,
   receiveFrom,
-  SO_BINDTODEVICE,
   SOCK_RAW,
-  SOL_SOCKET,
   type SystemCallError,
   sendTo,
   setNumber,
-  setsockopt,
   socket,
 } from './syscalls.ts';
 
@@ -136,7 +134,7 @@ export class RouterDiscovery {
 function open(name: string): number {
   const fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
   try {
-    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${name}\0`));
+    bindToDevice(fd, name);
     setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT);
     attachFilter(fd, [
       [LOAD_BYTE, 0, 0, NETWORK_HEADER + HOP_LIMIT_OFFSET],

@@ -12,6 +12,7 @@ import {
   AF_INET6,
   accept,
   bind,
+  bindToDevice,
   close,
   connect,
   connection,
@@ -19,9 +20,7 @@ import {
   IPPROTO_TCP,
   IPV6_V6ONLY,
   listenAt,
-  SO_BINDTODEVICE,
   SOCK_STREAM,
-  SOL_SOCKET,
   type SystemCallError,
   setLeastTtl,
   setNumber,
@@ -93,7 +92,7 @@ export function connectStream(target: StreamTarget, done: (result: ConnectResult
 function prepare(fd: number, { address, source, device, md5, zone, ttlSecurityHops }: StreamTarget): void {
   setTtl(fd, address.family, TTL);
   if (ttlSecurityHops !== undefined) setLeastTtl(fd, address.family, TTL + 1 - ttlSecurityHops);
-  if (device !== '') setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
+  if (device !== '') bindToDevice(fd, device);
   if (md5 !== undefined) setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, md5, zone));
   if (source !== undefined) bind(fd, socketAddress(source, 0));
 }

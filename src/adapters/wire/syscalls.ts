@@ -32,7 +32,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 const SO_ERROR = 4;
-export const SO_BINDTODEVICE = 25;
+const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
 const POLLIN = 1;
@@ -103,6 +103,11 @@ export function setsockopt(fd: number, level: number, option: number, value: Uin
 /** An option that is an int. */
 export function setNumber(fd: number, level: number, option: number, value: number): void {
   setsockopt(fd, level, option, new Uint8Array(new Int32Array([value]).buffer));
+}
+
+/** Only this interface, or VRF: needs NET_RAW. */
+export function bindToDevice(fd: number, device: string): void {
+  setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
 }
 
 /** What packets leave with: the TTL, or the hop limit. */

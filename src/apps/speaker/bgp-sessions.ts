@@ -8,6 +8,7 @@ import { established, holdsRoutes } from '../../core/bgp/fsm.ts';
 import { goingAway, type Route } from '../../core/bgp/rib.ts';
 import type { BfdProfile, Peer } from '../../core/config/config.ts';
 import { type IpAddress, type IpFamily, isLinkLocal } from '../../core/net/address.ts';
+import { fingerprint } from '../../core/net/fingerprint.ts';
 import { BgpSession, md5Key, type SessionNews } from './bgp-session.ts';
 
 export interface BgpSessionsOptions {
@@ -29,7 +30,7 @@ export interface SessionPlan {
 
 export class BgpSessions {
   readonly #options: BgpSessionsOptions;
-  /** By name of the BGPPeer. */
+  /** By name of the BGPPeer; a change of its settings makes another session. */
   readonly #sessions = new Map<string, { readonly settings: string; readonly session: BgpSession }>();
   #listeners: ReadonlyMap<IpFamily, StreamListener> | undefined;
   /** Routers of unnumbered peers, by interface. */
@@ -44,7 +45,7 @@ export class BgpSessions {
     const wanted = new Map(plans.map((plan) => [plan.peer.name, plan]));
     for (const [name, { settings, session }] of this.#sessions) {
       const plan = wanted.get(name);
-      if (plan !== undefined && settingsOf(plan.peer) === settings) continue;
+      if (plan !== undefined && fingerprint(plan.peer) === settings) continue;
       session.stop(plan === undefined ? 'the BGPPeer was removed' : 'the BGPPeer was changed', false);
       this.#sessions.delete(name);
       this.#sign(session.peer, false);
@@ -60,7 +61,7 @@ export class BgpSessions {
       const session: BgpSession = new BgpSession(peer, this.#options.node, (news) =>
         this.#options.onNews(session, news),
       );
-      this.#sessions.set(name, { settings: settingsOf(peer), session });
+      this.#sessions.set(name, { settings: fingerprint(peer), session });
       this.#sign(peer, true);
       const router = peer.target.kind === 'interface' ? this.#routers.get(peer.target.name) : undefined;
       session.feed({ kind: 'routes', routes });
@@ -147,9 +148,4 @@ export class BgpSessions {
 /** The address that the kernel can be given a key for; undefined: the router is known by its link only. */
 function signedAddress({ target }: Peer): IpAddress | undefined {
   return target.kind === 'address' && !isLinkLocal(target.address) ? target.address : undefined;
-}
-
-/** Everything a change of which makes another session. */
-function settingsOf(peer: Peer): string {
-  return JSON.stringify(peer, (_, value) => (typeof value === 'bigint' ? String(value) : value));
 }

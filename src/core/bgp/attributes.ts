@@ -6,10 +6,10 @@ import { addressFromBytes, addressToBytes } from '../net/address.ts';
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
 import { type BgpError, bgpError } from './errors.ts';
 import {
-  type AddressFamily,
   AFI,
   type AsSegment,
   type CodecOptions,
+  familyOf,
   type MultiprotocolReach,
   ORIGINS,
   type Origin,
@@ -233,11 +233,6 @@ function decodeAsPath(value: Uint8Array, { fourOctetAs }: CodecOptions): AsSegme
     segments.push({ type, asns: asns as number[] });
   }
   return segments;
-}
-
-function familyOf(afi: number | undefined, safi: number | undefined): AddressFamily | undefined {
-  if (safi !== SAFI_UNICAST) return undefined;
-  return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
 }
 
 /** RFC 7606 §7.11: what is wrong here makes it impossible to know which routes are meant. */

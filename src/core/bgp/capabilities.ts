@@ -3,7 +3,7 @@
  * @module
  */
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
-import { type AddressFamily, AFI, type Capability, SAFI_UNICAST } from './messages.ts';
+import { type AddressFamily, AFI, type Capability, familyOf, SAFI_UNICAST } from './messages.ts';
 
 const CODES = {
   multiprotocol: 1,
@@ -79,7 +79,7 @@ function decodeValue(code: number, value: Uint8Array): readonly Capability[] | u
     case CODES.multiprotocol: {
       const [afi, , safi] = [reader.u16(), reader.u8(), reader.u8()];
       if (value.length !== 4) return undefined;
-      const family = familyOf(afi);
+      const family = familyOf(afi, SAFI_UNICAST);
       return family === undefined || safi !== SAFI_UNICAST
         ? [{ kind: 'unknown', code, value }]
         : [{ kind: 'multiprotocol', family }];
@@ -96,7 +96,11 @@ function decodeValue(code: number, value: Uint8Array): readonly Capability[] | u
       if (value.length % 6 !== 0) return undefined;
       const found: Capability[] = [];
       while (reader.remaining > 0) {
-        const [family, safi, nextHop] = [familyOf(reader.u16()), reader.u16(), familyOf(reader.u16())];
+        const [family, safi, nextHop] = [
+          familyOf(reader.u16(), SAFI_UNICAST),
+          reader.u16(),
+          familyOf(reader.u16(), SAFI_UNICAST),
+        ];
         if (family !== undefined && nextHop !== undefined && safi === SAFI_UNICAST)
           found.push({ kind: 'extended-next-hop', family, nextHop });
       }
@@ -107,7 +111,7 @@ function decodeValue(code: number, value: Uint8Array): readonly Capability[] | u
       if (head === undefined || (value.length - 2) % 4 !== 0) return undefined;
       const families: { family: AddressFamily; forwarding: boolean }[] = [];
       while (reader.remaining > 0) {
-        const [family, safi, flags] = [familyOf(reader.u16()), reader.u8(), reader.u8()!];
+        const [family, safi, flags] = [familyOf(reader.u16(), SAFI_UNICAST), reader.u8(), reader.u8()!];
         if (family !== undefined && safi === SAFI_UNICAST)
           families.push({ family, forwarding: (flags & FORWARDING) !== 0 });
       }
@@ -117,8 +121,4 @@ function decodeValue(code: number, value: Uint8Array): readonly Capability[] | u
     default:
       return [{ kind: 'unknown', code, value }];
   }
-}
-
-function familyOf(afi: number | undefined): AddressFamily | undefined {
-  return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
 }

@@ -10,6 +10,7 @@ import {
   AFI,
   type BgpMessage,
   type CodecOptions,
+  familyOf,
   type OpenMessage,
   REFRESH_SUBTYPES,
   type RouteRefreshMessage,
@@ -186,7 +187,7 @@ function decodeRefresh(body: ByteReader): Decoded {
   const [afi, subtype, safi] = [body.u16(), body.u8(), body.u8()];
   if (afi === undefined || subtype === undefined || safi === undefined || body.remaining > 0)
     return refuse(bgpError('route-refresh', 1, 'the ROUTE-REFRESH has a wrong length'));
-  const family = safi !== SAFI_UNICAST ? undefined : afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
+  const family = familyOf(afi, safi);
   const names = Object.keys(REFRESH_SUBTYPES) as RouteRefreshMessage['subtype'][];
   const name = names.find((candidate) => REFRESH_SUBTYPES[candidate] === subtype);
   // Families and subtypes that are not known are passed over (RFC 2918 §4, RFC 7313 §5): they prove that the peer is there.

@@ -10,6 +10,12 @@ import type { NotificationCode } from './errors.ts';
 export const AFI = { ipv4: 1, ipv6: 2 } as const;
 export type AddressFamily = keyof typeof AFI;
 export const SAFI_UNICAST = 1;
+
+/** Undefined: one that we do not speak. */
+export function familyOf(afi: number | undefined, safi: number | undefined): AddressFamily | undefined {
+  if (safi !== SAFI_UNICAST) return undefined;
+  return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
+}
 /** Stands for an AS number that does not fit into two bytes (RFC 6793). */
 export const AS_TRANS = 23456;
 

@@ -3,6 +3,7 @@
  * @module
  */
 import { type IpAddress, isLinkLocal } from '../net/address.ts';
+import { fingerprint as textOf } from '../net/fingerprint.ts';
 import { formatPrefix, type Prefix } from '../net/prefix.ts';
 import { encodeMessage, HEADER_SIZE, MAX_EXTENDED_MESSAGE, MAX_MESSAGE } from './codec.ts';
 import {
@@ -95,7 +96,7 @@ const wholeTables = new WeakMap<readonly Route[], Map<string, WholeTable>>();
 function wholeTable(wanted: readonly Route[], outbound: Outbound): WholeTable {
   const tables = wholeTables.get(wanted) ?? new Map<string, WholeTable>();
   wholeTables.set(wanted, tables);
-  const key = JSON.stringify(outbound, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  const key = textOf(outbound);
   let table = tables.get(key);
   if (table === undefined) {
     const sent: Sent = new Map();

@@ -27,6 +27,7 @@ import { MAX_LINKS } from '../liveness/codec.ts';
 import type { LivenessView, Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Machine, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
+import { fingerprint } from '../net/fingerprint.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
 import { type BgpDecision, type BgpVerdict, decideBgp, describeRoutes, peersOf, routesFor } from './bgp-decision.ts';
 import { Cache, type Change } from './cache.ts';
@@ -435,10 +436,6 @@ function decideRoutes(
   const text = [...marks, fingerprint(config.bfdProfiles)].join('\n');
   if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
   return text;
-}
-
-function fingerprint(value: unknown): string {
-  return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part)) ?? '';
 }
 
 function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
