@@ -12,11 +12,14 @@ import type { Connection } from './connection.ts';
 export class ApiError extends AdapterError {
   readonly status: number;
   readonly reason: string;
+  /** What the Status names in `details.causes`, by reason; NamespaceTerminating is one. */
+  readonly causes: readonly string[];
 
-  constructor(status: number, reason: string, message: string, cause?: unknown) {
+  constructor(status: number, reason: string, message: string, cause?: unknown, causes: readonly string[] = []) {
     super('kubernetes-api', message, cause);
     this.status = status;
     this.reason = reason;
+    this.causes = causes;
   }
 }
 
@@ -171,12 +174,26 @@ export class KubernetesClient {
   #refusal(status: number, text: string, request: ApiRequest): ApiError {
     if (status === 401) this.#connection.forgetCredentials();
     try {
-      const { message, reason } = JSON.parse(text) as { message?: string; reason?: string };
-      return new ApiError(status, reason ?? '', `${describe(request)}: ${message ?? `HTTP ${status}`}`);
+      const { message, reason, details } = JSON.parse(text) as StatusBody;
+      const causes = (details?.causes ?? []).map((cause) => cause.reason ?? '');
+      return new ApiError(
+        status,
+        reason ?? '',
+        `${describe(request)}: ${message ?? `HTTP ${status}`}`,
+        undefined,
+        causes,
+      );
     } catch {
       return new ApiError(status, '', `${describe(request)}: HTTP ${status}`);
     }
   }
+}
+
+/** What of a metav1.Status is read. */
+interface StatusBody {
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
 }
 
 function noAnswer(request: ApiRequest, error: unknown): ApiError {

@@ -50,6 +50,8 @@ export class EventRecorder {
       try {
         await this.#write(next);
       } catch (error) {
+        // A namespace that goes takes its Events with it: nobody could read this one.
+        if (error instanceof ApiError && error.causes.includes('NamespaceTerminating')) continue;
         this.#onTrouble((error as Error).message);
       }
     }
