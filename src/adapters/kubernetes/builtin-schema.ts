@@ -2,7 +2,7 @@
  * Checks objects of Kubernetes' own kinds against the types that @kubernetes/client-node was generated with.
  * @module
  */
-import * as models from '@kubernetes/client-node';
+import * as models from '@kubernetes/client-node/dist/gen/models/all.js';
 
 interface Attribute {
   readonly baseName: string;

@@ -11,6 +11,9 @@ import { close, eventfd, signalEventfd } from './syscalls.ts';
 /** How much lower the priority of all other threads is (nice value): needs no capability, unlike raising the Worker's. */
 const OTHERS_NICENESS = 10;
 
+/** Beside this file: its source, or, in the image, the bundle. */
+const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.mjs';
+
 export class Wire {
   readonly #worker: Worker;
   readonly #wakeFd = eventfd();
@@ -20,7 +23,7 @@ export class Wire {
   /** Starts the Worker. `onFact` is called on the main thread. */
   constructor(options: Omit<WireOptions, 'wakeFd'>, onFact: (fact: FromWire) => void) {
     const workerData: WireOptions = { wakeFd: this.#wakeFd, ...options };
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'wire' });
+    this.#worker = new Worker(new URL(WORKER, import.meta.url), { workerData, name: 'wire' });
     this.#worker.on('message', (fact: FromWire) => {
       if (fact.kind === 'ready') demoteOthers(fact.threadId);
       onFact(fact);

@@ -2,21 +2,23 @@
  * The `metallb` command.
  * @module
  */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { addControllerCommand } from './commands/controller.ts';
-import { addConvertCommand } from './commands/convert.ts';
-import { addDoctorCommand } from './commands/doctor.ts';
-import { addExplainCommand } from './commands/explain.ts';
-import { addPlanCommand } from './commands/plan.ts';
-import { addSpeakerCommand } from './commands/speaker.ts';
-import { addStandaloneCommand } from './commands/standalone.ts';
-import { addStatusCommand } from './commands/status.ts';
+import manifest from '../../../package.json' with { type: 'json' };
 import { describeError } from './errors.ts';
 import { fromGoStyle } from './flags.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
+const { version } = manifest;
+
+/** Each is loaded when it is asked for: a speaker needs nothing of the embedded API server. */
+const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
+  controller: async (program) => (await import('./commands/controller.ts')).addControllerCommand(program),
+  speaker: async (program) => (await import('./commands/speaker.ts')).addSpeakerCommand(program),
+  standalone: async (program) => (await import('./commands/standalone.ts')).addStandaloneCommand(program),
+  convert: async (program) => (await import('./commands/convert.ts')).addConvertCommand(program),
+  explain: async (program) => (await import('./commands/explain.ts')).addExplainCommand(program),
+  plan: async (program) => (await import('./commands/plan.ts')).addPlanCommand(program),
+  doctor: async (program) => (await import('./commands/doctor.ts')).addDoctorCommand(program),
+  status: async (program) => (await import('./commands/status.ts')).addStatusCommand(program),
 };
 
 const program = new Command('metallb')
@@ -24,17 +26,12 @@ const program = new Command('metallb')
   .version(version)
   .showHelpAfterError('run the command with --help to see its flags')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'metallb: ')) });
-addControllerCommand(program);
-addSpeakerCommand(program);
-addStandaloneCommand(program);
-addConvertCommand(program);
-addExplainCommand(program);
-addPlanCommand(program);
-addDoctorCommand(program);
-addStatusCommand(program);
+const args = fromGoStyle(process.argv.slice(2));
+const only = args[0] === undefined ? undefined : COMMANDS[args[0]];
+for (const add of only === undefined ? Object.values(COMMANDS) : [only]) await add(program);
 
 try {
-  await program.parseAsync(fromGoStyle(process.argv.slice(2)), { from: 'user' });
+  await program.parseAsync(args, { from: 'user' });
   process.exit(process.exitCode ?? 0);
 } catch (error) {
   const { text, exitCode } = describeError(error);
