@@ -25,6 +25,9 @@ const WANTED: Readonly<Record<string, RegExp>> = {
   'libstdc++6': /^libstdc\+\+\.so/,
 };
 
+/** In dpkg-deb's own notation. */
+const FORMAT = ['Package', 'Version'].map((field) => `\${${field}}`).join(' ');
+
 /** Users that the pods run as; both names are Debian's. */
 const PASSWD = 'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n';
 
@@ -53,7 +56,7 @@ export function base(root: string, architecture: Architecture, scratch: string):
   });
   return readdirSync(join(state, 'packages')).map((file) => {
     const path = join(state, 'packages', file);
-    const [name, version] = must(['dpkg-deb', '-W', '--showformat=${Package} ${Version}', path]).split(' ');
+    const [name, version] = must(['dpkg-deb', '-W', '--showformat', FORMAT, path]).split(' ');
     const unpacked = join(state, name!);
     must(['dpkg-deb', '-x', path, unpacked]);
     take(unpacked, root, architecture, name!);

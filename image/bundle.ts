@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 /** CommonJS packages ask for `require`, which modules do not have. */
-const REQUIRE = "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);\n";
+const REQUIRE =
+  "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);\n";
 
 /** Packages that stand beside the bundle: one holds a native library, the other is that library, one for each platform. */
 const OUTSIDE = ['koffi'];
@@ -22,7 +23,8 @@ const pure: Plugin = {
   setup({ onResolve, resolve }) {
     const asked = Symbol('asked');
     onResolve({ filter: /./ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
-      if (pluginData === asked || !(PURE.test(importer) || path.startsWith('@kubernetes/client-node'))) return undefined;
+      if (pluginData === asked || !(PURE.test(importer) || path.startsWith('@kubernetes/client-node')))
+        return undefined;
       const resolved = await resolve(path, { kind, importer, resolveDir, pluginData: asked });
       return PURE.test(resolved.path) ? { ...resolved, sideEffects: false } : resolved;
     });
@@ -30,7 +32,12 @@ const pure: Plugin = {
 };
 
 /** Writes the bundle and returns the names of the npm packages that are in it. */
-export async function bundle(root: string, to: string, architecture: 'x64' | 'arm64', koffi: string): Promise<string[]> {
+export async function bundle(
+  root: string,
+  to: string,
+  architecture: 'x64' | 'arm64',
+  koffi: string,
+): Promise<string[]> {
   const { metafile } = await build({
     entryPoints: { metallb: join(root, 'src/apps/cli/main.ts'), worker: join(root, 'src/adapters/wire/worker.ts') },
     bundle: true,

@@ -43,7 +43,14 @@ export class Layout {
 
   /** A folder as a layer: sorted, owned by root, of one time. Throws with tar's words when it fails. */
   layer(folder: string, why: string): Layer {
-    const flags = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--format=gnu', `--mtime=${this.#created}`];
+    const flags = [
+      '--sort=name',
+      '--owner=0',
+      '--group=0',
+      '--numeric-owner',
+      '--format=gnu',
+      `--mtime=${this.#created}`,
+    ];
     const { status, stdout, stderr } = spawnSync('tar', ['-c', ...flags, '-C', folder, '.'], { maxBuffer: 1 << 30 });
     if (status !== 0) throw new Error(`tar of ${folder}: ${stderr}`);
     const descriptor = this.#blob(`${MEDIA}.layer.v1.tar+gzip`, gzipSync(stdout, { level: 9 }));
@@ -72,7 +79,11 @@ export class Layout {
 
   /** Writes the index, under `tag`; with several platforms it is an index of an index, as registries have it. */
   finish(tag: string): void {
-    const index = (manifests: readonly object[]) => ({ schemaVersion: 2, mediaType: `${MEDIA}.index.v1+json`, manifests });
+    const index = (manifests: readonly object[]) => ({
+      schemaVersion: 2,
+      mediaType: `${MEDIA}.index.v1+json`,
+      manifests,
+    });
     const annotations = { 'org.opencontainers.image.ref.name': tag };
     const [first] = this.#manifests;
     const top =

@@ -30,7 +30,9 @@ export function npmSoftware(root: string, names: readonly string[]): Software[] 
     const folder = join(root, 'node_modules', name);
     const { version, license = 'none' } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
     if (!FREE.includes(license))
-      throw new Error(`${name} ${version} has the licence ${license}; decide whether it may be shipped (image/software.ts)`);
+      throw new Error(
+        `${name} ${version} has the licence ${license}; decide whether it may be shipped (image/software.ts)`,
+      );
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8');
     return { name, version, license, purl: `pkg:npm/${name.replace('@', '%40')}@${version}`, text };
@@ -57,7 +59,12 @@ export function billOfMaterials(
     version: 1,
     metadata: {
       timestamp: created,
-      component: { type: 'application', name: product.name, version: product.version, licenses: licence(product.license!) },
+      component: {
+        type: 'application',
+        name: product.name,
+        version: product.version,
+        licenses: licence(product.license!),
+      },
     },
     components: [
       { type: 'platform', name: 'node', version: node, purl: `pkg:generic/node@${node}`, licenses: licence('MIT') },

@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly namespace?: string;
   /** More flags of every speaker. */
   readonly speakerFlags?: readonly string[];
+  /** How controller and speakers are started instead of from this checkout: the whole command for a process and its arguments. */
+  readonly program?: (component: 'controller' | 'speaker', name: string, args: readonly string[]) => readonly string[];
 }
 
 export class Cluster {
@@ -37,12 +39,14 @@ export class Cluster {
   #kubernetes: KubernetesClient | undefined;
   readonly #namespace: string;
   readonly #speakerFlags: readonly string[];
+  readonly #program: NonNullable<ClusterOptions['program']>;
 
   /** Builds the LAN; nothing runs on it yet. To be called inside a sandbox. */
-  constructor({ directory, nodes, namespace = 'metallb-system', speakerFlags = [] }: ClusterOptions) {
+  constructor({ directory, nodes, namespace = 'metallb-system', speakerFlags = [], program }: ClusterOptions) {
     this.directory = directory;
     this.#namespace = namespace;
     this.#speakerFlags = speakerFlags;
+    this.#program = program ?? ((component, _, args) => [METALLB, component, ...args]);
     this.kubeconfig = join(directory, 'api', 'kubeconfig');
     mkdirSync(directory, { recursive: true });
     createLan();
@@ -128,8 +132,12 @@ export class Cluster {
   }
 
   startController(): void {
-    const command = [METALLB, 'controller', '--kubeconfig', this.kubeconfig, '--namespace', this.#namespace];
-    this.#controller = start('controller', command, join(this.directory, 'controller.log'));
+    const flags = ['--kubeconfig', this.kubeconfig, '--namespace', this.#namespace];
+    this.#controller = start(
+      'controller',
+      this.#program('controller', 'controller', flags),
+      join(this.directory, 'controller.log'),
+    );
   }
 
   /** Starts a speaker on every node, each as a Pod that the others know of. */
@@ -178,7 +186,7 @@ export class Cluster {
     ];
     const speaker = node.start(
       name,
-      [METALLB, 'speaker', ...flags, ...liveness, '--answer-ping', ...this.#speakerFlags],
+      this.#program('speaker', name, [...flags, ...liveness, '--answer-ping', ...this.#speakerFlags]),
       join(this.directory, `${name}.log`),
     );
     this.speakers.set(node.name, speaker);

@@ -30,7 +30,10 @@ const CLUSTER_COMMANDS = { etcd: 'etcd-server', openssl: 'openssl' };
 
 /** Routers, which only the lab needs. Their services must not run on this machine because of us. */
 const ROUTER_COMMANDS = { vtysh: 'frr', bird: 'bird2', gobgpd: 'gobgpd', bgpctl: 'openbgpd', pmbmpd: 'pmacct' };
-const ROUTER_SERVICES = ['frr', 'bird', 'gobgpd', 'openbgpd'];
+const SERVICES = ['frr', 'bird', 'gobgpd', 'openbgpd', 'prometheus'];
+
+/** What the image is looked at and started with, and what judges alert rules. */
+const IMAGE_COMMANDS = { skopeo: 'skopeo', umoci: 'umoci', runc: 'runc', promtool: 'prometheus' };
 const POLICY = '/usr/sbin/policy-rc.d';
 
 function fail(message) {
@@ -66,8 +69,14 @@ function has(command) {
 function installSystemPackages() {
   const forCluster =
     process.argv.some((argument) => argument.includes('cluster')) && process.env.KUBEBUILDER_ASSETS === undefined;
-  const forLab = process.argv.some((argument) => argument.includes('tools/test.ts') || argument === '--bgp');
-  const wanted = { ...COMMANDS, ...(forCluster && CLUSTER_COMMANDS), ...(forLab && ROUTER_COMMANDS) };
+  const forTests = process.argv.some((argument) => argument.includes('tools/test.ts'));
+  const forLab = forTests || process.argv.includes('--bgp');
+  const wanted = {
+    ...COMMANDS,
+    ...(forCluster && CLUSTER_COMMANDS),
+    ...(forLab && ROUTER_COMMANDS),
+    ...(forTests && IMAGE_COMMANDS),
+  };
   const missing = Object.entries(wanted).filter(([command]) => !has(command));
   if (missing.length === 0) return;
   const packages = missing.map(([, name]) => name);
@@ -83,14 +92,15 @@ function installSystemPackages() {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = ['-qq', '-o=Dpkg::Use-Pty=0'];
   run('apt-get', [...quiet, 'update'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  const bringsRouters = packages.some((name) => Object.values(ROUTER_COMMANDS).includes(name));
+  const bringsServices = packages.some(
+    (name) => SERVICES.includes(name) || Object.values(ROUTER_COMMANDS).includes(name),
+  );
   // Debian asks this file whether a service that has just been installed may start (101: no).
-  const isPolicyOurs = bringsRouters && !existsSync(POLICY);
+  const isPolicyOurs = bringsServices && !existsSync(POLICY);
   if (isPolicyOurs) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   const isInstalled = install(packages, env, quiet);
   if (isPolicyOurs) rmSync(POLICY);
-  if (bringsRouters)
-    for (const service of ROUTER_SERVICES) run('update-rc.d', [service, 'disable'], { stdio: 'ignore' });
+  if (bringsServices) for (const service of SERVICES) run('update-rc.d', [service, 'disable'], { stdio: 'ignore' });
   if (!isInstalled) fail(`apt-get install ${packages.join(' ')} failed; see above`);
 }
 

@@ -26,6 +26,8 @@ else
   notes.push(
     'the tests in test/system did not run: there is no kubectl here (Debian: apt-get install kubernetes-client)',
   );
+if (run(['sh', '-c', 'command -v apt-get']).status === 0) counts.push(buildImage());
+else notes.push('the image was not built: its base are Debian packages, and there is no apt-get here');
 const obstacle = whyNoSandbox();
 if (obstacle === undefined) counts.push(await vitest(['lab'], true));
 else notes.push(`the tests in test/lab did not run: ${obstacle}`);
@@ -34,6 +36,14 @@ if (process.argv.includes('--cluster')) {
   const cluster = await testCluster();
   if (typeof cluster === 'string') notes.push(`the suites on a real API server did not run: ${cluster}`);
   else counts.push(cluster);
+}
+
+/** For this machine, as far as the tests of the lab start it. */
+function buildImage(): Counts {
+  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  const { status, stdout, stderr } = run([process.execPath, 'image/main.ts', architecture], { timeout: 600_000 });
+  console.log(`image:\n${stdout}${status === 0 ? '' : stderr}`);
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
 }
 
 /** Far more runs than the unit tests have time for. */

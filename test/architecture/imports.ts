@@ -64,7 +64,10 @@ function importBreach(path: string, specifier: string): string | undefined {
   if (specifier.startsWith('node:'))
     return path.startsWith('src/core/') ? breach('the core does not know Node') : undefined;
   if (!specifier.startsWith('.')) {
-    const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+    const name = specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/');
     const folder = PACKAGES[name];
     if (folder === undefined) return breach('the package is in no folder’s charge; add it to the table');
     return path.startsWith(`${folder}/`) ? undefined : breach(`only ${folder} may`);
