@@ -127,7 +127,7 @@ export async function startRealApi(
     // Cluster IPs are allotted some moments after the server calls itself ready.
     const probe = ['create', 'service', 'clusterip', 'probe', '--tcp=80:80', '--dry-run=server'];
     await until('cluster IPs can be had', () => kubectl(...probe).status === 0, 30_000, 200);
-    const applied = kubectl('apply', '--server-side', '-f', resolve(import.meta.dirname, '../config/crd'));
+    const applied = kubectl('apply', '--server-side', '-f', resolve(import.meta.dirname, '../config/crd/bases'));
     if (applied.status !== 0) throw new Error(`our CRDs are refused: ${applied.stderr}`);
     kubectl('create', 'namespace', 'metallb-system');
     await until(

@@ -5,11 +5,11 @@ import { Metrics } from '../../src/adapters/metrics/metrics.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-it('alert rules and documents name only metrics that exist', () => {
+it('alert rules, dashboards and documents name only metrics that exist', () => {
   const known = new Set(new Metrics().catalogue.map(({ name }) => name));
-  const files = ['charts/metallb/templates', 'docs'].flatMap((folder) =>
+  const files = ['charts/metallb/templates', 'charts/metallb/files/dashboards', 'docs'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
-      .filter((name) => /\.(yaml|md)$/.test(name))
+      .filter((name) => /\.(yaml|md|json)$/.test(name))
       .map((name) => join(ROOT, folder, name)),
   );
   const named = files.flatMap((file) => [

@@ -63,6 +63,7 @@ const SETS: Readonly<Record<string, readonly string[]>> = {
   'pod monitors and rules': [
     'prometheus.podMonitor.enabled=true',
     'prometheus.prometheusRule.enabled=true',
+    'prometheus.grafanaDashboards.enabled=true',
     ...PROMETHEUS,
   ],
   'network policies': ['networkpolicies.enabled=true', 'networkpolicies.defaultDeny=true'],
@@ -132,7 +133,7 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
 
   beforeAll(() => {
     // Other suites have pointed the conversion webhook to themselves.
-    kubectl(['replace', '-f', resolve(import.meta.dirname, '../../config/crd')]);
+    kubectl(['replace', '-f', resolve(import.meta.dirname, '../../config/crd/bases')]);
     for (const name of [NAMESPACE, 'frr-k8s-system']) kubectl(['create', 'namespace', name]);
   });
   afterAll(async () => {

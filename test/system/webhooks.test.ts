@@ -181,7 +181,7 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
 
   it('are asked by the API server, which trusts them', async ({ skip }) => {
     if (REAL === undefined) skip('the embedded API does by itself what webhooks do on a cluster');
-    const manifest = readFileSync(resolve('config/webhook/metallb-webhook.yaml'), 'utf8');
+    const manifest = readFileSync(resolve('config/native/webhooks.yaml'), 'utf8');
     const configuration = (parseAllYaml(manifest) as WebhookConfiguration[]).find(
       ({ kind }) => kind === 'ValidatingWebhookConfiguration',
     )!;
