@@ -20,7 +20,7 @@ export async function testCluster(): Promise<Counts | string> {
     const counts = await vitest(
       ['system'],
       false,
-      ['api', 'controller', 'allocation', 'webhooks', 'outage', 'frr-k8s', 'chart', 'manifests', 'swap'].map(
+      ['api', 'controller', 'allocation', 'webhooks', 'outage', 'frr-k8s', 'chart', 'manifests', 'install', 'swap'].map(
         (name) => `test/system/${name}.test.ts`,
       ),
     );

@@ -15,6 +15,7 @@ const ROOMS = [
   'reflector',
   'leadership',
   'doctor',
+  'installation',
   'bgp',
   'bfd',
   'reconcile',

@@ -12,6 +12,7 @@ const GROUPS = {
   secrets: '/api/v1',
   endpointslices: '/apis/discovery.k8s.io/v1',
   deployments: '/apis/apps/v1',
+  daemonsets: '/apis/apps/v1',
   leases: '/apis/coordination.k8s.io/v1',
   validatingwebhookconfigurations: '/apis/admissionregistration.k8s.io/v1',
   customresourcedefinitions: '/apis/apiextensions.k8s.io/v1',

@@ -14,6 +14,8 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   controller: async (program) => (await import('./commands/controller.ts')).addControllerCommand(program),
   speaker: async (program) => (await import('./commands/speaker.ts')).addSpeakerCommand(program),
   standalone: async (program) => (await import('./commands/standalone.ts')).addStandaloneCommand(program),
+  install: async (program) => (await import('./commands/install.ts')).addInstallCommand(program),
+  uninstall: async (program) => (await import('./commands/install.ts')).addUninstallCommand(program),
   convert: async (program) => (await import('./commands/convert.ts')).addConvertCommand(program),
   explain: async (program) => (await import('./commands/explain.ts')).addExplainCommand(program),
   plan: async (program) => (await import('./commands/plan.ts')).addPlanCommand(program),
@@ -32,6 +34,8 @@ for (const add of only === undefined ? Object.values(COMMANDS) : [only]) await a
 
 try {
   await program.parseAsync(args, { from: 'user' });
+  // A pipe takes what is written little by little, and what it has not taken is lost at the exit.
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(process.exitCode ?? 0);
 } catch (error) {
   const { text, exitCode } = describeError(error);

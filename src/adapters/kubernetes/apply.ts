@@ -1,0 +1,53 @@
+/**
+ * Whole objects of any kind that we ship: applied by the server (server-side apply), and taken away again.
+ * @module
+ */
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
+
+/** How long the API server may take to serve a new kind, in milliseconds. */
+const CRD_TIMEOUT = 30_000;
+
+/** Applies an object. Fields that others own are taken over: what is shipped is what runs. Rejects with ApiError. */
+export async function apply(client: KubernetesClient, object: KubernetesObject, fieldManager: string): Promise<void> {
+  const query = { fieldManager, force: true };
+  await client.request({ method: 'PATCH', path: pathOf(object), query, body: object, contentType: APPLY_PATCH });
+  if (object.kind === 'CustomResourceDefinition') await established(client, object);
+}
+
+/** Takes an object away. False: it was not there, nor perhaps its kind. Rejects with ApiError. */
+export async function remove(client: KubernetesClient, object: KubernetesObject): Promise<boolean> {
+  try {
+    await client.request({ method: 'DELETE', path: pathOf(object), query: { propagationPolicy: 'Background' } });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
+}
+
+interface CustomResourceDefinition extends KubernetesObject {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+async function established(client: KubernetesClient, object: KubernetesObject): Promise<void> {
+  for (const end = Date.now() + CRD_TIMEOUT; Date.now() < end; ) {
+    const { status } = await client.request<CustomResourceDefinition>({ path: pathOf(object) });
+    if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True'))
+      return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new ApiError(0, 'NotEstablished', `${object.metadata.name} was not served within ${CRD_TIMEOUT / 1000} s`);
+}
+
+const CLUSTER_WIDE =
+  /^(Namespace|Node|CustomResourceDefinition|ClusterRole|ClusterRoleBinding|ValidatingWebhookConfiguration)$/;
+
+/** Path of an object by its apiVersion and kind. The plural of every kind that we ship is regular but for these. */
+const PLURALS: Readonly<Record<string, string>> = { NetworkPolicy: 'networkpolicies', Community: 'communities' };
+
+function pathOf({ apiVersion = 'v1', kind = '', metadata: { name, namespace = 'default' } }: KubernetesObject): string {
+  const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const inside = CLUSTER_WIDE.test(kind) ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${group}${inside}/${PLURALS[kind] ?? `${kind.toLowerCase()}s`}/${encodeURIComponent(name)}`;
+}

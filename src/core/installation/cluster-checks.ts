@@ -1,0 +1,85 @@
+/**
+ * What of a cluster is in the way of an installation, found in facts that its API server gave. Each finding has its cure.
+ * @module
+ */
+import type { Finding } from '../doctor/checks.ts';
+
+export interface ClusterFacts {
+  /** Names of Pods of k3s' ServiceLB (Klipper). */
+  readonly serviceLb: readonly string[];
+  /** The text `config.conf` of the ConfigMap kube-system/kube-proxy; undefined where there is none (k3s, microk8s). */
+  readonly kubeProxy: string | undefined;
+  readonly deployments: readonly DeploymentFacts[];
+  readonly daemonSets: readonly DeploymentFacts[];
+}
+
+export interface DeploymentFacts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly images: readonly string[];
+}
+
+/** Other programs that write `status.loadBalancer` of Services, by their images. */
+const OTHERS: readonly (readonly [name: string, image: RegExp, cure: string])[] = [
+  [
+    'MetalLB',
+    /(^|\/)metallb\/(controller|speaker)[:@]/,
+    'look at what would change with `metallb migrate`, which also says in which order',
+  ],
+  [
+    'kube-vip',
+    /kube-vip(-cloud-provider)?[:@]/,
+    'take its services mode away (svc_enable), and bring its pools over by `metallb migrate --from kube-vip`',
+  ],
+  ['PureLB', /purelb/, 'uninstall it, and bring its ServiceGroups over by `metallb migrate --from purelb`'],
+];
+
+/** Whatever is in the way; nothing where nothing is. */
+export function examineCluster({ serviceLb, kubeProxy, deployments, daemonSets }: ClusterFacts): Finding[] {
+  const findings: Finding[] = [];
+  const helm = deployments.find(
+    ({ labels }) => labels['app.kubernetes.io/managed-by'] === 'Helm' && labels['app.kubernetes.io/name'] === 'metallb',
+  );
+  if (helm !== undefined)
+    findings.push({
+      check: 'Helm',
+      verdict: 'problem',
+      detail: `Helm has installed it already, as ${helm.namespace}/${helm.name}`,
+      cure: 'change it by `helm upgrade`, or take it away by `helm uninstall` first',
+    });
+  for (const [name, image, cure] of OTHERS) {
+    const found = [...deployments, ...daemonSets].find(
+      (each) => each !== helm && each.images.some((one) => image.test(one)),
+    );
+    if (found !== undefined)
+      findings.push({
+        check: 'other load balancers',
+        verdict: 'problem',
+        detail: `${name} runs as ${found.namespace}/${found.name}: two of them fight over the status of every Service`,
+        cure,
+      });
+  }
+  if (serviceLb.length > 0)
+    findings.push({
+      check: 'other load balancers',
+      verdict: 'problem',
+      detail: `k3s' ServiceLB runs (${serviceLb.slice(0, 3).join(', ')}): it fights over the status of every Service`,
+      cure: 'start k3s with --disable servicelb (or `disable: [servicelb]` in /etc/rancher/k3s/config.yaml) and restart it',
+    });
+  if (
+    kubeProxy !== undefined &&
+    /^\s*mode:\s*"?ipvs"?\s*$/m.test(kubeProxy) &&
+    !/^\s*strictARP:\s*true\s*$/m.test(kubeProxy)
+  )
+    findings.push({
+      check: 'kube-proxy',
+      verdict: 'problem',
+      detail: 'in IPVS mode without strictARP: the kernel of every node answers ARP for every Service address',
+      cure: STRICT_ARP,
+    });
+  return findings;
+}
+
+const STRICT_ARP =
+  "kubectl -n kube-system get configmap kube-proxy -o yaml | sed 's/strictARP: false/strictARP: true/' | kubectl apply -f - ; then kubectl -n kube-system rollout restart daemonset kube-proxy";
