@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { run } from './shell.ts';
+import { must, run } from './shell.ts';
 
 export interface GoTool {
   /** Of the program in the cache, and of the folder below lab/ whose go.mod pins it. */
@@ -21,6 +21,14 @@ export const METALLB_CONTROLLER: GoTool = {
   package: 'go.universe.tf/metallb/controller',
   env: 'METALLB_CONTROLLER',
 };
+
+/** The folder of its module, with all that is in it besides the program. Throws what Go says when it cannot be had. */
+export function moduleFolder({ name, package: source }: GoTool): string {
+  const format = '{{if .Module}}{{.Module.Dir}}{{end}}';
+  return must(['go', 'list', '-C', resolve(import.meta.dirname, name), '-f', format, source], {
+    timeout: 120_000,
+  }).trim();
+}
 
 /** Where it is, building it if need be; or, in words, why it cannot be had here. */
 export function findTool({ name, package: source, env }: GoTool): { readonly path: string } | string {

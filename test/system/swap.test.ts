@@ -2,10 +2,10 @@
  * MetalLB's own controller gives out addresses, ours takes over, and MetalLB takes over again, on a real kube-apiserver: no address changes.
  * @module
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { findTool, METALLB_CONTROLLER } from '../../lab/go-tool.ts';
-import { type LabProcess, must, run, sleep, start, until } from '../../lab/shell.ts';
+import { findTool, HELM, METALLB_CONTROLLER, moduleFolder } from '../../lab/go-tool.ts';
+import { type LabProcess, must, run, runAsync, sleep, start, until } from '../../lab/shell.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;
@@ -13,6 +13,7 @@ const tool =
   KUBECONFIG === undefined ? 'it needs a real API server: npm run test:cluster' : findTool(METALLB_CONTROLLER);
 const obstacle = typeof tool === 'string' ? tool : undefined;
 const NAMESPACE = 'swap';
+const CHART = resolve(import.meta.dirname, '../../charts/metallb');
 
 const service = (name: string, annotations: Record<string, string> = {}, spec = '') => `---
 apiVersion: v1
@@ -106,5 +107,65 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
     await sleep(2000);
     expect(addresses()).toEqual({ ...after, newer: last.newer });
     await again.stop();
+  }, 150_000);
+
+  it('is foretold by migrate, watched by the shadow, done by helm upgrade and undone by helm rollback', async () => {
+    const helm = findTool(HELM);
+    if (typeof helm === 'string') throw new Error(helm);
+    const release = (...args: string[]) =>
+      must([helm.path, ...args, '--namespace', NAMESPACE], { env, timeout: 120_000 });
+    // Nobody reaches webhooks here.
+    const quiet = ['--set', 'crds.validationFailurePolicy=Ignore'];
+    const theirChart = join(moduleFolder(METALLB_CONTROLLER), 'charts/metallb');
+    // A cluster of MetalLB 0.15's does not have these.
+    kubectl(['delete', 'crd', 'bgpsessionstatuses.metallb.io', 'configurationstates.metallb.io']);
+    release('install', 'metallb', theirChart, '--take-ownership', ...quiet);
+    const theirs = upstream(3);
+    const before = await all(11);
+
+    const migrate = () => runAsync([METALLB, 'migrate', '--namespace', NAMESPACE], { env, timeout: 60_000 });
+    const foretold = await migrate();
+    expect(foretold.stderr).toBe('');
+    for (const line of [
+      `controller ${NAMESPACE}/metallb-controller, quay.io/metallb/controller:v0.15.2, by Helm as metallb`,
+      '2 IPAddressPools: read as they are',
+      'the containers frr',
+      `helm rollback metallb --namespace ${NAMESPACE}`,
+    ])
+      expect(foretold.stdout).toContain(line);
+    expect(foretold.stdout).not.toMatch(new RegExp(`^ +${NAMESPACE}/.*: address:`, 'm'));
+
+    const ports = ['--port', '0', '--health-probe-port', '0'];
+    const shadow = launch('shadow', [METALLB, 'controller', '--shadow', '--namespace', NAMESPACE, ...ports]);
+    await until('the shadow has compared', () => shadow.log().includes('shadowCompared'), 20_000);
+    await theirs.stop();
+    kubectl(['apply', '-f', '-'], service('newest'));
+    const missed = `${NAMESPACE}/newest: address: now no address, with us 203.0.113.`;
+    await until('the shadow misses an address', () => shadow.log().includes(missed), 20_000);
+    expect(shadow.log()).not.toContain(`${NAMESPACE}/plain-1`);
+    expect(addresses()).toEqual({ ...before, newest: '' });
+    await shadow.stop();
+
+    const image = () =>
+      kubectl([
+        '-n',
+        NAMESPACE,
+        'get',
+        'deployment,daemonset',
+        '-o',
+        'jsonpath={.items[*].spec.template.spec.containers[*].image}',
+      ]);
+    release('upgrade', 'metallb', CHART, ...quiet);
+    expect(image()).toMatch(/^quay\.io\/metallb-ts\/metallb:\S+ quay\.io\/metallb-ts\/metallb:\S+$/);
+    expect(addresses()).toEqual({ ...before, newest: '' });
+    release('rollback', 'metallb');
+    expect(image()).toContain('quay.io/metallb/controller:v0.15.2');
+    expect(addresses()).toEqual({ ...before, newest: '' });
+    // Of their chart the CRDs would go with it, and every pool with them.
+    release('upgrade', 'metallb', CHART, ...quiet);
+    release('uninstall', 'metallb');
+    expect(kubectl(['-n', NAMESPACE, 'get', 'ipaddresspools', '-o', 'name']).split('\n').filter(Boolean)).toHaveLength(
+      2,
+    );
   }, 150_000);
 });

@@ -43,12 +43,19 @@ export class KubernetesClient {
   readonly #connection: Connection;
   readonly #userAgent: string;
   readonly #onRequest: (verb: string) => void;
+  readonly #readsOnly: boolean;
 
-  /** `onRequest` is told of every request that is sent, by its verb. */
-  constructor(connection: Connection, userAgent: string, onRequest: (verb: string) => void = () => {}) {
+  /** `onRequest` is told of every request that is sent, by its verb. With `readsOnly`, whatever would change something is refused here. */
+  constructor(
+    connection: Connection,
+    userAgent: string,
+    onRequest: (verb: string) => void = () => {},
+    readsOnly = false,
+  ) {
     this.#connection = connection;
     this.#userAgent = userAgent;
     this.#onRequest = onRequest;
+    this.#readsOnly = readsOnly;
   }
 
   get server(): string {
@@ -57,6 +64,8 @@ export class KubernetesClient {
 
   /** Sends a request and reads the JSON answer. Rejects with ApiError. */
   async request<T = KubernetesObject>(request: ApiRequest): Promise<T> {
+    if (this.#readsOnly && !isHarmless(request))
+      throw new ApiError(0, 'ReadsOnly', `${describe(request)}: this process only reads`);
     const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT), ...(request.signal ? [request.signal] : [])]);
     const answer = await this.#send({ ...request, signal }, false);
     const text = await readAll(answer);
@@ -194,6 +203,11 @@ interface StatusBody {
   readonly message?: string;
   readonly reason?: string;
   readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
+}
+
+/** Asking who somebody is, and what they may do, is a POST that changes nothing. */
+function isHarmless({ method = 'GET', path }: ApiRequest): boolean {
+  return method === 'GET' || /\/(tokenreviews|subjectaccessreviews)$/.test(path);
 }
 
 function noAnswer(request: ApiRequest, error: unknown): ApiError {

@@ -84,12 +84,17 @@ export interface Process {
 }
 
 /** Everything that a process needs before its own work begins. */
-export function openProcess(values: FlagValues, component: string): Process {
+export function openProcess(values: FlagValues, component: string, mode: 'writes' | 'reads only' = 'writes'): Process {
   const log = openLog(values, component);
   const connection = Connection.open(textFlag(values, 'kubeconfig') || undefined);
   const metrics = new Metrics();
   return {
-    client: new KubernetesClient(connection, `metallb-${component}`, (verb) => metrics.requested(verb)),
+    client: new KubernetesClient(
+      connection,
+      `metallb-${component}`,
+      (verb) => metrics.requested(verb),
+      mode === 'reads only',
+    ),
     namespace: textFlag(values, 'namespace') || ownNamespace() || 'metallb-system',
     log,
     metrics,

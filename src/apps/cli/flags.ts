@@ -48,6 +48,11 @@ const COMMON: readonly Flag[] = [
   { name: 'tls-cipher-suites', help: 'TLS 1.2 cipher suites', later: TLS_TUNING },
   { name: 'tls-curve-preferences', help: 'TLS curves', later: TLS_TUNING },
   { name: 'metrics-cert-dir', help: 'directory with tls.crt and tls.key for the metrics port (default: self-signed)' },
+  {
+    name: 'shadow',
+    isSwitch: true,
+    help: 'decide, but write and send nothing; report where the load balancer that runs now does something else',
+  },
   { name: 'record', help: 'write every input of the state machine to this file, for replay' },
 ];
 

@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   standalone: async (program) => (await import('./commands/standalone.ts')).addStandaloneCommand(program),
   install: async (program) => (await import('./commands/install.ts')).addInstallCommand(program),
   uninstall: async (program) => (await import('./commands/install.ts')).addUninstallCommand(program),
+  migrate: async (program) => (await import('./commands/migrate.ts')).addMigrateCommand(program),
   convert: async (program) => (await import('./commands/convert.ts')).addConvertCommand(program),
   explain: async (program) => (await import('./commands/explain.ts')).addExplainCommand(program),
   plan: async (program) => (await import('./commands/plan.ts')).addPlanCommand(program),

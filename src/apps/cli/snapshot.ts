@@ -13,9 +13,9 @@ import { isConfigResource, resourceOfKind } from '../../core/config/resolve.ts';
 import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker.ts';
 import { CliError } from './errors.ts';
 
-/** What decisions are made of, and what the speakers say that they do. */
+/** What decisions are made of, and what the speakers say that they do: kinds that a cluster with upstream's CRDs need not have. */
 type SnapshotResource = SpeakerResource | ToldResource;
-const TOLD = ['servicel2statuses', 'bgpsessionstatuses'] as const;
+const TOLD = ['servicel2statuses', 'servicebgpstatuses', 'bgpsessionstatuses'] as const;
 type ToldResource = (typeof TOLD)[number];
 const RESOURCES: readonly SnapshotResource[] = [...SPEAKER_RESOURCES, ...TOLD];
 
@@ -23,6 +23,7 @@ export type Snapshot = Record<SnapshotResource, KubernetesObject[]>;
 
 const RESOURCE_OF: Readonly<Record<string, SnapshotResource>> = {
   ServiceL2Status: 'servicel2statuses',
+  ServiceBGPStatus: 'servicebgpstatuses',
   BGPSessionStatus: 'bgpsessionstatuses',
   Service: 'services',
   EndpointSlice: 'endpointslices',
@@ -47,16 +48,14 @@ async function readCluster(client: KubernetesClient, namespace: string | undefin
   const snapshot = empty();
   await Promise.all(
     RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
-      const isOurs = isConfigResource(resource) || (TOLD as readonly string[]).includes(resource);
+      const isTold = (TOLD as readonly string[]).includes(resource);
+      const isOurs = isConfigResource(resource) || isTold;
       const path = collectionPath(resource, isOurs ? namespace : undefined);
-      snapshot[resource] = [...(await (resource === OURS_ALONE ? listIfAny(client, path) : client.list(path)))];
+      snapshot[resource] = [...(await (isTold ? listIfAny(client, path) : client.list(path)))];
     }),
   );
   return snapshot;
 }
-
-/** A cluster with upstream's CRDs does not have this one. */
-const OURS_ALONE = 'bgpsessionstatuses';
 
 /** Nothing where the cluster has no such kind. */
 export async function listIfAny(client: KubernetesClient, path: string): Promise<readonly KubernetesObject[]> {

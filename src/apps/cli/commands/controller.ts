@@ -26,11 +26,13 @@ import {
 } from '../common.ts';
 import { CliError, listenError } from '../errors.ts';
 import { CONTROLLER_FLAGS } from '../flags.ts';
+import { runShadow } from '../shadow.ts';
 
 export function addControllerCommand(program: Command): void {
   const command = program.command('controller').description('give every Service of type LoadBalancer its address');
   addFlags(command, CONTROLLER_FLAGS).action(async (given: Record<string, unknown>) => {
     const values = flagValues(CONTROLLER_FLAGS, given);
+    if (values.shadow === true) return runShadow(values, 'controller', ['addresses']);
     const { client, namespace, log, metrics, host } = openProcess(values, 'controller');
     logLaterFlags(log, CONTROLLER_FLAGS, values);
     if (textFlag(values, 'webhook-mode') === 'onlywebhook') {

@@ -23,6 +23,7 @@ import {
 } from '../common.ts';
 import { CliError } from '../errors.ts';
 import { SPEAKER_FLAGS } from '../flags.ts';
+import { runShadow } from '../shadow.ts';
 
 /** Pings that have to be missed before a speaker counts as dead. */
 const MISSES = 3;
@@ -34,6 +35,7 @@ export function addSpeakerCommand(program: Command): void {
     const node = textFlag(values, 'node-name');
     if (node === '')
       throw new CliError('--node-name is missing; give the name of the Kubernetes node, or set METALLB_NODE_NAME', 2);
+    if (values.shadow === true) return runShadow(values, 'speaker', ['layer2', 'bgp'], node);
     const { client, namespace, log, metrics } = openProcess(values, 'speaker');
     logLaterFlags(log, SPEAKER_FLAGS, values);
     const app = new SpeakerApp({

@@ -1,0 +1,139 @@
+/**
+ * The shadow mode: decides all that a controller and a speaker decide, writes nothing, sends nothing, and reports where the load balancer that
+ * runs now does something else.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { Readiness } from '../../adapters/http/health.ts';
+import { ApiError, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
+import { Reflector } from '../../adapters/kubernetes/reflector.ts';
+import { collectionPath } from '../../adapters/kubernetes/resources.ts';
+import type { Log } from '../../adapters/log/log.ts';
+import { formatProblem } from '../../core/api/problem.ts';
+import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
+import { Cache } from '../../core/reconcile/cache.ts';
+import { type Aspect, type ComparedResource, compareWithCluster } from '../../core/reconcile/differences.ts';
+import { initialShadow, stepShadow } from '../../core/reconcile/shadow.ts';
+import { SPEAKER_RESOURCES } from '../../core/reconcile/speaker.ts';
+
+export interface ShadowOptions {
+  readonly client: KubernetesClient;
+  readonly log: Log;
+  /** Of the configuration. */
+  readonly namespace: string;
+  readonly loadBalancerClass: string;
+  readonly aspects: readonly Aspect[];
+  /** Only what this node does; undefined: all nodes. */
+  readonly node?: string;
+}
+
+/** Milliseconds between comparisons, as long as something changes or has not settled. */
+const INTERVAL = 1000;
+
+/** Who announces what, as speakers tell it. MetalLB before 0.14 does not. */
+const TOLD = ['servicel2statuses', 'servicebgpstatuses'] as const;
+
+/** Pods and Secrets say who is alive and what passwords are; neither is compared. */
+const WATCHED = SPEAKER_RESOURCES.filter((resource) => resource !== 'pods' && resource !== 'secrets');
+
+export class ShadowApp {
+  readonly #options: ShadowOptions;
+  #cache = new Cache<ComparedResource>([]);
+  #resources: readonly ComparedResource[] = [];
+  #reflectors: Reflector[] = [];
+  #aspects: readonly Aspect[] = [];
+  #state = initialShadow;
+  #isDirty = true;
+  #timer: NodeJS.Timeout | undefined;
+  #agreeing = '';
+  #problems = '';
+
+  constructor(options: ShadowOptions) {
+    this.#options = options;
+  }
+
+  get readiness(): Readiness {
+    const { synced, missing } = this.#cache;
+    if (this.#reflectors.length > 0 && synced) return { ready: true, state: 'comparing' };
+    return { ready: false, state: `waiting for the API server to list ${missing.join(', ')}` };
+  }
+
+  /** Rejects with ApiError when the API server does not answer. */
+  async start(): Promise<void> {
+    const { client, log, namespace, aspects } = this.#options;
+    const there = await Promise.all(
+      TOLD.map(async (resource) => ((await isServed(client, resource)) ? [resource] : [])),
+    );
+    const told = there.flat();
+    const kinds = { layer2: TOLD[0], bgp: TOLD[1], addresses: undefined };
+    this.#aspects = aspects.filter((aspect) => kinds[aspect] === undefined || told.includes(kinds[aspect]));
+    for (const aspect of aspects)
+      if (!this.#aspects.includes(aspect))
+        log.warn({ event: 'notCompared', aspect }, `${aspect} is not compared: this cluster has no ${kinds[aspect]}`);
+    this.#resources = [...WATCHED, ...told];
+    this.#cache = new Cache<ComparedResource>(this.#resources);
+    const ours: readonly string[] = [...CONFIG_RESOURCES, ...TOLD];
+    this.#reflectors = this.#resources.map(
+      (resource) =>
+        new Reflector({
+          client,
+          resource,
+          namespace: ours.includes(resource) ? namespace : undefined,
+          onChange: (change) => {
+            this.#cache.apply({ ...change, resource });
+            this.#isDirty = true;
+          },
+          onTrouble: (what, message) => log.warn({ event: what, resource, error: message }, message),
+        }),
+    );
+    for (const reflector of this.#reflectors) reflector.start();
+    this.#timer = setInterval(() => this.#look(), INTERVAL);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const reflector of this.#reflectors) reflector.stop();
+  }
+
+  #look(): void {
+    const hasPending = [...this.#state.seen.values()].some(({ told }) => !told);
+    if (!this.#cache.synced || !(this.#isDirty || hasPending)) return;
+    this.#isDirty = false;
+    const { log, loadBalancerClass, node } = this.#options;
+    const objects = Object.fromEntries(this.#resources.map((resource) => [resource, this.#cache.all(resource)]));
+    const comparison = compareWithCluster(objects, this.#aspects, loadBalancerClass, sha256, node);
+    const { next, news } = stepShadow(this.#state, comparison.differences, performance.now());
+    this.#state = next;
+    for (const { kind, text } of news) {
+      if (kind === 'differs') log.warn({ event: 'shadowDiffers' }, text);
+      else log.info({ event: 'shadowAgreesAgain' }, `no more: ${text}`);
+    }
+    this.#tellProblems(comparison.problems.map(formatProblem));
+    const differing = new Set(comparison.differences.map(({ service }) => service)).size;
+    const summary = `${comparison.services - differing} of ${comparison.services} Services as now`;
+    if (summary === this.#agreeing) return;
+    this.#agreeing = summary;
+    log.info({ event: 'shadowCompared', services: comparison.services, differing, aspects: this.#aspects }, summary);
+  }
+
+  #tellProblems(problems: readonly string[]): void {
+    const text = problems.join('\n');
+    if (text === this.#problems) return;
+    this.#problems = text;
+    for (const problem of problems) this.#options.log.warn({ event: 'invalidConfiguration' }, problem);
+  }
+}
+
+function sha256(text: string): Uint8Array {
+  return createHash('sha256').update(text).digest();
+}
+
+async function isServed(client: KubernetesClient, resource: (typeof TOLD)[number]): Promise<boolean> {
+  try {
+    await client.list(collectionPath(resource), { limit: 1 });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
+}

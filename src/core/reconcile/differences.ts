@@ -1,0 +1,162 @@
+/**
+ * Where we would do something else than the load balancer that runs now: the same machines, fed with the cluster as it is, and what they decide
+ * compared with what its Services and status objects say. For the shadow mode and for `migrate`.
+ * @module
+ */
+import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Peer } from '../config/config.ts';
+import type { Sha256 } from '../election/election.ts';
+import { decideBgp, peersOf } from './bgp-decision.ts';
+import { OfflineController } from './offline.ts';
+import { isOurClass } from './service-class.ts';
+import { currentAddresses } from './service-decision.ts';
+import {
+  factsOf,
+  initialSpeaker,
+  SPEAKER_DEFAULTS,
+  SPEAKER_RESOURCES,
+  type SpeakerResource,
+  type SpeakerState,
+  slicesOf,
+  speakerMachine,
+} from './speaker.ts';
+
+/** What the comparison is made of. The status kinds are upstream's and ours alike. */
+export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';
+export type ComparedObjects = Readonly<Partial<Record<ComparedResource, readonly KubernetesObject[]>>>;
+
+export type Aspect = 'addresses' | 'layer2' | 'bgp';
+
+export interface Difference {
+  readonly aspect: Aspect;
+  /** `namespace/name`. */
+  readonly service: string;
+  /** Empty: none. */
+  readonly theirs: string;
+  readonly ours: string;
+  /** In words; empty where nothing was told. */
+  readonly why: string;
+}
+
+export interface Comparison {
+  /** Services of type LoadBalancer that are for us. */
+  readonly services: number;
+  readonly differences: readonly Difference[];
+  /** Configuration that we would set aside. */
+  readonly problems: readonly Problem[];
+}
+
+/** `node`: only what this node does counts; undefined: all nodes. */
+export function compareWithCluster(
+  objects: ComparedObjects,
+  aspects: readonly Aspect[],
+  loadBalancerClass: string,
+  sha256: Sha256,
+  node?: string,
+): Comparison {
+  const offline = new OfflineController(objects, loadBalancerClass);
+  const services = ((objects.services ?? []) as readonly Service[]).filter(
+    (service) => service.spec?.type === 'LoadBalancer' && isOurClass(service, loadBalancerClass),
+  );
+  const speakers = aspects.some((aspect) => aspect !== 'addresses')
+    ? speakersOn(objects, loadBalancerClass, sha256)
+    : undefined;
+  const differences = services.flatMap((service) => [
+    ...(aspects.includes('addresses') ? addressDifference(service, offline) : []),
+    ...(speakers !== undefined && aspects.includes('layer2') ? layer2Difference(service, objects, speakers, node) : []),
+    ...(speakers !== undefined && aspects.includes('bgp')
+      ? bgpDifference(service, objects, speakers, offline.config.peers, node)
+      : []),
+  ]);
+  return { services: services.length, differences, problems: offline.problems };
+}
+
+function addressDifference(service: Service, offline: OfflineController): Difference[] {
+  const key = objectKey(service);
+  const theirs = currentAddresses(service).join(', ');
+  const ours = currentAddresses(offline.service(key) ?? service).join(', ');
+  const why = offline
+    .eventsOf(key)
+    .map(({ message }) => message)
+    .join('; ');
+  return theirs === ours ? [] : [{ aspect: 'addresses', service: key, theirs, ours, why }];
+}
+
+/** Of elections every node computes the same; so one state answers for all. Speakers are taken to be alive. */
+function speakersOn(objects: ComparedObjects, loadBalancerClass: string, sha256: Sha256): SpeakerState {
+  const machine = speakerMachine(sha256);
+  const name = objects.nodes?.[0]?.metadata.name ?? '';
+  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: name, loadBalancerClass });
+  for (const resource of SPEAKER_RESOURCES)
+    state = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0).next;
+  return state;
+}
+
+interface ServiceStatus extends KubernetesObject {
+  readonly status?: {
+    readonly node?: string;
+    readonly serviceName?: string;
+    readonly serviceNamespace?: string;
+    readonly peers?: readonly string[];
+  };
+}
+
+function told(objects: readonly KubernetesObject[] | undefined, key: string): ServiceStatus[] {
+  return ((objects ?? []) as readonly ServiceStatus[]).filter(
+    ({ status }) => `${status?.serviceNamespace}/${status?.serviceName}` === key,
+  );
+}
+
+function layer2Difference(
+  service: Service,
+  objects: ComparedObjects,
+  state: SpeakerState,
+  node: string | undefined,
+): Difference[] {
+  const key = objectKey(service);
+  const concerns = (name: string | undefined) => name !== undefined && (node === undefined || name === node);
+  const theirs = told(objects.servicel2statuses, key)
+    .flatMap(({ status }) => status?.node ?? [])
+    .filter(concerns);
+  const ours = [state.decisions.get(key)?.election?.owner].filter(concerns);
+  return difference('layer2', key, theirs, ours as string[]);
+}
+
+function bgpDifference(
+  service: Service,
+  objects: ComparedObjects,
+  state: SpeakerState,
+  routers: readonly Peer[],
+  node: string | undefined,
+): Difference[] {
+  const key = objectKey(service);
+  const theirs = told(objects.servicebgpstatuses, key).flatMap(({ status }) =>
+    node === undefined || status?.node === node
+      ? (status?.peers ?? []).map((peer) => `${status?.node} to ${peer}`)
+      : [],
+  );
+  const facts = factsOf(state);
+  const ours = state.candidates
+    .filter(({ name }) => node === undefined || name === node)
+    .flatMap((candidate) => {
+      const decision = decideBgp(facts, candidate, service, slicesOf(state, service));
+      if (decision?.verdict !== 'announced') return [];
+      const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
+      return peersOf(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
+    });
+  return difference('bgp', key, theirs, ours);
+}
+
+function difference(aspect: Aspect, service: string, theirs: readonly string[], ours: readonly string[]): Difference[] {
+  const [a, b] = [theirs, ours].map((names) => [...new Set(names)].sort().join(', '));
+  return a === b ? [] : [{ aspect, service, theirs: a!, ours: b!, why: '' }];
+}
+
+/** One line for a log or a terminal. */
+export function describeDifference({ aspect, service, theirs, ours, why }: Difference): string {
+  const nothing = aspect === 'addresses' ? 'no address' : 'nobody';
+  const what = { addresses: 'address', layer2: 'announced by ARP and NDP from', bgp: 'announced by BGP from' }[aspect];
+  return `${service}: ${what}: now ${theirs || nothing}, with us ${ours || nothing}${why === '' ? '' : ` (${why})`}`;
+}
