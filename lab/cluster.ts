@@ -6,15 +6,26 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseAllYaml } from '../src/adapters/files/yaml.ts';
 import { KubernetesClient, MERGE_PATCH } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
+import type { KubernetesObject } from '../src/core/api/kubernetes.ts';
+import { findTool, HELM } from './go-tool.ts';
 import { addHost, createLan, type LanHost, removeLan, SWITCH_ADDRESS } from './lan.ts';
-import { type LabProcess, type Result, run, start, until } from './shell.ts';
+import { findBinaries, type RealApi, startRealApi, writeTokenKubeconfig } from './real-api.ts';
+import { type LabProcess, must, type Result, run, start, until } from './shell.ts';
 import { StandIn } from './stand-in.ts';
 
 const METALLB = resolve(import.meta.dirname, '..', 'bin', 'metallb');
 export const MANIFESTS = resolve(import.meta.dirname, 'manifests');
+
+/**
+ * Set to `real`, the clusters of the lab have a real kube-apiserver, and controller and speakers run with the ServiceAccounts of the chart and
+ * nothing more. The binaries have to be there already: a sandbox reaches no module proxy.
+ */
+const API_ENV = 'METALLB_LAB_API';
+export const hasRealApi = process.env[API_ENV] === 'real';
 
 export interface ClusterOptions {
   readonly directory: string;
@@ -34,6 +45,7 @@ export class Cluster {
   readonly client: LanHost;
   readonly speakers = new Map<string, LabProcess>();
   #api: LabProcess | undefined;
+  #realApi: RealApi | undefined;
   #controller: LabProcess | undefined;
   #standIn: StandIn | undefined;
   #kubernetes: KubernetesClient | undefined;
@@ -110,6 +122,8 @@ export class Cluster {
 
   /** Only the server process: also how it is started again after `killApiServer`. */
   async startApiServer(): Promise<void> {
+    if (this.#realApi !== undefined) return this.#realApi.revive();
+    if (hasRealApi) return this.#startRealApi();
     const command = [
       METALLB,
       'standalone',
@@ -126,13 +140,39 @@ export class Cluster {
     );
   }
 
+  async #startRealApi(): Promise<void> {
+    const [binaries, helm] = [findBinaries(), findTool(HELM)];
+    if (typeof binaries === 'string') throw new Error(binaries);
+    if (typeof helm === 'string') throw new Error(helm);
+    const place = { address: SWITCH_ADDRESS, port: 7443 };
+    this.#realApi = await startRealApi(binaries, join(this.directory, 'api'), place);
+    this.kubectl(['create', 'namespace', this.#namespace]);
+    const values = ['crds.enabled=false', 'controller.webhookMode=disabled'].flatMap((value) => ['--set', value]);
+    const chart = resolve(import.meta.dirname, '../charts/metallb');
+    const text = must([helm.path, 'template', 'metallb', chart, '--namespace', this.#namespace, ...values]);
+    // What runs is started by ourselves: of the chart only the rights are wanted.
+    const rights = (parseAllYaml(text) as (KubernetesObject | null)[]).filter((object) =>
+      /^(ServiceAccount|(Cluster)?Role(Binding)?)$/.test(object?.kind ?? ''),
+    );
+    this.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: rights }));
+  }
+
+  /** The kubeconfig of a process: on a real API server with the token of its ServiceAccount. */
+  #kubeconfigOf(component: 'controller' | 'speaker'): string {
+    if (!hasRealApi) return this.kubeconfig;
+    const file = join(this.directory, 'api', `${component}.kubeconfig`);
+    if (!existsSync(file)) writeTokenKubeconfig(this.kubeconfig, this.#namespace, `metallb-${component}`, file);
+    return file;
+  }
+
   async killApiServer(): Promise<void> {
+    if (this.#realApi !== undefined) return this.#realApi.kill();
     this.#api?.kill('SIGKILL');
     await this.#api?.exited;
   }
 
   startController(): void {
-    const flags = ['--kubeconfig', this.kubeconfig, '--namespace', this.#namespace];
+    const flags = ['--kubeconfig', this.#kubeconfigOf('controller'), '--namespace', this.#namespace];
     this.#controller = start(
       'controller',
       this.#program('controller', 'controller', flags),
@@ -175,7 +215,14 @@ export class Cluster {
       contentType: MERGE_PATCH,
       body: { status: { phase: 'Running', podIP: node.address } },
     });
-    const flags = ['--kubeconfig', this.kubeconfig, '--namespace', this.#namespace, '--node-name', node.name];
+    const flags = [
+      '--kubeconfig',
+      this.#kubeconfigOf('speaker'),
+      '--namespace',
+      this.#namespace,
+      '--node-name',
+      node.name,
+    ];
     const liveness = [
       '--ml-bindaddr',
       node.address,
@@ -233,6 +280,11 @@ export class Cluster {
     await this.#standIn?.stop();
     await Promise.all([...this.speakers.values(), this.#controller].map((process) => process?.stop()));
     await this.#api?.stop();
+    await this.#realApi?.stop();
     removeLan([...this.nodes, this.client]);
+    for (const process of [...this.speakers.values(), this.#controller]) {
+      const refused = /[^"]*is forbidden: User [^}]*/.exec(process?.log() ?? '')?.[0];
+      if (refused !== undefined) throw new Error(`${process?.name} may not what it does: ${refused}`);
+    }
   }
 }

@@ -54,8 +54,10 @@ export function findBinaries(): { readonly apiServer: string; readonly etcd: str
 export async function startRealApi(
   { apiServer, etcd }: { apiServer: string; etcd: string },
   directory: string,
+  { address = '127.0.0.1', port: wanted }: { readonly address?: string; readonly port?: number } = {},
 ): Promise<RealApi> {
-  const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
+  mkdirSync(directory, { recursive: true });
+  const [client, peer, port] = [await freePort(), await freePort(), wanted ?? (await freePort())];
   const processes: LabProcess[] = [];
   const file = (name: string, content: string) => {
     const path = join(directory, name);
@@ -89,12 +91,12 @@ export async function startRealApi(
         join(directory, 'etcd.log'),
       ),
     );
-    const certificate = await createServerCertificate(['127.0.0.1', 'localhost']);
+    const certificate = await createServerCertificate([...new Set([address, '127.0.0.1', 'localhost'])]);
     const token = randomBytes(24).toString('base64url');
     must(['openssl', 'genrsa', '-out', join(directory, 'sa.key'), '2048']);
     const flags = [
       `--etcd-servers=${url(client)}`,
-      '--bind-address=127.0.0.1',
+      `--bind-address=${address}`,
       `--secure-port=${port}`,
       `--tls-cert-file=${file('tls.crt', certificate.cert)}`,
       `--tls-private-key-file=${file('tls.key', certificate.key)}`,
@@ -118,7 +120,7 @@ export async function startRealApi(
     };
     let server = startServer();
     const kubeconfig = join(directory, 'kubeconfig');
-    writeKubeconfig(kubeconfig, { server: `https://127.0.0.1:${port}`, ca: certificate.ca, token });
+    writeKubeconfig(kubeconfig, { server: `https://${address}:${port}`, ca: certificate.ca, token });
     const kubectl = (...args: string[]) => run(['kubectl', ...args], { env: { KUBECONFIG: kubeconfig } });
     const ready = () =>
       until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
@@ -158,4 +160,15 @@ export async function startRealApi(
 /** Tests need no durability; versions before 3.5 do not know the flag. */
 function supportsNoFsync(etcd: string): boolean {
   return run([etcd, '--help']).stdout.includes('unsafe-no-fsync');
+}
+
+/** A kubeconfig with the token of a ServiceAccount, as its pod would have it. */
+export function writeTokenKubeconfig(admin: string, namespace: string, serviceAccount: string, file: string): void {
+  const env = { KUBECONFIG: admin };
+  const token = must(['kubectl', '-n', namespace, 'create', 'token', serviceAccount], { env }).trim();
+  const config = JSON.parse(must(['kubectl', 'config', 'view', '--raw', '-o', 'json'], { env })) as {
+    users: { user: { token: string } }[];
+  };
+  config.users[0]!.user = { token };
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
 }

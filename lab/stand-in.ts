@@ -17,6 +17,7 @@ import {
   type ServicePort,
 } from '../src/core/api/kubernetes.ts';
 import { selectorMatches } from '../src/core/api/selector.ts';
+import { formatAddress, parseAddress } from '../src/core/net/address.ts';
 import type { LanHost } from './lan.ts';
 import type { LabProcess } from './shell.ts';
 
@@ -180,7 +181,10 @@ export class StandIn {
     const node = [...this.#nodes].sort((a, b) => load(a) - load(b) || index)[0]!;
     const subnet = Number(node.address.split('.').at(-1)) - 11;
     const number = this.#nextAddress++;
-    const addresses = { IPv4: `10.244.${subnet}.${number}`, IPv6: `fd00:10:244:${subnet}::${number.toString(16)}` };
+    const addresses = {
+      IPv4: `10.244.${subnet}.${number}`,
+      IPv6: canonical(`fd00:10:244:${subnet}::${number.toString(16)}`),
+    };
     const name = key.split('/')[1]!;
     const namespace = deployment.metadata.namespace!;
     const port = deployment.spec.template.spec.containers[0]?.ports?.[0]?.containerPort ?? 80;
@@ -359,4 +363,9 @@ async function waitForPort(node: LanHost, address: string, port: number): Promis
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`the replica at ${address}:${port} on ${node.name} does not answer`);
+}
+
+/** As a real API server wants addresses of endpoints (RFC 5952). */
+function canonical(address: string): string {
+  return formatAddress(parseAddress(address)!);
 }

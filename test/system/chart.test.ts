@@ -3,10 +3,11 @@
  * nothing more.
  * @module
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findTool, HELM } from '../../lab/go-tool.ts';
+import { writeTokenKubeconfig } from '../../lab/real-api.ts';
 import { type LabProcess, must, run, start, until } from '../../lab/shell.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, scratch } from './processes.ts';
@@ -218,13 +219,8 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
     const kind = component === 'controller' ? 'Deployment' : 'DaemonSet';
     const pod = documents.find((document) => document.kind === kind)!.spec!.template.spec;
     const { args, env: given } = pod.containers[0]!;
-    const token = kubectl(['-n', NAMESPACE, 'create', 'token', `metallb-${component}`]).trim();
     const file = join(directory.path, `${component}.kubeconfig`);
-    const config = JSON.parse(kubectl(['config', 'view', '--raw', '-o', 'json'])) as {
-      users: { user: { token: string } }[];
-    };
-    config.users[0]!.user = { token };
-    writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    writeTokenKubeconfig(KUBECONFIG!, NAMESPACE, `metallb-${component}`, file);
     const literal = Object.fromEntries(
       given.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
     );
