@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly namespace?: string;
   /** More flags of every speaker. */
   readonly speakerFlags?: readonly string[];
+  /** On a real API server: nothing of the chart is there yet, not even the rights. */
+  readonly bare?: boolean;
   /** How controller and speakers are started instead of from this checkout: the whole command for a process and its arguments. */
   readonly program?: (component: 'controller' | 'speaker', name: string, args: readonly string[]) => readonly string[];
 }
@@ -51,13 +53,22 @@ export class Cluster {
   #kubernetes: KubernetesClient | undefined;
   readonly #namespace: string;
   readonly #speakerFlags: readonly string[];
+  readonly #bare: boolean;
   readonly #program: NonNullable<ClusterOptions['program']>;
 
   /** Builds the LAN; nothing runs on it yet. To be called inside a sandbox. */
-  constructor({ directory, nodes, namespace = 'metallb-system', speakerFlags = [], program }: ClusterOptions) {
+  constructor({
+    directory,
+    nodes,
+    namespace = 'metallb-system',
+    speakerFlags = [],
+    program,
+    bare = false,
+  }: ClusterOptions) {
     this.directory = directory;
     this.#namespace = namespace;
     this.#speakerFlags = speakerFlags;
+    this.#bare = bare;
     this.#program = program ?? ((component, _, args) => [METALLB, component, ...args]);
     this.kubeconfig = join(directory, 'api', 'kubeconfig');
     mkdirSync(directory, { recursive: true });
@@ -146,6 +157,7 @@ export class Cluster {
     if (typeof helm === 'string') throw new Error(helm);
     const place = { address: SWITCH_ADDRESS, port: 7443 };
     this.#realApi = await startRealApi(binaries, join(this.directory, 'api'), place);
+    if (this.#bare) return;
     this.kubectl(['create', 'namespace', this.#namespace]);
     const values = ['crds.enabled=false', 'controller.webhookMode=disabled'].flatMap((value) => ['--set', value]);
     const chart = resolve(import.meta.dirname, '../charts/metallb');

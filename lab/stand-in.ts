@@ -142,7 +142,8 @@ export class StandIn {
   }
 
   async #reconcile(): Promise<void> {
-    for (const deployment of this.#deployments.values()) await this.#reconcileDeployment(deployment);
+    for (const deployment of this.#deployments.values())
+      if (!isOurs(deployment)) await this.#reconcileDeployment(deployment);
     for (const [key, replica] of this.#replicas) {
       const deployment = this.#deployments.get(objectKey(replica.deployment));
       const wanted = deployment !== undefined && Number(key.split('-').at(-1)) < (deployment.spec.replicas ?? 1);
@@ -368,4 +369,9 @@ async function waitForPort(node: LanHost, address: string, port: number): Promis
 /** As a real API server wants addresses of endpoints (RFC 5952). */
 function canonical(address: string): string {
   return formatAddress(parseAddress(address)!);
+}
+
+/** MetalLB itself is no web server: its pods are started by ChartPods. */
+function isOurs(deployment: Deployment): boolean {
+  return deployment.spec.template.spec.containers.some(({ image }) => image.includes('/metallb'));
 }

@@ -97,12 +97,16 @@ export interface Secret extends KubernetesObject {
 /** discovery.k8s.io/v1 EndpointSlice. The label `kubernetes.io/service-name` ties it to its Service. */
 export interface EndpointSlice extends KubernetesObject {
   readonly addressType: string;
-  readonly endpoints?: readonly {
-    readonly addresses: readonly string[];
-    readonly nodeName?: string;
-    readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
-  }[];
-  readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[];
+  /** Null where there are none: so Go writes an empty list. */
+  readonly endpoints?: readonly Endpoint[] | null;
+  readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[] | null;
+}
+
+/** discovery/v1 Endpoint. */
+interface Endpoint {
+  readonly addresses: readonly string[];
+  readonly nodeName?: string;
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
 }
 
 /** The label of an EndpointSlice that names its Service. */

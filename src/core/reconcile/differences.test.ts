@@ -54,6 +54,16 @@ describe('what would be different', () => {
     expect(compare(other, other)[0]).toMatchObject({ theirs: other, ours: '' });
   });
 
+  it('is told too where a Service has lost its endpoints: Go writes an empty list as null', () => {
+    const none = {
+      metadata: meta('kept-1', { labels: { 'kubernetes.io/service-name': 'kept' } }),
+      endpoints: null,
+      ports: null,
+    };
+    const objects = { ...CLUSTER, services: [service('kept', '192.0.2.2')], endpointslices: [none as never] };
+    expect(compareWithCluster(objects, ['layer2', 'bgp'], '', sha256).differences).toEqual([]);
+  });
+
   it('is nothing where nothing is', () => {
     const objects = { ...CLUSTER, services: [service('kept', '192.0.2.2')] };
     expect(compareWithCluster(objects, ['addresses', 'bgp'], '', sha256).differences).toEqual([]);

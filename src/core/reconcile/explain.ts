@@ -194,5 +194,5 @@ export function endpointCount(objects: ExplainObjects, key: string): number {
   const slices = (objects.endpointslices ?? []) as readonly EndpointSlice[];
   return slices
     .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[SERVICE_NAME_LABEL] === name)
-    .reduce((count, { endpoints = [] }) => count + endpoints.length, 0);
+    .reduce((count, { endpoints }) => count + (endpoints?.length ?? 0), 0);
 }

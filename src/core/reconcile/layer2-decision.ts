@@ -88,8 +88,8 @@ export function servingNodes(
 ): { any: boolean; named: Set<string> } {
   const named = new Set<string>();
   let any = false;
-  for (const { endpoints = [] } of slices) {
-    for (const { nodeName, conditions, addresses } of endpoints) {
+  for (const { endpoints } of slices) {
+    for (const { nodeName, conditions, addresses } of endpoints ?? []) {
       if (withAddress && addresses.length === 0) continue;
       if (!isServing(conditions) || (nodeName !== undefined && dead.has(nodeName))) continue;
       any = true;
