@@ -3,9 +3,10 @@
  * nothing more.
  * @module
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MANIFESTS } from '../../lab/cluster.ts';
 import { findTool, HELM } from '../../lab/go-tool.ts';
 import { writeTokenKubeconfig } from '../../lab/real-api.ts';
 import { type LabProcess, must, run, start, until } from '../../lab/shell.ts';
@@ -96,6 +97,12 @@ const SETS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Modules with the CRDs of what is in the document. */
+const FLUX = [
+  ['github.com/fluxcd/source-controller@v1.3.0', 'source.toolkit.fluxcd.io_helmrepositories'],
+  ['github.com/fluxcd/helm-controller@v1.4.0', 'helm.toolkit.fluxcd.io_helmreleases'],
+] as const;
+
 const ERRORS: readonly (readonly [values: readonly string[], message: string])[] = [
   [['configInline.peers=x'], 'configInline: MetalLB dropped it'],
   [['frrk8s.external=true'], 'frrk8s.enabled and frrk8s.external exclude each other'],
@@ -168,6 +175,22 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
     expect(stderr).toContain(message);
   });
 
+  it('is what Flux takes as the users’ document has it, by Flux’s own CRDs', () => {
+    for (const [module, crd] of FLUX) {
+      const text = must(['go', 'mod', 'download', '-json', module], { timeout: 120_000 });
+      const { Dir: folder } = JSON.parse(text) as { Dir: string };
+      kubectl(['apply', '--server-side', '-f', join(folder, 'config/crd/bases', `${crd}.yaml`)]);
+      const [group, plural] = crd.split('_');
+      kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
+    }
+    run(['kubectl', 'create', 'namespace', 'flux-system'], { env });
+    run(['kubectl', 'create', 'namespace', 'metallb-system'], { env });
+    const taken = kubectl(['create', '--dry-run=server', '-f', join(MANIFESTS, 'flux-helmrelease.yaml'), '-o', 'name']);
+    expect(taken).toContain('helmrelease.helm.toolkit.fluxcd.io/metallb');
+    // The document's Kustomization waits for this Deployment.
+    expect(render(SETS['the Flux document']!).map(({ metadata }) => metadata.name)).toContain('metallb-controller');
+  });
+
   it('is installed as the users’ document says, and its ServiceAccounts may do what the processes do, and nothing that they do not', async () => {
     const values = ['controller.webhookMode=disabled'];
     // The CRDs are there already, as after another way to install: the release takes them over.
@@ -212,6 +235,24 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
     expect(
       helmRun('upgrade', 'metallb', CHART, '--namespace', NAMESPACE, '--set', 'speaker.logLevel=debug').status,
     ).toBe(0);
+  });
+
+  it('is upgraded from the chart of the commit before', ({ skip }) => {
+    const before = join(directory.path, 'before');
+    mkdirSync(before);
+    const git = ['git', '-C', resolve(import.meta.dirname, '../..')];
+    const archive = join(directory.path, 'before.tar');
+    if (run([...git, 'archive', '--output', archive, 'HEAD~1', 'charts/metallb']).status !== 0)
+      skip('this checkout has no history: git archive HEAD~1 fails');
+    must(['tar', '-xf', archive, '-C', before]);
+    const own = ['--namespace', NAMESPACE];
+    expect(helmRun('uninstall', 'metallb', ...own).status).toBe(0);
+    expect(helmRun('install', 'metallb', join(before, 'charts/metallb'), ...own).stderr).not.toContain('Error');
+    const pools = kubectl(['-n', NAMESPACE, 'get', 'ipaddresspools', '-o', 'name']);
+    const upgraded = helmRun('upgrade', 'metallb', CHART, ...own);
+    expect([upgraded.status, upgraded.stderr]).toEqual([0, '']);
+    expect(kubectl(['-n', NAMESPACE, 'get', 'ipaddresspools', '-o', 'name'])).toBe(pools);
+    expect(helmRun('rollback', 'metallb', ...own).status).toBe(0);
   });
 
   /** Runs a process of the chart as its pod would: its arguments, its environment, its token. */
