@@ -5,6 +5,7 @@
 import { whyNoSandbox } from '../lab/sandbox.ts';
 import { run } from '../lab/shell.ts';
 import { check } from './check.ts';
+import { buildSite } from './site.ts';
 import { testCluster } from './test-cluster.ts';
 import { type Counts, vitest } from './vitest.ts';
 
@@ -28,6 +29,7 @@ else
   );
 if (run(['sh', '-c', 'command -v apt-get']).status === 0) counts.push(buildImage());
 else notes.push('the image was not built: its base are Debian packages, and there is no apt-get here');
+counts.push(site());
 const obstacle = whyNoSandbox();
 if (obstacle === undefined) counts.push(await vitest(['lab'], true));
 else notes.push(`the tests in test/lab did not run: ${obstacle}`);
@@ -36,6 +38,14 @@ if (process.argv.includes('--cluster')) {
   const cluster = await testCluster();
   if (typeof cluster === 'string') notes.push(`the suites on a real API server did not run: ${cluster}`);
   else counts.push(cluster);
+}
+
+function site(): Counts {
+  const trouble = buildSite();
+  console.log(
+    trouble === undefined ? 'documentation site: built, every link leads somewhere' : `documentation site: ${trouble}`,
+  );
+  return { passed: trouble === undefined ? 1 : 0, failed: trouble === undefined ? 0 : 1, skipped: 0 };
 }
 
 /** For this machine, as far as the tests of the lab start it. */

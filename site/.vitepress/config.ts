@@ -1,0 +1,55 @@
+import { defineConfig } from 'vitepress';
+
+// `pages` is a copy of docs/: beside their packages pages are found by Vite, above them they are not. A link that leads nowhere fails the build.
+export default defineConfig({
+  srcDir: 'pages',
+  outDir: '../build/site',
+  title: 'metallb-ts',
+  description: 'The load balancer that bare-metal Kubernetes lacks',
+  lastUpdated: false,
+  cleanUrls: true,
+  themeConfig: {
+    search: { provider: 'local' },
+    nav: [
+      { text: 'Quick starts', link: '/quick-starts/' },
+      { text: 'Reference', link: '/fields' },
+    ],
+    sidebar: [
+      {
+        text: 'Begin',
+        items: [
+          { text: 'Concepts', link: '/concepts' },
+          { text: 'Quick starts', link: '/quick-starts/' },
+          { text: 'k3s', link: '/quick-starts/k3s' },
+          { text: 'microk8s', link: '/quick-starts/microk8s' },
+          { text: 'kubeadm', link: '/quick-starts/kubeadm' },
+          { text: 'Flux', link: '/quick-starts/flux' },
+          { text: 'Raspberry Pi', link: '/quick-starts/raspberry-pi' },
+          { text: 'BGP with pfSense', link: '/quick-starts/pfsense' },
+        ],
+      },
+      {
+        text: 'Run',
+        items: [
+          { text: 'Install', link: '/install' },
+          { text: 'Migration', link: '/migration' },
+          { text: 'Upgrading', link: '/upgrade' },
+          { text: 'Security', link: '/security' },
+          { text: 'Troubleshooting', link: '/troubleshooting' },
+        ],
+      },
+      {
+        text: 'Look up',
+        items: [
+          { text: 'Every field', link: '/fields' },
+          { text: 'BGP and BFD', link: '/bgp' },
+          { text: 'Metrics', link: '/metrics' },
+          { text: 'Compatibility', link: '/compatibility' },
+          { text: 'Benchmarks', link: '/benchmarks' },
+          { text: 'The users’ documents', link: '/seeds' },
+          { text: 'Architecture', link: '/architecture' },
+        ],
+      },
+    ],
+  },
+});
