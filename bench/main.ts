@@ -7,17 +7,17 @@ import { join } from 'node:path';
 import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
 import { benchAllocate } from './allocate.ts';
 import { benchDecide } from './decide.ts';
+import { benchFootprint } from './footprint.ts';
 import { benchIpam } from './ipam.ts';
 import { benchList } from './list.ts';
 import { benchLiveness } from './liveness.ts';
-import { benchMemory } from './memory.ts';
 import { benchParse } from './parse.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   ipam: benchIpam,
   parse: benchParse,
   list: benchList,
-  memory: benchMemory,
+  footprint: benchFootprint,
   decide: benchDecide,
   allocate: benchAllocate,
   liveness: benchLiveness,
