@@ -220,13 +220,7 @@ export class Cluster {
     await this.kubernetes
       .request({ method: 'POST', path: collectionPath('pods', this.#namespace), body: pod })
       .catch(() => {});
-    const path = objectPath('pods', `${this.#namespace}/${name}`, 'status');
-    await this.kubernetes.request({
-      method: 'PATCH',
-      path,
-      contentType: MERGE_PATCH,
-      body: { status: { phase: 'Running', podIP: node.address } },
-    });
+    await this.podRuns(this.#namespace, name, node.address);
     const flags = [
       '--kubeconfig',
       this.#kubeconfigOf('speaker'),
@@ -250,6 +244,13 @@ export class Cluster {
     );
     this.speakers.set(node.name, speaker);
     return speaker;
+  }
+
+  /** What a kubelet says of a pod that it has started. */
+  async podRuns(namespace: string, name: string, podIP: string): Promise<void> {
+    const path = objectPath('pods', `${namespace}/${name}`, 'status');
+    const body = { status: { phase: 'Running', podIP } };
+    await this.kubernetes.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
   }
 
   startStandIn(): void {

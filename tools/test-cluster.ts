@@ -5,12 +5,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/go-tool.ts';
 import { findBinaries, startRealApi } from '../lab/real-api.ts';
 import { whyNoSandbox } from '../lab/sandbox.ts';
 import { type Counts, vitest } from './vitest.ts';
 
 /** Cases of the lab that are run on a real API server too, with the rights of the chart. */
-const IN_LAB = ['seeds', 'cluster', 'layer2', 'bgp'].map((name) => `test/lab/${name}.test.ts`);
+const IN_LAB = ['seeds', 'swap', 'cluster', 'layer2', 'bgp'].map((name) => `test/lab/${name}.test.ts`);
 
 /** Starts the server, runs the suites, and takes everything away again. */
 export async function testCluster(): Promise<Counts | string> {
@@ -35,7 +36,8 @@ export async function testCluster(): Promise<Counts | string> {
       console.log(`NOT RUN: the lab on a real API server: ${obstacle}`);
       return counts;
     }
-    // Everything that they need has been fetched and built by now; a sandbox reaches nobody.
+    // What they need has to be there before: a sandbox reaches nobody.
+    for (const tool of [METALLB_CONTROLLER, METALLB_SPEAKER]) findTool(tool);
     process.env.METALLB_LAB_API = 'real';
     const inLab = await vitest(['lab'], true, IN_LAB);
     delete process.env.METALLB_LAB_API;

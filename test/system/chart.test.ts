@@ -185,7 +185,7 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
     }
     run(['kubectl', 'create', 'namespace', 'flux-system'], { env });
     run(['kubectl', 'create', 'namespace', 'metallb-system'], { env });
-    const taken = kubectl(['create', '--dry-run=server', '-f', join(MANIFESTS, 'flux-helmrelease.yaml'), '-o', 'name']);
+    const taken = kubectl(['create', '--dry-run=server', '-f', join(MANIFESTS, 'flux/helmrelease.yaml'), '-o', 'name']);
     expect(taken).toContain('helmrelease.helm.toolkit.fluxcd.io/metallb');
     // The document's Kustomization waits for this Deployment.
     expect(render(SETS['the Flux document']!).map(({ metadata }) => metadata.name)).toContain('metallb-controller');

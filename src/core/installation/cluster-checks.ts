@@ -18,21 +18,42 @@ export interface DeploymentFacts {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly images: readonly string[];
+  /** Names of environment variables that are `true` in one of its containers. */
+  readonly switches: readonly string[];
+}
+
+interface Other {
+  readonly name: string;
+  readonly image: RegExp;
+  /** An environment variable that has to be `true` for it to be in the way. */
+  readonly when?: string;
+  readonly cure: string;
 }
 
 /** Other programs that write `status.loadBalancer` of Services, by their images. */
-const OTHERS: readonly (readonly [name: string, image: RegExp, cure: string])[] = [
-  [
-    'MetalLB',
-    /(^|\/)metallb\/(controller|speaker)[:@]/,
-    'look at what would change with `metallb migrate`, which also says in which order',
-  ],
-  [
-    'kube-vip',
-    /kube-vip(-cloud-provider)?[:@]/,
-    'take its services mode away (svc_enable), and bring its pools over by `metallb migrate --from kube-vip`',
-  ],
-  ['PureLB', /purelb/, 'uninstall it, and bring its ServiceGroups over by `metallb migrate --from purelb`'],
+const OTHERS: readonly Other[] = [
+  {
+    name: 'MetalLB',
+    image: /(^|\/)metallb[/-](controller|speaker)[:@]/,
+    cure: 'look at what would change with `metallb migrate`, which also says in which order',
+  },
+  {
+    // For the control plane's address alone it does no harm.
+    name: 'kube-vip',
+    image: /kube-vip[:@]/,
+    when: 'svc_enable',
+    cure: 'take its services mode away (svc_enable), and bring its pools over by `metallb migrate --from kube-vip`',
+  },
+  {
+    name: 'kube-vip-cloud-provider',
+    image: /kube-vip-cloud-provider[:@]/,
+    cure: 'uninstall it, and bring its pools over by `metallb migrate --from kube-vip`',
+  },
+  {
+    name: 'PureLB',
+    image: /purelb/,
+    cure: 'uninstall it, and bring its ServiceGroups over by `metallb migrate --from purelb`',
+  },
 ];
 
 /** Whatever is in the way; nothing where nothing is. */
@@ -48,10 +69,10 @@ export function examineCluster({ serviceLb, kubeProxy, deployments, daemonSets }
       detail: `Helm has installed it already, as ${helm.namespace}/${helm.name}`,
       cure: 'change it by `helm upgrade`, or take it away by `helm uninstall` first',
     });
-  for (const [name, image, cure] of OTHERS) {
-    const found = [...deployments, ...daemonSets].find(
-      (each) => each !== helm && each.images.some((one) => image.test(one)),
-    );
+  for (const { name, image, when, cure } of OTHERS) {
+    const isIt = ({ images, switches }: DeploymentFacts) =>
+      images.some((each) => image.test(each)) && (when === undefined || switches.includes(when));
+    const found = [...deployments, ...daemonSets].find((each) => each !== helm && isIt(each));
     if (found !== undefined)
       findings.push({
         check: 'other load balancers',

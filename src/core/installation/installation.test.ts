@@ -55,13 +55,24 @@ describe('the addresses of an installation', () => {
 
 describe('what is in the way', () => {
   const CLEAN: ClusterFacts = { serviceLb: [], kubeProxy: undefined, deployments: [], daemonSets: [] };
-  const runs = (image: string, labels = {}) => ({ namespace: 'n', name: 'd', labels, images: [image] });
+  const runs = (image: string, labels = {}, switches: string[] = []) => ({
+    namespace: 'n',
+    name: 'd',
+    labels,
+    images: [image],
+    switches,
+  });
 
   it.each<[string, Partial<ClusterFacts>, RegExp]>([
     ["k3s' ServiceLB", { serviceLb: ['svclb-x'] }, /--disable servicelb/],
     ['IPVS without strictARP', { kubeProxy: 'mode: "ipvs"\nipvs:\n  strictARP: false\n' }, /strictARP: true/],
     ['MetalLB', { deployments: [runs('quay.io/metallb/controller:v0.15.2')] }, /metallb migrate/],
-    ['kube-vip', { daemonSets: [runs('ghcr.io/kube-vip/kube-vip:v1.0.0')] }, /migrate --from kube-vip/],
+    ['Bitnami’s MetalLB', { daemonSets: [runs('docker.io/bitnami/metallb-speaker:0.14')] }, /metallb migrate/],
+    [
+      'kube-vip',
+      { daemonSets: [runs('ghcr.io/kube-vip/kube-vip:v1.0.0', {}, ['svc_enable'])] },
+      /migrate --from kube-vip/,
+    ],
     [
       'Helm',
       {
@@ -80,10 +91,11 @@ describe('what is in the way', () => {
     expect(findings[0]!.cure).toMatch(cure);
   });
 
-  it('is nothing on a clean cluster, nor with IPVS as it should be, nor with ourselves', () => {
+  it('is nothing on a clean cluster, nor with IPVS as it should be, nor with ourselves, nor kube-vip for the control plane alone', () => {
     const kubeProxy = 'mode: ipvs\nipvs:\n  strictARP: true\n';
     const deployments = [runs('quay.io/metallb-ts/metallb:0.1.0')];
-    expect(examineCluster({ ...CLEAN, kubeProxy, deployments })).toEqual([]);
+    const daemonSets = [runs('ghcr.io/kube-vip/kube-vip:v1.0.0', {}, ['cp_enable'])];
+    expect(examineCluster({ ...CLEAN, kubeProxy, deployments, daemonSets })).toEqual([]);
   });
 });
 

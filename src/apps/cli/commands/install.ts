@@ -188,12 +188,25 @@ function addressesOf(object: KubernetesObject): NodeAddress[] {
   });
 }
 
+interface WithTemplate extends KubernetesObject {
+  readonly spec?: { readonly template?: { readonly spec?: { readonly containers?: readonly Container[] } } };
+}
+
+interface Container {
+  readonly image?: string;
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+}
+
 function factsOf(object: KubernetesObject): DeploymentFacts {
-  const { metadata, spec } = object as KubernetesObject & {
-    spec?: { template?: { spec?: { containers?: readonly { image?: string }[] } } };
+  const { metadata, spec } = object as WithTemplate;
+  const containers = spec?.template?.spec?.containers ?? [];
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    images: containers.map(({ image = '' }) => image),
+    switches: containers.flatMap(({ env = [] }) => env.filter(({ value }) => value === 'true').map(({ name }) => name)),
   };
-  const images = (spec?.template?.spec?.containers ?? []).map(({ image = '' }) => image);
-  return { namespace: metadata.namespace ?? '', name: metadata.name, labels: metadata.labels ?? {}, images };
 }
 
 /** Prefixes of this machine's links, without those of containers: where it is a node, they say how long the network's is. */

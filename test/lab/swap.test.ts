@@ -1,0 +1,186 @@
+/**
+ * MetalLB's own controller and speakers serve a Service on a LAN; ours take over, and MetalLB takes over again, while a client opens connections
+ * all the time. On a real kube-apiserver.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster, hasRealApi } from '../../lab/cluster.ts';
+import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/go-tool.ts';
+import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/lan.ts';
+import { prepareInside } from '../../lab/sandbox.ts';
+import { type LabProcess, sleep, start, until } from '../../lab/shell.ts';
+
+const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
+const NAMESPACE = 'metallb-system';
+const tools = hasRealApi ? [findTool(METALLB_CONTROLLER), findTool(METALLB_SPEAKER)] : [];
+const obstacle = hasRealApi
+  ? tools.find((tool): tool is string => typeof tool === 'string')
+  : 'it needs a real API server: npm run test:cluster';
+
+describe.skipIf(obstacle !== undefined)(
+  `the swap on a LAN${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`,
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'metallb-swap-'));
+    let cluster: Cluster;
+    let address: string;
+    const [controller, speaker] = tools.map((tool) => (tool as { path: string }).path);
+    let theirs: LabProcess[] = [];
+    let ours: LabProcess[] = [];
+
+    const pod = (name: string, node: string, app: string, component: string) =>
+      cluster.apply(
+        JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name, namespace: NAMESPACE, labels: { app, component } },
+          spec: { nodeName: node, hostNetwork: true, containers: [{ name: 'c', image: 'i' }] },
+        }),
+      );
+    const log = (name: string) => join(directory, `${name}.log`);
+
+    function startTheirs(): void {
+      const env = { KUBECONFIG: cluster.kubeconfig, METALLB_BGP_TYPE: 'native', METALLB_NAMESPACE: NAMESPACE };
+      const flags = [`--namespace=${NAMESPACE}`, '--port=0'];
+      const controllerEnv = { ...env, METALLB_POD_NAME: 'their-controller' };
+      theirs = [
+        start(
+          'their-controller',
+          [controller!, ...flags, '--webhook-mode=disabled'],
+          log('their-controller'),
+          controllerEnv,
+        ),
+        ...cluster.nodes.map((node) =>
+          node.start(`their-${node.name}`, [speaker!, ...flags, `--host=${node.address}`], log(`their-${node.name}`), {
+            ...env,
+            METALLB_NODE_NAME: node.name,
+            METALLB_POD_NAME: `their-${node.name}`,
+            METALLB_HOST: node.address,
+            METALLB_ML_BIND_ADDR: node.address,
+            METALLB_ML_LABELS: 'app=metallb,component=speaker',
+            METALLB_ML_SECRET_KEY_PATH: join(directory, 'memberlist'),
+          }),
+        ),
+      ];
+    }
+
+    /** On other ports, so that both can be there for a while: what `metallb migrate` prints. */
+    async function startOurs(): Promise<void> {
+      const flags = ['--kubeconfig', cluster.kubeconfig, '--namespace', NAMESPACE, '--port', '0'];
+      const liveness = [
+        '--ml-bindport',
+        '7947',
+        '--ml-labels',
+        'app=metallb-ts,component=speaker',
+        '--ml-secret-key-path',
+        join(directory, 'memberlist'),
+      ];
+      const probe = (port: number) => [
+        'curl',
+        '-s',
+        '-f',
+        '-o',
+        '/dev/null',
+        '--max-time',
+        '1',
+        `http://127.0.0.1:${port}/readyz`,
+      ];
+      const own = ['--health-probe-port', '17473'];
+      ours = [
+        start(
+          'controller',
+          [METALLB, 'controller', ...flags, '--webhook-mode', 'disabled', '--health-probe-port', '0'],
+          log('controller'),
+        ),
+        ...cluster.nodes.map((node) =>
+          node.start(
+            node.name,
+            [
+              METALLB,
+              'speaker',
+              ...flags,
+              ...own,
+              '--node-name',
+              node.name,
+              '--ml-bindaddr',
+              node.address,
+              ...liveness,
+            ],
+            log(node.name),
+          ),
+        ),
+      ];
+      for (const node of cluster.nodes)
+        await until(`ours on ${node.name} is ready`, async () => (await node.runAsync(probe(17473))).status === 0);
+    }
+
+    const stopAll = async (processes: readonly LabProcess[]) => {
+      for (const process of processes) await process.stop();
+    };
+    const owner = () => soleOwner(cluster.client, cluster.nodes, address);
+    /** How often the address changed hands does not matter, as long as somebody serves it all the time. */
+    const answers = async (): Promise<LanHost[]> =>
+      (await askByArp(cluster.client, address, 2)).map((mac) => cluster.nodeByMac(mac)!);
+
+    beforeAll(async () => {
+      prepareInside();
+      cluster = new Cluster({ directory, nodes: 3, bare: true });
+      await cluster.startApi();
+      mkdirSync(join(directory, 'memberlist'));
+      writeFileSync(join(directory, 'memberlist/secretkey'), 'c2VjcmV0IG9mIHRoZSBzd2Fw', { mode: 0o600 });
+      cluster.kubectl(['create', 'namespace', NAMESPACE]);
+      pod('their-controller', 'node-1', 'metallb', 'controller');
+      for (const { name } of cluster.nodes) {
+        pod(`their-${name}`, name, 'metallb', 'speaker');
+        pod(`our-${name}`, name, 'metallb-ts', 'speaker');
+      }
+      for (const node of cluster.nodes)
+        for (const name of [`their-${node.name}`, `our-${node.name}`])
+          await cluster.podRuns(NAMESPACE, name, node.address);
+      cluster.startStandIn();
+      cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
+      startTheirs();
+      address = await until('MetalLB gives the address', () => cluster.addressOf('default', 'echo-service'), 30_000);
+      await until(
+        'its page',
+        async () => {
+          const { stdout } = await cluster.client.runAsync(['curl', '-s', '--max-time', '1', `http://${address}/`]);
+          return stdout === 'hello-world\n';
+        },
+        30_000,
+      );
+    });
+    afterAll(async () => {
+      await stopAll([...theirs, ...ours]);
+      await cluster.stop();
+      rmSync(directory, { recursive: true, force: true });
+    });
+
+    it('is served all the time while ours take over, from the same node, and while MetalLB takes over again', async () => {
+      const before = await owner();
+      const probe = { interval: 10, duration: 25_000 };
+      const there = await probeWhile(cluster.client, address, probe, async () => {
+        await startOurs();
+        // Both answer now: the same election, so from one node.
+        expect((await answers()).map(({ name }) => name)).toEqual([before.name]);
+        await stopAll(theirs);
+        theirs = [];
+        await sleep(1000);
+      });
+      expect(there.failed.length, JSON.stringify(there.failed)).toBeLessThanOrEqual(2);
+      expect((await owner()).name).toBe(before.name);
+      expect(cluster.addressOf('default', 'echo-service')).toBe(address);
+
+      const back = await probeWhile(cluster.client, address, probe, async () => {
+        startTheirs();
+        await sleep(8000);
+        await stopAll(ours);
+        ours = [];
+        await sleep(1000);
+      });
+      expect(back.failed.length, JSON.stringify(back.failed)).toBeLessThanOrEqual(2);
+      expect(cluster.addressOf('default', 'echo-service')).toBe(address);
+    }, 120_000);
+  },
+);
