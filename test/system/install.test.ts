@@ -116,6 +116,14 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
     expect(stdout).toContain('the pools that were there are used as they are');
   });
 
+  it('says what it waits for, where no kubelet starts anything', async () => {
+    const { status, stderr } = await metallb('install', '--wait', '1');
+    expect([status, stderr]).toEqual([
+      1,
+      `metallb: not ready after 1 s (controller: 0 of 1 available; speakers: 0 of 0 ready); kubectl -n ${NAMESPACE} describe pods says why\n`,
+    ]);
+  });
+
   it('is taken away again, and the pools stay, or go', async () => {
     const { status, stdout } = await metallb('uninstall');
     expect(status).toBe(0);
@@ -125,6 +133,16 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
       exists('-n', NAMESPACE, 'ipaddresspool', 'default'),
     ]).toEqual([false, true]);
     expect(exists('clusterrole', `${NAMESPACE}:speaker`)).toBe(false);
+    expect((await metallb('uninstall', '--all')).stdout).toContain('Nothing of MetalLB is left');
+    expect(exists('crd', 'ipaddresspools.metallb.io')).toBe(false);
+    const crds = resolve(import.meta.dirname, '../../config/crd/bases');
+    await until('the CRDs are gone', () => run(['kubectl', 'create', '-f', crds], { env }).status === 0, 20_000, 500);
+    kubectl([
+      'wait',
+      '--for=condition=Established',
+      'crd/ipaddresspools.metallb.io',
+      'crd/l2advertisements.metallb.io',
+    ]);
   });
 
   it('is a microk8s addon too', () => {

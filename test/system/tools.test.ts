@@ -101,4 +101,61 @@ describe('explain, plan and convert', () => {
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/^\s+at /m);
   });
+
+  it('migrate tells of a dump what stays, what changes and in which order, and reads the pools of others', async () => {
+    const dump = file('metallb.yaml', MIGRATED);
+    const { status, stdout } = await metallb(['migrate', '--dump', dump]);
+    expect(status).toBe(1);
+    for (const line of [
+      'controller metallb-system/controller, quay.io/metallb/controller:v0.14.9',
+      '1 IPAddressPool: read as they are',
+      '1 of 2 Services keep their addresses',
+      'default/lost: address: now 198.51.100.9, with us 192.0.2.0',
+      'speaker: --enable-pprof is not known here',
+      'kubectl -n metallb-system delete daemonset speaker',
+    ])
+      expect(stdout).toContain(line);
+    const pools = file(
+      'kubevip.yaml',
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kubevip, namespace: kube-system}\ndata: {range-global: 192.168.1.220-192.168.1.230, cidr-x: 0.0.0.0/32}\n',
+    );
+    const imported = await metallb(['migrate', '--from', 'kube-vip', '--dump', pools]);
+    expect(imported.stdout).toContain('# cidr-x: addresses by DHCP are not there yet');
+    const applied = await apply('--dry-run=server', '-f', file('imported.yaml', imported.stdout));
+    expect(applied.stdout).toContain('ipaddresspool.metallb.io/kube-vip-global created (server dry run)');
+    const none = await metallb(['migrate', '--from', 'cilium', '--dump', pools]);
+    expect([none.status, none.stderr]).toEqual([
+      1,
+      'metallb: there is nothing to import: no CiliumLoadBalancerIPPool was found\n',
+    ]);
+  });
 });
+
+const MIGRATED = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: controller, namespace: metallb-system}
+spec: {template: {spec: {containers: [{name: controller, image: "quay.io/metallb/controller:v0.14.9", args: [--port=7472]}]}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: speaker, namespace: metallb-system}
+spec: {template: {spec: {containers: [{name: speaker, image: "quay.io/metallb/speaker:v0.14.9", args: [--port=7472, --enable-pprof]}]}}}
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: p, namespace: metallb-system}
+spec: {addresses: [192.0.2.0/28]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kept, namespace: default}
+spec: {type: LoadBalancer, clusterIP: 10.0.0.1, ports: [{port: 80}]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.3}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lost, namespace: default}
+spec: {type: LoadBalancer, clusterIP: 10.0.0.2, ports: [{port: 80}]}
+status: {loadBalancer: {ingress: [{ip: 198.51.100.9}]}}
+`;

@@ -2,7 +2,6 @@
  * `metallb migrate`: what would become of a cluster that MetalLB serves now, and in which order to change; and other load balancers' pools as ours.
  * @module
  */
-import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import { formatYaml } from '../../../adapters/files/yaml.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
@@ -14,11 +13,11 @@ import { importCilium } from '../../../core/config/importers/cilium.ts';
 import type { Imported } from '../../../core/config/importers/imported.ts';
 import { importKubeVip } from '../../../core/config/importers/kube-vip.ts';
 import { importPureLb } from '../../../core/config/importers/purelb.ts';
-import { byResource, CONFIG_RESOURCES, kindOf, resolveConfig } from '../../../core/config/resolve.ts';
-import { compareWithCluster, type Difference, describeDifference } from '../../../core/reconcile/differences.ts';
+import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
+import { describeDifference } from '../../../core/reconcile/differences.ts';
 import { CliError } from '../errors.ts';
-import { CONTROLLER_FLAGS, type Flag, SPEAKER_FLAGS } from '../flags.ts';
-import { listIfAny, openSnapshot, readObjects, type Snapshot, type SnapshotOptions } from '../snapshot.ts';
+import { examineMigration, type Report, type Workload } from '../migration.ts';
+import { listIfAny, openSnapshot, readObjects, type SnapshotOptions } from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {
   readonly from?: string;
@@ -45,7 +44,7 @@ export function addMigrateCommand(program: Command): void {
         process.stdout.write(await imported(options.from, options));
         return;
       }
-      const report = examine(await openSnapshot(options), await workloads(options), options.lbClass);
+      const report = examineMigration(await openSnapshot(options), await workloads(options), options.lbClass);
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report));
       process.exitCode = report.changes.some(({ aspect }) => aspect === 'addresses') ? 1 : 0;
     });
@@ -126,176 +125,12 @@ function kindAt(path: string): string {
   return kinds[path.split('/').at(-1)!] ?? '';
 }
 
-interface Workload extends KubernetesObject {
-  readonly spec?: {
-    readonly template?: {
-      readonly spec?: {
-        readonly containers?: readonly {
-          readonly name?: string;
-          readonly image?: string;
-          readonly args?: readonly string[];
-          readonly env?: readonly { readonly name: string; readonly value?: string }[];
-        }[];
-      };
-    };
-  };
-}
-
 /** Deployments and DaemonSets: who runs now, and how. */
 async function workloads({ dump, kubeconfig }: Options): Promise<Workload[]> {
   if (dump !== undefined) return readObjects(dump).filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
   const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
   const lists = (['deployments', 'daemonsets'] as const).map((resource) => client.list(collectionPath(resource)));
   return (await Promise.all(lists)).flat();
-}
-
-interface Runner {
-  readonly component: 'controller' | 'speaker';
-  /** `namespace/name`. */
-  readonly object: string;
-  readonly namespace: string;
-  readonly image: string;
-  /** Name of the Helm release that it belongs to. */
-  readonly release: string | undefined;
-  readonly others: readonly string[];
-  readonly flags: readonly string[];
-  readonly bgpType: string | undefined;
-}
-
-interface Report {
-  readonly runs: readonly Runner[];
-  readonly resources: Readonly<Record<string, number>>;
-  readonly services: number;
-  readonly unchanged: number;
-  readonly changes: readonly Difference[];
-  readonly setAside: readonly string[];
-  readonly notes: readonly string[];
-  readonly steps: readonly string[];
-}
-
-function examine(snapshot: Snapshot, objects: readonly Workload[], lbClass: string): Report {
-  const runs = objects.flatMap(runnerOf);
-  const sha256 = (text: string) => createHash('sha256').update(text).digest();
-  // What nobody tells cannot be compared: MetalLB before 0.14 says nowhere who announces.
-  const aspects = [
-    'addresses' as const,
-    ...(snapshot.servicel2statuses.length > 0 ? ['layer2' as const] : []),
-    ...(snapshot.servicebgpstatuses.length > 0 ? ['bgp' as const] : []),
-  ];
-  const flagged = runs.flatMap(({ flags }) => flags.flatMap((flag) => /^--?lb-class=(.+)$/.exec(flag)?.[1] ?? []));
-  const { services, differences, problems } = compareWithCluster(
-    snapshot,
-    aspects,
-    lbClass || (flagged[0] ?? ''),
-    sha256,
-  );
-  const changed = new Set(differences.map(({ service }) => service));
-  const resources = Object.fromEntries(
-    CONFIG_RESOURCES.map((resource) => [kindOf(resource), snapshot[resource].length]).filter(
-      ([, count]) => count !== 0,
-    ),
-  ) as Record<string, number>;
-  return {
-    runs,
-    resources,
-    services,
-    unchanged: services - changed.size,
-    changes: differences,
-    setAside: problems.map(formatProblem),
-    notes: notesOn(runs, snapshot),
-    steps: stepsFor(runs),
-  };
-}
-
-const UPSTREAM = /(?:^|\/)(?:metallb\/|metallb-)(controller|speaker)[:@]/;
-
-function runnerOf({ metadata, spec }: Workload): Runner[] {
-  const containers = spec?.template?.spec?.containers ?? [];
-  const main = containers.find(({ image = '' }) => UPSTREAM.test(image));
-  if (main === undefined) return [];
-  const annotations = metadata.annotations ?? {};
-  return [
-    {
-      component: UPSTREAM.exec(main.image!)![1] as Runner['component'],
-      object: `${metadata.namespace}/${metadata.name}`,
-      namespace: metadata.namespace ?? '',
-      image: main.image!,
-      release: annotations['meta.helm.sh/release-name'],
-      others: containers.filter((each) => each !== main).map(({ name = '' }) => name),
-      flags: main.args ?? [],
-      bgpType: main.env?.find(({ name }) => name === 'METALLB_BGP_TYPE')?.value,
-    },
-  ];
-}
-
-function notesOn(runs: readonly Runner[], snapshot: Snapshot): string[] {
-  const notes = runs.flatMap(({ component, flags, others, bgpType, object }) => [
-    ...flags.flatMap((flag) => noteOnFlag(component, flag)),
-    ...(others.length === 0
-      ? []
-      : [`${object}: the containers ${others.join(', ')} go: the speaker speaks BGP and BFD itself`]),
-    ...(bgpType === 'frr-k8s'
-      ? [
-          'METALLB_BGP_TYPE=frr-k8s: set frrk8s.external (chart) to go on with frr-k8s; without it the speaker speaks BGP itself, to the same routers',
-        ]
-      : []),
-  ]);
-  if (snapshot.bgppeers.length > 0)
-    notes.push(
-      'BGP: a router has one session with a node, so that it ends with MetalLB’s speaker there and begins with ours; graceful restart (BGPPeer spec.enableGracefulRestart) lets the router keep the routes in between',
-    );
-  return [...new Set(notes)];
-}
-
-function noteOnFlag(component: Runner['component'], argument: string): string[] {
-  const name = /^--?([a-z0-9-]+)/.exec(argument)?.[1];
-  if (name === undefined) return [];
-  const table: readonly Flag[] = component === 'controller' ? CONTROLLER_FLAGS : SPEAKER_FLAGS;
-  const flag = table.find((each) => each.name === name);
-  if (flag === undefined) return [`${component}: --${name} is not known here`];
-  return flag.later === undefined ? [] : [`${component}: --${name} is accepted and without effect: ${flag.later}`];
-}
-
-/** Everything of ours that would want a port that MetalLB's speaker has on the host's network. */
-const OTHER_PORTS = [
-  'prometheus.metricsPort=9121',
-  'speaker.memberlist.mlBindPort=7947',
-  'speaker.livenessProbe.port=17473',
-  'speaker.readinessProbe.port=17473',
-];
-
-function stepsFor(runs: readonly Runner[]): string[] {
-  const controller = runs.find(({ component }) => component === 'controller');
-  const namespace = controller?.namespace ?? runs[0]?.namespace ?? 'metallb-system';
-  const release = controller?.release;
-  const kinds = CONFIG_RESOURCES.join(',');
-  const watch = [
-    `kubectl get ${kinds} -A -o yaml > metallb-before.yaml`,
-    `metallb controller --shadow --namespace ${namespace} --port 0   # from any machine with a kubeconfig; leave it running until nothing differs`,
-  ];
-  if (runs.length === 0) return watch;
-  if (release !== undefined)
-    return [
-      ...watch,
-      `helm upgrade ${release} charts/metallb --namespace ${namespace}   # with your own values; pods change one after the other, resources and addresses stay`,
-      `kubectl -n ${namespace} rollout status daemonset -l app.kubernetes.io/component=speaker`,
-      'metallb migrate   # nothing may differ',
-      `helm rollback ${release} --namespace ${namespace}   # the way back, at any time`,
-    ];
-  const speaker = runs.find(({ component }) => component === 'speaker');
-  const ports = OTHER_PORTS.map((value) => `--set ${value}`).join(' ');
-  return [
-    ...watch,
-    `kubectl -n ${namespace} scale deployment ${nameOf(controller)} --replicas 0   # addresses stay in the Services; nothing is announced anew`,
-    `helm install metallb-ts charts/metallb --namespace ${namespace} --take-ownership ${ports}   # speakers beside MetalLB's: the same election, so the same node answers`,
-    `kubectl -n ${namespace} delete daemonset ${nameOf(speaker)}`,
-    'metallb migrate   # nothing may differ',
-    `kubectl -n ${namespace} delete deployment ${nameOf(controller)}   # until here the way back is: helm uninstall, scale it to 1, apply its DaemonSet`,
-  ];
-}
-
-function nameOf(runner: Runner | undefined): string {
-  return runner?.object.split('/')[1] ?? 'NAME';
 }
 
 function forPeople({ runs, resources, services, unchanged, changes, setAside, notes, steps }: Report): string {
