@@ -6,10 +6,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Cluster } from '../lab/cluster.ts';
+import { Cluster, hasRealApi } from '../lab/cluster.ts';
 import { addHost, askByArp, createLan, type LanHost, probeWhile, removeLan } from '../lab/lan.ts';
 import { prepareInside } from '../lab/sandbox.ts';
 import { type LabProcess, run, sleep, until } from '../lab/shell.ts';
+import { Upstream } from '../lab/upstream.ts';
 import { printTable, quantile, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 10);
@@ -31,6 +32,11 @@ function outage({ failed, opened }: Probed): number {
   return Math.max(after - before, slowest);
 }
 
+/** One that did not end while it was watched has no length. */
+function shown(outage: number): string {
+  return Number.isFinite(outage) ? show(outage, 'ms') : 'to the end';
+}
+
 const rows: string[][] = [];
 
 function row(who: string, what: string, probes: readonly Probed[]): void {
@@ -41,8 +47,8 @@ function row(who: string, what: string, probes: readonly Probed[]): void {
     who,
     what,
     String(probes.length),
-    show(quantile(outages, 0.5), 'ms'),
-    show(Math.max(...outages), 'ms'),
+    shown(quantile(outages, 0.5)),
+    shown(Math.max(...outages)),
     `${lost} of ${attempts.toLocaleString('en')}`,
   ]);
 }
@@ -117,6 +123,69 @@ async function ours(directory: string): Promise<void> {
   }
 }
 
+/** MetalLB's own speakers on the same kind of LAN and API server; slower, so each run is longer and there are fewer. */
+async function metallb(directory: string): Promise<void> {
+  const cluster = new Cluster({ directory, nodes: 3, bare: true });
+  const { client } = cluster;
+  const probe = { ...PROBE, duration: 30_000 };
+  const runs = Math.ceil(RUNS / 2);
+  let upstream: Upstream | undefined;
+  const ownerOf = async (address: string) => {
+    const macs = await askByArp(client, address, 1);
+    return macs.length === 1 ? cluster.nodeByMac(macs[0]) : undefined;
+  };
+  try {
+    await cluster.startApi();
+    cluster.kubectl(['create', 'namespace', 'metallb-system']);
+    upstream = new Upstream(cluster, 'metallb-system', directory);
+    await upstream.prepare();
+    cluster.startStandIn();
+    cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
+    upstream.start();
+    const address = await until(
+      'an address that node-1 does not own',
+      async () => {
+        const found = cluster.addressOf('default', 'echo-service');
+        const owner = found === undefined ? undefined : await ownerOf(found);
+        if (found === undefined || owner === undefined) return undefined;
+        if (owner.name !== 'node-1') return found;
+        const next = found.replace(/\d+$/, (last) => String(Number(last) + 1));
+        cluster.kubectl(['patch', 'service', 'echo-service', '-p', JSON.stringify({ spec: { loadBalancerIP: next } })]);
+        await sleep(1500);
+        return undefined;
+      },
+      60_000,
+    );
+    const owner = (await ownerOf(address))!;
+    const settled = () =>
+      until('the owner is back', async () => (await ownerOf(address))?.name === owner.name, 120_000, 500);
+    const pulled: Probed[] = [];
+    for (let i = 0; i < runs; i++) {
+      await settled();
+      pulled.push(await probeWhile(client, address, probe, () => owner.unplug()));
+      owner.plug();
+      await sleep(3000);
+    }
+    row('MetalLB 0.15.2, as it comes', 'cable pulled', pulled);
+    const killed: Probed[] = [];
+    for (let i = 0; i < runs; i++) {
+      await settled();
+      killed.push(
+        await probeWhile(client, address, probe, () => {
+          upstream!.speaker(owner).kill('SIGKILL');
+          forget(client, address);
+        }),
+      );
+      upstream.startSpeaker(owner);
+      await sleep(3000);
+    }
+    row('MetalLB 0.15.2, as it comes', 'kill -9 of the speaker, client without an entry', killed);
+  } finally {
+    await upstream?.stop();
+    await cluster.stop();
+  }
+}
+
 const VIP = '192.168.1.200';
 
 async function keepalived(directory: string, interval: string): Promise<void> {
@@ -171,7 +240,9 @@ vrrp_instance lab {
 prepareInside();
 const directory = mkdtempSync(join(tmpdir(), 'metallb-failover-'));
 try {
-  await ours(directory);
+  await ours(join(directory, 'ours'));
+  if (hasRealApi) await metallb(join(directory, 'metallb'));
+  else console.log('MetalLB itself is not measured beside us: it needs a real API server, which Go builds');
   if (run(['sh', '-c', 'command -v keepalived']).status === 0)
     for (const interval of ['1', '0.1', '0.01']) await keepalived(directory, interval);
   else console.log('keepalived is not here to be measured beside us (Debian: apt-get install keepalived)');

@@ -4,6 +4,8 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
+import { findTool, HELM, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/go-tool.ts';
+import { findBinaries } from '../lab/real-api.ts';
 import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
 import { benchAllocate } from './allocate.ts';
 import { benchDecide } from './decide.ts';
@@ -25,8 +27,17 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   bgp: () => inSandbox('bgp'),
   withdrawal: () => inSandbox('withdrawal'),
   serve: () => inSandbox('serve'),
-  failover: () => inSandbox('failover'),
+  failover: () => {
+    if (canRunMetalLb()) process.env.METALLB_LAB_API = 'real';
+    return inSandbox('failover');
+  },
 };
+
+/** Its programs, a real API server and Helm are here, or could be built: a sandbox reaches nobody. */
+function canRunMetalLb(): boolean {
+  const found = [findBinaries(), ...[HELM, METALLB_CONTROLLER, METALLB_SPEAKER].map(findTool)];
+  return found.every((tool) => typeof tool !== 'string');
+}
 
 async function inSandbox(name: string): Promise<void> {
   const obstacle = whyNoSandbox();

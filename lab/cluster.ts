@@ -223,18 +223,7 @@ export class Cluster {
 
   async startSpeaker(node: LanHost): Promise<LabProcess> {
     const name = `speaker-${node.name}`;
-    const labels = { app: 'metallb', component: 'speaker' };
-    const containers = [{ name: 'speaker', image: 'metallb-ts' }];
-    const pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, namespace: this.#namespace, labels },
-      spec: { nodeName: node.name, hostNetwork: true, containers },
-    };
-    await this.kubernetes
-      .request({ method: 'POST', path: collectionPath('pods', this.#namespace), body: pod })
-      .catch(() => {});
-    await this.podRuns(this.#namespace, name, node.address);
+    await this.addPod(this.#namespace, name, node, { app: 'metallb', component: 'speaker' });
     const flags = [
       '--kubeconfig',
       this.#kubeconfigOf('speaker'),
@@ -260,10 +249,21 @@ export class Cluster {
     return speaker;
   }
 
-  /** What a kubelet says of a pod that it has started. */
-  async podRuns(namespace: string, name: string, podIP: string): Promise<void> {
+  /** A pod on a node's network that runs, as far as the API server knows. It may be there already. */
+  async addPod(
+    namespace: string,
+    name: string,
+    node: LanHost,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const containers = [{ name: 'speaker', image: 'metallb-ts' }];
+    const spec = { nodeName: node.name, hostNetwork: true, containers };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, spec };
+    await this.kubernetes
+      .request({ method: 'POST', path: collectionPath('pods', namespace), body: pod })
+      .catch(() => {});
     const path = objectPath('pods', `${namespace}/${name}`, 'status');
-    const body = { status: { phase: 'Running', podIP } };
+    const body = { status: { phase: 'Running', podIP: node.address } };
     await this.kubernetes.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
   }
 

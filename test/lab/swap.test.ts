@@ -2,7 +2,7 @@
  * MetalLB's own controller and speakers serve a Service on a LAN; ours take over, and MetalLB takes over again, while a client opens connections
  * all the time. On a real kube-apiserver.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/go-tool
 import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/lan.ts';
 import { prepareInside } from '../../lab/sandbox.ts';
 import { type LabProcess, runAsync, sleep, start, until } from '../../lab/shell.ts';
+import { Upstream } from '../../lab/upstream.ts';
 
 const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 const NAMESPACE = 'metallb-system';
@@ -25,45 +26,10 @@ describe.skipIf(obstacle !== undefined)(
     const directory = mkdtempSync(join(tmpdir(), 'metallb-swap-'));
     let cluster: Cluster;
     let address: string;
-    const [controller, speaker] = tools.map((tool) => (tool as { path: string }).path);
-    let theirs: LabProcess[] = [];
+    let theirs: Upstream;
     let ours: LabProcess[] = [];
 
-    const pod = (name: string, node: string, app: string, component: string) =>
-      cluster.apply(
-        JSON.stringify({
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: { name, namespace: NAMESPACE, labels: { app, component } },
-          spec: { nodeName: node, hostNetwork: true, containers: [{ name: 'c', image: 'i' }] },
-        }),
-      );
     const log = (name: string) => join(directory, `${name}.log`);
-
-    function startTheirs(): void {
-      const env = { KUBECONFIG: cluster.kubeconfig, METALLB_BGP_TYPE: 'native', METALLB_NAMESPACE: NAMESPACE };
-      const flags = [`--namespace=${NAMESPACE}`, '--port=0'];
-      const controllerEnv = { ...env, METALLB_POD_NAME: 'their-controller' };
-      theirs = [
-        start(
-          'their-controller',
-          [controller!, ...flags, '--webhook-mode=disabled'],
-          log('their-controller'),
-          controllerEnv,
-        ),
-        ...cluster.nodes.map((node) =>
-          node.start(`their-${node.name}`, [speaker!, ...flags, `--host=${node.address}`], log(`their-${node.name}`), {
-            ...env,
-            METALLB_NODE_NAME: node.name,
-            METALLB_POD_NAME: `their-${node.name}`,
-            METALLB_HOST: node.address,
-            METALLB_ML_BIND_ADDR: node.address,
-            METALLB_ML_LABELS: 'app=metallb,component=speaker',
-            METALLB_ML_SECRET_KEY_PATH: join(directory, 'memberlist'),
-          }),
-        ),
-      ];
-    }
 
     /** On other ports, so that both can be there for a while: what `metallb migrate` prints. */
     async function startOurs(): Promise<void> {
@@ -74,7 +40,7 @@ describe.skipIf(obstacle !== undefined)(
         '--ml-labels',
         'app=metallb-ts,component=speaker',
         '--ml-secret-key-path',
-        join(directory, 'memberlist'),
+        theirs.keyFolder,
       ];
       const probe = (port: number) => [
         'curl',
@@ -127,20 +93,14 @@ describe.skipIf(obstacle !== undefined)(
       prepareInside();
       cluster = new Cluster({ directory, nodes: 3, bare: true });
       await cluster.startApi();
-      mkdirSync(join(directory, 'memberlist'));
-      writeFileSync(join(directory, 'memberlist/secretkey'), 'c2VjcmV0IG9mIHRoZSBzd2Fw', { mode: 0o600 });
       cluster.kubectl(['create', 'namespace', NAMESPACE]);
-      pod('their-controller', 'node-1', 'metallb', 'controller');
-      for (const { name } of cluster.nodes) {
-        pod(`their-${name}`, name, 'metallb', 'speaker');
-        pod(`our-${name}`, name, 'metallb-ts', 'speaker');
-      }
+      theirs = new Upstream(cluster, NAMESPACE, directory);
+      await theirs.prepare();
       for (const node of cluster.nodes)
-        for (const name of [`their-${node.name}`, `our-${node.name}`])
-          await cluster.podRuns(NAMESPACE, name, node.address);
+        await cluster.addPod(NAMESPACE, `our-${node.name}`, node, { app: 'metallb-ts', component: 'speaker' });
       cluster.startStandIn();
       cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
-      startTheirs();
+      theirs.start();
       address = await until('MetalLB gives the address', () => cluster.addressOf('default', 'echo-service'), 30_000);
       await until(
         'its page',
@@ -152,7 +112,8 @@ describe.skipIf(obstacle !== undefined)(
       );
     });
     afterAll(async () => {
-      await stopAll([...theirs, ...ours]);
+      await theirs.stop();
+      await stopAll(ours);
       await cluster.stop();
       rmSync(directory, { recursive: true, force: true });
     });
@@ -180,8 +141,7 @@ describe.skipIf(obstacle !== undefined)(
         await startOurs();
         // Both answer now: the same election, so from one node.
         expect((await answers()).map(({ name }) => name)).toEqual([before.name]);
-        await stopAll(theirs);
-        theirs = [];
+        await theirs.stop();
         await sleep(1000);
       });
       expect(there.failed.length, JSON.stringify(there.failed)).toBeLessThanOrEqual(2);
@@ -189,7 +149,7 @@ describe.skipIf(obstacle !== undefined)(
       expect(cluster.addressOf('default', 'echo-service')).toBe(address);
 
       const back = await probeWhile(cluster.client, address, probe, async () => {
-        startTheirs();
+        theirs.start();
         await sleep(8000);
         await stopAll(ours);
         ours = [];
