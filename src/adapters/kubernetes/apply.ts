@@ -41,13 +41,11 @@ async function established(client: KubernetesClient, object: KubernetesObject): 
 }
 
 const CLUSTER_WIDE =
-  /^(Namespace|Node|CustomResourceDefinition|ClusterRole|ClusterRoleBinding|ValidatingWebhookConfiguration)$/;
+  /^(Namespace|CustomResourceDefinition|ClusterRole|ClusterRoleBinding|ValidatingWebhookConfiguration)$/;
 
-/** Path of an object by its apiVersion and kind. The plural of every kind that we ship is regular but for these. */
-const PLURALS: Readonly<Record<string, string>> = { NetworkPolicy: 'networkpolicies', Community: 'communities' };
-
+/** Path of an object by its apiVersion and kind. The plural of every kind that we ship is a regular one. */
 function pathOf({ apiVersion = 'v1', kind = '', metadata: { name, namespace = 'default' } }: KubernetesObject): string {
   const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const inside = CLUSTER_WIDE.test(kind) ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
-  return `${group}${inside}/${PLURALS[kind] ?? `${kind.toLowerCase()}s`}/${encodeURIComponent(name)}`;
+  return `${group}${inside}/${kind.toLowerCase()}s/${encodeURIComponent(name)}`;
 }

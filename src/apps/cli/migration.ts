@@ -169,7 +169,7 @@ function stepsFor(runs: readonly Runner[]): string[] {
     `helm install metallb-ts charts/metallb --namespace ${namespace} --take-ownership ${ports}   # speakers beside MetalLB's: the same election, so the same node answers`,
     `kubectl -n ${namespace} delete daemonset ${nameOf(speaker)}`,
     'metallb migrate   # nothing may differ',
-    `kubectl -n ${namespace} delete deployment ${nameOf(controller)}   # until here the way back is: helm uninstall, scale it to 1, apply its DaemonSet`,
+    `kubectl -n ${namespace} delete deployment ${nameOf(controller)}   # until here the way back is: helm uninstall, apply MetalLB's manifest again, scale it to 1`,
   ];
 }
 

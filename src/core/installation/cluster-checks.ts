@@ -56,12 +56,15 @@ const OTHERS: readonly Other[] = [
   },
 ];
 
+/** Helm has installed this controller, MetalLB's or ours. */
+export function isByHelm({ labels }: DeploymentFacts): boolean {
+  return labels['app.kubernetes.io/managed-by'] === 'Helm' && labels['app.kubernetes.io/name'] === 'metallb';
+}
+
 /** Whatever is in the way; nothing where nothing is. */
 export function examineCluster({ serviceLb, kubeProxy, deployments, daemonSets }: ClusterFacts): Finding[] {
   const findings: Finding[] = [];
-  const helm = deployments.find(
-    ({ labels }) => labels['app.kubernetes.io/managed-by'] === 'Helm' && labels['app.kubernetes.io/name'] === 'metallb',
-  );
+  const helm = deployments.find(isByHelm);
   if (helm !== undefined)
     findings.push({
       check: 'Helm',

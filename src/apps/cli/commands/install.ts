@@ -21,7 +21,7 @@ import {
   subnetsOf,
   suggestion,
 } from '../../../core/installation/addresses.ts';
-import { type DeploymentFacts, examineCluster } from '../../../core/installation/cluster-checks.ts';
+import { type DeploymentFacts, examineCluster, isByHelm } from '../../../core/installation/cluster-checks.ts';
 import { installation, SHIPPED_NAMESPACE } from '../../../core/installation/manifest.ts';
 import { parseAddress } from '../../../core/net/address.ts';
 import { parsePrefix } from '../../../core/net/prefix.ts';
@@ -101,8 +101,8 @@ async function install(options: InstallOptions): Promise<void> {
   if (options.wait !== undefined) await untilReady(client!, namespace, options.wait);
   process.stdout.write(
     entries.length === 0
-      ? `MetalLB runs in namespace ${namespace}; the pools that were there are used as they are.\n`
-      : `MetalLB runs in namespace ${namespace} and gives out ${entries.join(', ')}.\n`,
+      ? `MetalLB is installed in namespace ${namespace}; the pools that were there are used as they are.\n`
+      : `MetalLB is installed in namespace ${namespace} and gives out ${entries.join(', ')}.\n`,
   );
   process.stdout.write(
     `Next: kubectl -n ${namespace} get pods; then any Service of type LoadBalancer has an address. metallb explain service NAMESPACE/NAME says why it has none.\n`,
@@ -111,10 +111,9 @@ async function install(options: InstallOptions): Promise<void> {
 
 async function uninstall({ namespace, all, kubeconfig }: { namespace: string; all?: boolean; kubeconfig?: string }) {
   const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-install');
-  const release = await listIfAny(client, `${collectionPath('deployments', namespace)}`);
-  const byHelm = release.find(({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'Helm');
-  if (byHelm !== undefined)
-    throw new CliError(`${namespace}/${byHelm.metadata.name} was installed by Helm; use helm uninstall`);
+  const deployments = await client.list(collectionPath('deployments', namespace));
+  const byHelm = deployments.map(factsOf).find(isByHelm);
+  if (byHelm !== undefined) throw new CliError(`${namespace}/${byHelm.name} was installed by Helm; use helm uninstall`);
   const choices = { namespace, image: undefined, addresses: [], pool: '' };
   const objects = installation(shippedManifest(), choices).reverse();
   const stays = ({ kind }: KubernetesObject) => kind === 'CustomResourceDefinition' || kind === 'Namespace';
