@@ -10,18 +10,10 @@ import type { Peer } from '../config/config.ts';
 import type { Sha256 } from '../election/election.ts';
 import { decideBgp, peersOf } from './bgp-decision.ts';
 import { OfflineController } from './offline.ts';
+import { offlineSpeaker } from './offline-speaker.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses } from './service-decision.ts';
-import {
-  factsOf,
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerResource,
-  type SpeakerState,
-  slicesOf,
-  speakerMachine,
-} from './speaker.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker.ts';
 
 /** What the comparison is made of. The status kinds are upstream's and ours alike. */
 export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';
@@ -61,7 +53,7 @@ export function compareWithCluster(
     (service) => service.spec?.type === 'LoadBalancer' && isOurClass(service, loadBalancerClass),
   );
   const speakers = aspects.some((aspect) => aspect !== 'addresses')
-    ? speakersOn(objects, loadBalancerClass, sha256)
+    ? offlineSpeaker(objects, loadBalancerClass, sha256)
     : undefined;
   const differences = services.flatMap((service) => [
     ...(aspects.includes('addresses') ? addressDifference(service, offline) : []),
@@ -82,16 +74,6 @@ function addressDifference(service: Service, offline: OfflineController): Differ
     .map(({ message }) => message)
     .join('; ');
   return theirs === ours ? [] : [{ aspect: 'addresses', service: key, theirs, ours, why }];
-}
-
-/** Of elections every node computes the same; so one state answers for all. Speakers are taken to be alive. */
-function speakersOn(objects: ComparedObjects, loadBalancerClass: string, sha256: Sha256): SpeakerState {
-  const machine = speakerMachine(sha256);
-  const name = objects.nodes?.[0]?.metadata.name ?? '';
-  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: name, loadBalancerClass });
-  for (const resource of SPEAKER_RESOURCES)
-    state = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0).next;
-  return state;
 }
 
 interface ServiceStatus extends KubernetesObject {

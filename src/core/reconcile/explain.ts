@@ -7,7 +7,6 @@ import type { BGPSessionStatus } from '../api/kinds.ts';
 import {
   type EndpointSlice,
   type KubernetesObject,
-  type Node,
   objectKey,
   SERVICE_NAME_LABEL,
   type Service,
@@ -29,19 +28,11 @@ import {
   routesFor,
 } from './bgp-decision.ts';
 import { OfflineController } from './offline.ts';
+import { offlineSpeaker } from './offline-speaker.ts';
 import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses, requestOfService, withSetAside } from './service-decision.ts';
-import {
-  factsOf,
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerResource,
-  type SpeakerState,
-  slicesOf,
-  speakerMachine,
-} from './speaker.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker.ts';
 
 export type ExplainObjects = Readonly<
   Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>
@@ -142,7 +133,6 @@ export function sessionsOf({ bgpsessionstatuses = [] }: ExplainObjects): ToldSes
   return sessions.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
-/** Asks the speaker machine itself: of the election any node computes the same, and what each does by BGP follows from the same facts. */
 function speakersFor(
   objects: ExplainObjects,
   key: string,
@@ -150,11 +140,7 @@ function speakersFor(
   sha256: Sha256,
   routers: readonly Peer[],
 ): Pick<Explanation, 'election' | 'bgp'> {
-  const machine = speakerMachine(sha256);
-  const [name = ''] = (objects.nodes ?? []).map((node) => (node as Node).metadata.name);
-  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: name, loadBalancerClass });
-  for (const resource of SPEAKER_RESOURCES)
-    state = machine.step(state, { kind: 'replaced', resource, objects: objects[resource] ?? [] }, 0).next;
+  const state = offlineSpeaker(objects, loadBalancerClass, sha256);
   return { election: state.decisions.get(key)?.election, bgp: bgpOf(state, key, routers) };
 }
 
