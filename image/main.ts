@@ -57,10 +57,9 @@ async function layersOf(layout: Layout, architecture: Architecture, scratch: str
   for (const name of ['system', 'node/usr/bin', 'program']) mkdirSync(folder(name), { recursive: true });
   const debian = base(folder('system'), architecture, scratch);
   const { node } = product.devDependencies;
-  cpSync(
-    join(fetchPackage(`node-linux-${NPM_NAMES[architecture]}`, node, scratch), 'bin/node'),
-    folder('node/usr/bin/node'),
-  );
+  const npm = fetchPackage(`node-linux-${NPM_NAMES[architecture]}`, node, scratch);
+  cpSync(join(npm, 'bin/node'), folder('node/usr/bin/node'));
+  cpSync(join(npm, 'LICENSE'), folder('node/usr/share/doc/node/LICENSE'));
   await program(folder('program'), architecture, debian, scratch);
   return [
     layout.layer(folder('system'), `Debian: ${debian.map(({ name, version }) => `${name} ${version}`).join(', ')}`),

@@ -2,7 +2,7 @@
  * What is in the image, for auditors: a bill of materials (CycloneDX 1.5) and the licences.
  * @module
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DebianPackage } from './base.ts';
 
@@ -84,13 +84,11 @@ function licence(id: string): object[] {
   return [id.includes(' ') ? { expression: id.replace(/^\(|\)$/g, '') } : { license: { id } }];
 }
 
-/** All licence texts, one after the other. */
+/** Licence texts of the bundle, one after the other; Node's stands beside its binary's layer. */
 export function licenceTexts(root: string, npm: readonly Software[]): string {
   const own = readFileSync(join(root, 'LICENSE'), 'utf8');
-  const node = join(root, 'node_modules/node/LICENSE');
   const texts = [
     ['metallb-ts', own],
-    ...(existsSync(node) ? [['node', readFileSync(node, 'utf8')]] : []),
     ...npm.map(({ name, version, license, text }) => [`${name} ${version} (${license})`, text || `See ${license}.`]),
   ];
   return texts.map(([name, text]) => `${'='.repeat(80)}\n${name}\n${'='.repeat(80)}\n${text}\n`).join('\n');

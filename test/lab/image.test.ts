@@ -78,6 +78,7 @@ describe.skipIf(obstacle !== undefined)(`the image${obstacle === undefined ? '' 
     for (const name of ['node', 'libc6', 'koffi', 'zod', '@kubernetes/client-node']) expect(names).toContain(name);
     expect(names).not.toContain('vitest');
     expect(readFileSync(join(doc, 'licences.txt'), 'utf8')).toContain('Niels Martign');
+    expect(readFileSync(join(image.root, 'usr/share/doc/node/LICENSE'), 'utf8')).toContain('Node.js is licensed');
   });
 
   it('gives an address out, and announces it, without root of its own, without a shell, on a read-only root', async () => {
