@@ -8,6 +8,7 @@ import { findTool, HELM, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/go-t
 import { findBinaries } from '../lab/real-api.ts';
 import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
 import { benchAllocate } from './allocate.ts';
+import { benchCompare } from './compare.ts';
 import { benchDecide } from './decide.ts';
 import { benchFootprint } from './footprint.ts';
 import { benchIpam } from './ipam.ts';
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   list: benchList,
   footprint: benchFootprint,
   decide: benchDecide,
+  compare: benchCompare,
   allocate: benchAllocate,
   liveness: benchLiveness,
   arp: () => inSandbox('arp'),

@@ -4,7 +4,7 @@
  * @module
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { must } from '../lab/shell.ts';
@@ -57,8 +57,7 @@ export async function program(
   for (const path of [folder, doc, join(root, 'usr/bin')]) mkdirSync(path, { recursive: true });
   const packages = await bundle(ROOT, folder, NPM_NAMES[architecture], koffi);
   symlinkSync('../lib/metallb/metallb.mjs', join(root, 'usr/bin/metallb'));
-  const manifests = join(ROOT, 'config/manifests');
-  if (existsSync(manifests)) cpSync(manifests, join(folder, 'manifests'), { recursive: true });
+  cpSync(join(ROOT, 'config/manifests'), join(folder, 'manifests'), { recursive: true });
   // The library of another architecture is not installed here; by licence and version it is koffi.
   const software = npmSoftware(
     ROOT,

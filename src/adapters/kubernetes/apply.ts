@@ -15,15 +15,9 @@ export async function apply(client: KubernetesClient, object: KubernetesObject, 
   if (object.kind === 'CustomResourceDefinition') await established(client, object);
 }
 
-/** Takes an object away. False: it was not there, nor perhaps its kind. Rejects with ApiError. */
-export async function remove(client: KubernetesClient, object: KubernetesObject): Promise<boolean> {
-  try {
-    await client.request({ method: 'DELETE', path: pathOf(object), query: { propagationPolicy: 'Background' } });
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return false;
-    throw error;
-  }
+/** Takes an object away. False: it was not there. Rejects with ApiError. */
+export function remove(client: KubernetesClient, object: KubernetesObject): Promise<boolean> {
+  return client.remove(pathOf(object), { propagationPolicy: 'Background' });
 }
 
 interface CustomResourceDefinition extends KubernetesObject {

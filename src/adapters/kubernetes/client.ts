@@ -86,12 +86,14 @@ export class KubernetesClient {
     return items;
   }
 
-  /** Deletes an object, if it is there. Rejects with ApiError. */
-  async remove(path: string): Promise<void> {
+  /** Deletes an object. False: it was not there, nor perhaps its kind. Rejects with ApiError. */
+  async remove(path: string, query?: ApiRequest['query']): Promise<boolean> {
     try {
-      await this.request({ method: 'DELETE', path });
+      await this.request({ method: 'DELETE', path, ...(query !== undefined && { query }) });
+      return true;
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      if (error instanceof ApiError && error.status === 404) return false;
+      throw error;
     }
   }
 

@@ -235,9 +235,9 @@ export class SpeakerStatus<T> {
     this.#sweepTimer = setTimeout(() => this.sweep(), SWEEP_AFTER).unref();
   }
 
-  #delete(name: string): Promise<void> {
+  async #delete(name: string): Promise<void> {
     const { client, namespace } = this.#options;
-    return client.remove(objectPath(this.#flavour.resource, `${namespace}/${name}`));
+    await client.remove(objectPath(this.#flavour.resource, `${namespace}/${name}`));
   }
 
   #list(labels: Labels): Promise<readonly KubernetesObject[]> {

@@ -55,13 +55,19 @@ export function compareWithCluster(
   const speakers = aspects.some((aspect) => aspect !== 'addresses')
     ? offlineSpeaker(objects, loadBalancerClass, sha256)
     : undefined;
-  const differences = services.flatMap((service) => [
-    ...(aspects.includes('addresses') ? addressDifference(service, offline) : []),
-    ...(speakers !== undefined && aspects.includes('layer2') ? layer2Difference(service, objects, speakers, node) : []),
-    ...(speakers !== undefined && aspects.includes('bgp')
-      ? bgpDifference(service, objects, speakers, offline.config.peers, node)
-      : []),
-  ]);
+  const [byLayer2, byBgp] = [objects.servicel2statuses, objects.servicebgpstatuses].map(byService);
+  const differences = services.flatMap((service) => {
+    const key = objectKey(service);
+    return [
+      ...(aspects.includes('addresses') ? addressDifference(service, offline) : []),
+      ...(speakers !== undefined && aspects.includes('layer2')
+        ? layer2Difference(key, byLayer2!.get(key) ?? [], speakers, node)
+        : []),
+      ...(speakers !== undefined && aspects.includes('bgp')
+        ? bgpDifference(service, byBgp!.get(key) ?? [], speakers, offline.config.peers, node)
+        : []),
+    ];
+  });
   return { services: services.length, differences, problems: offline.problems };
 }
 
@@ -85,36 +91,34 @@ interface ServiceStatus extends KubernetesObject {
   };
 }
 
-function told(objects: readonly KubernetesObject[] | undefined, key: string): ServiceStatus[] {
-  return ((objects ?? []) as readonly ServiceStatus[]).filter(
-    ({ status }) => `${status?.serviceNamespace}/${status?.serviceName}` === key,
+/** What speakers tell, by the key of the Service. */
+function byService(objects: readonly KubernetesObject[] = []): ReadonlyMap<string, ServiceStatus[]> {
+  return Map.groupBy(
+    objects as readonly ServiceStatus[],
+    ({ status }) => `${status?.serviceNamespace}/${status?.serviceName}`,
   );
 }
 
 function layer2Difference(
-  service: Service,
-  objects: ComparedObjects,
+  key: string,
+  told: readonly ServiceStatus[],
   state: SpeakerState,
   node: string | undefined,
 ): Difference[] {
-  const key = objectKey(service);
   const concerns = (name: string | undefined) => name !== undefined && (node === undefined || name === node);
-  const theirs = told(objects.servicel2statuses, key)
-    .flatMap(({ status }) => status?.node ?? [])
-    .filter(concerns);
+  const theirs = told.flatMap(({ status }) => status?.node ?? []).filter(concerns);
   const ours = [state.decisions.get(key)?.election?.owner].filter(concerns);
   return difference('layer2', key, theirs, ours as string[]);
 }
 
 function bgpDifference(
   service: Service,
-  objects: ComparedObjects,
+  told: readonly ServiceStatus[],
   state: SpeakerState,
   routers: readonly Peer[],
   node: string | undefined,
 ): Difference[] {
-  const key = objectKey(service);
-  const theirs = told(objects.servicebgpstatuses, key).flatMap(({ status }) =>
+  const theirs = told.flatMap(({ status }) =>
     node === undefined || status?.node === node
       ? (status?.peers ?? []).map((peer) => `${status?.node} to ${peer}`)
       : [],
@@ -128,7 +132,7 @@ function bgpDifference(
       const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
       return peersOf(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
     });
-  return difference('bgp', key, theirs, ours);
+  return difference('bgp', objectKey(service), theirs, ours);
 }
 
 function difference(aspect: Aspect, service: string, theirs: readonly string[], ours: readonly string[]): Difference[] {

@@ -52,30 +52,33 @@ export function addMigrateCommand(program: Command): void {
 
 interface Importer {
   readonly read: (objects: readonly KubernetesObject[], namespace: string) => Imported;
-  /** Collections of a live cluster that it reads; those that are not there are passed over. */
-  readonly paths: readonly string[];
+  /** Collections of a live cluster that it reads, with the kind that objects of a list do not name; those that are not there are passed over. */
+  readonly collections: readonly (readonly [path: string, kind: string])[];
   readonly what: string;
 }
 
 const IMPORTERS: Readonly<Record<string, Importer>> = {
   'kube-vip': {
     read: importKubeVip,
-    paths: [collectionPath('configmaps', 'kube-system')],
-    what: 'a ConfigMap kube-system/kubevip',
+    collections: [[collectionPath('configmaps', 'kube-system'), 'ConfigMap']],
+    what: 'ConfigMap kube-system/kubevip',
   },
   purelb: {
     read: importPureLb,
-    paths: ['/apis/purelb.io/v1/servicegroups', '/apis/purelb.io/v1/lbnodeagents'],
-    what: 'a ServiceGroup with a local pool',
+    collections: [
+      ['/apis/purelb.io/v1/servicegroups', 'ServiceGroup'],
+      ['/apis/purelb.io/v1/lbnodeagents', 'LBNodeAgent'],
+    ],
+    what: 'ServiceGroup with a local pool',
   },
   cilium: {
     read: importCilium,
-    paths: [
-      '/apis/cilium.io/v2/ciliumloadbalancerippools',
-      '/apis/cilium.io/v2alpha1/ciliumloadbalancerippools',
-      '/apis/cilium.io/v2alpha1/ciliuml2announcementpolicies',
+    collections: [
+      ['/apis/cilium.io/v2/ciliumloadbalancerippools', 'CiliumLoadBalancerIPPool'],
+      ['/apis/cilium.io/v2alpha1/ciliumloadbalancerippools', 'CiliumLoadBalancerIPPool'],
+      ['/apis/cilium.io/v2alpha1/ciliuml2announcementpolicies', 'CiliumL2AnnouncementPolicy'],
     ],
-    what: 'a CiliumLoadBalancerIPPool',
+    what: 'CiliumLoadBalancerIPPool',
   },
 };
 
@@ -84,12 +87,10 @@ async function imported(from: string, { dump, kubeconfig, to }: Options): Promis
   const importer = IMPORTERS[from];
   if (importer === undefined)
     throw new CliError(`--from: ${JSON.stringify(from)} is none of ${Object.keys(IMPORTERS).join(', ')}`, 2);
-  const objects = dump === undefined ? await listAll(kubeconfig, importer.paths) : readObjects(dump);
+  const objects = dump === undefined ? await listAll(kubeconfig, importer.collections) : readObjects(dump);
   const { objects: made, notes } = importer.read(objects, to);
   if (made.length === 0)
-    throw new CliError(
-      [`there is nothing to import: no ${importer.what.replace(/^an? /, '')} was found`, ...notes].join('\n'),
-    );
+    throw new CliError([`there is nothing to import: no ${importer.what} was found`, ...notes].join('\n'));
   const { problems } = resolveConfig(byResource(made));
   const faults = problems.map(
     ({ consequence: _unused, ...problem }) => `does not fit as it is: ${formatProblem(problem)}`,
@@ -99,30 +100,19 @@ async function imported(from: string, { dump, kubeconfig, to }: Options): Promis
 }
 
 /** A kind that is served in two versions is listed twice; the first one counts. */
-async function listAll(kubeconfig: string | undefined, paths: readonly string[]): Promise<KubernetesObject[]> {
+async function listAll(
+  kubeconfig: string | undefined,
+  collections: Importer['collections'],
+): Promise<KubernetesObject[]> {
   const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
   const lists = await Promise.all(
-    paths.map(async (path) =>
-      (await listIfAny(client, path)).map((object) => ({ ...object, kind: object.kind ?? kindAt(path) })),
-    ),
+    collections.map(async ([path, kind]) => (await listIfAny(client, path)).map((object) => ({ ...object, kind }))),
   );
   const seen = new Set<string>();
   return lists.flat().filter(({ kind, metadata }) => {
     const key = `${kind} ${metadata.namespace}/${metadata.name}`;
     return !seen.has(key) && seen.add(key);
   });
-}
-
-/** Objects of a list do not name their kind. */
-function kindAt(path: string): string {
-  const kinds: Readonly<Record<string, string>> = {
-    configmaps: 'ConfigMap',
-    servicegroups: 'ServiceGroup',
-    lbnodeagents: 'LBNodeAgent',
-    ciliumloadbalancerippools: 'CiliumLoadBalancerIPPool',
-    ciliuml2announcementpolicies: 'CiliumL2AnnouncementPolicy',
-  };
-  return kinds[path.split('/').at(-1)!] ?? '';
 }
 
 /** Deployments and DaemonSets: who runs now, and how. */
