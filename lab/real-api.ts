@@ -31,8 +31,14 @@ export interface RealApi {
   stop(): Promise<void>;
 }
 
-/** Where kube-apiserver and etcd are, building the first if need be; or, in words, why they cannot be had here. */
-export function findBinaries(): { readonly apiServer: string; readonly etcd: string } | string {
+/** Where the programs are. */
+export interface Binaries {
+  readonly apiServer: string;
+  readonly etcd: string;
+}
+
+/** Builds kube-apiserver if need be. A text: why they cannot be had here. */
+export function findBinaries(): Binaries | string {
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets !== undefined) return { apiServer: join(assets, 'kube-apiserver'), etcd: join(assets, 'etcd') };
   if (run(['sh', '-c', 'command -v etcd']).status !== 0) return 'etcd is missing (Debian: apt-get install etcd-server)';
@@ -52,7 +58,7 @@ export function findBinaries(): { readonly apiServer: string; readonly etcd: str
 
 /** Starts both and installs our CRDs. Everything is below `directory`. */
 export async function startRealApi(
-  { apiServer, etcd }: { apiServer: string; etcd: string },
+  { apiServer, etcd }: Binaries,
   directory: string,
   { address = '127.0.0.1', port: wanted }: { readonly address?: string; readonly port?: number } = {},
 ): Promise<RealApi> {

@@ -69,7 +69,9 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
       },
       40_000,
       200,
-    );
+    ).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; ${processes.at(-1)?.log().slice(-4000)}`);
+    });
   const launch = (name: string, command: readonly string[], more: NodeJS.ProcessEnv = {}) => {
     const process = start(name, command, join(directory.path, `${name}.log`), { ...env, ...more });
     processes.push(process);
