@@ -5,7 +5,8 @@
  */
 import { createInterface } from 'node:readline';
 import { BgpSessions } from '../src/apps/speaker/bgp-sessions.ts';
-import type { Route } from '../src/core/bgp/rib.ts';
+import type { Route } from '../src/core/bgp/route.ts';
+import { RouteTable } from '../src/core/bgp/route-table.ts';
 import type { Peer } from '../src/core/config/config.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
@@ -43,12 +44,15 @@ const sessions = new BgpSessions({
   onListenFailed: () => {},
   onRemoved: () => {},
 });
-const set = (wanted: readonly Route[]) => sessions.set(peers.map((peer) => ({ peer, bfd: undefined, routes: wanted })));
+const table = RouteTable.of(routes);
+const set = () => sessions.set(peers.map((peer) => ({ peer, bfd: undefined, routes: table })));
 const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
-set(routes);
+set();
 createInterface({ input: process.stdin }).on('line', (line) => {
   say(line);
-  set(line === 'change' ? routes.map((route, i) => (i === 4 ? { ...route, communities: [[64500, 7]] } : route)) : []);
+  if (line === 'change') table.set({ ...routes[4]!, communities: [[64500, 7]] });
+  else for (const key of [...table.keys()]) table.delete(key);
+  set();
   const { user, system } = process.cpuUsage();
   console.log(`used ${(user + system) / 1000} ${process.memoryUsage.rss()}`);
 });

@@ -136,7 +136,7 @@ class OneOfMany {
   }
 
   #hear(node: string, content: Content): void {
-    const from: News = { node, incarnation: 1n, version: 1, status: 'active', age: 0, links: [] };
+    const from: News = { node, incarnation: 1n, version: 1, status: 'active', age: 0, links: [], unheard: false };
     const head = { from, sequence: this.#sequence++, digest: this.state.digest, news: [] };
     const bytes = encodeMessage({ ...content, ...head });
     this.in.datagrams++;

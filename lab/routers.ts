@@ -32,6 +32,8 @@ export interface FrrRouter extends Router {
   bfdPeers(): string[];
   /** Addresses of the neighbors with which it has a session. */
   neighbors(): string[];
+  /** How many KEEPALIVEs a neighbor has sent. */
+  keepalives(neighbor: string): number;
 }
 
 /** Why there can be no routers here; undefined: they can be had. */
@@ -100,6 +102,10 @@ export async function startFrr(host: LanHost, directory: string, config: string)
         .filter(([, neighbor]) => neighbor.bgpState === 'Established')
         .map(([address]) => address)
         .sort(),
+    keepalives: (neighbor) =>
+      json<Record<string, { messageStats: { keepalivesRecv: number } }>>(`show bgp neighbors ${neighbor} json`)[
+        neighbor
+      ]!.messageStats.keepalivesRecv,
     stop: async () => {
       for (const process of processes.reverse()) await process.stop();
     },

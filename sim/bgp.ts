@@ -17,7 +17,7 @@ import {
 } from '../src/core/bgp/fsm.ts';
 import type { UpdateMessage } from '../src/core/bgp/messages.ts';
 import type { SessionSettings } from '../src/core/bgp/negotiation.ts';
-import type { Route } from '../src/core/bgp/rib.ts';
+import { RouteTable } from '../src/core/bgp/route-table.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
 import { VirtualClock, VirtualDriver } from './clock.ts';
@@ -73,7 +73,7 @@ class BgpSimulation {
   readonly #graceful: boolean;
   readonly #routerDials: boolean;
   readonly #holdTime: number;
-  #wanted: readonly Route[] = [];
+  readonly #wanted = new RouteTable();
   /** What the router has: prefix, communities, and whether the route is from before a restart of the speaker. */
   #table = new Map<string, { readonly mark: string; isStale: boolean }>();
   #inPeace = false;
@@ -269,13 +269,14 @@ class BgpSimulation {
 
   #changeRoutes(): void {
     const count = this.#random.between(0, 40);
-    const routes = new Map<string, Route>();
+    const kept = new Set<string>();
     for (let i = 0; i < count; i++) {
       const prefix: Prefix = parsePrefix(`198.51.100.${this.#random.between(0, 60)}/32`)!;
       const communities = this.#random.chance(0.5) ? [[64500, this.#random.between(1, 3)] as const] : [];
-      routes.set(formatPrefix(prefix), { prefix, localPref: 0, communities, largeCommunities: [] });
+      this.#wanted.set({ prefix, localPref: 0, communities, largeCommunities: [] });
+      kept.add(formatPrefix(prefix));
     }
-    this.#wanted = [...routes.values()];
+    for (const key of [...this.#wanted.keys()]) if (!kept.has(key)) this.#wanted.delete(key);
     this.#sides.speaker?.driver.feed({ kind: 'routes', routes: this.#wanted });
   }
 
@@ -309,7 +310,7 @@ class BgpSimulation {
   /** Everything that the process knew is gone; its kernel closes what it had open. */
   #restart(side: Side, isPlanned: boolean): void {
     this.#note(`the ${side.name} ${isPlanned ? 'restarts' : 'is killed'}`);
-    if (isPlanned) side.driver.feed({ kind: 'stop', why: 'restart', hold: true });
+    if (isPlanned) side.driver.feed({ kind: 'stop', cause: 'shutdown', why: 'restart', hold: true });
     side.driver.stop();
     for (const wire of side.wires.values()) this.#shut(side, wire);
     side.wires.clear();
@@ -338,7 +339,7 @@ class BgpSimulation {
       if (driver.state.connections.size > 1) this.#violations.push(`the ${name} has two connections at the end`);
     }
     const has = [...this.#table].map(([prefix, { mark }]) => `${prefix} ${mark}`).sort();
-    const should = this.#wanted
+    const should = [...this.#wanted.values()]
       .map(({ prefix, communities }) => `${formatPrefix(prefix)} ${communities.join(' ')}`)
       .sort();
     if (has.join() !== should.join())

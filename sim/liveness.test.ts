@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { livenessView } from '../src/core/liveness/state.ts';
 import { type Change, INTERVAL, LivenessCluster } from './liveness-cluster.ts';
 
 const deaths = (changes: readonly Change[]) => changes.filter(({ state }) => state === 'dead');
@@ -38,6 +39,22 @@ describe.each([2, 3, 5, 12, 60])('%i speakers', (size) => {
     cluster.kill('node-1');
     cluster.run(5000);
     expect(deaths(cluster.changes)).toEqual([]);
+  });
+
+  it('all hear when no router hears one of them any more, and when one does again', () => {
+    const cluster = new LivenessCluster({ size }).startAll();
+    const told = () => {
+      const views = cluster.running
+        .filter((name) => name !== 'node-1')
+        .map((name) => livenessView(cluster.state(name)));
+      return views.map(({ nodes }) => nodes.find(({ node }) => node === 'node-1')?.unheard);
+    };
+    for (const unheard of [true, false]) {
+      cluster.feed('node-1', { kind: 'unheard', unheard });
+      cluster.run(1000);
+      expect(told()).toEqual(all(unheard, size - 1));
+    }
+    expect(cluster.changes).toEqual([]);
   });
 
   it('stay calm when one of them stands still for as long as a garbage collection takes', () => {

@@ -85,6 +85,13 @@ export function speakerPod(nodeName: string, podIP = '192.0.2.1'): Pod {
 
 /** A node as the election sees it, fit for everything. */
 export function candidate(name: string, more: Partial<Candidate> = {}): Candidate {
-  const fit = { alive: true, passive: false, drained: false, unsteady: false, networkUnavailable: false };
+  const fit = {
+    alive: true,
+    passive: false,
+    drained: false,
+    unsteady: false,
+    unheard: false,
+    networkUnavailable: false,
+  };
   return { name, labels: {}, links: undefined, ...fit, ...more };
 }

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from '../../lab/cluster.ts';
+import { Cluster, hasRealApi } from '../../lab/cluster.ts';
 import { addHost, LAN6, probeWhile, removeLan } from '../../lab/lan.ts';
 import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../../lab/routers.ts';
 import { isInside, prepareInside } from '../../lab/sandbox.ts';
@@ -115,6 +115,8 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
       `${router.host.name} knows ${prefix} by ${expected.join(', ') || 'nobody'}`,
       () => nextHops(router, prefix).join() === expected.join(),
     );
+  const explain = () =>
+    run([resolve('bin/metallb'), 'explain', 'service', 'echo-service', '--kubeconfig', cluster.kubeconfig]).stdout;
   const logOf = (node: string) => readFileSync(join(directory, `speaker-${node}.log`), 'utf8');
 
   beforeAll(async () => {
@@ -189,14 +191,7 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
   });
 
   it('explains what each node tells whom', () => {
-    const { stdout } = run([
-      resolve('bin/metallb'),
-      'explain',
-      'service',
-      'echo-service',
-      '--kubeconfig',
-      cluster.kubeconfig,
-    ]);
+    const stdout = explain();
     const prefixes = '198.51.100.0/26, 198.51.100.0/32, 2001:db8:5::/128, 2001:db8:5::/80';
     expect(stdout).toContain(`BGP:\n  node-1: announces ${prefixes} to bird, frr, gobgp\n`);
   });
@@ -234,6 +229,30 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
     cluster.kubectl(['-n', 'metallb-system', 'delete', 'bgpadvertisement', 'aggregate']);
     await all(frr, '198.51.100.0/26', []);
     expect(established()).toEqual(before);
+  });
+
+  it('changes a peer without touching the session, as far as the protocol lets it, and says beforehand what does touch it', async () => {
+    const established = () => NODES.map((_, i) => logOf(`node-${i + 1}`).split('"sessionUp"').length);
+    const patch = (spec: object) => {
+      const change = ['patch', 'bgppeer', 'frr', '--type', 'merge', '-p', JSON.stringify({ spec })];
+      return cluster.kubectl(['-n', 'metallb-system', ...change]).stderr;
+    };
+    const keepalives = () => frr.keepalives(NODES[0]!);
+    const before = established();
+    const unchanged = patch({ keepaliveTime: '1s', connectTime: '7s', peerASN: 0, dynamicASN: 'external' });
+    expect(unchanged).not.toContain('Warning');
+    const heard = keepalives();
+    await until('keepalives every second', () => keepalives() >= heard + 4);
+    expect(established()).toEqual(before);
+    const renewed = patch({ holdTime: '30s' });
+    // Real API servers of the lab have no webhooks; test/system/webhooks.test.ts gives one to them.
+    if (!hasRealApi)
+      expect(renewed).toContain('Warning: the BGP session of every node with frr starts anew, because of holdTime');
+    await until('three new sessions', () => established().every((count, i) => count === before[i]! + 1));
+    expect(logOf('node-1')).toContain('BGP session with frr ended: the BGPPeer was changed: holdTime');
+    patch({ keepaliveTime: null, connectTime: null, peerASN: 64501, dynamicASN: null, holdTime: '90s' });
+    await until('three new sessions', () => established().every((count, i) => count === before[i]! + 2));
+    await all(frr, '198.51.100.0/32', NODES);
   });
 
   it('says why there is no session: a wrong password, a wrong AS number', async () => {
@@ -307,8 +326,45 @@ stringData: {password: the wrong one}
     expect(failed.length).toBeLessThan(4);
     expect(pathOf(bird, NODES[1]!)).toMatchObject({ localPref: undefined });
     expect(pathOf(bird, NODES[0]!)).toMatchObject({ localPref: 250 });
+    // Nobody comes by it any more when its route goes, so that nobody notices.
+    const later = await probeWhile(frr.host, '198.51.100.0', { interval: 10, duration: 12_000 }, async () => {
+      await all(frr, '198.51.100.0/32', [NODES[0]!, NODES[2]!]);
+    });
+    expect(later.failed).toEqual([]);
+    expect(explain()).toContain('node-2: the node is drained: routers come by others');
     cluster.kubectl(['annotate', 'node', 'node-2', 'metallb.io/drain-']);
     await until('it is back', () => pathOf(frr, NODES[1]!)?.communities === '64500:8');
+  });
+
+  it('tells of a Service that no router hears of any more, once, and of the end of it', async () => {
+    const events = () =>
+      cluster.kubectl(['get', 'events', '-o', 'jsonpath={range .items[*]}{.reason} {.message}{"\\n"}{end}']).stdout;
+    const silences = () => events().split('announceFailed no router hears of 198.51.100.0/32').length - 1;
+    const move = (port: number | null) => {
+      for (const peer of ['frr', 'bird', 'gobgp']) {
+        const change = [
+          'patch',
+          'bgppeer',
+          peer,
+          '--type',
+          'merge',
+          '-p',
+          JSON.stringify({ spec: { peerPort: port } }),
+        ];
+        cluster.kubectl(['-n', 'metallb-system', ...change]);
+      }
+    };
+    expect(silences()).toBe(0);
+    move(1790);
+    await until('an Event', () => silences() > 0, 30_000);
+    expect(events()).toMatch(
+      /node "node-1" announces it and has no BGP session.*frr: the router refuses the connection/,
+    );
+    expect(explain()).toContain('no router hears of it: none of these nodes has a session');
+    move(null);
+    await all(frr, '198.51.100.0/32', NODES);
+    await until('all are back', () => logOf('node-1').split('"unheard":true').at(-1)!.includes('"unheard":false'));
+    expect(silences()).toBe(1);
   });
 
   it('withdraws a node that ends, and one that is killed, at once', async () => {

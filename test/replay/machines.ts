@@ -8,7 +8,12 @@ import { livenessMachine } from '../../src/core/liveness/fsm.ts';
 import { initialLiveness, type LivenessSettings } from '../../src/core/liveness/state.ts';
 import type { Machine } from '../../src/core/machine.ts';
 import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
-import { initialSpeaker, type SpeakerSettings, speakerMachine } from '../../src/core/reconcile/speaker.ts';
+import {
+  initialSpeaker,
+  SPEAKER_DEFAULTS,
+  type SpeakerSettings,
+  speakerMachine,
+} from '../../src/core/reconcile/speaker.ts';
 import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/reflector/fsm.ts';
 
 interface Replayable {
@@ -22,7 +27,9 @@ const entry = <S, I, O>(machine: Machine<S, I, O>, initial: (settings: never) =>
 
 export const MACHINES: Readonly<Record<string, Replayable>> = {
   controller: entry(controllerMachine, (settings: ControllerSettings) => initialController(settings)),
-  speaker: entry(speakerMachine(sha256), (settings: SpeakerSettings) => initialSpeaker(settings)),
+  speaker: entry(speakerMachine(sha256), (settings: SpeakerSettings) =>
+    initialSpeaker({ ...SPEAKER_DEFAULTS, ...settings }),
+  ),
   reflector: entry(reflectorMachine, () => INITIAL_REFLECTOR),
   liveness: entry(livenessMachine, (settings: LivenessSettings) => initialLiveness(settings)),
   layer2: entry(layer2Machine, (settings: Layer2Settings) => initialLayer2(settings)),

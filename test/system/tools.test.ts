@@ -66,6 +66,18 @@ describe('explain, plan and convert', () => {
     expect(stdout).toBe('192.168.1.240');
   });
 
+  it('plan tells which BGP sessions would start anew', async () => {
+    const peer = (spec: string) =>
+      `{apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: leaf, namespace: metallb-system}, spec: {myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ${spec}}}\n`;
+    const dump = file('peer.yaml', peer('connectTime: 5s'));
+    const plan = async (spec: string) =>
+      (await metallb(['plan', '-f', file('changed-peer.yaml', peer(spec)), '--dump', dump])).stdout;
+    expect(await plan('connectTime: 9s')).not.toContain('BGP');
+    expect(await plan('holdTime: 30s, password: x')).toContain(
+      'BGP sessions that would start anew:\n  leaf: because of the password, holdTime\n',
+    );
+  });
+
   it('explain names pools and nodes with their verdicts, for people and for programs', async () => {
     const manual =
       '{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: manual, namespace: metallb-system}, spec: {autoAssign: false, addresses: [192.168.9.0/30]}}';

@@ -31,6 +31,8 @@ export type ToWire =
   | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
   /** The whole of the interfaces that routers are to be found on. */
   | { readonly kind: 'discover'; readonly interfaces: ReadonlyMap<string, MacAddress> }
+  /** No BGP router hears this node, or one does again: the others are told. */
+  | { readonly kind: 'unheard'; readonly unheard: boolean }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell the others that we are there. */
   | { readonly kind: 'ready' }

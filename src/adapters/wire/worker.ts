@@ -257,6 +257,7 @@ function takeMessages(): void {
         feedLayer2(message);
         break;
       case 'ready':
+      case 'unheard':
       case 'members':
         liveness?.feed(message);
         break;

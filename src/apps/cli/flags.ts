@@ -152,6 +152,11 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
     help: 'a cordoned node hands its addresses over; the same flag on every speaker. The annotation metallb.io/drain on a Node does it without',
   },
   {
+    name: 'drain-wait',
+    default: '10',
+    help: 'seconds from asking routers to come by other nodes until a drained node withdraws what others announce too',
+  },
+  {
     name: 'bgp-debounce-timeout',
     env: 'METALLB_BGP_DEBOUNCE_TIMEOUT',
     help: 'delay of BGP changes',

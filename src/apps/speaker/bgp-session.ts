@@ -14,24 +14,24 @@ import {
   type SessionInput,
   type SessionOutput,
   type SessionState,
+  type StopCause,
   sessionMachine,
 } from '../../core/bgp/fsm.ts';
 import type { SessionSettings } from '../../core/bgp/negotiation.ts';
 import type { Peer } from '../../core/config/config.ts';
+import { holdTimeOf } from '../../core/config/peer-change.ts';
 import { formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
+import { fingerprint } from '../../core/net/fingerprint.ts';
 import { familiesOf } from '../../core/reconcile/bgp-decision.ts';
 
 export type SessionNews = Exclude<SessionOutput, { kind: 'connect' | 'close' | 'refuse' }>;
-
-/** Milliseconds; upstream's native mode offers the same. */
-const HOLD_TIME = 90_000;
 
 function sessionSettings(peer: Peer): SessionSettings {
   return {
     asn: peer.myASN,
     localAsn: peer.localASN ?? peer.myASN,
     peerAsn: peer.peerASN,
-    holdTime: Math.trunc((peer.holdTime ?? HOLD_TIME) / 1000) * 1000,
+    holdTime: holdTimeOf(peer),
     keepaliveTime: peer.keepaliveTime,
     connectTime: peer.connectTime,
     families: familiesOf(peer),
@@ -71,7 +71,7 @@ interface Link {
 }
 
 export class BgpSession {
-  readonly peer: Peer;
+  #peer: Peer;
   readonly #node: string;
   readonly #onNews: (news: SessionNews) => void;
   readonly #driver: Driver<SessionState, SessionInput, SessionOutput>;
@@ -83,12 +83,23 @@ export class BgpSession {
   #found: IpAddress | undefined;
 
   constructor(peer: Peer, node: string, onNews: (news: SessionNews) => void) {
-    this.peer = peer;
+    this.#peer = peer;
     this.#node = node;
     this.#onNews = onNews;
     this.#driver = new Driver(sessionMachine, initialSession(sessionSettings(peer)), {
       perform: (output) => this.#perform(output),
     });
+  }
+
+  get peer(): Peer {
+    return this.#peer;
+  }
+
+  /** The peer after a change that the session lives through (core/config/peer-change.ts). */
+  adjust(peer: Peer): void {
+    if (fingerprint(sessionSettings(peer)) !== fingerprint(this.state.settings))
+      this.feed({ kind: 'settings', settings: sessionSettings(peer) });
+    this.#peer = peer;
   }
 
   get state(): SessionState {
@@ -104,8 +115,9 @@ export class BgpSession {
     this.#driver.feed(input);
   }
 
-  stop(why: string, hold: boolean): void {
-    this.feed({ kind: 'stop', why, hold });
+  /** `hold`: a router that can is to keep the routes, for we come back (RFC 4724). */
+  stop(cause: StopCause, why: string, hold: boolean): void {
+    this.feed({ kind: 'stop', cause, why, hold });
     this.#driver.stop();
   }
 

@@ -5,10 +5,11 @@
 import type { Socket } from 'node:net';
 import { listenStream, type StreamListener } from '../../adapters/wire/stream-connection.ts';
 import { established, holdsRoutes } from '../../core/bgp/fsm.ts';
-import { goingAway, type Route } from '../../core/bgp/rib.ts';
+import { goingAway } from '../../core/bgp/route.ts';
+import { RouteTable } from '../../core/bgp/route-table.ts';
 import type { BfdProfile, Peer } from '../../core/config/config.ts';
+import { renewedBy } from '../../core/config/peer-change.ts';
 import { type IpAddress, type IpFamily, isLinkLocal } from '../../core/net/address.ts';
-import { fingerprint } from '../../core/net/fingerprint.ts';
 import { BgpSession, md5Key, type SessionNews } from './bgp-session.ts';
 
 export interface BgpSessionsOptions {
@@ -25,13 +26,13 @@ export interface BgpSessionsOptions {
 export interface SessionPlan {
   readonly peer: Peer;
   readonly bfd: BfdProfile | undefined;
-  readonly routes: readonly Route[];
+  readonly routes: RouteTable;
 }
 
 export class BgpSessions {
   readonly #options: BgpSessionsOptions;
-  /** By name of the BGPPeer; a change of its settings makes another session. */
-  readonly #sessions = new Map<string, { readonly settings: string; readonly session: BgpSession }>();
+  /** By name of the BGPPeer. */
+  readonly #sessions = new Map<string, BgpSession>();
   #listeners: ReadonlyMap<IpFamily, StreamListener> | undefined;
   /** Routers of unnumbered peers, by interface. */
   readonly #routers = new Map<string, IpAddress>();
@@ -40,13 +41,19 @@ export class BgpSessions {
     this.#options = options;
   }
 
-  /** The whole of what there should be. A change of routes goes to the router; a change of the peer makes a new session. */
+  /** The whole of what there should be. A change of routes goes to the router; a change of the peer makes a new session only where it has to. */
   set(plans: readonly SessionPlan[]): void {
     const wanted = new Map(plans.map((plan) => [plan.peer.name, plan]));
-    for (const [name, { settings, session }] of this.#sessions) {
+    for (const [name, session] of this.#sessions) {
       const plan = wanted.get(name);
-      if (plan !== undefined && fingerprint(plan.peer) === settings) continue;
-      session.stop(plan === undefined ? 'the BGPPeer was removed' : 'the BGPPeer was changed', false);
+      const renewing = plan && renewedBy(session.peer, plan.peer);
+      if (renewing?.length === 0) {
+        session.adjust(plan!.peer);
+        continue;
+      }
+      if (renewing === undefined)
+        session.stop('de-configured', 'no BGPPeer is for this router and node any more', false);
+      else session.stop('configuration-change', `the BGPPeer was changed: ${renewing.join(', ')}`, true);
       this.#sessions.delete(name);
       this.#sign(session.peer, false);
       this.#options.onRemoved(session.peer);
@@ -55,13 +62,13 @@ export class BgpSessions {
     for (const [name, { peer, routes }] of wanted) {
       const known = this.#sessions.get(name);
       if (known !== undefined) {
-        known.session.feed({ kind: 'routes', routes });
+        known.feed({ kind: 'routes', routes });
         continue;
       }
       const session: BgpSession = new BgpSession(peer, this.#options.node, (news) =>
         this.#options.onNews(session, news),
       );
-      this.#sessions.set(name, { settings: fingerprint(peer), session });
+      this.#sessions.set(name, session);
       this.#sign(peer, true);
       const router = peer.target.kind === 'interface' ? this.#routers.get(peer.target.name) : undefined;
       session.feed({ kind: 'routes', routes });
@@ -71,12 +78,12 @@ export class BgpSessions {
   }
 
   get all(): BgpSession[] {
-    return [...this.#sessions.values()].map(({ session }) => session);
+    return [...this.#sessions.values()];
   }
 
   /** Of a BGPPeer; undefined: there is none. */
   get(peer: string): BgpSession | undefined {
-    return this.#sessions.get(peer)?.session;
+    return this.#sessions.get(peer);
   }
 
   /** A router has made itself known on an interface. */
@@ -92,7 +99,10 @@ export class BgpSessions {
       const connection = established(state);
       return connection !== undefined && !holdsRoutes(state, connection);
     });
-    for (const session of asked) session.feed({ kind: 'routes', routes: session.state.wanted.map(goingAway) });
+    for (const session of asked) {
+      const routes = RouteTable.of([...session.state.wanted.values()].map(goingAway));
+      session.feed({ kind: 'routes', routes });
+    }
     return asked.some(({ state }) => state.sent.size > 0);
   }
 
@@ -101,9 +111,9 @@ export class BgpSessions {
     let areHeld = false;
     for (const session of this.all) {
       const { state } = session;
-      const isLeaving = state.wanted.some(({ gracefulShutdown }) => gracefulShutdown);
+      const isLeaving = [...state.wanted.values()].some(({ gracefulShutdown }) => gracefulShutdown);
       areHeld ||= !isLeaving && holdsRoutes(state, established(state));
-      session.stop(why, !isLeaving);
+      session.stop('shutdown', why, !isLeaving);
     }
     for (const listener of this.#listeners?.values() ?? []) listener.close();
     return areHeld;

@@ -90,7 +90,7 @@ export class BmpExporter {
     this.#station.write(bmpPeerUp(peer, { localAddress, ...ports }, { sent, received }, Date.now()));
     const outbound = withRoutes ? outboundOf(session.state) : undefined;
     if (outbound === undefined) return;
-    const updates = synchronize(new Map(), session.state.wanted, outbound);
+    const updates = synchronize(new Map(), session.state.wanted, undefined, outbound);
     const endings = negotiated.families.map((family) => endOfRib(family, outbound));
     for (const update of [...updates, ...endings]) this.#station.write(bmpRoute(peer, update, Date.now()));
   }

@@ -14,7 +14,7 @@ import type { Capability } from '../../core/bgp/messages.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { formatAddress, parseAddress } from '../../core/net/address.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
-import type { BgpOutput } from '../../core/reconcile/speaker.ts';
+import type { BgpOutput, SilentPeer } from '../../core/reconcile/speaker.ts';
 import { bfdTarget } from './bfd-target.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 import { type BgpSession, labelOf, type SessionNews, whereabouts } from './bgp-session.ts';
@@ -31,6 +31,8 @@ export interface NativeBgpOptions {
   readonly listenPort: number;
   /** Undefined: nobody watches. */
   readonly station: Station | undefined;
+  /** The whole of the BGPPeers that there has been no session with for a while; `isAll`: there is none at all. */
+  readonly onSilence: (peers: readonly SilentPeer[], isAll: boolean) => void;
 }
 
 /** Milliseconds from a change until the status objects are looked at: several changes often come together. */
@@ -41,6 +43,8 @@ const COUNT_PAUSE = 3000;
 const REPEAT = 60_000;
 /** Milliseconds from the end of sessions whose routes are kept until the end of BFD. */
 const BFD_GRACE = 300;
+/** Milliseconds without a session after which a router counts as one that does not hear us: at a start and a restart there is none for a moment. */
+const PATIENCE = 10_000;
 /** Of BFD packets in milliseconds, below which a busy node is likely to take a router for dead. */
 const HASTY = 50;
 
@@ -58,6 +62,10 @@ export class NativeBgp implements BgpBackend {
   readonly #told = new Set<string>();
   /** By BGPPeer: why there was no session when it was last said. */
   readonly #failures = new Map<string, { readonly why: string; readonly at: number }>();
+  /** By BGPPeer: since when there has been no session. */
+  readonly #silentSince = new Map<string, number>();
+  #silent = '[[],false]';
+  #silenceTimer: NodeJS.Timeout | undefined;
   #statusTimer: NodeJS.Timeout | undefined;
   #statusAt = Number.POSITIVE_INFINITY;
   #stopped = false;
@@ -80,7 +88,7 @@ export class NativeBgp implements BgpBackend {
     this.#exporter = station && new BmpExporter(station, node, log, () => this.#sessions.all);
     metrics.beforeScrape(() => {
       for (const { peer, state } of this.#sessions.all)
-        metrics.bgpSession(labelOf(peer), established(state) !== undefined, state.sent.size, state.wanted.length);
+        metrics.bgpSession(labelOf(peer), established(state) !== undefined, state.sent.size, state.wanted.size);
     });
   }
 
@@ -89,6 +97,7 @@ export class NativeBgp implements BgpBackend {
     this.#sessions.set(plans);
     this.#watch();
     this.#warn();
+    this.#listenForSilence();
     this.#tell(COUNT_PAUSE);
   }
 
@@ -108,6 +117,7 @@ export class NativeBgp implements BgpBackend {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#statusTimer);
+    clearTimeout(this.#silenceTimer);
     const areHeld = this.#sessions.stop('the speaker is being stopped');
     this.#exporter?.stop();
     // FRR takes even a goodbye of BFD for a failure, and drops what it was to keep, unless it has noticed before that the session is gone.
@@ -205,7 +215,37 @@ export class NativeBgp implements BgpBackend {
       case 'send':
         return;
     }
+    this.#listenForSilence();
     this.#tell();
+  }
+
+  #listenForSilence(): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#silenceTimer);
+    const now = performance.now();
+    const silent: SilentPeer[] = [];
+    let lookAt = Number.POSITIVE_INFINITY;
+    const sessions = this.#sessions.all;
+    for (const name of this.#silentSince.keys())
+      if (this.#sessions.get(name) === undefined) this.#silentSince.delete(name);
+    for (const { peer, state } of sessions) {
+      if (established(state) !== undefined) {
+        this.#silentSince.delete(peer.name);
+        continue;
+      }
+      const since = this.#silentSince.get(peer.name) ?? now;
+      this.#silentSince.set(peer.name, since);
+      if (now >= since + PATIENCE) silent.push({ peer: peer.name, why: state.lastError ?? 'there was none yet' });
+      else lookAt = Math.min(lookAt, since + PATIENCE);
+    }
+    if (lookAt < Number.POSITIVE_INFINITY)
+      this.#silenceTimer = setTimeout(() => this.#listenForSilence(), lookAt - now + 1);
+    const isAll = sessions.length > 0 && silent.length === sessions.length;
+    const text = JSON.stringify([silent.map(({ peer }) => peer), isAll]);
+    if (text === this.#silent) return;
+    this.#silent = text;
+    // Later than the step of the speaker that may have led here.
+    setImmediate(() => this.#options.onSilence(silent, isAll));
   }
 
   #tell(after = STATUS_PAUSE): void {
@@ -244,7 +284,7 @@ export class NativeBgp implements BgpBackend {
       state: negotiated === undefined ? 'Active' : STATES[state.phase],
       since: this.#sinceOf(session, negotiated !== undefined),
       prefixes: state.sent.size,
-      wantedPrefixes: state.wanted.length,
+      wantedPrefixes: state.wanted.size,
       bfd: !hasBfd ? 'None' : bfd === true ? 'Up' : 'Down',
       ...(state.lastError !== undefined && { lastError: state.lastError }),
     };

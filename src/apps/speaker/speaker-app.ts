@@ -34,6 +34,8 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
   readonly ignoreExcludeLabel: boolean;
   readonly drainOnCordon: boolean;
+  /** Milliseconds. */
+  readonly drainWait: number;
   readonly rules: AssignmentRules;
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
@@ -63,7 +65,7 @@ export class SpeakerApp {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, namespace, rules } = options;
+    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, drainWait, namespace, rules } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     const statuses = {
       client: options.client,
@@ -83,7 +85,18 @@ export class SpeakerApp {
     const { bgp, log, metrics, client } = options;
     this.#bgp =
       bgp.engine === 'native'
-        ? new NativeBgp({ ...bgp, node, log, metrics, status: statuses, toWire: (message) => this.#wire.send(message) })
+        ? new NativeBgp({
+            ...bgp,
+            node,
+            log,
+            metrics,
+            status: statuses,
+            toWire: (message) => this.#wire.send(message),
+            onSilence: (peers, isAll) => {
+              this.#wire.send({ kind: 'unheard', unheard: isAll });
+              this.#process.feed({ kind: 'silence', peers });
+            },
+          })
         : new FrrK8sBgp({ ...bgp, node, log, client });
     this.#process = new MachineProcess(
       options,
@@ -103,6 +116,7 @@ export class SpeakerApp {
         loadBalancerClass,
         ignoreExcludeLabel,
         drainOnCordon,
+        drainWait,
         liveness: options.liveness !== undefined,
         fenced: options.liveness?.fenced ?? false,
         rules,
@@ -189,12 +203,12 @@ export class SpeakerApp {
         this.#bgp.set(output);
         return;
       case 'bgp-decided': {
-        const { service, verdict, prefixes, addresses, peers } = output;
+        const { service, verdict, prefixes, addresses, peers, unheard } = output;
         const now = peers.length === 0 ? [] : addresses;
         metrics.announced('bgp', service, node, this.#announcedByBgp.get(service) ?? [], now);
         this.#announcedByBgp.set(service, now);
         this.#bgpStatuses.set(service, peers.length === 0 ? undefined : peers);
-        log.info({ event: 'bgpDecided', service, verdict, prefixes, peers }, 'decided what routers are told');
+        log.info({ event: 'bgpDecided', service, verdict, prefixes, peers, unheard }, 'decided what routers are told');
         return;
       }
       case 'service-decided': {

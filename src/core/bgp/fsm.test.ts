@@ -12,7 +12,8 @@ import {
 } from './fsm.ts';
 import type { BgpMessage, Capability, CodecOptions, OpenMessage, UpdateMessage } from './messages.ts';
 import type { SessionSettings } from './negotiation.ts';
-import type { Route } from './rib.ts';
+import type { Route } from './route.ts';
+import { RouteTable } from './route-table.ts';
 
 const NOW: CodecOptions = { fourOctetAs: true, extendedMessage: false };
 const SETTINGS: SessionSettings = {
@@ -98,7 +99,7 @@ describe('a BGP session', () => {
     expect(open).toMatchObject({ kind: 'open', asn: 64500, holdTime: 90, identifier: LOCAL.identifier });
     expect(s.sent(s.hear(peerOpen()))).toEqual([{ kind: 'keepalive' }]);
     expect(s.state.phase).toBe('open-confirm');
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32', { communities: [[64500, 7]] })] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32', { communities: [[64500, 7]] })]) });
     const outputs = s.hear({ kind: 'keepalive' });
     expect(outputs[0]).toMatchObject({ kind: 'counted' });
     expect(outputs.some(({ kind }) => kind === 'session-up')).toBe(true);
@@ -114,14 +115,14 @@ describe('a BGP session', () => {
   it('sends only what changes, withdrawals with it, and never touches the session for it', () => {
     const s = session();
     const routes = Array.from({ length: 3000 }, (_, i) => route(`10.${i >> 8}.${i & 255}.0/24`));
-    s.feed({ kind: 'routes', routes });
+    s.feed({ kind: 'routes', routes: RouteTable.of(routes) });
     const first = s.updates(s.establish());
     // Four bytes each, some thousand in one message of 4096; and End-of-RIB.
     expect(first.length).toBe(4);
     expect(first.flatMap(({ announced }) => announced)).toHaveLength(3000);
-    expect(s.updates(s.feed({ kind: 'routes', routes: [...routes] }))).toEqual([]);
+    expect(s.updates(s.feed({ kind: 'routes', routes: RouteTable.of([...routes]) }))).toEqual([]);
     const changed = [...routes.slice(2), route('10.0.1.0/24', { communities: [[1, 2]] })];
-    const next = s.updates(s.feed({ kind: 'routes', routes: changed }));
+    const next = s.updates(s.feed({ kind: 'routes', routes: RouteTable.of(changed) }));
     expect(next.map(({ withdrawn, announced }) => [withdrawn.length, announced.length])).toEqual([
       [1, 0],
       [0, 1],
@@ -131,7 +132,10 @@ describe('a BGP session', () => {
 
   it('to an iBGP peer has no path and a local preference, which is 100 where none is wanted', () => {
     const s = session({ peerAsn: 64500 });
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32'), route('192.0.2.2/32', { localPref: 300 })] });
+    s.feed({
+      kind: 'routes',
+      routes: RouteTable.of([route('192.0.2.1/32'), route('192.0.2.2/32', { localPref: 300 })]),
+    });
     const [one, two] = s.updates(s.establish(peerOpen({ asn: 64500 })));
     expect(one!.attributes).toMatchObject({ asPath: [], localPref: 100 });
     expect(two!.attributes).toMatchObject({ asPath: [], localPref: 300 });
@@ -139,27 +143,27 @@ describe('a BGP session', () => {
 
   it('carries both families where both sides want them, each with its own next hop', () => {
     const s = session({ families: ['ipv4', 'ipv6'] });
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32'), route('2001:db8:1::1/128')] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32'), route('2001:db8:1::1/128')]) });
     const updates = s.updates(s.establish(peerOpen({}, { kind: 'multiprotocol', family: 'ipv6' })));
     expect(updates[1]!.reach).toMatchObject({
       family: 'ipv6',
       nextHops: [LOCAL.addresses[1]],
       prefixes: [{ length: 128 }],
     });
-    const gone = s.updates(s.feed({ kind: 'routes', routes: [] }));
+    const gone = s.updates(s.feed({ kind: 'routes', routes: RouteTable.of([]) }));
     expect(gone.map(({ withdrawn, unreach }) => [withdrawn.length, unreach?.prefixes.length ?? 0])).toEqual([
       [1, 0],
       [0, 1],
     ]);
     // A peer that speaks IPv4 only gets nothing else.
     const old = session({ families: ['ipv4', 'ipv6'] });
-    old.feed({ kind: 'routes', routes: [route('2001:db8:1::1/128')] });
+    old.feed({ kind: 'routes', routes: RouteTable.of([route('2001:db8:1::1/128')]) });
     expect(old.updates(old.establish())).toHaveLength(1);
   });
 
   it('goes by another AS number towards a peer (localASN), alone', () => {
     const s = session({ localAsn: 65000, peerAsn: 'external' });
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32')] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
     s.feed({ kind: 'start' });
     expect(s.sent(s.connected())[0]).toMatchObject({ asn: 65000 });
     s.hear(peerOpen());
@@ -235,7 +239,7 @@ describe('a BGP session', () => {
 
   it('repeats everything when it is asked to (route refresh), between marks where the peer knows them', () => {
     const s = session();
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32')] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
     s.establish(peerOpen({}, { kind: 'enhanced-route-refresh' }));
     const answer = s.sent(s.hear({ kind: 'route-refresh', family: 'ipv4', subtype: 'request' }));
     expect(answer.map((message) => (message.kind === 'route-refresh' ? message.subtype : message.kind))).toEqual([
@@ -254,20 +258,50 @@ describe('a BGP session', () => {
     ]);
   });
 
+  it('takes over other timers while it stands', () => {
+    const s = session();
+    s.establish();
+    const kinds = (outputs: readonly SessionOutput[]) => s.sent(outputs).map(({ kind }) => kind);
+    expect(kinds(s.run(5000))).toEqual([]);
+    expect(kinds(s.feed({ kind: 'settings', settings: { ...SETTINGS, keepaliveTime: 1000 } }))).toEqual([]);
+    expect(kinds(s.run(3000))).toEqual(['keepalive', 'keepalive', 'keepalive']);
+    expect(s.state.phase).toBe('established');
+  });
+
+  it('does not wait any longer than new settings say, and connects by itself when it is to do so now', () => {
+    const s = session({ connectTime: 100_000 });
+    s.feed({ kind: 'start' });
+    s.feed({ kind: 'connect-failed', why: 'nobody' });
+    s.feed({ kind: 'settings', settings: { ...SETTINGS, connectTime: 1000 } });
+    expect(s.run(1000).filter(({ kind }) => kind === 'connect')).toHaveLength(1);
+    const passive = session({ passive: true });
+    passive.feed({ kind: 'start' });
+    expect(passive.feed({ kind: 'settings', settings: SETTINGS })).toEqual([{ kind: 'connect' }]);
+  });
+
+  it('says why it ends for good by the subcode of Cease (RFC 4486)', () => {
+    const goodbye = (cause: 'de-configured' | 'configuration-change') => {
+      const s = session();
+      s.establish();
+      return s.sent(s.feed({ kind: 'stop', cause, why: 'whatever', hold: false }))[0];
+    };
+    expect(goodbye('de-configured')).toMatchObject({ code: 6, subcode: 3, data: new Uint8Array() });
+    expect(goodbye('configuration-change')).toMatchObject({ code: 6, subcode: 6, data: new Uint8Array() });
+  });
+
   it('says goodbye, but not to a peer that is to hold its routes over a restart', () => {
     const plain = session();
     plain.establish();
-    expect(plain.sent(plain.feed({ kind: 'stop', why: 'drained', hold: true }))[0]).toMatchObject({
+    expect(plain.sent(plain.feed({ kind: 'stop', cause: 'shutdown', why: 'drained', hold: true }))[0]).toMatchObject({
       code: 6,
       subcode: 2,
     });
     const graceful = session({ gracefulRestart: true });
     const restart = { kind: 'graceful-restart', restarting: false, notification: true, restartTime: 120 } as const;
     graceful.establish(peerOpen({}, { ...restart, families: [] }));
-    expect(graceful.feed({ kind: 'stop', why: 'update', hold: true }).map(({ kind }) => kind)).toEqual([
-      'close',
-      'session-down',
-    ]);
+    expect(
+      graceful.feed({ kind: 'stop', cause: 'shutdown', why: 'update', hold: true }).map(({ kind }) => kind),
+    ).toEqual(['close', 'session-down']);
     expect(graceful.run(1_000_000)).toEqual([]);
   });
 
@@ -287,7 +321,7 @@ describe('a BGP session', () => {
     const restart = { kind: 'graceful-restart', restarting: false, notification: true, restartTime: 120 } as const;
     const s = session({ gracefulRestart: true });
     s.establish(peerOpen({}, { ...restart, families: [] }));
-    const [goodbye] = s.sent(s.feed({ kind: 'stop', why: 'gone', hold: false }));
+    const [goodbye] = s.sent(s.feed({ kind: 'stop', cause: 'shutdown', why: 'gone', hold: false }));
     expect(goodbye).toMatchObject({ code: 6, subcode: 9, data: Uint8Array.of(6, 2, 4, ...Buffer.from('gone')) });
   });
 
@@ -340,7 +374,7 @@ describe('a BGP session', () => {
 
   it('makes a way look longer, gives MED, and says what it can bear (link bandwidth)', () => {
     const s = session();
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32', { prepend: 2, med: 50, bandwidth: 2e9 })] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32', { prepend: 2, med: 50, bandwidth: 2e9 })]) });
     const [update] = s.updates(s.establish());
     expect(update!.attributes).toMatchObject({
       asPath: [{ type: 'sequence', asns: [64500, 64500, 64500] }],
@@ -352,7 +386,7 @@ describe('a BGP session', () => {
 
   it('on an unnumbered link gives IPv4 routes an IPv6 next hop where the peer takes it (RFC 8950)', () => {
     const s = session({ families: ['ipv4', 'ipv6'] });
-    s.feed({ kind: 'routes', routes: [route('192.0.2.1/32')] });
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
     s.feed({ kind: 'start' });
     const ends = ['fe80::1', '2001:db8::1', '10.0.0.1'].map((text) => parseAddress(text)!);
     s.feed({ kind: 'connected', initiator: 'ours', local: { identifier: 1, addresses: ends } });

@@ -9,8 +9,17 @@ import { type Deadline, earliest, type Machine, type Millis } from '../machine.t
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from './codec.ts';
 import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } from './errors.ts';
 import type { AddressFamily, BgpMessage, CodecOptions, OpenMessage } from './messages.ts';
-import { type LocalEnd, type Negotiated, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
-import { endOfRib, nextHopsFor, type Outbound, type Route, type Sent, synchronize } from './rib.ts';
+import {
+  keepaliveTimeOf,
+  type LocalEnd,
+  type Negotiated,
+  negotiate,
+  ourOpen,
+  peerAsnOf,
+  type SessionSettings,
+} from './negotiation.ts';
+import { endOfRib, nextHopsFor, type Outbound, type Sent, synchronize } from './rib.ts';
+import { RouteTable } from './route-table.ts';
 import { shutdownCommunication, shutdownText } from './shutdown-communication.ts';
 
 export type SessionPhase = 'idle' | 'active' | 'connect' | 'open-sent' | 'open-confirm' | 'established';
@@ -35,7 +44,7 @@ export interface Connection {
 
 /** Owned by the machine and changed in place: a peer may hold a hundred thousand routes. */
 export interface SessionState {
-  readonly settings: SessionSettings;
+  settings: SessionSettings;
   /** That of the connection that has come farthest. */
   phase: SessionPhase;
   /** When the phase was entered. */
@@ -43,8 +52,10 @@ export interface SessionState {
   readonly connections: Map<Initiator, Connection>;
   /** False: the session is not to be. */
   running: boolean;
-  wanted: readonly Route[];
+  wanted: RouteTable;
   readonly sent: Sent;
+  /** The table that `sent` was brought up to last, and its version then; undefined: none on this session. */
+  sentOf: { readonly table: RouteTable; readonly version: number } | undefined;
   attempts: number;
   /** The identifier that we last had, for the jitter of attempts. */
   identifier: number;
@@ -57,10 +68,16 @@ export interface SessionState {
   isFirst: boolean;
 }
 
+/** Subcodes of Cease that end a session for good (RFC 4486 §4). */
+const STOP_CAUSES = { shutdown: 2, 'de-configured': 3, 'configuration-change': 6 } as const;
+export type StopCause = keyof typeof STOP_CAUSES;
+
 export type SessionInput =
   | { readonly kind: 'start' }
   /** Ends the session for good; `hold`: the peer is to keep what it has, for we come back (RFC 4724). */
-  | { readonly kind: 'stop'; readonly why: string; readonly hold: boolean }
+  | { readonly kind: 'stop'; readonly cause: StopCause; readonly why: string; readonly hold: boolean }
+  /** Others, that a session can be kept with (core/config/peer-change.ts). */
+  | { readonly kind: 'settings'; readonly settings: SessionSettings }
   | { readonly kind: 'connected'; readonly initiator: Initiator; readonly local: LocalEnd }
   | { readonly kind: 'connect-failed'; readonly why: string }
   | { readonly kind: 'closed'; readonly initiator: Initiator; readonly why: string }
@@ -69,8 +86,8 @@ export type SessionInput =
   | { readonly kind: 'unframeable'; readonly initiator: Initiator; readonly error: BgpError }
   /** BFD has lost the peer (RFC 5882 §4). */
   | { readonly kind: 'bfd-down' }
-  /** The whole of what the peer should hold. */
-  | { readonly kind: 'routes'; readonly routes: readonly Route[] };
+  /** The whole of what the peer should hold: another table, or the same after changes. */
+  | { readonly kind: 'routes'; readonly routes: RouteTable };
 
 export type SessionOutput =
   | { readonly kind: 'connect' }
@@ -114,8 +131,9 @@ export function initialSession(settings: SessionSettings): SessionState {
     since: 0,
     connections: new Map(),
     running: false,
-    wanted: [],
+    wanted: new RouteTable(),
     sent: new Map(),
+    sentOf: undefined,
     attempts: 0,
     identifier: 0,
     retryAt: NEVER,
@@ -139,7 +157,10 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
         start(turn);
         break;
       case 'stop':
-        stop(turn, input.why, input.hold);
+        stop(turn, input);
+        break;
+      case 'settings':
+        adjust(turn, input.settings);
         break;
       case 'connected':
         connected(turn, input.initiator, input.local);
@@ -272,7 +293,22 @@ export function optionsOf(connection: Connection | undefined): CodecOptions {
   return connection?.negotiated ?? BEFORE_OPEN;
 }
 
-function stop(turn: Turn, why: string, hold: boolean): void {
+/** Timers follow at once; what is about connecting, with the next attempt. */
+function adjust(turn: Turn, settings: SessionSettings): void {
+  const { s, now } = turn;
+  s.settings = settings;
+  for (const connection of s.connections.values()) {
+    const { negotiated } = connection;
+    if (negotiated === undefined) continue;
+    const keepaliveTime = keepaliveTimeOf(settings, negotiated.holdTime);
+    connection.negotiated = { ...negotiated, keepaliveTime };
+    if (keepaliveTime > 0) connection.keepaliveAt = Math.min(connection.keepaliveAt, now + keepaliveTime);
+  }
+  if (s.retryAt !== NEVER) s.retryAt = Math.min(s.retryAt, now + retryAfter(s, false));
+  if (s.running && s.retryAt === NEVER) start(turn);
+}
+
+function stop(turn: Turn, { cause, why, hold }: Extract<SessionInput, { kind: 'stop' }>): void {
   const { s, outputs } = turn;
   s.running = false;
   s.retryAt = NEVER;
@@ -283,13 +319,13 @@ function stop(turn: Turn, why: string, hold: boolean): void {
   for (const connection of [...s.connections.values()]) {
     // A peer that holds our routes over a restart must not be told that the session ends for good.
     const isHeld = hold && holdsRoutes(s, connection);
-    if (!isHeld && connection.phase !== 'open-delayed') cease(turn, connection, SHUTDOWN, shutdownCommunication(why));
+    const words = cause === 'shutdown' ? shutdownCommunication(why) : new Uint8Array();
+    if (!isHeld && connection.phase !== 'open-delayed') cease(turn, connection, STOP_CAUSES[cause], words);
     drop(turn, connection, why);
   }
 }
 
 /** Subcodes of Cease (RFC 4486, RFC 8538, RFC 9384). */
-const SHUTDOWN = 2;
 const COLLISION = 7;
 const HARD_RESET = 9;
 const BFD_DOWN = 10;
@@ -355,7 +391,7 @@ function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
   s.connections.delete(connection.initiator);
   outputs.push({ kind: 'close', initiator: connection.initiator });
   const isUp = connection.phase === 'established';
-  if (isUp) s.sent.clear();
+  if (isUp) forgetSent(s);
   // Another connection goes on: nothing has failed yet.
   if (!isUp && (s.connections.size > 0 || isDialling(s))) return;
   s.lastError = why;
@@ -453,10 +489,18 @@ function establish(turn: Turn, connection: Connection): void {
 
 /** What the peer lacks or has too much. */
 function update(turn: Turn): void {
-  const connection = established(turn.s);
-  const outbound = outboundOf(turn.s);
+  const { s } = turn;
+  const connection = established(s);
+  const outbound = outboundOf(s);
   if (connection === undefined || outbound === undefined) return;
-  send(turn, connection, synchronize(turn.s.sent, turn.s.wanted, outbound));
+  const since = s.sentOf?.table === s.wanted ? s.sentOf.version : undefined;
+  send(turn, connection, synchronize(s.sent, s.wanted, since, outbound));
+  s.sentOf = { table: s.wanted, version: s.wanted.version };
+}
+
+function forgetSent(s: SessionState): void {
+  s.sent.clear();
+  s.sentOf = undefined;
 }
 
 function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Uint8Array[]): void {
@@ -470,6 +514,7 @@ function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Ui
 function resend(turn: Turn, connection: Connection, family: AddressFamily): void {
   const { s } = turn;
   for (const [key, { route }] of s.sent) if (route.prefix.family === family) s.sent.delete(key);
+  s.sentOf = undefined;
   const { enhancedRefresh } = connection.negotiated!;
   if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'begin' });
   update(turn);

@@ -91,8 +91,14 @@ export function peerAsnOf({ asn, capabilities }: OpenMessage): number {
   return capability(capabilities, 'four-octet-as')?.asn ?? asn;
 }
 
+/** Milliseconds; where the hold time is cut down, keepalives have to come as much more often. */
+export function keepaliveTimeOf({ keepaliveTime }: Pick<SessionSettings, 'keepaliveTime'>, holdTime: Millis): Millis {
+  const third = holdTime / 3;
+  return keepaliveTime === undefined ? third : Math.min(keepaliveTime, third);
+}
+
 export function negotiate(settings: SessionSettings, local: LocalEnd, message: OpenMessage): Negotiated | BgpError {
-  const { asn, localAsn, peerAsn: expected, families, holdTime: ours, keepaliveTime } = settings;
+  const { asn, localAsn, peerAsn: expected, families, holdTime: ours } = settings;
   const { version, identifier, capabilities } = message;
   if (version !== 4) return bgpError('open', 1, `the router speaks BGP version ${version}`, Uint8Array.of(0, 4));
   const peerAsn = peerAsnOf(message);
@@ -119,14 +125,12 @@ export function negotiate(settings: SessionSettings, local: LocalEnd, message: O
   if (!fourOctetAs && localAsn > 0xffff)
     return bgpError('open', 7, `the router knows AS numbers of two bytes only, and ours is ${localAsn}`);
   const holdTime = Math.min(ours, message.holdTime * 1000);
-  // Where the hold time is cut down, keepalives have to come as much more often.
-  const third = holdTime / 3;
   return {
     peerAsn,
     external,
     identifier,
     holdTime,
-    keepaliveTime: keepaliveTime === undefined ? third : Math.min(keepaliveTime, third),
+    keepaliveTime: keepaliveTimeOf(settings, holdTime),
     families: agreed,
     fourOctetAs,
     extendedMessage: capability(capabilities, 'extended-message') !== undefined,

@@ -1,10 +1,10 @@
 /**
- * What a peer should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
+ * What a router should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
  * @module
  */
 import { type IpAddress, isLinkLocal } from '../net/address.ts';
-import { fingerprint as textOf } from '../net/fingerprint.ts';
-import { formatPrefix, type Prefix } from '../net/prefix.ts';
+import { fingerprint } from '../net/fingerprint.ts';
+import type { Prefix } from '../net/prefix.ts';
 import { encodeMessage, HEADER_SIZE, MAX_EXTENDED_MESSAGE, MAX_MESSAGE } from './codec.ts';
 import {
   type AddressFamily,
@@ -14,31 +14,11 @@ import {
   type UpdateMessage,
 } from './messages.ts';
 import { prefixSize } from './nlri.ts';
-
-/** A route as the configuration wants it; the session adds path and next hop. */
-export interface Route {
-  readonly prefix: Prefix;
-  /** Towards iBGP peers; 0: not set (behaviour reference §5.3), which is 100 (RFC 4271 leaves it open, all routers agree). */
-  readonly localPref: number;
-  readonly communities: readonly (readonly [number, number])[];
-  readonly largeCommunities: readonly (readonly [number, number, number])[];
-  /** This node is about to go: routers are to prefer any other way (RFC 8326). */
-  readonly gracefulShutdown?: boolean;
-  /** How many times more our AS number stands in AS_PATH towards eBGP peers, so that the way looks longer. */
-  readonly prepend?: number;
-  /** MULTI_EXIT_DISC; undefined: none. */
-  readonly med?: number;
-  /** What can serve here, in bits per second: routers may weight their ways by it (draft-ietf-idr-link-bandwidth). */
-  readonly bandwidth?: number;
-}
+import { markOf, type Route } from './route.ts';
+import type { RouteTable } from './route-table.ts';
 
 /** Well-known community (RFC 8326 §5). */
 const GRACEFUL_SHUTDOWN = [0xffff, 0] as const;
-
-/** The same route of a node that is about to go. */
-export function goingAway(route: Route): Route {
-  return { ...route, gracefulShutdown: true };
-}
 
 /** Everything about a session that routes depend on. */
 export interface Outbound {
@@ -54,88 +34,72 @@ export interface Outbound {
 
 const DEFAULT_LOCAL_PREF = 100;
 
-/** By prefix; the text is a fingerprint of the attributes. */
-export type Sent = Map<string, { readonly route: Route; readonly fingerprint: string }>;
-
-/** Routes live long and are looked at with every change: what is asked of each time is kept. */
-const keys = new WeakMap<Prefix, string>();
-const fingerprints = new WeakMap<Route, string>();
-
-/** What routes are told apart by. */
-export function keyOf({ prefix }: Route): string {
-  let key = keys.get(prefix);
-  if (key === undefined) {
-    key = formatPrefix(prefix);
-    keys.set(prefix, key);
-  }
-  return key;
-}
-
-function fingerprint(route: Route): string {
-  let text = fingerprints.get(route);
-  if (text === undefined) {
-    const { prefix: _, ...attributes } = route;
-    text = JSON.stringify(attributes);
-    fingerprints.set(route, text);
-  }
-  return text;
-}
+/** By prefix. */
+export type Sent = Map<string, { readonly route: Route; readonly mark: string }>;
 
 function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
   return families.includes(family) && nextHops[family] !== undefined;
 }
 
-/** Everything that one list of routes comes to for peers that are alike, as long as the list lives. */
+/** Everything that one version of a table comes to for routers that are alike. */
 interface WholeTable {
   readonly messages: readonly Uint8Array[];
   readonly sent: Sent;
 }
-const wholeTables = new WeakMap<readonly Route[], Map<string, WholeTable>>();
+const wholeTables = new WeakMap<RouteTable, { readonly version: number; readonly byRouter: Map<string, WholeTable> }>();
 
-/** Peers of a group are given the same list: the first one pays for the encoding. */
-function wholeTable(wanted: readonly Route[], outbound: Outbound): WholeTable {
-  const tables = wholeTables.get(wanted) ?? new Map<string, WholeTable>();
-  wholeTables.set(wanted, tables);
-  const key = textOf(outbound);
-  let table = tables.get(key);
+/** Routers of a group are given the same table: the first one pays for the encoding. */
+function wholeTable(wanted: RouteTable, outbound: Outbound): WholeTable {
+  let tables = wholeTables.get(wanted);
+  if (tables?.version !== wanted.version) {
+    tables = { version: wanted.version, byRouter: new Map() };
+    wholeTables.set(wanted, tables);
+  }
+  const key = fingerprint(outbound);
+  let table = tables.byRouter.get(key);
   if (table === undefined) {
     const sent: Sent = new Map();
-    table = { messages: difference(sent, wanted, outbound), sent };
-    tables.set(key, table);
+    table = { messages: difference(sent, wanted, wanted.keys(), outbound), sent };
+    tables.byRouter.set(key, table);
   }
   return table;
 }
 
-/** Brings `sent` up to what is wanted, in place, and gives the messages that tell the peer: withdrawals first. */
-export function synchronize(sent: Sent, wanted: readonly Route[], outbound: Outbound): readonly Uint8Array[] {
-  if (sent.size > 0) return difference(sent, wanted, outbound);
+/**
+ * Brings `sent` up to what is wanted, in place, and gives the messages that tell the router: withdrawals first. `since` is the version of
+ * the table that it was brought up to before; undefined: it never was.
+ */
+export function synchronize(
+  sent: Sent,
+  wanted: RouteTable,
+  since: number | undefined,
+  outbound: Outbound,
+): readonly Uint8Array[] {
+  const changed = since === undefined ? undefined : wanted.changedSince(since);
+  if (changed !== undefined) return difference(sent, wanted, changed, outbound);
+  if (sent.size > 0) return difference(sent, wanted, new Set([...sent.keys(), ...wanted.keys()]), outbound);
   const table = wholeTable(wanted, outbound);
   for (const [key, entry] of table.sent) sent.set(key, entry);
   return table.messages;
 }
 
-function difference(sent: Sent, wanted: readonly Route[], outbound: Outbound): Uint8Array[] {
+function difference(sent: Sent, wanted: RouteTable, keys: Iterable<string>, outbound: Outbound): Uint8Array[] {
   const groups = new Map<string, Route[]>();
-  const keep = new Set<string>();
-  for (const route of wanted) {
-    if (!canSend(outbound, route)) continue;
-    const key = keyOf(route);
-    keep.add(key);
-    const old = sent.get(key);
-    if (old?.route === route) continue;
-    const mark = fingerprint(route);
-    if (old?.fingerprint === mark) continue;
-    sent.set(key, { route, fingerprint: mark });
+  const gone: Prefix[] = [];
+  for (const key of keys) {
+    const [route, old] = [wanted.get(key), sent.get(key)];
+    if (route === undefined || !canSend(outbound, route)) {
+      if (old !== undefined) gone.push(old.route.prefix);
+      sent.delete(key);
+      continue;
+    }
+    const mark = markOf(route);
+    if (old?.mark === mark) continue;
+    sent.set(key, { route, mark });
     const group = `${route.prefix.family} ${mark}`;
     const routes = groups.get(group);
     if (routes === undefined) groups.set(group, [route]);
     else routes.push(route);
-  }
-  const gone: Prefix[] = [];
-  for (const [key, { route }] of sent) {
-    if (keep.has(key)) continue;
-    gone.push(route.prefix);
-    sent.delete(key);
   }
   return [...withdrawals(gone, outbound), ...[...groups.values()].flatMap((routes) => announcements(routes, outbound))];
 }

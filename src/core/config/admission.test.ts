@@ -40,6 +40,21 @@ describe('admission', () => {
     expect(warnings).toEqual(['spec.disableMP is deprecated and has no effect; remove it']);
   });
 
+  it('says beforehand that a change of a peer ends its sessions', () => {
+    const spec = { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' };
+    const warnings = (before: object, after: object) =>
+      admit('bgppeers', configured('r', { ...spec, ...after }), { bgppeers: [configured('r', { ...spec, ...before })] })
+        .warnings;
+    expect(warnings({}, { connectTime: '5s' })).toEqual([]);
+    expect(warnings({}, { holdTime: '30s', peerPort: 1179 })).toEqual([
+      'the BGP session of every node with r starts anew, because of peerPort, holdTime; its routes go meanwhile',
+    ]);
+    const graceful = { enableGracefulRestart: true };
+    expect(warnings(graceful, { ...graceful, holdTime: '30s' })).toEqual([
+      'the BGP session of every node with r starts anew, because of holdTime; routers with graceful restart keep its routes meanwhile',
+    ]);
+  });
+
   it('keeps a BFDProfile that is in use', () => {
     const profile = configured('fast');
     const bgppeers = [configured('r', { bfdProfile: 'fast' })];

@@ -6,6 +6,8 @@
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
+import type { Config } from './config.ts';
+import { renewedBy } from './peer-change.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from './resolve.ts';
 
 export interface Admission {
@@ -23,8 +25,9 @@ export function admit(resource: ConfigResource, object: KubernetesObject, stored
   const reference = referenceTo(kindOf(resource), object);
   const others = (stored[resource] ?? []).filter(({ metadata }) => !isNamed(metadata, reference));
   const newest = { ...object, metadata: { ...object.metadata, creationTimestamp: NEWEST } };
-  const before = new Set(resolveConfig(stored).problems.map(formatProblem));
-  const { problems } = resolveConfig({ ...stored, [resource]: [...others, newest] });
+  const was = resolveConfig(stored);
+  const before = new Set(was.problems.map(formatProblem));
+  const { config, problems } = resolveConfig({ ...stored, [resource]: [...others, newest] });
   const isOwn = (problem: Problem) => problem.object.kind === reference.kind && isNamed(problem.object, reference);
   // What is missing may come after it, and nobody should have to mind the order of applying.
   const refusals = problems.filter((problem) => isOwn(problem) && problem.transient !== true);
@@ -33,7 +36,7 @@ export function admit(resource: ConfigResource, object: KubernetesObject, stored
     refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
     warnings: [
       ...harmed.map((problem) => `with this, ${formatProblem(problem)}`),
-      ...(resource === 'bgppeers' ? peerWarnings(object) : []),
+      ...(resource === 'bgppeers' ? [...peerWarnings(object), ...renewals(object, was.config, config)] : []),
     ],
   };
 }
@@ -57,6 +60,16 @@ export function admitDeletion(resource: ConfigResource, object: KubernetesObject
 
 function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): boolean {
   return a.name === b.name && a.namespace === b.namespace;
+}
+
+/** Who changes a peer should know beforehand when that ends sessions. */
+function renewals({ metadata: { name } }: KubernetesObject, before: Config, after: Config): string[] {
+  const [old, now] = [before, after].map(({ peers }) => peers.find((peer) => peer.name === name));
+  const fields = old && now ? renewedBy(old, now) : [];
+  if (fields.length === 0) return [];
+  const isHeld = old!.gracefulRestart && now!.gracefulRestart;
+  const meanwhile = isHeld ? 'routers with graceful restart keep its routes meanwhile' : 'its routes go meanwhile';
+  return [`the BGP session of every node with ${name} starts anew, because of ${fields.join(', ')}; ${meanwhile}`];
 }
 
 function peerWarnings(object: KubernetesObject): string[] {

@@ -20,6 +20,8 @@ export interface Candidate {
   readonly unsteady: boolean;
   /** Names of the links that are up and have a carrier; undefined: it has not said. */
   readonly links: readonly string[] | undefined;
+  /** Of its BGP routers none has a session with it. */
+  readonly unheard: boolean;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
 }

@@ -17,6 +17,7 @@ const news: fc.Arbitrary<News> = fc.record({
   status: fc.constantFrom(...(Object.keys(STATUSES) as Status[])),
   age,
   links: fc.array(link, { maxLength: MAX_LINKS }),
+  unheard: fc.boolean(),
 });
 const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constantFrom('ping' as const, 'news' as const) }),
@@ -57,7 +58,15 @@ describe('the liveness codec', () => {
   });
 
   it('refuses to send a name that is none', () => {
-    const bad: News = { node: 'Käse', incarnation: 0n, version: 0, status: 'active', age: 0, links: [] };
+    const bad: News = {
+      node: 'Käse',
+      incarnation: 0n,
+      version: 0,
+      status: 'active',
+      age: 0,
+      links: [],
+      unheard: false,
+    };
     expect(() => encodeMessage({ kind: 'ping', from: bad, sequence: 0, digest: 0, news: [] })).toThrow(RangeError);
   });
 
@@ -68,6 +77,7 @@ describe('the liveness codec', () => {
       version: 1,
       status: 'active',
       age: 0,
+      unheard: false,
       links: Array.from({ length: 4 }, (_, i) => ({ name: `enp0s31f${i}.1000`, mac: new Uint8Array(6) })),
     };
     const some = fitting(Array.from({ length: 50 }, () => long));

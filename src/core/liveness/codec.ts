@@ -1,9 +1,9 @@
 /**
  * Liveness messages to bytes and back. Authentication wraps around this: see the wire adapter.
  *
- *   magic "MLBH" | version 3 | kind (1) | sequence (4) | digest (4) | record of the sender | number of news (1) | news …
+ *   magic "MLBH" | version 4 | kind (1) | sequence (4) | digest (4) | record of the sender | number of news (1) | news …
  *   then by kind: ack: echo (4); ask, pull, page: name; tell: name, silence in ms (4, all ones: never)
- *   record: name | incarnation (8) | version (4) | status (1) | age in ms (4) | number of links (1) | name, MAC (6) …
+ *   record: name | incarnation (8) | version (4) | status (1) | flags (1; 1: unheard) | age in ms (4) | number of links (1) | name, MAC (6) …
  *   name: length (1), ASCII
  * @module
  */
@@ -12,13 +12,14 @@ import type { MessageDecodeError } from './errors.ts';
 import { type Content, type FitLink, type Message, type News, STATUSES, type Status } from './messages.ts';
 
 const MAGIC = 0x4d4c4248;
-const VERSION = 3;
+const VERSION = 4;
 const KINDS = { ping: 1, ack: 2, ask: 3, tell: 4, news: 5, pull: 6, page: 7 } as const satisfies Record<
   Content['kind'],
   number
 >;
 const KIND_NAMES = new Map<number, Content['kind']>(invert(KINDS));
 const STATUS_NAMES = new Map<number, Status>(invert(STATUSES));
+const UNHEARD = 1;
 const NEVER = 0xffffffff;
 const MAX_AGE = 0xfffffffe;
 
@@ -43,7 +44,7 @@ export function fitting(news: readonly News[]): readonly News[] {
 }
 
 function sizeOf({ node, links }: News): number {
-  return node.length + 19 + links.reduce((sum, link) => sum + link.name.length + 7, 0);
+  return node.length + 20 + links.reduce((sum, link) => sum + link.name.length + 7, 0);
 }
 
 /** Node names are DNS subdomains (RFC 1123), hence ASCII of at most 253 characters. Throws RangeError on anything else. */
@@ -77,10 +78,15 @@ function milliseconds(value: number): number {
   return Math.min(MAX_AGE, Math.max(0, Math.round(value)));
 }
 
-function writeNews(writer: ByteWriter, { node, incarnation, version, status, age, links }: News): void {
+function writeNews(writer: ByteWriter, { node, incarnation, version, status, age, links, unheard }: News): void {
   if (!NAME.test(node)) throw new RangeError(`${JSON.stringify(node)} is no node name`);
   writeName(writer, node);
-  writer.u64(incarnation).u32(version).u8(STATUSES[status]).u32(milliseconds(age));
+  writer
+    .u64(incarnation)
+    .u32(version)
+    .u8(STATUSES[status])
+    .u8(unheard ? UNHEARD : 0)
+    .u32(milliseconds(age));
   const told = links.slice(0, MAX_LINKS);
   writer.u8(told.length);
   for (const { name, mac } of told) {
@@ -151,11 +157,12 @@ function readNews(reader: ByteReader): News | MessageDecodeError {
   const incarnation = reader.u64();
   const version = reader.u32();
   const statusCode = reader.u8();
+  const flags = reader.u8();
   const age = reader.u32();
   const count = reader.u8();
   if (node === undefined || incarnation === undefined || version === undefined || statusCode === undefined)
     return 'truncated';
-  if (age === undefined || count === undefined) return 'truncated';
+  if (flags === undefined || age === undefined || count === undefined) return 'truncated';
   if (!NAME.test(node)) return 'bad-name';
   const status = STATUS_NAMES.get(statusCode);
   if (status === undefined) return 'unknown-status';
@@ -166,7 +173,7 @@ function readNews(reader: ByteReader): News | MessageDecodeError {
     if (name === undefined || mac === undefined) return 'truncated';
     links.push({ name, mac });
   }
-  return { node, incarnation, version, status, age, links };
+  return { node, incarnation, version, status, age, links, unheard: (flags & UNHEARD) !== 0 };
 }
 
 function readName(reader: ByteReader): string | undefined {

@@ -39,6 +39,8 @@ export type LivenessInput =
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The whole of the links that this node can announce on. */
   | { readonly kind: 'links'; readonly links: readonly FitLink[] }
+  /** No BGP router hears this node, or one does again. */
+  | { readonly kind: 'unheard'; readonly unheard: boolean }
   /** An authenticated message. */
   | { readonly kind: 'received'; readonly message: Message };
 
@@ -78,6 +80,10 @@ export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutp
         break;
       case 'links':
         state.links = input.links;
+        speak(turn, state.own.status);
+        break;
+      case 'unheard':
+        state.unheard = input.unheard;
         speak(turn, state.own.status);
         break;
       case 'received':
@@ -190,7 +196,7 @@ function speak(turn: Turn, status: Status, above: Pick<MemberRecord, 'incarnatio
   if (status !== s.own.status) s.ownSince = now;
   s.digest = (s.digest ^ fingerprint(s.own)) >>> 0;
   const { incarnation, version } = above;
-  s.own = { node: s.own.node, incarnation, version: version + 1, status, links: s.links };
+  s.own = { node: s.own.node, incarnation, version: version + 1, status, links: s.links, unheard: s.unheard };
   s.digest = (s.digest ^ fingerprint(s.own)) >>> 0;
   spread(turn, s.own.node);
 }
@@ -345,12 +351,12 @@ function learn(turn: Turn, news: News): void {
 function take(
   turn: Turn,
   peer: Peer,
-  { node, incarnation, version, status, links }: MemberRecord,
+  { node, incarnation, version, status, links, unheard }: MemberRecord,
   since: Millis,
 ): void {
   const { s } = turn;
   const before = peer.record;
-  peer.record = { node, incarnation, version, status, links };
+  peer.record = { node, incarnation, version, status, links, unheard };
   if (status !== before.status) peer.since = since;
   peer.doubt = undefined;
   s.digest = (s.digest ^ fingerprint(before) ^ fingerprint(peer.record)) >>> 0;
@@ -358,7 +364,7 @@ function take(
   if (status === 'dead' && s.settings.fenced) s.held.add(node);
   if (before.status !== status) regroup(turn);
   retell(turn, peer);
-  if (!sameLinks(before.links, links)) turn.outputs.push({ kind: 'view-changed' });
+  if (before.unheard !== unheard || !sameLinks(before.links, links)) turn.outputs.push({ kind: 'view-changed' });
 }
 
 function sameLinks(a: readonly FitLink[], b: readonly FitLink[]): boolean {

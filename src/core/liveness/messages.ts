@@ -27,6 +27,8 @@ export interface MemberRecord {
   readonly version: number;
   readonly status: Status;
   readonly links: readonly FitLink[];
+  /** It has BGP routers to talk to, and a session with none of them. */
+  readonly unheard: boolean;
 }
 
 /** A record on its way. */
@@ -77,6 +79,8 @@ export interface NodeLiveness {
   readonly state: NodeState;
   /** Undefined: nobody has said. */
   readonly links: readonly FitLink[] | undefined;
+  /** No BGP router hears it. */
+  readonly unheard: boolean;
 }
 
 /** Everything that the liveness of the cluster means for the election. */

@@ -73,6 +73,7 @@ export interface LivenessState {
   knowsMembers: boolean;
   isLeaving: boolean;
   links: readonly FitLink[];
+  unheard: boolean;
   sequence: number;
   digest: number;
   nextPing: Millis;
@@ -114,7 +115,7 @@ export interface LivenessState {
 
 export function initialLiveness(settings: LivenessSettings): LivenessState {
   const { self: node, incarnation } = settings;
-  const own: MemberRecord = { node, incarnation, version: 0, status: 'starting', links: [] };
+  const own: MemberRecord = { node, incarnation, version: 0, status: 'starting', links: [], unheard: false };
   return {
     settings,
     peers: new Map(),
@@ -126,6 +127,7 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
     knowsMembers: false,
     isLeaving: false,
     links: [],
+    unheard: false,
     sequence: 0,
     digest: fingerprint(own),
     nextPing: NEVER,
@@ -158,7 +160,7 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
 export function newPeer(member: Member, incarnation: bigint, status: Status): Peer {
   return {
     member,
-    record: { node: member.node, incarnation, version: 0, status, links: [] },
+    record: { node: member.node, incarnation, version: 0, status, links: [], unheard: false },
     since: LONG_AGO,
     lastHeard: LONG_AGO,
     vouched: LONG_AGO,
@@ -189,11 +191,13 @@ export function nextRandom(state: LivenessState, limit: number): number {
 export function livenessView(state: LivenessState): LivenessView {
   const nodes: NodeLiveness[] = [];
   for (const { record, told } of state.peers.values()) {
+    const { node, unheard } = record;
     const isHeardOf = record.incarnation > 0n;
     if (told !== 'alive' || isHeardOf)
-      nodes.push({ node: record.node, state: told, links: isHeardOf ? record.links : undefined });
+      nodes.push({ node, state: told, links: isHeardOf ? record.links : undefined, unheard });
   }
-  if (state.own.status === 'unsteady') nodes.push({ node: state.own.node, state: 'unsteady', links: state.links });
+  const { own, links, unheard } = state;
+  if (own.status === 'unsteady') nodes.push({ node: own.node, state: 'unsteady', links, unheard });
   nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
   return { nodes, quorum: state.quorum };
 }

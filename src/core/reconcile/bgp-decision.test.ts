@@ -45,17 +45,19 @@ function routesOf(world: World, gateways: readonly Gateway[] = []) {
   outputs.push(...machine.step(state, links, 0).outputs);
   const plans: readonly PeerPlan[] = outputs.flatMap((o) => (o.kind === 'bgp' ? [o.plans] : [])).at(-1) ?? [];
   const show = ({ routes }: PeerPlan) =>
-    routes.map(({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }) =>
-      [
-        formatPrefix(prefix),
-        localPref,
-        ...communities.map((c) => c.join(':')),
-        ...largeCommunities.map((c) => c.join(':')),
-        ...(prepend === undefined ? [] : [`prepend=${prepend}`]),
-        ...(med === undefined ? [] : [`med=${med}`]),
-        ...(bandwidth === undefined ? [] : [`bandwidth=${bandwidth / 1e9}G`]),
-      ].join(' '),
-    );
+    routes
+      .sorted()
+      .map(({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }) =>
+        [
+          formatPrefix(prefix),
+          localPref,
+          ...communities.map((c) => c.join(':')),
+          ...largeCommunities.map((c) => c.join(':')),
+          ...(prepend === undefined ? [] : [`prepend=${prepend}`]),
+          ...(med === undefined ? [] : [`med=${med}`]),
+          ...(bandwidth === undefined ? [] : [`bandwidth=${bandwidth / 1e9}G`]),
+        ].join(' '),
+      );
   return {
     peers: Object.fromEntries(plans.map((plan) => [plan.peer.name, show(plan)])),
     targets: plans.map(({ peer: { target } }) => target),

@@ -4,7 +4,7 @@
  */
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import { keyOf, type Route } from '../bgp/rib.ts';
+import { keyOf, type Route } from '../bgp/route.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
 import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
@@ -16,6 +16,7 @@ import { currentAddresses } from './service-decision.ts';
 /** Outcome of the checks, in the order in which they are made. */
 export type BgpVerdict =
   | 'announced'
+  | 'drained'
   | 'fenced'
   | 'not-selected'
   | 'no-advertisement'
@@ -37,7 +38,7 @@ export interface BgpDecision {
 }
 
 /** Undefined: BGP has nothing to do with the Service. */
-export function decideBgp(
+function decideBgp(
   facts: Omit<Layer2Facts, 'candidates'>,
   node: Candidate,
   service: Service,
@@ -56,9 +57,43 @@ export function decideBgp(
   if (obstacle !== undefined) return { verdict: obstacle, advertised: [] };
   const ready = endpointsOn(slices, node.name);
   const advertised = (addresses as IpAddress[]).flatMap((address) =>
-    matching.map((ad) => ({ route: routeOf(ad, address, ready), peers: ad.peers })),
+    matching.map((ad) => ({ route: routeBy(ad, address, ready), peers: ad.peers })),
   );
   return { verdict: 'announced', advertised };
+}
+
+/** The same for a node that may be drained: once routers have had the time to send elsewhere (`hasLeft`), it does only what no other node can. */
+export function decideBgpFor(
+  facts: Layer2Facts,
+  node: Candidate,
+  service: Service,
+  slices: readonly EndpointSlice[],
+  hasLeft: boolean,
+): BgpDecision | undefined {
+  const decision = decideBgp(facts, node, service, slices);
+  if (!node.drained || !hasLeft || decision?.verdict !== 'announced') return decision;
+  const canTakeOver = ({ name, drained, unheard }: Candidate) => name !== node.name && !drained && !unheard;
+  return announcesToo(facts, service, slices, canTakeOver) ? { verdict: 'drained', advertised: [] } : decision;
+}
+
+/** One of the nodes that are asked about announces the Service too, and its speaker is there. */
+export function announcesToo(
+  facts: Layer2Facts,
+  service: Service,
+  slices: readonly EndpointSlice[],
+  isAskedAbout: (other: Candidate) => boolean,
+): boolean {
+  const isLocal = service.spec?.externalTrafficPolicy === 'Local';
+  // Thousands of nodes, and with Local only those with an endpoint can come into question.
+  const named = isLocal ? servingNodes(slices, facts.dead, true).named : undefined;
+  return facts.candidates.some(
+    (other) =>
+      other.alive &&
+      !other.passive &&
+      isAskedAbout(other) &&
+      (named === undefined || named.has(other.name)) &&
+      decideBgp(facts, other, service, slices)?.verdict === 'announced',
+  );
 }
 
 interface Selected {
@@ -103,7 +138,7 @@ function haveConflict(advertisements: readonly BgpAdvertisement[], { ranges }: P
 /** What one endpoint is taken to be worth, in bits per second: routers look at the proportions only. */
 const ENDPOINT_BANDWIDTH = 1e9;
 
-function routeOf(advertisement: BgpAdvertisement, address: IpAddress, ready: number): Route {
+function routeBy(advertisement: BgpAdvertisement, address: IpAddress, ready: number): Route {
   const { aggregationLengths, localPref, communities, prepend, med, linkBandwidth } = advertisement;
   return {
     prefix: prefixOf(address, aggregationLengths[address.family]),
@@ -132,24 +167,36 @@ function byKind(values: readonly CommunityValue[]): Pick<Route, 'communities' | 
   };
 }
 
-/** Everything that one router is to hold: routes that several Services ask for come once, with the communities of all. */
-export function routesFor(peer: Pick<Peer, 'name'>, decisions: Iterable<BgpDecision>): Route[] {
-  const routes = new Map<string, Route>();
-  for (const { advertised } of decisions) {
-    /** Of this Service alone: its bandwidth counts once, however many advertisements give the route. */
-    const own = new Map<string, Route>();
-    for (const { route, peers } of advertised) {
-      if (peers.length > 0 && !peers.includes(peer.name)) continue;
-      const key = keyOf(route);
-      const old = own.get(key);
-      own.set(key, old === undefined ? sortedOnce(route) : union(old, route, Math.max));
-    }
-    for (const [key, route] of own) {
-      const old = routes.get(key);
-      routes.set(key, old === undefined ? route : union(old, route, (a, b) => a + b));
-    }
+/** What one Service gives, by prefix. */
+export function byPrefix(advertised: readonly Advertised[]): Map<string, readonly Advertised[]> {
+  const found = new Map<string, Advertised[]>();
+  for (const each of advertised) {
+    const key = keyOf(each.route);
+    const others = found.get(key);
+    if (others === undefined) found.set(key, [each]);
+    else others.push(each);
   }
-  return [...routes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route);
+  return found;
+}
+
+/** The one route that a router gets for what several Services give for one prefix: with the communities of all. Undefined: it gets none. */
+export function routeOf(givers: Iterable<readonly Advertised[]>, peer: string): Route | undefined {
+  let route: Route | undefined;
+  for (const advertised of givers) {
+    /** Of this Service alone: its bandwidth counts once, however many advertisements give the route. */
+    let own: Route | undefined;
+    for (const { route: given, peers } of advertised)
+      if (peers.length === 0 || peers.includes(peer))
+        own = own === undefined ? sortedOnce(given) : union(own, given, Math.max);
+    if (own !== undefined) route = route === undefined ? own : union(route, own, (a, b) => a + b);
+  }
+  return route;
+}
+
+/** Everything that a router gets of one Service, by prefix. */
+export function routesFor({ name }: Pick<Peer, 'name'>, { advertised }: BgpDecision): Route[] {
+  const prefixes = [...byPrefix(advertised)].sort(([a], [b]) => (a < b ? -1 : 1));
+  return prefixes.flatMap(([, givers]) => routeOf([givers], name) ?? []);
 }
 
 /** The shortest way of the two, and the lowest MED: what the router would prefer. */

@@ -8,7 +8,7 @@ import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Peer } from '../config/config.ts';
 import type { Sha256 } from '../election/election.ts';
-import { decideBgp, peersOf } from './bgp-decision.ts';
+import { decideBgpFor, peersOf } from './bgp-decision.ts';
 import { OfflineController } from './offline.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 import { isOurClass } from './service-class.ts';
@@ -127,7 +127,7 @@ function bgpDifference(
   const ours = state.candidates
     .filter(({ name }) => node === undefined || name === node)
     .flatMap((candidate) => {
-      const decision = decideBgp(facts, candidate, service, slicesOf(state, service));
+      const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
       if (decision?.verdict !== 'announced') return [];
       const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
       return peersOf(decision, peers).map((peer) => `${candidate.name} to ${peer}`);

@@ -20,7 +20,7 @@ import { formatPrefix } from '../net/prefix.ts';
 import {
   type BgpDecision,
   type BgpVerdict,
-  decideBgp,
+  decideBgpFor,
   describeRoute,
   describeRoutes,
   familiesOf,
@@ -53,6 +53,8 @@ export interface Explanation {
   readonly announcers: readonly Announcer[];
   /** What the speakers say of their BGP sessions, those that are not up first. */
   readonly sessions: readonly ToldSession[];
+  /** Nodes tell routers of it, and by what speakers say none of them has a session with any of those routers. */
+  readonly unheard: boolean;
   readonly problems: readonly Problem[];
 }
 
@@ -94,15 +96,18 @@ export function explainService(
   const offline = new OfflineController(objects, loadBalancerClass);
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
+  // Whoever explains does not read Secrets: routers with a password are known all the same.
+  const speakers = speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers);
+  const sessions = sessionsOf(objects);
   return {
     service: key,
     addresses: currentAddresses(service),
     told: offline.eventsOf(key),
     pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
-    // Whoever explains does not read Secrets: routers with a password are known all the same.
-    ...speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers),
+    ...speakers,
     announcers: announcersOf(objects, key),
-    sessions: sessionsOf(objects),
+    sessions,
+    unheard: isUnheard(speakers.bgp, sessions),
     problems: offline.problems,
   };
 }
@@ -124,6 +129,13 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
       interfaces: (status?.interfaces ?? []).flatMap(({ name }) => name ?? []),
       since: metadata.creationTimestamp ?? '',
     }));
+}
+
+function isUnheard(announcers: readonly BgpAnnouncer[], sessions: readonly ToldSession[]): boolean {
+  const needed = announcers.flatMap(({ node, peers }) => peers.map((peer) => `${node} ${peer}`));
+  const said = sessions.filter(({ node, peer }) => needed.includes(`${node} ${peer}`));
+  // Where speakers say nothing of their sessions, nothing is known.
+  return said.length > 0 && said.every(({ state }) => state !== 'Established');
 }
 
 /** By router and node, those that are not up first. */
@@ -149,7 +161,7 @@ function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpA
   if (service === undefined) return [];
   const facts = factsOf(state);
   return state.candidates.flatMap((candidate): BgpAnnouncer[] => {
-    const decision = decideBgp(facts, candidate, service, slicesOf(state, service));
+    const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
     if (decision === undefined) return [];
     const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
     const { verdict } = decision;
@@ -163,7 +175,7 @@ function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpA
 function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRoute[] {
   const no = (whyNot: string, prefix = describeRoutes(decision).join(', ')) => ({ peer: peer.name, prefix, whyNot });
   if (!anySelectorMatches(peer.nodeSelectors, node.labels)) return [no('its nodeSelectors do not select the node')];
-  const routes = routesFor(peer, [decision]);
+  const routes = routesFor(peer, decision);
   if (routes.length === 0) return [no('no BGPAdvertisement of the pool is for it')];
   return routes.map((route): ToldRoute => {
     const prefix = formatPrefix(route.prefix);

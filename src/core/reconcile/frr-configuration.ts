@@ -2,7 +2,7 @@
  * What an FRR that others share is to do for this node: the FRRConfiguration of frr-k8s (behaviour reference §5.5).
  * @module
  */
-import type { Route } from '../bgp/rib.ts';
+import type { Route } from '../bgp/route.ts';
 import type { BfdProfile, Peer } from '../config/config.ts';
 import type { Millis } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
@@ -62,8 +62,8 @@ function routerOf(plans: readonly PeerPlan[], secrets: FrrSecrets): object {
 
 /** Without both families on one session, only routes of the family of the router's address go there. */
 function sendable({ peer: { target, dualStack }, routes }: PeerPlan): readonly Route[] {
-  if (dualStack || target.kind !== 'address') return routes;
-  return routes.filter(({ prefix }) => prefix.family === target.address.family);
+  if (dualStack || target.kind !== 'address') return routes.sorted();
+  return routes.sorted().filter(({ prefix }) => prefix.family === target.address.family);
 }
 
 function neighborOf(plan: PeerPlan, secrets: FrrSecrets): object {
@@ -127,7 +127,8 @@ function unique(texts: readonly string[]): string[] {
 }
 
 /** What of the peer FRR is not told, and would do otherwise; empty: nothing. */
-export function lostWithFrr({ peer, routes }: PeerPlan): string[] {
+export function lostWithFrr({ peer, routes: table }: PeerPlan): string[] {
+  const routes = [...table.values()];
   const lost = [
     peer.sourceAddress !== undefined && 'spec.sourceAddress',
     peer.localASN !== undefined && 'spec.localASN',

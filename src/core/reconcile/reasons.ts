@@ -149,6 +149,7 @@ const NODE_EXCLUDED = 'the node has the label node.kubernetes.io/exclude-from-ex
 /** What a node does with a Service by BGP, for people. */
 export const BGP_VERDICTS: Readonly<Record<BgpVerdict, string>> = {
   announced: 'tells routers',
+  drained: 'the node is drained: routers come by others, and its routes go after --drain-wait',
   fenced: NODE_FENCED,
   'not-selected': 'no BGPAdvertisement of the pool selects the node',
   'no-advertisement': 'no BGPAdvertisement of the pool that selects the node covers the Service',

@@ -86,7 +86,7 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
 
 function liveness(states: Partial<Record<NodeState, readonly string[]>>, quorum = true): SpeakerInput {
   const nodes = Object.entries(states).flatMap(([state, names]) =>
-    names.map((node) => ({ node, state: state as NodeState, links: undefined })),
+    names.map((node) => ({ node, state: state as NodeState, links: undefined, unheard: false })),
   );
   return { kind: 'liveness', view: { nodes, quorum } };
 }
@@ -222,7 +222,12 @@ describe('the speakers together', () => {
 
   it('say that none of the interfaces exists', () => {
     const all = speakers();
-    const nodes = NODES.map((node) => ({ node, state: 'alive' as const, links: [{ name: 'eth0', mac: MAC }] }));
+    const nodes = NODES.map((node) => ({
+      node,
+      state: 'alive' as const,
+      links: [{ name: 'eth0', mac: MAC }],
+      unheard: false,
+    }));
     all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
     all.outputs.length = 0;
     all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['wlan0'] }) });
@@ -239,6 +244,7 @@ describe('the speakers together', () => {
         node,
         state: 'alive' as const,
         links: down.includes(node) ? [] : [{ name: 'eth0', mac: MAC }],
+        unheard: false,
       }));
       return { kind: 'liveness', view: { nodes, quorum: true } };
     };
@@ -253,7 +259,7 @@ describe('the speakers together', () => {
   it('do not go by links of a node that has more of them than speakers tell each other', () => {
     const all = speakers();
     const links = Array.from({ length: 16 }, (_, i) => ({ name: `vlan${i}`, mac: MAC }));
-    const nodes = [{ node: 'kube-02', state: 'alive' as const, links }];
+    const nodes = [{ node: 'kube-02', state: 'alive' as const, links, unheard: false }];
     all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['eth0'] }) });
     all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
     expect(Object.keys(all.announced())).toEqual(['2']);

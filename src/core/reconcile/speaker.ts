@@ -16,8 +16,7 @@ import {
   type Service,
 } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { anySelectorMatches } from '../api/selector.ts';
-import { goingAway, type Route } from '../bgp/rib.ts';
+import type { RouteTable } from '../bgp/route-table.ts';
 import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import { type AssignmentRules, assign, withOwner } from '../election/assignment.ts';
@@ -25,16 +24,16 @@ import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts'
 import type { Announce, Announcement } from '../layer2/fsm.ts';
 import { MAX_LINKS } from '../liveness/codec.ts';
 import type { LivenessView, Member, NodeLiveness } from '../liveness/messages.ts';
-import type { Machine, Tick } from '../machine.ts';
+import type { Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
-import { fingerprint } from '../net/fingerprint.ts';
+import { AdvertisedRoutes } from './advertised-routes.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
-import { type BgpDecision, type BgpVerdict, decideBgp, describeRoutes, peersOf, routesFor } from './bgp-decision.ts';
+import type { BgpVerdict } from './bgp-decision.ts';
 import { Cache, type Change } from './cache.ts';
 import { announcementsOf, type Elected, electFor, type Layer2Facts, merge } from './layer2-decision.ts';
-import { type Gateway, located } from './peer-location.ts';
+import type { Gateway } from './peer-location.ts';
 import { type EventNote, type EventTarget, targetOf } from './reasons.ts';
-import { currentAddresses } from './service-decision.ts';
+import { decideRoutes } from './speaker-routes.ts';
 
 export const SPEAKER_RESOURCES = [
   'services',
@@ -60,6 +59,8 @@ export interface SpeakerSettings {
   readonly ignoreExcludeLabel: boolean;
   /** --drain-on-cordon: a node that is cordoned counts as drained. */
   readonly drainOnCordon: boolean;
+  /** --drain-wait, in milliseconds: from asking routers to come by other nodes until the routes of a drained node go. */
+  readonly drainWait: Millis;
   /** False: there is no speaker list, every known node is taken to have a speaker (behaviour reference §4.10). */
   readonly liveness: boolean;
   /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
@@ -70,7 +71,7 @@ export interface SpeakerSettings {
 
 /** The whole of the routers that this node talks to, and all BFDProfiles, used or not. */
 export type BgpOutput = Extract<SpeakerOutput, { kind: 'bgp' }>;
-type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
+export type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
 
 /** Upstream's: the hash of each address decides, and the best node takes it back when it returns. */
 export const UPSTREAM_RULES: AssignmentRules = { balanced: false, preempt: true };
@@ -80,6 +81,7 @@ export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
   loadBalancerClass: '',
   ignoreExcludeLabel: false,
   drainOnCordon: false,
+  drainWait: 10_000,
   liveness: false,
   fenced: false,
   rules: UPSTREAM_RULES,
@@ -90,6 +92,8 @@ export type SpeakerInput =
   | Change<SpeakerResource>
   | { readonly kind: 'liveness'; readonly view: LivenessView }
   /** A station that is none of ours claims an address that this node announces, or does so no longer. */
+  /** The whole of the BGPPeers that this node has had no session with for a while. */
+  | { readonly kind: 'silence'; readonly peers: readonly SilentPeer[] }
   | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
   /** Names of all local links that are not excluded, and of those that can be announced on now. */
   | {
@@ -98,6 +102,12 @@ export type SpeakerInput =
       readonly fit: readonly string[];
       readonly gateways?: readonly Gateway[];
     };
+
+/** A router that does not hear this node, and why. */
+export interface SilentPeer {
+  readonly peer: string;
+  readonly why: string;
+}
 
 /** A station that claims an address of ours. */
 export interface Duplicate {
@@ -110,7 +120,7 @@ export interface PeerPlan {
   readonly peer: Peer;
   /** The BFDProfile that the peer names. */
   readonly bfd: BfdProfile | undefined;
-  readonly routes: readonly Route[];
+  readonly routes: RouteTable;
 }
 
 export type SpeakerOutput =
@@ -124,6 +134,8 @@ export type SpeakerOutput =
       readonly prefixes: readonly string[];
       readonly addresses: readonly string[];
       readonly peers: readonly string[];
+      /** The routers do not hear it, and no other node announces the Service to any that does. */
+      readonly unheard: boolean;
     }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
@@ -149,6 +161,13 @@ interface Decision {
   readonly events: readonly EventNote[];
 }
 
+interface Drain {
+  /** When routers have had the time to send elsewhere. */
+  readonly leavesAt: Millis;
+  /** What others announce too is not announced from here any more. */
+  readonly hasLeft: boolean;
+}
+
 export interface SpeakerState {
   readonly settings: SpeakerSettings;
   readonly cache: Cache<SpeakerResource>;
@@ -163,7 +182,10 @@ export interface SpeakerState {
   /** With rules of our own: the owner of each address. */
   readonly owners: ReadonlyMap<string, string | undefined>;
   readonly decisions: Map<string, Decision>;
-  readonly bgp: Map<string, BgpDecision>;
+  /** The annotation metallb.io/drain is on this node, or what counts as it; undefined: it is not. */
+  readonly drain: Drain | undefined;
+  readonly advertised: AdvertisedRoutes;
+  readonly silent: readonly SilentPeer[];
   /** What the routers were to hold last, and what was told of each Service. */
   readonly plans: string;
   readonly toldBgp: Map<string, BgpDecided>;
@@ -188,8 +210,10 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     elections: new Map(),
     owners: new Map(),
     decisions: new Map(),
-    bgp: new Map(),
-    plans: '[]',
+    drain: undefined,
+    advertised: new AdvertisedRoutes(),
+    silent: [],
+    plans: '',
     toldBgp: new Map(),
     duplicates: new Map(),
     members: '[]',
@@ -204,7 +228,7 @@ const CONFIGURING = ['namespaces', 'secrets', ...CONFIG_RESOURCES] as const;
 /** `sha256` is handed in. The state is owned by the machine and partly changed in place; see core/machine.ts. */
 export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInput, SpeakerOutput> {
   return {
-    step(state, input) {
+    step(state, input, now) {
       const outputs: SpeakerOutput[] = [];
       if (isConflict(input)) return takeInConflict(state, input);
       const wasSynced = state.cache.synced;
@@ -214,11 +238,14 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
       if (!wasSynced) dirty = 'all';
       if (!wasSynced || (dirty !== 'none' && isConfigChange(input, next))) next = reconfigure(next, outputs);
       // Pods, nodes and deaths make everything dirty; a change of one Service says nothing about who is there.
-      if (dirty === 'all') next = updateMembers(next, outputs);
+      if (dirty === 'all') next = updateDrain(updateMembers(next, outputs), wasSynced, now);
       next = decide(next, dirty, sha256, outputs);
       return { next, outputs };
     },
-    nextDeadline: () => undefined,
+    nextDeadline: ({ drain }) =>
+      drain === undefined || drain.hasLeft
+        ? undefined
+        : { at: drain.leavesAt, why: 'routers have been asked to go elsewhere' },
   };
 }
 
@@ -271,13 +298,16 @@ function takeIn(
 ): { next: SpeakerState; dirty: Dirty } {
   switch (input.kind) {
     case 'tick':
-      return { next: state, dirty: 'none' };
+      // The only thing that is waited for is the end of a drain.
+      return { next: state, dirty: 'all' };
     case 'liveness': {
       const dead = input.view.nodes.filter(({ state: is }) => is === 'dead').map(({ node }) => node);
       return { next: { ...state, view: input.view, dead: new Set(dead) }, dirty: 'all' };
     }
     case 'links':
       return { next: { ...state, links: input }, dirty: 'all' };
+    case 'silence':
+      return { next: { ...state, silent: input.peers }, dirty: 'all' };
   }
   if (input.resource === 'endpointslices') return { next: state, dirty: takeInSlices(state, input) };
   const changed = state.cache.apply(input);
@@ -345,6 +375,7 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
         (!state.dead.has(metadata.name) && (!state.settings.liveness || withSpeaker.has(metadata.name))),
       passive: known.get(metadata.name)?.state === 'passive',
       unsteady: known.get(metadata.name)?.state === 'unsteady',
+      unheard: known.get(metadata.name)?.unheard === true,
       links: linksOf(state, metadata.name, known),
       drained: isDrained(state.settings, metadata.annotations, spec?.unschedulable),
       networkUnavailable:
@@ -353,6 +384,14 @@ function updateMembers(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerSt
     }),
   );
   return { ...state, members: text, candidates };
+}
+
+/** Routers first hear that the node is about to go, and lose its routes later (RFC 8326 §4). A speaker that starts on a drained node announces nothing. */
+function updateDrain(state: SpeakerState, wasSynced: boolean, now: Millis): SpeakerState {
+  const self = state.candidates.find(({ name }) => name === state.settings.node);
+  if (self?.drained !== true) return { ...state, drain: undefined };
+  const leavesAt = state.drain?.leavesAt ?? now + (wasSynced ? state.settings.drainWait : 0);
+  return { ...state, drain: { leavesAt, hasLeft: now >= leavesAt } };
 }
 
 /** Links that a node can announce on; undefined where that is not known, or there are more than speakers tell each other. */
@@ -392,73 +431,6 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   if (announced === state.announced) return next;
   outputs.push({ kind: 'announce', announcements, handingOver });
   return { ...next, announced };
-}
-
-/** What this node's routers are to hold; gives its fingerprint. */
-function decideRoutes(
-  state: SpeakerState,
-  keys: ReadonlySet<string>,
-  isAll: boolean,
-  outputs: SpeakerOutput[],
-): string {
-  const { settings, config, candidates, cache, bgp } = state;
-  const self = candidates.find(({ name }) => name === settings.node);
-  if (self === undefined || (config.peers.length === 0 && bgp.size === 0)) return state.plans;
-  const facts = factsOf(state);
-  let isNews = isAll;
-  for (const key of keys) {
-    const service = cache.get<Service>('services', key);
-    const decision = service && decideBgp(facts, self, service, slicesOf(state, service));
-    isNews ||= fingerprint(decision) !== fingerprint(bgp.get(key));
-    if (decision === undefined) bgp.delete(key);
-    else bgp.set(key, decision);
-  }
-  const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
-  for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
-  // Most changes of Services and endpoints change no route: then thousands of them need not be gathered anew.
-  if (!isNews) return state.plans;
-  const node = cache.get<Node>('nodes', `/${settings.node}`);
-  /** Routers that are to hold the same are given the same list: it is encoded once for all of them. */
-  const lists = new Map<string, readonly Route[]>();
-  const marks: string[] = [];
-  const plans = peers.map((template): PeerPlan => {
-    const peer = located(template, node, state.links.gateways ?? []);
-    const profile = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
-    const routes = routesFor(peer, bgp.values());
-    // A node that is drained serves what still comes, and asks routers to come by others.
-    const own = self.drained ? routes.map(goingAway) : routes;
-    const mark = fingerprint(own);
-    const shared = lists.get(mark) ?? own;
-    lists.set(mark, shared);
-    marks.push(fingerprint([peer, profile]), mark);
-    return { peer, bfd: profile, routes: shared };
-  });
-  const text = [...marks, fingerprint(config.bfdProfiles)].join('\n');
-  if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
-  return text;
-}
-
-function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
-  const decision = state.bgp.get(key);
-  const service = state.cache.get<Service>('services', key);
-  const names = decision === undefined ? [] : peersOf(decision, peers);
-  const prefixes = decision === undefined ? [] : describeRoutes(decision);
-  const told: BgpDecided = {
-    kind: 'bgp-decided',
-    service: key,
-    verdict: decision?.verdict,
-    prefixes,
-    addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
-    peers: names,
-  };
-  const before = state.toldBgp.get(key);
-  if (JSON.stringify(told) === JSON.stringify(before) || (decision === undefined && before === undefined)) return;
-  outputs.push(told);
-  if (decision === undefined) state.toldBgp.delete(key);
-  else state.toldBgp.set(key, told);
-  if (service === undefined || names.length === 0 || before?.verdict === 'announced') return;
-  const message = `announcing from node "${state.settings.node}" with protocol "bgp"`;
-  outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), reason: 'nodeAssigned', message });
 }
 
 /** What decisions about Services go by, besides the Services. */

@@ -54,7 +54,7 @@ function forJson(explanation: Explanation): object {
 }
 
 function forPeople(
-  { service, addresses, told, pools, election, bgp, announcers, sessions, problems }: Explanation,
+  { service, addresses, told, pools, election, bgp, announcers, sessions, unheard, problems }: Explanation,
   endpoints: number,
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
@@ -70,14 +70,14 @@ function forPeople(
     `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
     election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
   );
-  section(
-    'BGP',
-    bgp.map(({ node, verdict, prefixes, peers }) => {
+  section('BGP', [
+    ...(unheard ? ['no router hears of it: none of these nodes has a session with any of these routers'] : []),
+    ...bgp.map(({ node, verdict, prefixes, peers }) => {
       if (verdict !== 'announced') return `${node}: ${BGP_VERDICTS[verdict]}`;
       const to = peers.join(', ') || 'nobody: no BGPPeer that the BGPAdvertisement names selects the node';
       return `${node}: announces ${prefixes.join(', ')} to ${to}`;
     }),
-  );
+  ]);
   section('Routes', describeTold(bgp));
   if (bgp.length > 0)
     section(

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
+import { renewedBy } from '../../../core/config/peer-change.ts';
 import type { ControllerResource } from '../../../core/reconcile/controller.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
 import { OfflineController } from '../../../core/reconcile/offline.ts';
@@ -19,7 +20,7 @@ export function addPlanCommand(program: Command): void {
   program
     .command('plan')
     .description(
-      'which Services would gain, lose or change an address if these manifests were applied; changes nothing',
+      'which Services would gain, lose or change an address, and which BGP sessions would start anew, if these manifests were applied; changes nothing',
     )
     .requiredOption('-f, --filename <files...>', 'manifests, or folders of them')
     .option('--dump <files...>', 'read the cluster from files instead of the API server')
@@ -31,13 +32,19 @@ export function addPlanCommand(program: Command): void {
       const snapshot = await openSnapshot(options);
       const offline = new OfflineController(snapshot, options.lbClass);
       const before = offline.addresses();
+      const { peers } = offline.config;
       const known = new Set(offline.problems.map(formatProblem));
       const told = new Map([...offline.services].map((key) => [key, offline.eventsOf(key).length]));
       for (const object of readObjects(options.filename).map(withNamespace)) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
-      const plan = compare(before, offline, known, told);
+      const renewed = offline.config.peers.flatMap((peer) => {
+        const old = peers.find(({ name }) => name === peer.name);
+        const fields = old === undefined ? [] : renewedBy(old, peer);
+        return fields.length === 0 ? [] : [{ peer: peer.name, fields }];
+      });
+      const plan = { ...compare(before, offline, known, told), renewed };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -49,6 +56,8 @@ interface Plan {
     readonly to: string;
     readonly why: string;
   }[];
+  /** BGPPeers whose sessions would start anew, and the fields for whose sake. */
+  readonly renewed: readonly { readonly peer: string; readonly fields: readonly string[] }[];
   readonly rejected: readonly string[];
 }
 
@@ -58,7 +67,7 @@ function compare(
   offline: OfflineController,
   known: ReadonlySet<string>,
   told: ReadonlyMap<string, number>,
-): Plan {
+): Omit<Plan, 'renewed'> {
   const after = offline.addresses();
   const services = [...new Set([...before.keys(), ...after.keys()])].sort();
   return {
@@ -78,13 +87,21 @@ function compare(
   };
 }
 
-function forPeople({ changes, rejected }: Plan): string {
+function forPeople({ changes, renewed, rejected }: Plan): string {
   const line = ({ service, from, to, why }: Plan['changes'][number]) =>
     `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
   const parts = [
     changes.length === 0
       ? 'No Service would gain, lose or change an address.'
       : ['Services:', ...changes.map(line)].join('\n'),
+    ...(renewed.length === 0
+      ? []
+      : [
+          [
+            'BGP sessions that would start anew:',
+            ...renewed.map(({ peer, fields }) => `  ${peer}: because of ${fields.join(', ')}`),
+          ].join('\n'),
+        ]),
     rejected.length === 0
       ? 'No object would be set aside.'
       : ['Objects that would be set aside:', ...rejected.map((text) => `  ${text}`)].join('\n'),

@@ -47,6 +47,7 @@ export function addSpeakerCommand(program: Command): void {
       loadBalancerClass: textFlag(values, 'lb-class'),
       ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
       drainOnCordon: values['drain-on-cordon'] === true,
+      drainWait: secondsFlag(values, 'drain-wait') * 1000,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
       layer2: {

@@ -59,6 +59,7 @@ export function addStandaloneCommand(program: Command): void {
       node,
       ignoreExcludeLabel: false,
       drainOnCordon: false,
+      drainWait: 10_000,
       liveness: undefined,
       excludeLinks: readExcludeFile(),
       layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false },
