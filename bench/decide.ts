@@ -1,9 +1,11 @@
 /**
- * What the controller's own thinking costs, without any I/O: the first decision about many pending Services, and taking in
- * the answers to all of its writes.
+ * What the machines' own thinking costs, without any I/O: the controller's first decision about many pending Services, and taking in the
+ * answers to all of its writes; a speaker's when one Service of many changes what routers are to hold.
  * @module
  */
+import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
+import { type Outbound, type Sent, synchronize } from '../src/core/bgp/rib.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -11,6 +13,14 @@ import {
   controllerMachine,
   initialController,
 } from '../src/core/reconcile/controller.ts';
+import {
+  initialSpeaker,
+  type PeerPlan,
+  SPEAKER_DEFAULTS,
+  SPEAKER_RESOURCES,
+  type SpeakerInput,
+  speakerMachine,
+} from '../src/core/reconcile/speaker.ts';
 import { median, printTable, show } from './table.ts';
 
 const SIZES = [1000, 10_000, 20_000];
@@ -31,7 +41,74 @@ export async function benchDecide(): Promise<void> {
     ['Services', 'first decision about all', 'all answers taken in', 'longest of these steps'],
     rows,
   );
+  printTable(
+    `One Service of many gets its first endpoint: a speaker's step with BGP, and the UPDATE for one router, no I/O; medians of ${CHANGES}`,
+    ['Services', 'until the UPDATE is made', 'longest'],
+    SIZES.map((size) => {
+      const times = changeRoutes(size);
+      return [size.toLocaleString('en'), show(median(times), 'ms'), show(Math.max(...times), 'ms')];
+    }),
+  );
 }
+
+const CHANGES = 200;
+
+/** Milliseconds for each of the changes. */
+function changeRoutes(size: number): number[] {
+  const machine = speakerMachine((text) => createHash('sha256').update(text).digest());
+  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'node-1' });
+  let plan: PeerPlan | undefined;
+  const feed = (input: SpeakerInput) => {
+    const { next, outputs } = machine.step(state, input, performance.now());
+    state = next;
+    for (const output of outputs) if (output.kind === 'bgp') plan = output.plans[0];
+  };
+  const named = (name: string, spec: object) => ({ metadata: { name, namespace: 'm', resourceVersion: '1' }, spec });
+  const address = (i: number) => `198.${18 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+  const slice = (i: number, node: string, resourceVersion: string) => ({
+    metadata: {
+      name: `s${i}`,
+      namespace: 'd',
+      resourceVersion,
+      labels: { 'kubernetes.io/service-name': `s${i}` },
+    },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['10.0.0.1'], nodeName: node, conditions: { ready: true } }],
+  });
+  const all = Array.from({ length: size }, (_, i) => i);
+  const objects: Readonly<Record<string, readonly KubernetesObject[]>> = {
+    nodes: ['node-1', 'node-2'].map((name) => ({ metadata: { name, resourceVersion: '1' } })),
+    ipaddresspools: [named('p', { addresses: ['198.18.0.0/15'] })],
+    bgpadvertisements: [named('b', {})],
+    bgppeers: [named('r', { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.1' })],
+    services: all.map((i) => ({
+      ...named(`s${i}`, { type: 'LoadBalancer', externalTrafficPolicy: 'Local' }),
+      metadata: { name: `s${i}`, namespace: 'd', resourceVersion: '1' },
+      status: { loadBalancer: { ingress: [{ ip: address(i) }] } },
+    })),
+    endpointslices: all.map((i) => slice(i, i < CHANGES ? 'node-2' : 'node-1', '1')),
+  };
+  for (const resource of SPEAKER_RESOURCES) feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
+  const sent: Sent = new Map();
+  synchronize(sent, plan!.routes, undefined, OUTBOUND);
+  return all.slice(0, CHANGES).map((i) => {
+    const { version } = plan!.routes;
+    const began = performance.now();
+    feed({ kind: 'applied', resource: 'endpointslices', object: slice(i, 'node-1', '2') });
+    const updates = synchronize(sent, plan!.routes, version, OUTBOUND);
+    const took = performance.now() - began;
+    if (updates.length !== 1 || sent.size !== size - CHANGES + i + 1) throw new Error('it is not one route more');
+    return took;
+  });
+}
+
+const OUTBOUND: Outbound = {
+  options: { fourOctetAs: true, extendedMessage: false },
+  external: true,
+  asn: 64500,
+  families: ['ipv4'],
+  nextHops: { ipv4: [{ family: 'ipv4', value: 0x0a000001n }] },
+};
 
 function decide(size: number): { first: number; answers: number; longest: number } {
   let state = initialController({ loadBalancerClass: '' });

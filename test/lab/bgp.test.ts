@@ -336,6 +336,52 @@ stringData: {password: the wrong one}
     await until('it is back', () => pathOf(frr, NODES[1]!)?.communities === '64500:8');
   });
 
+  it('lives beside the BGP of a CNI that has port 179 of the node, and a session with the same router', async () => {
+    const [node] = cluster.nodes;
+    const selector = (operator: string) =>
+      `nodeSelectors: [{matchExpressions: [{key: kubernetes.io/hostname, operator: ${operator}, values: [${node!.name}]}]}]`;
+    const peer = (name: string, more: string) => `apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: ${name}, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: ${FRR}, ${more}}
+---
+`;
+    // A router has one session with each address: ours comes from another one of the node.
+    const second = '192.168.1.111';
+    node!.run(['ip', 'address', 'add', `${second}/24`, 'dev', 'eth0']);
+    const common = 'dualStackAddressFamily: true, holdTime: 90s, bfdProfile: quick';
+    apply(
+      peer('frr', `${common}, ${selector('NotIn')}`) + peer('beside', `sourceAddress: ${second}, ${selector('In')}`),
+    );
+    const cni = await startBird(
+      node!,
+      directory,
+      `protocol static { ipv4; route 10.244.1.0/24 blackhole; }
+protocol bgp cni { local ${node!.address} as 64500; neighbor ${FRR} as 64501; ipv4 { import none; export all; }; }
+protocol bgp metallb { local 127.0.0.1 as 64500; neighbor 127.0.0.1 as 64500; multihop; passive; ipv4 { import all; export none; }; }
+`,
+    );
+    await all(frr, '10.244.1.0/24', [node!.address]);
+    await all(frr, '198.51.100.0/32', [second, NODES[1]!, NODES[2]!].sort());
+    expect(frr.neighbors()).toEqual([second, node!.address, NODES[1]!, NODES[2]!].sort());
+    // Or the CNI's own daemon takes our routes and hands them on.
+    cluster.kubectl(['-n', 'metallb-system', 'delete', 'bgppeer', 'beside']);
+    await all(frr, '198.51.100.0/32', NODES.slice(1));
+    apply(
+      peer('beside', selector('In')).replace(
+        `peerASN: 64501, peerAddress: ${FRR}`,
+        'peerASN: 64500, peerAddress: 127.0.0.1',
+      ),
+    );
+    await all(frr, '198.51.100.0/32', NODES);
+    expect(nextHops(cni, '198.51.100.0/32')).toEqual([node!.address]);
+    await cni.stop();
+    cluster.kubectl(['-n', 'metallb-system', 'delete', 'bgppeer', 'beside']);
+    node!.run(['ip', 'address', 'del', `${second}/24`, 'dev', 'eth0']);
+    apply(peer('frr', `${common}, nodeSelectors: null`));
+    await all(frr, '198.51.100.0/32', NODES);
+  });
+
   it('tells of a Service that no router hears of any more, once, and of the end of it', async () => {
     const events = () =>
       cluster.kubectl(['get', 'events', '-o', 'jsonpath={range .items[*]}{.reason} {.message}{"\\n"}{end}']).stdout;

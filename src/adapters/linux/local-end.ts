@@ -2,21 +2,23 @@
  * What our end of a connection is called: addresses for next hops, and the BGP identifier.
  * @module
  */
-import { networkInterfaces } from 'node:os';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { crc32 } from 'node:zlib';
 import type { LocalEnd } from '../../core/bgp/negotiation.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../core/net/address.ts';
 
 /**
  * Behaviour reference §5.4: the identifier that is configured; else the local IPv4 address of the connection; else the first one of the
- * same interface; else a checksum of the node's name.
+ * same interface; else a checksum of the node's name. To a daemon on this very node (a CNI's) our end is the first interface that others can
+ * see, so that it can tell them how they reach us; the address of that one is its own identifier already, so we take the checksum.
  */
 export function localEnd(local: string, routerId: IpAddress | undefined, node: string): LocalEnd {
   // Link-local addresses come with the interface that they are on.
   const [text = '', zone] = local.split('%');
   const own = parseAddress(text);
-  const addresses = [...(own === undefined ? [] : [own]), ...neighbours(own, zone)];
-  const ipv4 = routerId ?? addresses.find(({ family }) => family === 'ipv4');
+  const isHere = isLoopback(text);
+  const addresses = isHere ? outward() : [...(own === undefined ? [] : [own]), ...neighbours(own, zone)];
+  const ipv4 = routerId ?? (isHere ? undefined : addresses.find(({ family }) => family === 'ipv4'));
   const identifier = ipv4 === undefined ? swapped(crc32(node)) : Number(ipv4.value);
   return { identifier: identifier || 1, addresses };
 }
@@ -30,10 +32,27 @@ function neighbours(own: IpAddress | undefined, zone: string | undefined): IpAdd
     (zone === undefined
       ? Object.values(all).find((list) => list?.some(({ address }) => address === text))
       : all[zone]) ?? [];
-  return entries.flatMap(({ address, scopeid }) => {
-    const parsed = scopeid === undefined || scopeid === 0 ? parseAddress(address) : undefined;
-    return parsed === undefined || address === text ? [] : [parsed];
-  });
+  return addressesOf(entries.filter(({ address }) => address !== text));
+}
+
+function isLoopback(text: string): boolean {
+  return Object.values(networkInterfaces()).some((list) =>
+    list?.some((each) => each.internal && each.address === text),
+  );
+}
+
+function outward(): IpAddress[] {
+  const entries = Object.values(networkInterfaces()).find((list) =>
+    list?.some(({ internal, family }) => !internal && family === 'IPv4'),
+  );
+  return addressesOf(entries ?? []);
+}
+
+/** Without those that mean something on the link only. */
+function addressesOf(entries: readonly NetworkInterfaceInfo[]): IpAddress[] {
+  return entries.flatMap(({ address, scopeid }) =>
+    scopeid === undefined || scopeid === 0 ? (parseAddress(address) ?? []) : [],
+  );
 }
 
 /** Upstream reads the four bytes the other way round. */

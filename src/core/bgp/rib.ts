@@ -50,11 +50,8 @@ const wholeTables = new WeakMap<RouteTable, { readonly version: number; readonly
 
 /** Routers of a group are given the same table: the first one pays for the encoding. */
 function wholeTable(wanted: RouteTable, outbound: Outbound): WholeTable {
-  let tables = wholeTables.get(wanted);
-  if (tables?.version !== wanted.version) {
-    tables = { version: wanted.version, byRouter: new Map() };
-    wholeTables.set(wanted, tables);
-  }
+  const tables = wholeTables.get(wanted) ?? { version: wanted.version, byRouter: new Map() };
+  wholeTables.set(wanted, tables);
   const key = fingerprint(outbound);
   let table = tables.byRouter.get(key);
   if (table === undefined) {
@@ -75,6 +72,8 @@ export function synchronize(
   since: number | undefined,
   outbound: Outbound,
 ): readonly Uint8Array[] {
+  // What an older version came to is of use to nobody any more.
+  if (wholeTables.get(wanted)?.version !== wanted.version) wholeTables.delete(wanted);
   const changed = since === undefined ? undefined : wanted.changedSince(since);
   if (changed !== undefined) return difference(sent, wanted, changed, outbound);
   if (sent.size > 0) return difference(sent, wanted, new Set([...sent.keys(), ...wanted.keys()]), outbound);

@@ -25,6 +25,16 @@ describe('a table of routes', () => {
     expect(table.changedSince(version)).toEqual(['198.51.0.1/32', '198.51.0.2/32']);
   });
 
+  it('always tells the last changes, and nothing of those long ago', () => {
+    const table = new RouteTable();
+    for (let i = 0; i < 5000; i++) {
+      const { version } = table;
+      table.set(route(i % 10, i));
+      expect(table.changedSince(version)).toHaveLength(1);
+    }
+    expect(table.changedSince(1)).toBeUndefined();
+  });
+
   it('lets a reader who follows the journal, or starts anew where it does not reach, hold what it holds', () => {
     const change = fc.tuple(fc.nat(40), fc.option(fc.nat(2), { nil: undefined }));
     fc.assert(

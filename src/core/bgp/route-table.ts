@@ -5,7 +5,7 @@
  */
 import { keyOf, markOf, type Route } from './route.ts';
 
-/** A journal that has grown longer than the table, and than this, is of no use. */
+/** A journal that has grown longer than the table, and than this, saves nothing. */
 const SHORTEST_JOURNAL = 1000;
 
 /** Is changed in place, by its owner only. */
@@ -72,7 +72,9 @@ export class RouteTable {
   #note(key: string): void {
     this.#journal.push(key);
     if (this.#journal.length <= Math.max(SHORTEST_JOURNAL, this.#routes.size)) return;
-    this.#first = this.version;
-    this.#journal = [];
+    // The older half goes: who is up to date, or nearly so, goes on by the journal.
+    const dropped = this.#journal.length >> 1;
+    this.#journal = this.#journal.slice(dropped);
+    this.#first += dropped;
   }
 }
