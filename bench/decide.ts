@@ -13,14 +13,14 @@ import {
   controllerMachine,
   initialController,
 } from '../src/core/reconcile/controller.ts';
+import { speakerMachine } from '../src/core/reconcile/speaker.ts';
 import {
   initialSpeaker,
   type PeerPlan,
   SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerInput,
-  speakerMachine,
-} from '../src/core/reconcile/speaker.ts';
+} from '../src/core/reconcile/speaker-state.ts';
 import { median, printTable, show } from './table.ts';
 
 const SIZES = [1000, 10_000, 20_000];

@@ -4,6 +4,10 @@
  * @module
  */
 import { BEFORE_OPEN, decodeMessage } from '../src/core/bgp/codec.ts';
+import { sessionMachine } from '../src/core/bgp/fsm.ts';
+import type { UpdateMessage } from '../src/core/bgp/messages.ts';
+import type { SessionSettings } from '../src/core/bgp/negotiation.ts';
+import { RouteTable } from '../src/core/bgp/route-table.ts';
 import {
   type Connection,
   established,
@@ -13,11 +17,7 @@ import {
   type SessionInput,
   type SessionOutput,
   type SessionState,
-  sessionMachine,
-} from '../src/core/bgp/fsm.ts';
-import type { UpdateMessage } from '../src/core/bgp/messages.ts';
-import type { SessionSettings } from '../src/core/bgp/negotiation.ts';
-import { RouteTable } from '../src/core/bgp/route-table.ts';
+} from '../src/core/bgp/session.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
 import { VirtualClock, VirtualDriver } from './clock.ts';

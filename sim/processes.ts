@@ -36,6 +36,7 @@ import {
   controllerMachine,
   initialController,
 } from '../src/core/reconcile/controller.ts';
+import { speakerMachine } from '../src/core/reconcile/speaker.ts';
 import {
   initialSpeaker,
   SPEAKER_DEFAULTS,
@@ -43,8 +44,7 @@ import {
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerState,
-  speakerMachine,
-} from '../src/core/reconcile/speaker.ts';
+} from '../src/core/reconcile/speaker-state.ts';
 import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
 import { type VirtualApi, VirtualReflector } from './virtual-api.ts';

@@ -8,12 +8,8 @@ import { livenessMachine } from '../../src/core/liveness/fsm.ts';
 import { initialLiveness, type LivenessSettings } from '../../src/core/liveness/state.ts';
 import type { Machine } from '../../src/core/machine.ts';
 import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
-import {
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  type SpeakerSettings,
-  speakerMachine,
-} from '../../src/core/reconcile/speaker.ts';
+import { speakerMachine } from '../../src/core/reconcile/speaker.ts';
+import { initialSpeaker, SPEAKER_DEFAULTS, type SpeakerSettings } from '../../src/core/reconcile/speaker-state.ts';
 import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/reflector/fsm.ts';
 
 interface Replayable {

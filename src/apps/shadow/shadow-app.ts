@@ -14,7 +14,7 @@ import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import { Cache } from '../../core/reconcile/cache.ts';
 import { type Aspect, type ComparedResource, compareWithCluster } from '../../core/reconcile/differences.ts';
 import { initialShadow, stepShadow } from '../../core/reconcile/shadow.ts';
-import { SPEAKER_RESOURCES } from '../../core/reconcile/speaker.ts';
+import { SPEAKER_RESOURCES } from '../../core/reconcile/speaker-state.ts';
 
 export interface ShadowOptions {
   readonly client: KubernetesClient;

@@ -7,6 +7,8 @@ import { Driver } from '../../adapters/driver/driver.ts';
 import { localEnd } from '../../adapters/linux/local-end.ts';
 import { connectStream, type StreamTarget } from '../../adapters/wire/stream-connection.ts';
 import { frameLength } from '../../core/bgp/codec.ts';
+import { sessionMachine } from '../../core/bgp/fsm.ts';
+import type { SessionSettings } from '../../core/bgp/negotiation.ts';
 import {
   type Initiator,
   initialSession,
@@ -15,9 +17,7 @@ import {
   type SessionOutput,
   type SessionState,
   type StopCause,
-  sessionMachine,
-} from '../../core/bgp/fsm.ts';
-import type { SessionSettings } from '../../core/bgp/negotiation.ts';
+} from '../../core/bgp/session.ts';
 import type { Peer } from '../../core/config/config.ts';
 import { holdTimeOf } from '../../core/config/peer-change.ts';
 import { formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';

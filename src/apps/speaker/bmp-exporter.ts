@@ -14,8 +14,8 @@ import {
   bmpTermination,
 } from '../../core/bgp/bmp.ts';
 import { isUpdate } from '../../core/bgp/codec.ts';
-import { established, outboundOf } from '../../core/bgp/fsm.ts';
 import { endOfRib, synchronize } from '../../core/bgp/rib.ts';
+import { established, outboundOf } from '../../core/bgp/session.ts';
 import { parseAddress } from '../../core/net/address.ts';
 import type { BgpSession, SessionNews } from './bgp-session.ts';
 

@@ -13,7 +13,7 @@ import {
   frrConfiguration,
   lostWithFrr,
 } from '../../core/reconcile/frr-configuration.ts';
-import type { BgpOutput } from '../../core/reconcile/speaker.ts';
+import type { BgpOutput } from '../../core/reconcile/speaker-state.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 
 export interface FrrK8sOptions {

@@ -15,15 +15,15 @@ import type { Layer2Settings } from '../../core/layer2/fsm.ts';
 import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
+import { speakerMachine } from '../../core/reconcile/speaker.ts';
 import {
   initialSpeaker,
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerState,
-  speakerMachine,
   speakerResources,
-} from '../../core/reconcile/speaker.ts';
+} from '../../core/reconcile/speaker-state.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 import type { Station } from './bmp-exporter.ts';

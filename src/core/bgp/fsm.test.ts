@@ -2,18 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from './codec.ts';
-import {
-  established,
-  type Initiator,
-  initialSession,
-  type SessionInput,
-  type SessionOutput,
-  sessionMachine,
-} from './fsm.ts';
+import { sessionMachine } from './fsm.ts';
 import type { BgpMessage, Capability, CodecOptions, OpenMessage, UpdateMessage } from './messages.ts';
 import type { SessionSettings } from './negotiation.ts';
 import type { Route } from './route.ts';
 import { RouteTable } from './route-table.ts';
+import { established, type Initiator, initialSession, type SessionInput, type SessionOutput } from './session.ts';
 
 const NOW: CodecOptions = { fourOctetAs: true, extendedMessage: false };
 const SETTINGS: SessionSettings = {
@@ -277,6 +271,9 @@ describe('a BGP session', () => {
     const passive = session({ passive: true });
     passive.feed({ kind: 'start' });
     expect(passive.feed({ kind: 'settings', settings: SETTINGS })).toEqual([{ kind: 'connect' }]);
+    passive.feed({ kind: 'connect-failed', why: 'nobody' });
+    passive.feed({ kind: 'settings', settings: { ...SETTINGS, passive: true } });
+    expect(passive.run(1_000_000)).toEqual([]);
   });
 
   it('says why it ends for good by the subcode of Cease (RFC 4486)', () => {

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../../../sim/random.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage, frameLength } from './codec.ts';
-import { initialSession, sessionMachine } from './fsm.ts';
+import { sessionMachine } from './fsm.ts';
 import type { BgpMessage, CodecOptions, UpdateMessage } from './messages.ts';
 import { negotiate, type SessionSettings } from './negotiation.ts';
+import { initialSession } from './session.ts';
 
 /** What the routers said to us (tools/record-bgp.ts). */
 const RECORDED: Readonly<Record<string, readonly string[]>> = JSON.parse(

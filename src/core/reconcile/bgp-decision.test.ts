@@ -4,6 +4,7 @@ import { configured, endpoints, node, pool, service, speakerPod } from '../../..
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import type { Gateway } from './peer-location.ts';
+import { speakerMachine } from './speaker.ts';
 import {
   initialSpeaker,
   type PeerPlan,
@@ -11,8 +12,7 @@ import {
   SPEAKER_RESOURCES,
   type SpeakerOutput,
   type SpeakerResource,
-  speakerMachine,
-} from './speaker.ts';
+} from './speaker-state.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;

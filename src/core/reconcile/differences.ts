@@ -13,7 +13,7 @@ import { OfflineController } from './offline.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses } from './service-decision.ts';
-import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker-state.ts';
 
 /** What the comparison is made of. The status kinds are upstream's and ours alike. */
 export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';

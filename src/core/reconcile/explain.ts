@@ -32,7 +32,7 @@ import { offlineSpeaker } from './offline-speaker.ts';
 import type { EventNote } from './reasons.ts';
 import { isOurClass } from './service-class.ts';
 import { currentAddresses, requestOfService, withSetAside } from './service-decision.ts';
-import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from './speaker-state.ts';
 
 export type ExplainObjects = Readonly<
   Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>

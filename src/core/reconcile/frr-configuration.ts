@@ -7,7 +7,7 @@ import type { BfdProfile, Peer } from '../config/config.ts';
 import type { Millis } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { formatPrefix } from '../net/prefix.ts';
-import type { PeerPlan } from './speaker.ts';
+import type { PeerPlan } from './speaker-state.ts';
 
 /** How passwords reach FRR. */
 export interface FrrSecrets {

@@ -5,14 +5,14 @@
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { Sha256 } from '../election/election.ts';
+import { speakerMachine } from './speaker.ts';
 import {
   initialSpeaker,
   SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerResource,
   type SpeakerState,
-  speakerMachine,
-} from './speaker.ts';
+} from './speaker-state.ts';
 
 export type SpeakerObjects = Readonly<Partial<Record<SpeakerResource, readonly KubernetesObject[]>>>;
 

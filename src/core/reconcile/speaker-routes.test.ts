@@ -4,6 +4,7 @@ import { configured, endpoints, node, pool, service } from '../../../test/builde
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { explainService } from './explain.ts';
+import { speakerMachine } from './speaker.ts';
 import {
   initialSpeaker,
   SPEAKER_DEFAULTS,
@@ -12,8 +13,7 @@ import {
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerSettings,
-  speakerMachine,
-} from './speaker.ts';
+} from './speaker-state.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const ADDRESS = '198.51.100.7';

@@ -11,7 +11,14 @@ import { announcesToo, decideBgpFor, describeRoutes, peersOf } from './bgp-decis
 import { located } from './peer-location.ts';
 import { targetOf } from './reasons.ts';
 import { currentAddresses } from './service-decision.ts';
-import { type BgpDecided, factsOf, type PeerPlan, type SpeakerOutput, type SpeakerState, slicesOf } from './speaker.ts';
+import {
+  type BgpDecided,
+  factsOf,
+  type PeerPlan,
+  type SpeakerOutput,
+  type SpeakerState,
+  slicesOf,
+} from './speaker-state.ts';
 
 /** Decides anew about some Services; gives a text that differs whenever routers are to hold something else. */
 export function decideRoutes(

@@ -4,6 +4,7 @@ import { configured, endpoints, node, pool, service, speakerPod } from '../../..
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { NodeState } from '../liveness/messages.ts';
 import { formatAddress } from '../net/address.ts';
+import { speakerMachine } from './speaker.ts';
 import {
   initialSpeaker,
   SPEAKER_DEFAULTS,
@@ -12,8 +13,7 @@ import {
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerSettings,
-  speakerMachine,
-} from './speaker.ts';
+} from './speaker-state.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];

@@ -9,7 +9,7 @@ import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { Metrics } from '../../../adapters/metrics/metrics.ts';
-import { UPSTREAM_RULES } from '../../../core/reconcile/speaker.ts';
+import { UPSTREAM_RULES } from '../../../core/reconcile/speaker-state.ts';
 import { ControllerApp } from '../../controller/controller-app.ts';
 import { SpeakerApp } from '../../speaker/speaker-app.ts';
 import { INTERNAL_WRITE } from '../../standalone/api/objects.ts';
