@@ -5,14 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
 import { encodeArp } from '../src/core/layer2/arp-codec.ts';
-import {
-  initialLayer2,
-  type Layer2Input,
-  type Layer2Output,
-  type Layer2State,
-  layer2Machine,
-} from '../src/core/layer2/fsm.ts';
+import { layer2Machine } from '../src/core/layer2/fsm.ts';
 import type { Interface } from '../src/core/layer2/messages.ts';
+import { initialLayer2, type Layer2Input, type Layer2Output, type Layer2State } from '../src/core/layer2/state.ts';
 import {
   holdsLease,
   initialLeadership,

@@ -3,7 +3,8 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { initialLayer2, type Layer2Settings, layer2Machine } from '../../src/core/layer2/fsm.ts';
+import { layer2Machine } from '../../src/core/layer2/fsm.ts';
+import { initialLayer2, type Layer2Settings } from '../../src/core/layer2/state.ts';
 import { livenessMachine } from '../../src/core/liveness/fsm.ts';
 import { initialLiveness, type LivenessSettings } from '../../src/core/liveness/state.ts';
 import type { Machine } from '../../src/core/machine.ts';

@@ -6,7 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { BFD_COUNTERS, type BfdCounter } from '../../core/bfd/messages.ts';
 import { SESSION_COUNTERS, type SessionCounter } from '../../core/bgp/session.ts';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
-import type { Layer2Counter } from '../../core/layer2/fsm.ts';
+import type { Layer2Counter } from '../../core/layer2/state.ts';
 import type { PeerReport } from '../../core/liveness/state.ts';
 
 export class Metrics {

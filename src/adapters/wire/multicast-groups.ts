@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MulticastGroup } from '../../core/layer2/fsm.ts';
+import type { MulticastGroup } from '../../core/layer2/state.ts';
 import { addressToBytes, parseAddress } from '../../core/net/address.ts';
 import {
   AF_INET6,

@@ -5,14 +5,14 @@
  */
 import { readlinkSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { layer2Machine } from '../../core/layer2/fsm.ts';
 import {
   initialLayer2,
   type Layer2Counter,
   type Layer2Input,
   type Layer2Output,
   type Layer2State,
-  layer2Machine,
-} from '../../core/layer2/fsm.ts';
+} from '../../core/layer2/state.ts';
 import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../../core/liveness/fsm.ts';
 import { initialLiveness, type LivenessOutput, livenessView, peerReports } from '../../core/liveness/state.ts';

@@ -11,7 +11,7 @@ import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts'
 import { Wire } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
-import type { Layer2Settings } from '../../core/layer2/fsm.ts';
+import type { Layer2Settings } from '../../core/layer2/state.ts';
 import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { formatMac } from '../net/mac.ts';
 import { decodeEcho } from './echo-codec.ts';
-import { initialLayer2, layer2Machine } from './fsm.ts';
+import { layer2Machine } from './fsm.ts';
 import type { Interface } from './messages.ts';
+import { initialLayer2 } from './state.ts';
 
 const bytes = (...hex: string[]) => Uint8Array.from(Buffer.from(hex.join('').replaceAll(' ', ''), 'hex'));
 const ETHERNET = '02 00 00 00 00 02  02 00 00 00 00 64';

@@ -8,17 +8,22 @@
 import type { Deadline, Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
-import { decodeArp, encodeArp } from './arp-codec.ts';
+import { decodeArp } from './arp-codec.ts';
 import { decodeEcho } from './echo-codec.ts';
-import type { ArpFrame, Interface, NdpFrame, NeighborAdvertisement, NeighborSolicitation } from './messages.ts';
-import { ALL_NODES, decodeNdp, encodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
-import { encodeProbe } from './probe.ts';
-
-/** One address that this node owns. `interfaces` undefined: every interface. */
-export interface Announcement {
-  readonly address: IpAddress;
-  readonly interfaces?: readonly string[];
-}
+import { advertisement, covers, probes, sendArp, sendNdp, takeoverFrames } from './frames.ts';
+import type { ArpFrame, Interface, NdpFrame } from './messages.ts';
+import { decodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
+import {
+  type Announce,
+  type Announcement,
+  type Claim,
+  type Layer2Input,
+  type Layer2Output,
+  type Layer2State,
+  type MulticastGroup,
+  NEVER,
+  type Owned,
+} from './state.ts';
 
 /** How long after a takeover gratuitous packets go on, and how far apart they are, in milliseconds. */
 export const GRATUITOUS_WINDOW = 5000;
@@ -47,107 +52,6 @@ const PROBE_AGAIN = 10_000;
 /** The same conflict is told again after this long, and forgotten when nothing was heard of it for this long. */
 export const CONFLICT_INTERVAL = 60_000;
 
-export interface Layer2Settings {
-  /**
-   * Milliseconds between further gratuitous packets, so that no switch forgets where an address is; 0: none. They are
-   * spread by up to a quarter, so that ten thousand addresses do not speak at once.
-   */
-  readonly refreshInterval: Millis;
-  /** --probe-before-use: an address is announced when the network has been asked for it and nobody has answered. */
-  readonly probeBeforeUse: boolean;
-  /** --answer-ping: echo requests to our addresses are answered. */
-  readonly answerPing: boolean;
-}
-
-/** Why an address that is ours by election is not answered for now. */
-type Waiting =
-  /** The network is asked first whether anybody has it. */
-  | { readonly kind: 'probing'; readonly next: Millis; readonly left: number }
-  /** Another of our speakers has it, and the lower MAC. */
-  | { readonly kind: 'yielded'; readonly next: Millis; readonly unanswered: number };
-
-interface Owned {
-  readonly announcement: Announcement;
-  /** When gratuitous packets are next due; `until`: the end of the window after a takeover. */
-  readonly burst?: { readonly next: Millis; readonly until: Millis };
-  /** Another node takes the address over: it is answered for until that node claims it, or until `until`. */
-  readonly handOver?: { readonly nextProbe: Millis; readonly until: Millis };
-  readonly waiting?: Waiting;
-  /** Another of our speakers claims it too. */
-  readonly dispute?: { readonly since: Millis; readonly last: Millis; readonly next: Millis; readonly wins: boolean };
-}
-
-export interface Layer2State {
-  readonly settings: Layer2Settings;
-  /** The speaker is being stopped: an address is given up in the moment in which its successor claims it. */
-  readonly leaving: boolean;
-  readonly interfaces: ReadonlyMap<number, Interface>;
-  /** By canonical address text. */
-  readonly owned: ReadonlyMap<string, Owned>;
-  /** Claims of others, by address and MAC. */
-  readonly conflicts: ReadonlyMap<string, Claim>;
-  /** MACs of our other speakers. */
-  readonly siblings: ReadonlySet<string>;
-  /** When the next gratuitous packet is due: kept, so that nobody has to look through ten thousand addresses for it. */
-  readonly due: Millis;
-}
-
-interface Claim {
-  readonly since: Millis;
-  readonly last: Millis;
-  readonly told: Millis | undefined;
-  readonly interface: string;
-}
-
-/** The whole of what this node owns now, and what it owned and another node owns from now on. */
-export interface Announce {
-  readonly kind: 'announce';
-  readonly announcements: readonly Announcement[];
-  readonly handingOver: readonly Announcement[];
-}
-
-export type Layer2Input =
-  | Announce
-  /** The whole of the links that are fit for announcing now. */
-  | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
-  /** The MACs of all our other speakers. */
-  | { readonly kind: 'siblings'; readonly macs: ReadonlySet<string> }
-  /** Others take over from now on. */
-  | { readonly kind: 'leave' }
-  | { readonly kind: 'frame-received'; readonly interface: number; readonly bytes: Uint8Array };
-
-export type Layer2Output =
-  | { readonly kind: 'send'; readonly protocol: 'arp' | 'ndp'; readonly interface: number; readonly bytes: Uint8Array }
-  /** The whole of the multicast groups to be a member of, each with its interface. */
-  | { readonly kind: 'groups'; readonly groups: readonly MulticastGroup[] }
-  /** After `leave`: nothing is owned any more. */
-  | { readonly kind: 'all-handed-over' }
-  /** Somebody else says that an address of ours is theirs. */
-  | { readonly kind: 'conflict'; readonly address: string; readonly mac: string; readonly interface: string }
-  /** It has not been heard of for two CONFLICT_INTERVALs. */
-  | { readonly kind: 'conflict-ended'; readonly address: string; readonly mac: string; readonly interface: string }
-  | { readonly kind: 'counted'; readonly counter: Layer2Counter; readonly address: string; readonly by: number };
-
-export interface MulticastGroup {
-  readonly interface: number;
-  readonly group: string;
-}
-
-/** Counters of behaviour reference §6.2 (metallb_layer2_...); conflicts are ours. */
-export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent' | 'conflicts_seen';
-
-export function initialLayer2(settings: Layer2Settings): Layer2State {
-  return {
-    settings,
-    leaving: false,
-    interfaces: new Map(),
-    owned: new Map(),
-    conflicts: new Map(),
-    siblings: new Set(),
-    due: NEVER,
-  };
-}
-
 type Outcome = { readonly next: Layer2State; readonly outputs: Layer2Output[] };
 
 export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
@@ -172,8 +76,6 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
     return at === NEVER ? undefined : { at, why: 'gratuitous packets, or a conflict that ends' };
   },
 };
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 /** An address that was not ours opens a window of gratuitous packets; one that already was goes on as it does. */
 function takeOver(
@@ -348,55 +250,6 @@ function nextBurst(
   return { next: now + refreshInterval * (0.75 + share / 4), until };
 }
 
-function takeoverFrames(state: Layer2State, announcement: Announcement): Layer2Output[] {
-  const links = [...state.interfaces.values()].filter((link) => covers(announcement, link));
-  return announcement.address.family === 'ipv4'
-    ? links.filter(({ arp }) => arp).flatMap((link) => gratuitousArp(link, announcement.address))
-    : links.filter(({ ndp }) => ndp).map((link) => sendNdp(link, unsolicited(link, announcement.address)));
-}
-
-/** A successor that has been announcing all along, because it never heard of our claim, answers a probe and so claims the address. */
-function probes(state: Layer2State, announcement: Announcement): Layer2Output[] {
-  const { address } = announcement;
-  const protocol = address.family === 'ipv4' ? 'arp' : 'ndp';
-  return [...state.interfaces.values()]
-    .filter((link) => link[protocol] && covers(announcement, link))
-    .map((link) => ({ kind: 'send', protocol, interface: link.index, bytes: encodeProbe(address, link.mac) }));
-}
-
-/**
- * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
- * replies while its entry is younger than a second (measured, networking notes §2).
- */
-function gratuitousArp(link: Interface, address: IpAddress): Layer2Output[] {
-  const base = {
-    destination: BROADCAST_MAC,
-    source: link.mac,
-    senderMac: link.mac,
-    senderAddress: address,
-    targetAddress: address,
-  };
-  const request: ArpFrame = { ...base, operation: 'request', targetMac: BROADCAST_MAC };
-  const reply: ArpFrame = { ...base, operation: 'reply', targetMac: link.mac };
-  return [request, reply].map((frame) => sendArp(link, frame));
-}
-
-/** RFC 4861 §7.2.6: to all nodes, and what they have in their caches is to be overridden. */
-function unsolicited(link: Interface, address: IpAddress): NeighborAdvertisement {
-  return {
-    kind: 'advertisement',
-    destination: multicastMac(ALL_NODES),
-    source: link.mac,
-    sourceAddress: address,
-    destinationAddress: ALL_NODES,
-    target: address,
-    router: false,
-    solicited: false,
-    override: true,
-    targetLinkLayer: link.mac,
-  };
-}
-
 function receive(state: Layer2State, index: number, bytes: Uint8Array, now: Millis): Outcome {
   const link = state.interfaces.get(index);
   if (link === undefined) return { next: state, outputs: [] };
@@ -459,24 +312,6 @@ function onNdp(state: Layer2State, link: Interface, frame: NdpFrame, now: Millis
   if (sameMac(frame.source, link.mac) || !isForUs || !owns(state, link, frame.target))
     return { next: state, outputs: [] };
   return answered(state, frame.target, sendNdp(link, advertisement(link, frame)));
-}
-
-/** RFC 4861 §7.2.4. Who asks without an address checks for duplicates: the answer goes to all. */
-function advertisement(link: Interface, solicitation: NeighborSolicitation): NeighborAdvertisement {
-  const { target, sourceAddress, sourceLinkLayer, source } = solicitation;
-  const isDuplicateDetection = sourceAddress.value === 0n;
-  return {
-    kind: 'advertisement',
-    destination: isDuplicateDetection ? multicastMac(ALL_NODES) : (sourceLinkLayer ?? source),
-    source: link.mac,
-    sourceAddress: target,
-    destinationAddress: isDuplicateDetection ? ALL_NODES : sourceAddress,
-    target,
-    router: false,
-    solicited: !isDuplicateDetection,
-    override: true,
-    targetLinkLayer: link.mac,
-  };
 }
 
 /** Somebody with another MAC says that an address of ours is theirs; undefined when it is not so. */
@@ -570,18 +405,6 @@ function answered(state: Layer2State, target: IpAddress, reply: Layer2Output): O
       { kind: 'counted', counter: 'responses_sent', address, by: 1 },
     ],
   };
-}
-
-function sendArp(link: Interface, frame: ArpFrame): Layer2Output {
-  return { kind: 'send', protocol: 'arp', interface: link.index, bytes: encodeArp(frame) };
-}
-
-function sendNdp(link: Interface, frame: NdpFrame): Layer2Output {
-  return { kind: 'send', protocol: 'ndp', interface: link.index, bytes: encodeNdp(frame) };
-}
-
-function covers(announcement: Announcement, link: Interface): boolean {
-  return announcement.interfaces === undefined || announcement.interfaces.includes(link.name);
 }
 
 /** So that callers need not name the input of a timer. */

@@ -3,16 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, parseMac } from '../net/mac.ts';
 import { decodeArp, encodeArp } from './arp-codec.ts';
-import {
-  type Announcement,
-  GRATUITOUS_INTERVAL,
-  GRATUITOUS_WINDOW,
-  initialLayer2,
-  type Layer2Input,
-  layer2Machine,
-  TICK,
-} from './fsm.ts';
+import { GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW, layer2Machine, TICK } from './fsm.ts';
 import type { ArpFrame, Interface } from './messages.ts';
+import { type Announcement, initialLayer2, type Layer2Input } from './state.ts';
 
 const ip = (text: string) => parseAddress(text)!;
 const mac = (text: string) => parseMac(text)!;

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../net/address.ts';
 import { type MacAddress, parseMac } from '../net/mac.ts';
-import { type Announcement, initialLayer2, type Layer2Input, layer2Machine } from './fsm.ts';
+import { layer2Machine } from './fsm.ts';
 import type { Interface, NdpFrame, NeighborSolicitation } from './messages.ts';
 import { ALL_NODES, decodeNdp, encodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
+import { type Announcement, initialLayer2, type Layer2Input } from './state.ts';
 
 const ip = (text: string) => parseAddress(text)!;
 const mac = (text: string) => parseMac(text)!;

@@ -4,9 +4,10 @@ import { formatAddress, parseAddress } from '../net/address.ts';
 import { formatMac } from '../net/mac.ts';
 import { decodeArp } from './arp-codec.ts';
 import { decodeEcho } from './echo-codec.ts';
-import { initialLayer2, type Layer2Input, layer2Machine } from './fsm.ts';
+import { layer2Machine } from './fsm.ts';
 import type { Interface } from './messages.ts';
 import { decodeNdp } from './ndp-codec.ts';
+import { initialLayer2, type Layer2Input } from './state.ts';
 
 /** Frames of Linux hosts, arping, ping and ndisc6, as tcpdump recorded and described them. */
 const RECORDED: readonly (readonly [description: string, protocol: 'arp' | 'ndp' | 'echo' | 'none', hex: string])[] = [

@@ -6,7 +6,7 @@ import type { EndpointSlice, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Config, L2Advertisement, Pool } from '../config/config.ts';
 import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
-import type { Announcement } from '../layer2/fsm.ts';
+import type { Announcement } from '../layer2/state.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { rangeContains } from '../net/prefix.ts';
 import { userAnnotation } from './annotations.ts';

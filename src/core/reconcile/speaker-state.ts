@@ -9,7 +9,7 @@ import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer }
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
-import type { Announce, Announcement } from '../layer2/fsm.ts';
+import type { Announce, Announcement } from '../layer2/state.ts';
 import type { LivenessView, Member } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
 import { AdvertisedRoutes } from './advertised-routes.ts';
