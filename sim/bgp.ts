@@ -17,7 +17,7 @@ import {
   type SessionInput,
   type SessionOutput,
   type SessionState,
-} from '../src/core/bgp/session.ts';
+} from '../src/core/bgp/state.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
 import { VirtualClock, VirtualDriver } from './clock.ts';

@@ -17,7 +17,7 @@ import {
   type SessionOutput,
   type SessionState,
   type StopCause,
-} from '../../core/bgp/session.ts';
+} from '../../core/bgp/state.ts';
 import type { Peer } from '../../core/config/config.ts';
 import { holdTimeOf } from '../../core/config/peer-change.ts';
 import { formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';

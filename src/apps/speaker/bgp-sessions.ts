@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { listenStream, type StreamListener } from '../../adapters/wire/stream-connection.ts';
 import { goingAway } from '../../core/bgp/route.ts';
 import { RouteTable } from '../../core/bgp/route-table.ts';
-import { established, holdsRoutes } from '../../core/bgp/session.ts';
+import { established, holdsRoutes } from '../../core/bgp/state.ts';
 import type { BfdProfile, Peer } from '../../core/config/config.ts';
 import { renewedBy } from '../../core/config/peer-change.ts';
 import { type IpAddress, type IpFamily, isLinkLocal } from '../../core/net/address.ts';

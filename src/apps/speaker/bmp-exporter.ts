@@ -15,7 +15,7 @@ import {
 } from '../../core/bgp/bmp.ts';
 import { isUpdate } from '../../core/bgp/codec.ts';
 import { endOfRib, synchronize } from '../../core/bgp/rib.ts';
-import { established, outboundOf } from '../../core/bgp/session.ts';
+import { established, outboundOf } from '../../core/bgp/state.ts';
 import { parseAddress } from '../../core/net/address.ts';
 import type { BgpSession, SessionNews } from './bgp-session.ts';
 

@@ -10,7 +10,7 @@ import type { Metrics } from '../../adapters/metrics/metrics.ts';
 import type { FromWire, ToWire } from '../../adapters/wire/messages.ts';
 import type { BGPSessionStatus } from '../../core/api/kinds.ts';
 import type { Capability } from '../../core/bgp/messages.ts';
-import { established, type SessionPhase } from '../../core/bgp/session.ts';
+import { established, type SessionPhase } from '../../core/bgp/state.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { formatAddress, parseAddress } from '../../core/net/address.ts';
 import type { MacAddress } from '../../core/net/mac.ts';

@@ -7,7 +7,7 @@ import type { BgpMessage, Capability, CodecOptions, OpenMessage, UpdateMessage }
 import type { SessionSettings } from './negotiation.ts';
 import type { Route } from './route.ts';
 import { RouteTable } from './route-table.ts';
-import { established, type Initiator, initialSession, type SessionInput, type SessionOutput } from './session.ts';
+import { established, type Initiator, initialSession, type SessionInput, type SessionOutput } from './state.ts';
 
 const NOW: CodecOptions = { fourOctetAs: true, extendedMessage: false };
 const SETTINGS: SessionSettings = {

@@ -11,6 +11,7 @@ import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } fro
 import type { AddressFamily, BgpMessage, OpenMessage } from './messages.ts';
 import { keepaliveTimeOf, type LocalEnd, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
 import { endOfRib, synchronize } from './rib.ts';
+import { shutdownCommunication, shutdownText } from './shutdown-communication.ts';
 import {
   type Connection,
   established,
@@ -24,8 +25,7 @@ import {
   type SessionOutput,
   type SessionState,
   STOP_CAUSES,
-} from './session.ts';
-import { shutdownCommunication, shutdownText } from './shutdown-communication.ts';
+} from './state.ts';
 
 /** Milliseconds for the connection, and then for the exchange of OPENs (RFC 4271 §8.2.2 suggests minutes for the latter). */
 const CONNECT_TIMEOUT = 10_000;

@@ -6,7 +6,7 @@ import { BEFORE_OPEN, decodeMessage, encodeMessage, frameLength } from './codec.
 import { sessionMachine } from './fsm.ts';
 import type { BgpMessage, CodecOptions, UpdateMessage } from './messages.ts';
 import { negotiate, type SessionSettings } from './negotiation.ts';
-import { initialSession } from './session.ts';
+import { initialSession } from './state.ts';
 
 /** What the routers said to us (tools/record-bgp.ts). */
 const RECORDED: Readonly<Record<string, readonly string[]>> = JSON.parse(
