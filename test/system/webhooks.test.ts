@@ -131,6 +131,21 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
     );
   });
 
+  it('warn of a change of a BGPPeer that ends its sessions', async () => {
+    const peer = (spec: object) => ({
+      apiVersion: 'metallb.io/v1beta2',
+      kind: 'BGPPeer',
+      metadata: { name: 'leaf', namespace },
+      spec: { myASN: 64512, peerASN: 64513, peerAddress: '192.0.2.2', ...spec },
+    });
+    kubectl(['apply', '-f', '-'], JSON.stringify(peer({})));
+    const path = '/validate-metallb-io-v1beta2-bgppeer';
+    expect(await review(path, 'UPDATE', peer({ connectTime: '9s' }))).toEqual({ uid: 'u', allowed: true });
+    expect((await review(path, 'UPDATE', peer({ holdTime: '30s' }))).warnings).toEqual([
+      'the BGP session of every node with leaf starts anew, because of holdTime; its routes go meanwhile',
+    ]);
+  });
+
   it('convert BGPPeers', async () => {
     const spec = { myASN: 64512, peerASN: 64513, peerAddress: '192.0.2.1' };
     const object = { apiVersion: 'metallb.io/v1beta1', kind: 'BGPPeer', metadata: { name: 'r' }, spec };

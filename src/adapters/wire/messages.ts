@@ -2,7 +2,6 @@
  * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
  * @module
  */
-
 import type { Interface } from '../../core/layer2/messages.ts';
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';

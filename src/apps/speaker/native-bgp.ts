@@ -10,6 +10,7 @@ import type { Metrics } from '../../adapters/metrics/metrics.ts';
 import type { FromWire, ToWire } from '../../adapters/wire/messages.ts';
 import type { BGPSessionStatus } from '../../core/api/kinds.ts';
 import type { Capability } from '../../core/bgp/messages.ts';
+import { listen, listenAgain, NO_SILENCE } from '../../core/bgp/silence.ts';
 import { established, type SessionPhase } from '../../core/bgp/state.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { formatAddress, parseAddress } from '../../core/net/address.ts';
@@ -43,8 +44,6 @@ const COUNT_PAUSE = 3000;
 const REPEAT = 60_000;
 /** Milliseconds from the end of sessions whose routes are kept until the end of BFD. */
 const BFD_GRACE = 300;
-/** Milliseconds without a session after which a router counts as one that does not hear us: at a start and a restart there is none for a moment. */
-const PATIENCE = 10_000;
 /** Of BFD packets in milliseconds, below which a busy node is likely to take a router for dead. */
 const HASTY = 50;
 
@@ -62,9 +61,8 @@ export class NativeBgp implements BgpBackend {
   readonly #told = new Set<string>();
   /** By BGPPeer: why there was no session when it was last said. */
   readonly #failures = new Map<string, { readonly why: string; readonly at: number }>();
-  /** By BGPPeer: since when there has been no session. */
-  readonly #silentSince = new Map<string, number>();
-  #silent = '[[],false]';
+  #silence = NO_SILENCE;
+  #isUnheard = false;
   #silenceTimer: NodeJS.Timeout | undefined;
   #statusTimer: NodeJS.Timeout | undefined;
   #statusAt = Number.POSITIVE_INFINITY;
@@ -97,7 +95,7 @@ export class NativeBgp implements BgpBackend {
     this.#sessions.set(plans);
     this.#watch();
     this.#warn();
-    this.#listenForSilence();
+    this.#listen();
     this.#tell(COUNT_PAUSE);
   }
 
@@ -215,35 +213,28 @@ export class NativeBgp implements BgpBackend {
       case 'send':
         return;
     }
-    this.#listenForSilence();
+    this.#listen();
     this.#tell();
   }
 
-  #listenForSilence(): void {
+  #listen(): void {
     if (this.#stopped) return;
     clearTimeout(this.#silenceTimer);
     const now = performance.now();
-    const silent: SilentPeer[] = [];
-    let lookAt = Number.POSITIVE_INFINITY;
     const sessions = this.#sessions.all;
-    for (const name of this.#silentSince.keys())
-      if (this.#sessions.get(name) === undefined) this.#silentSince.delete(name);
-    for (const { peer, state } of sessions) {
-      if (established(state) !== undefined) {
-        this.#silentSince.delete(peer.name);
-        continue;
-      }
-      const since = this.#silentSince.get(peer.name) ?? now;
-      this.#silentSince.set(peer.name, since);
-      if (now >= since + PATIENCE) silent.push({ peer: peer.name, why: state.lastError ?? 'there was none yet' });
-      else lookAt = Math.min(lookAt, since + PATIENCE);
-    }
-    if (lookAt < Number.POSITIVE_INFINITY)
-      this.#silenceTimer = setTimeout(() => this.#listenForSilence(), lookAt - now + 1);
-    const isAll = sessions.length > 0 && silent.length === sessions.length;
-    const text = JSON.stringify([silent.map(({ peer }) => peer), isAll]);
-    if (text === this.#silent) return;
-    this.#silent = text;
+    const isUp = new Map(sessions.map(({ peer: { name }, state }) => [name, established(state) !== undefined]));
+    const before = this.#silence;
+    this.#silence = listen(before, isUp, now);
+    const next = listenAgain(this.#silence);
+    if (next !== undefined) this.#silenceTimer = setTimeout(() => this.#listen(), next.at - now + 1);
+    const { peers } = this.#silence;
+    const isAll = sessions.length > 0 && peers.length === sessions.length;
+    if (peers.join() === before.peers.join() && isAll === this.#isUnheard) return;
+    this.#isUnheard = isAll;
+    const silent = peers.map((peer) => {
+      const why = this.#sessions.get(peer)?.state.lastError ?? 'there was none yet';
+      return { peer, why };
+    });
     // Later than the step of the speaker that may have led here.
     setImmediate(() => this.#options.onSilence(silent, isAll));
   }

@@ -57,11 +57,9 @@ export class AdvertisedRoutes {
     for (const peer of peers) {
       const naming = advertisements.filter((advertisement) => advertisement.peers.includes(peer));
       const key = fingerprint(naming.map(({ name }) => name));
-      const known = this.#audiences.get(key) ?? old.get(key);
-      const audience = known ?? { peer, table: new RouteTable(), id: ++this.#lastId };
+      const audience = this.#audiences.get(key) ?? this.#headedBy(peer, old.get(key));
       this.#audiences.set(key, audience);
       this.#audienceOf.set(peer, audience);
-      if (known === undefined) this.#refresh(this.#givers.keys(), [audience]);
     }
     if (isLeaving === this.#isLeaving) return;
     this.#isLeaving = isLeaving;
@@ -77,6 +75,14 @@ export class AdvertisedRoutes {
   markFor(peer: string): string {
     const { id, table } = this.#audienceOf.get(peer)!;
     return `${id}:${table.version}`;
+  }
+
+  /** Whoever stood for the audience may be named by other advertisements now. */
+  #headedBy(peer: string, known: Audience | undefined): Audience {
+    if (known?.peer === peer) return known;
+    const audience = { ...(known ?? { table: new RouteTable(), id: ++this.#lastId }), peer };
+    this.#refresh(this.#givers.keys(), [audience]);
+    return audience;
   }
 
   #give(key: string, service: string, advertised: readonly Advertised[] | undefined): void {

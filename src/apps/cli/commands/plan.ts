@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
+import type { Peer } from '../../../core/config/config.ts';
 import { renewedBy } from '../../../core/config/peer-change.ts';
 import type { ControllerResource } from '../../../core/reconcile/controller.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
@@ -39,12 +40,7 @@ export function addPlanCommand(program: Command): void {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
-      const renewed = offline.config.peers.flatMap((peer) => {
-        const old = peers.find(({ name }) => name === peer.name);
-        const fields = old === undefined ? [] : renewedBy(old, peer);
-        return fields.length === 0 ? [] : [{ peer: peer.name, fields }];
-      });
-      const plan = { ...compare(before, offline, known, told), renewed };
+      const plan = { ...compare(before, offline, known, told), renewed: renewals(peers, offline.config.peers) };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -85,6 +81,14 @@ function compare(
       })),
     rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
   };
+}
+
+function renewals(before: readonly Peer[], after: readonly Peer[]): Plan['renewed'] {
+  return after.flatMap((peer) => {
+    const old = before.find(({ name }) => name === peer.name);
+    const fields = old === undefined ? [] : renewedBy(old, peer);
+    return fields.length === 0 ? [] : [{ peer: peer.name, fields }];
+  });
 }
 
 function forPeople({ changes, renewed, rejected }: Plan): string {
