@@ -22,6 +22,7 @@ import { MAX_LINKS } from '../liveness/codec.ts';
 import type { Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
+import { fingerprint } from '../net/fingerprint.ts';
 import { DRAIN_ANNOTATION } from './annotations.ts';
 import type { Change } from './cache.ts';
 import { announcementsOf, type Elected, electFor, merge } from './layer2-decision.ts';
@@ -238,7 +239,14 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   for (const key of keys) electService(state, key, sha256);
   const owners = assignOwners(state, keys);
   const next = { ...state, owners, plans: decideRoutes(state, keys, dirty === 'all', outputs) };
-  for (const key of keys) decideService(next, key, outputs);
+  let isNews = false;
+  for (const key of keys) {
+    const before = announcedBy(state.decisions.get(key));
+    decideService(next, key, outputs);
+    isNews ||= announcedBy(next.decisions.get(key)) !== before;
+  }
+  // Most changes concern other nodes: then thousands of announcements need not be gathered anew.
+  if (!isNews) return next;
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
   const handingOver = merge([...state.decisions.values()].flatMap((decision) => decision.handingOver ?? []));
   const announced = JSON.stringify(
@@ -335,6 +343,10 @@ function withHandOver(old: Decision | undefined, decision: Decision): Decision {
   const isElsewhere = decision.announcements.length === 0 && decision.election?.owner !== undefined;
   const before = old?.announcements.length ? old.announcements : old?.handingOver;
   return isElsewhere && before !== undefined ? { ...decision, handingOver: before } : decision;
+}
+
+function announcedBy(decision: Decision | undefined): string {
+  return fingerprint([decision?.announcements, decision?.handingOver]);
 }
 
 const NOTHING: Decision = { announcements: [], election: undefined, events: [] };
