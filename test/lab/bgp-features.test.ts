@@ -514,6 +514,30 @@ spec:
     expect(nextHops(frr, '198.51.100.0/32')).toEqual(NODES);
   });
 
+  it('loses no packet either when a change of the BGPPeer takes new sessions', async () => {
+    const patch = (holdTime: string) => {
+      const change = ['patch', 'bgppeer', 'frr', '--type', 'merge', '-p', JSON.stringify({ spec: { holdTime } })];
+      return cluster.kubectl(['-n', 'metallb-system', ...change]).stderr;
+    };
+    const renewed = (times: number) => () =>
+      NODES.every((_, i) => logOf(`node-${i + 1}`).split('ended: the BGPPeer was changed: holdTime').length > times);
+    const fresh = () => {
+      const table = frr.show('show bgp ipv4 unicast 198.51.100.0/32');
+      return frr.neighbors().length === NODES.length && !table.includes('(stale)');
+    };
+    const { failed } = await probeWhile(frr.host, '198.51.100.0', { interval: 10, duration: 4000 }, async () => {
+      expect(patch('12s')).toContain('because of holdTime; routers with graceful restart keep its routes meanwhile');
+      await until('new sessions', renewed(1));
+      expect(nextHops(frr, '198.51.100.0/32')).toEqual(NODES);
+      await until('all are fresh', fresh);
+    });
+    expect(failed).toEqual([]);
+    patch('9s');
+    await until('new sessions', renewed(2));
+    await until('all are fresh', fresh);
+    expect(nextHops(frr, '198.51.100.0/32')).toEqual(NODES);
+  });
+
   it('takes its routes with it when the node was drained before, whatever the router could keep', async () => {
     kubectl('annotate', 'node', 'node-1', 'metallb.io/drain=for good');
     await until('the community', () => frr.paths('198.51.100.0/32')[0]?.communities.includes('graceful-shutdown'));
