@@ -115,6 +115,11 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
       `${router.host.name} knows ${prefix} by ${expected.join(', ') || 'nobody'}`,
       () => nextHops(router, prefix).join() === expected.join(),
     );
+  /** What kubectl says besides. */
+  const patch = (kind: string, name: string, spec: object) => {
+    const change = ['patch', kind, name, '--type', 'merge', '-p', JSON.stringify({ spec })];
+    return cluster.kubectl(['-n', 'metallb-system', ...change]).stderr;
+  };
   const explain = () =>
     run([resolve('bin/metallb'), 'explain', 'service', 'echo-service', '--kubeconfig', cluster.kubeconfig]).stdout;
   const logOf = (node: string) => readFileSync(join(directory, `speaker-${node}.log`), 'utf8');
@@ -211,17 +216,7 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
   it('changes routes without touching the sessions', async () => {
     const established = () => NODES.map((_, i) => logOf(`node-${i + 1}`).split('"sessionUp"').length);
     const before = established();
-    cluster.kubectl([
-      '-n',
-      'metallb-system',
-      'patch',
-      'bgpadvertisement',
-      'hosts',
-      '--type',
-      'merge',
-      '-p',
-      '{"spec":{"communities":["64500:8"]}}',
-    ]);
+    patch('bgpadvertisement', 'hosts', { communities: ['64500:8'] });
     await until('the new community', () =>
       frr.paths('198.51.100.0/32').every(({ communities }) => communities === '64500:8'),
     );
@@ -233,24 +228,21 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
 
   it('changes a peer without touching the session, as far as the protocol lets it, and says beforehand what does touch it', async () => {
     const established = () => NODES.map((_, i) => logOf(`node-${i + 1}`).split('"sessionUp"').length);
-    const patch = (spec: object) => {
-      const change = ['patch', 'bgppeer', 'frr', '--type', 'merge', '-p', JSON.stringify({ spec })];
-      return cluster.kubectl(['-n', 'metallb-system', ...change]).stderr;
-    };
+    const change = (spec: object) => patch('bgppeer', 'frr', spec);
     const keepalives = () => frr.keepalives(NODES[0]!);
     const before = established();
-    const unchanged = patch({ keepaliveTime: '1s', connectTime: '7s', peerASN: 0, dynamicASN: 'external' });
+    const unchanged = change({ keepaliveTime: '1s', connectTime: '7s', peerASN: 0, dynamicASN: 'external' });
     expect(unchanged).not.toContain('Warning');
     const heard = keepalives();
     await until('keepalives every second', () => keepalives() >= heard + 4);
     expect(established()).toEqual(before);
-    const renewed = patch({ holdTime: '30s' });
+    const renewed = change({ holdTime: '30s' });
     // Real API servers of the lab have no webhooks; test/system/webhooks.test.ts gives one to them.
     if (!hasRealApi)
       expect(renewed).toContain('Warning: the BGP session of every node with frr starts anew, because of holdTime');
     await until('three new sessions', () => established().every((count, i) => count === before[i]! + 1));
     expect(logOf('node-1')).toContain('BGP session with frr ended: the BGPPeer was changed: holdTime');
-    patch({ keepaliveTime: null, connectTime: null, peerASN: 64501, dynamicASN: null, holdTime: '90s' });
+    change({ keepaliveTime: null, connectTime: null, peerASN: 64501, dynamicASN: null, holdTime: '90s' });
     await until('three new sessions', () => established().every((count, i) => count === before[i]! + 2));
     await all(frr, '198.51.100.0/32', NODES);
   });
@@ -271,29 +263,9 @@ stringData: {password: the wrong one}
     expect(logOf('node-1')).not.toContain('the wrong one');
     apply(objects.slice(objects.indexOf('apiVersion: v1\nkind: Secret')));
     await all(bird, '198.51.100.0/32', NODES);
-    cluster.kubectl([
-      '-n',
-      'metallb-system',
-      'patch',
-      'bgppeer',
-      'frr',
-      '--type',
-      'merge',
-      '-p',
-      '{"spec":{"peerASN":64999}}',
-    ]);
+    patch('bgppeer', 'frr', { peerASN: 64999 });
     await until('the reason', () => logOf('node-2').includes('the router is AS 64501; the BGPPeer expects AS 64999'));
-    cluster.kubectl([
-      '-n',
-      'metallb-system',
-      'patch',
-      'bgppeer',
-      'frr',
-      '--type',
-      'merge',
-      '-p',
-      '{"spec":{"peerASN":64501}}',
-    ]);
+    patch('bgppeer', 'frr', { peerASN: 64501 });
     await all(frr, '198.51.100.0/32', NODES);
   });
 
@@ -387,18 +359,7 @@ protocol bgp metallb { local 127.0.0.1 as 64500; neighbor 127.0.0.1 as 64500; mu
       cluster.kubectl(['get', 'events', '-o', 'jsonpath={range .items[*]}{.reason} {.message}{"\\n"}{end}']).stdout;
     const silences = () => events().split('announceFailed no router hears of 198.51.100.0/32').length - 1;
     const move = (port: number | null) => {
-      for (const peer of ['frr', 'bird', 'gobgp']) {
-        const change = [
-          'patch',
-          'bgppeer',
-          peer,
-          '--type',
-          'merge',
-          '-p',
-          JSON.stringify({ spec: { peerPort: port } }),
-        ];
-        cluster.kubectl(['-n', 'metallb-system', ...change]);
-      }
+      for (const peer of ['frr', 'bird', 'gobgp']) patch('bgppeer', peer, { peerPort: port });
     };
     expect(silences()).toBe(0);
     move(1790);

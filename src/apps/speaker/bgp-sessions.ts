@@ -46,6 +46,8 @@ export class BgpSessions {
     const wanted = new Map(plans.map((plan) => [plan.peer.name, plan]));
     for (const [name, session] of this.#sessions) {
       const plan = wanted.get(name);
+      // A change of routes brings the same peer.
+      if (plan?.peer === session.peer) continue;
       const renewing = plan && renewedBy(session.peer, plan.peer);
       if (renewing?.length === 0) {
         session.adjust(plan!.peer);

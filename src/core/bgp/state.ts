@@ -106,6 +106,7 @@ export const SESSION_COUNTERS = [
 export type SessionCounter = (typeof SESSION_COUNTERS)[number];
 
 export const NEVER = Number.POSITIVE_INFINITY;
+
 export function initialSession(settings: SessionSettings): SessionState {
   return {
     settings,
@@ -130,14 +131,17 @@ export function established({ connections }: SessionState): Connection | undefin
   for (const connection of connections.values()) if (connection.phase === 'established') return connection;
   return undefined;
 }
+
 /** How messages of a connection are written. */
 export function optionsOf(connection: Connection | undefined): CodecOptions {
   return connection?.negotiated ?? BEFORE_OPEN;
 }
+
 /** True when the peer keeps our routes for a while when we go without a word. */
 export function holdsRoutes({ settings }: SessionState, connection: Connection | undefined): boolean {
   return settings.gracefulRestart && connection?.negotiated?.gracefulRestart !== undefined;
 }
+
 /** Undefined while the session is not up. */
 export function outboundOf(state: SessionState): Outbound | undefined {
   const { negotiated, local } = established(state) ?? {};

@@ -6,8 +6,7 @@
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
-import type { Config } from './config.ts';
-import { renewedBy } from './peer-change.ts';
+import { type Renewal, renewals } from './peer-change.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from './resolve.ts';
 
 export interface Admission {
@@ -36,7 +35,8 @@ export function admit(resource: ConfigResource, object: KubernetesObject, stored
     refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
     warnings: [
       ...harmed.map((problem) => `with this, ${formatProblem(problem)}`),
-      ...(resource === 'bgppeers' ? [...peerWarnings(object), ...renewals(object, was.config, config)] : []),
+      ...(resource === 'bgppeers' ? peerWarnings(object) : []),
+      ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ],
   };
 }
@@ -63,13 +63,10 @@ function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): b
 }
 
 /** Who changes a peer should know beforehand when that ends sessions. */
-function renewals({ metadata: { name } }: KubernetesObject, before: Config, after: Config): string[] {
-  const [old, now] = [before, after].map(({ peers }) => peers.find((peer) => peer.name === name));
-  const fields = old && now ? renewedBy(old, now) : [];
-  if (fields.length === 0) return [];
-  const isHeld = old!.gracefulRestart && now!.gracefulRestart;
+function describeRenewal({ before, after, fields }: Renewal): string {
+  const isHeld = before.gracefulRestart && after.gracefulRestart;
   const meanwhile = isHeld ? 'routers with graceful restart keep its routes meanwhile' : 'its routes go meanwhile';
-  return [`the BGP session of every node with ${name} starts anew, because of ${fields.join(', ')}; ${meanwhile}`];
+  return `the BGP session of every node with ${after.name} starts anew, because of ${fields.join(', ')}; ${meanwhile}`;
 }
 
 function peerWarnings(object: KubernetesObject): string[] {

@@ -267,7 +267,7 @@ function routerClashes(peer: Peer, other: Peer, inspection: Inspection): void {
 }
 
 /** What says where the peer is, and what it says. */
-function placeOf({ target }: Peer): [field: readonly string[], value: string] {
+export function placeOf({ target }: Pick<Peer, 'target'>): [field: readonly string[], value: string] {
   switch (target.kind) {
     case 'address':
       return [['spec', 'peerAddress'], formatAddress(target.address)];

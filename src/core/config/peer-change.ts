@@ -5,7 +5,8 @@
  */
 import type { Millis } from '../machine.ts';
 import { fingerprint } from '../net/fingerprint.ts';
-import type { Peer, PeerTarget } from './config.ts';
+import { placeOf } from './bgp-peers.ts';
+import type { Peer } from './config.ts';
 
 /** Upstream's native mode offers the same. */
 const HOLD_TIME: Millis = 90_000;
@@ -14,14 +15,6 @@ const HOLD_TIME: Millis = 90_000;
 export function holdTimeOf({ holdTime = HOLD_TIME }: Pick<Peer, 'holdTime'>): Millis {
   return Math.trunc(holdTime / 1000) * 1000;
 }
-
-const PLACES: Readonly<Record<PeerTarget['kind'], string>> = {
-  address: 'peerAddress',
-  interface: 'interface',
-  'default-gateway': 'the annotation metallb.io/peer-address-from',
-  'node-annotation': 'the annotation metallb.io/peer-address-from',
-  unknown: 'the annotation metallb.io/peer-address-from',
-};
 
 /** Names of fields, and what sessions take from them. */
 const AGREED: readonly (readonly [field: string, value: (peer: Peer) => unknown])[] = [
@@ -42,10 +35,35 @@ const AGREED: readonly (readonly [field: string, value: (peer: Peer) => unknown]
 export function renewedBy(before: Peer, after: Peer): string[] {
   const differ = (value: (peer: Peer) => unknown) => fingerprint(value(before)) !== fingerprint(value(after));
   return [
-    ...(differ(({ target }) => target) ? [PLACES[after.target.kind]] : []),
+    ...(differ(({ target }) => target) ? [placeName(after)] : []),
     ...(mayRefuse(before, after) ? [typeof after.peerASN === 'number' ? 'peerASN' : 'dynamicASN'] : []),
     ...AGREED.filter(([, value]) => differ(value)).map(([field]) => field),
   ];
+}
+
+/** What says where the router is. */
+function placeName(peer: Peer): string {
+  const [path] = placeOf(peer);
+  const name = path.at(-1)!;
+  return path[0] === 'metadata' ? `the annotation ${name}` : name;
+}
+
+/** A BGPPeer that ends sessions by what has become of it. */
+export interface Renewal {
+  readonly before: Peer;
+  readonly after: Peer;
+  /** For whose sake. */
+  readonly fields: readonly string[];
+}
+
+/** Of two configurations, the peers that are in both. */
+export function renewals(before: readonly Peer[], after: readonly Peer[]): Renewal[] {
+  const known = new Map(before.map((peer) => [peer.name, peer]));
+  return after.flatMap((peer) => {
+    const old = known.get(peer.name);
+    const fields = old === undefined ? [] : renewedBy(old, peer);
+    return fields.length === 0 ? [] : [{ before: old!, after: peer, fields }];
+  });
 }
 
 /** A router that was taken under the old rule for AS numbers might not be under the new one. */

@@ -1,3 +1,7 @@
+/**
+ * The frames that are sent for an address: answers, claims and questions (behaviour reference §4.6-§4.8).
+ * @module
+ */
 import type { IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC } from '../net/mac.ts';
 import { encodeArp } from './arp-codec.ts';
@@ -26,7 +30,7 @@ export function probes(state: Layer2State, announcement: Announcement): Layer2Ou
  * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
  * replies while its entry is younger than a second (measured, networking notes §2).
  */
-export function gratuitousArp(link: Interface, address: IpAddress): Layer2Output[] {
+function gratuitousArp(link: Interface, address: IpAddress): Layer2Output[] {
   const base = {
     destination: BROADCAST_MAC,
     source: link.mac,
@@ -40,7 +44,7 @@ export function gratuitousArp(link: Interface, address: IpAddress): Layer2Output
 }
 
 /** RFC 4861 §7.2.6: to all nodes, and what they have in their caches is to be overridden. */
-export function unsolicited(link: Interface, address: IpAddress): NeighborAdvertisement {
+function unsolicited(link: Interface, address: IpAddress): NeighborAdvertisement {
   return {
     kind: 'advertisement',
     destination: multicastMac(ALL_NODES),

@@ -25,7 +25,7 @@ export interface Layer2Settings {
 }
 
 /** Why an address that is ours by election is not answered for now. */
-export type Waiting =
+type Waiting =
   /** The network is asked first whether anybody has it. */
   | { readonly kind: 'probing'; readonly next: Millis; readonly left: number }
   /** Another of our speakers has it, and the lower MAC. */

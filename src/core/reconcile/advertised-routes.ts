@@ -17,6 +17,8 @@ interface Audience {
   readonly id: number;
 }
 
+const NOTHING = fingerprint(undefined);
+
 export class AdvertisedRoutes {
   readonly #decisions = new Map<string, { readonly decision: BgpDecision; readonly mark: string }>();
   /** By prefix and Service. */
@@ -36,17 +38,18 @@ export class AdvertisedRoutes {
     return this.#decisions.get(service)?.decision;
   }
 
-  /** Undefined: BGP has nothing to do with the Service any more. */
-  decide(service: string, decision: BgpDecision | undefined): void {
+  /** Undefined: BGP has nothing to do with the Service any more. True: that is another decision than before. */
+  decide(service: string, decision: BgpDecision | undefined): boolean {
     const old = this.#decisions.get(service);
     const mark = fingerprint(decision);
-    if (old?.mark === mark) return;
+    if ((old?.mark ?? NOTHING) === mark) return false;
     if (decision === undefined) this.#decisions.delete(service);
     else this.#decisions.set(service, { decision, mark });
     const [before, after] = [old?.decision, decision].map((each) => byPrefix(each?.advertised ?? []));
     for (const key of before!.keys()) if (!after!.has(key)) this.#give(key, service, undefined);
     for (const [key, advertised] of after!) this.#give(key, service, advertised);
     this.#refresh(new Set([...before!.keys(), ...after!.keys()]));
+    return true;
   }
 
   /** The routers of this node, and whether they are to be told that it is about to go. */

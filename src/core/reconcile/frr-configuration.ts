@@ -62,8 +62,9 @@ function routerOf(plans: readonly PeerPlan[], secrets: FrrSecrets): object {
 
 /** Without both families on one session, only routes of the family of the router's address go there. */
 function sendable({ peer: { target, dualStack }, routes }: PeerPlan): readonly Route[] {
-  if (dualStack || target.kind !== 'address') return routes.sorted();
-  return routes.sorted().filter(({ prefix }) => prefix.family === target.address.family);
+  const all = [...routes.values()];
+  if (dualStack || target.kind !== 'address') return all;
+  return all.filter(({ prefix }) => prefix.family === target.address.family);
 }
 
 function neighborOf(plan: PeerPlan, secrets: FrrSecrets): object {

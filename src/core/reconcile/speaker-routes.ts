@@ -31,16 +31,19 @@ export function decideRoutes(
   const self = candidates.find(({ name }) => name === settings.node);
   if (self === undefined || (config.peers.length === 0 && advertised.size === 0)) return state.plans;
   const [facts, hasLeft] = [factsOf(state), state.drain?.hasLeft === true];
+  let isNews = isAll;
   for (const key of keys) {
     const service = cache.get<Service>('services', key);
     const decision = service && decideBgpFor(facts, self, service, slicesOf(state, service), hasLeft);
-    advertised.decide(key, decision);
+    if (advertised.decide(key, decision)) isNews = true;
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   const names = peers.map(({ name }) => name);
   // A node that is drained serves what still comes, and asks routers to come by others.
   if (isAll) advertised.address(names, config.bgpAdvertisements, self.drained);
   for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
+  // Most changes of Services and endpoints change no route.
+  if (!isNews) return state.plans;
   const node = cache.get<Node>('nodes', `/${settings.node}`);
   const plans = peers.map((template): PeerPlan => {
     const peer = located(template, node, state.links.gateways ?? []);

@@ -75,9 +75,9 @@ export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
 export type SpeakerInput =
   | Change<SpeakerResource>
   | { readonly kind: 'liveness'; readonly view: LivenessView }
-  /** A station that is none of ours claims an address that this node announces, or does so no longer. */
   /** The whole of the BGPPeers that this node has had no session with for a while. */
   | { readonly kind: 'silence'; readonly peers: readonly SilentPeer[] }
+  /** A station that is none of ours claims an address that this node announces, or does so no longer. */
   | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
   /** Names of all local links that are not excluded, and of those that can be announced on now. */
   | {
@@ -145,7 +145,7 @@ export interface Decision {
   readonly events: readonly EventNote[];
 }
 
-export interface Drain {
+interface Drain {
   /** When routers have had the time to send elsewhere. */
   readonly leavesAt: Millis;
   /** What others announce too is not announced from here any more. */

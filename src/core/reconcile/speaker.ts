@@ -240,11 +240,7 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   const owners = assignOwners(state, keys);
   const next = { ...state, owners, plans: decideRoutes(state, keys, dirty === 'all', outputs) };
   let isNews = false;
-  for (const key of keys) {
-    const before = announcedBy(state.decisions.get(key));
-    decideService(next, key, outputs);
-    isNews ||= announcedBy(next.decisions.get(key)) !== before;
-  }
+  for (const key of keys) if (decideService(next, key, outputs)) isNews = true;
   // Most changes concern other nodes: then thousands of announcements need not be gathered anew.
   if (!isNews) return next;
   const announcements = merge([...state.decisions.values()].flatMap((decision) => decision.announcements));
@@ -298,7 +294,8 @@ function incumbentsOf({ cache, settings }: SpeakerState): Map<string, string> {
   return new Map(statuses.map(({ status }) => [`${status!.serviceNamespace}/${status!.serviceName}`, status!.node!]));
 }
 
-function decideService(state: SpeakerState, key: string, outputs: SpeakerOutput[]): void {
+/** True: something else is announced, or handed over, than before. */
+function decideService(state: SpeakerState, key: string, outputs: SpeakerOutput[]): boolean {
   const service = state.cache.get<Service>('services', key);
   const old = state.decisions.get(key);
   const decision = service === undefined ? NOTHING : withHandOver(old, decisionFor(state, key));
@@ -310,13 +307,14 @@ function decideService(state: SpeakerState, key: string, outputs: SpeakerOutput[
     told.interfaces.join() !== (old?.announcements[0]?.interfaces ?? []).join() ||
     verdictText(old) !== verdictText(decision);
   if (isNews) outputs.push(told);
-
-  if (service === undefined) return;
+  const isMove = announcedBy(decision) !== announcedBy(old ?? NOTHING);
+  if (service === undefined) return isMove;
   const before = new Set(old?.events.map((note) => JSON.stringify(note)));
   for (const note of decision.events) {
     if (!before.has(JSON.stringify(note)))
       outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), ...note });
   }
+  return isMove;
 }
 
 function decided(
@@ -345,8 +343,8 @@ function withHandOver(old: Decision | undefined, decision: Decision): Decision {
   return isElsewhere && before !== undefined ? { ...decision, handingOver: before } : decision;
 }
 
-function announcedBy(decision: Decision | undefined): string {
-  return fingerprint([decision?.announcements, decision?.handingOver]);
+function announcedBy({ announcements, handingOver }: Decision): string {
+  return fingerprint([announcements, handingOver]);
 }
 
 const NOTHING: Decision = { announcements: [], election: undefined, events: [] };

@@ -4,8 +4,7 @@
  */
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
-import type { Peer } from '../../../core/config/config.ts';
-import { renewedBy } from '../../../core/config/peer-change.ts';
+import { renewals } from '../../../core/config/peer-change.ts';
 import type { ControllerResource } from '../../../core/reconcile/controller.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
 import { OfflineController } from '../../../core/reconcile/offline.ts';
@@ -40,7 +39,11 @@ export function addPlanCommand(program: Command): void {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
-      const plan = { ...compare(before, offline, known, told), renewed: renewals(peers, offline.config.peers) };
+      const renewed = renewals(peers, offline.config.peers).map(({ after: { name }, fields }) => ({
+        peer: name,
+        fields,
+      }));
+      const plan = { ...compare(before, offline, known, told), renewed };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -81,14 +84,6 @@ function compare(
       })),
     rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
   };
-}
-
-function renewals(before: readonly Peer[], after: readonly Peer[]): Plan['renewed'] {
-  return after.flatMap((peer) => {
-    const old = before.find(({ name }) => name === peer.name);
-    const fields = old === undefined ? [] : renewedBy(old, peer);
-    return fields.length === 0 ? [] : [{ peer: peer.name, fields }];
-  });
 }
 
 function forPeople({ changes, renewed, rejected }: Plan): string {
