@@ -6,13 +6,13 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { findBinaries, startRealApi } from '../lab/real-api.ts';
-import { freePort, run, sleep, start, until } from '../lab/shell.ts';
+import { findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
+import { freePort, run, sleep, start, until } from '../lab/net/shell.ts';
 import { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath } from '../src/adapters/kubernetes/resources.ts';
 import { openDataDirectory } from '../src/apps/standalone/data-directory.ts';
-import { startEmbeddedApi } from '../src/apps/standalone/embedded-api.ts';
+import { startEmbeddedApi } from '../src/kube-api/embedded-api.ts';
 import { printTable, show } from './table.ts';
 
 const SIZES = (process.env.BENCH_SIZES ?? '1000,5000,10000,20000').split(',').map(Number);

@@ -3,7 +3,7 @@
  * `SAMPLES`, or `flood RATE`: asks for ours that often in a second until it is killed.
  * @module
  */
-import { LAN6 } from '../lab/lan.ts';
+import { LAN6 } from '../lab/net/lan.ts';
 import { readLinks } from '../src/adapters/linux/links.ts';
 import { openPacketSocket } from '../src/adapters/wire/packet-socket.ts';
 import { poll, receive, send } from '../src/adapters/wire/syscalls.ts';

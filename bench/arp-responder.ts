@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LAN6 } from '../lab/lan.ts';
+import { LAN6 } from '../lab/net/lan.ts';
 import { readLinks } from '../src/adapters/linux/links.ts';
 import { Wire } from '../src/adapters/wire/wire.ts';
 import { parseAddress } from '../src/core/net/address.ts';

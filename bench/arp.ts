@@ -5,9 +5,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { addHost, createLan, LAN6, type LanHost } from '../lab/lan.ts';
-import { prepareInside } from '../lab/sandbox.ts';
-import { sleep } from '../lab/shell.ts';
+import { addHost, createLan, LAN6, type LanHost } from '../lab/net/lan.ts';
+import { prepareInside } from '../lab/net/sandbox.ts';
+import { sleep } from '../lab/net/shell.ts';
 import { median, printTable, quantile, show } from './table.ts';
 
 const SAMPLES = 4000;

@@ -5,8 +5,8 @@
  */
 import { createInterface } from 'node:readline';
 import { BgpSessions } from '../src/apps/speaker/bgp-sessions.ts';
-import type { Route } from '../src/core/bgp/route.ts';
-import { RouteTable } from '../src/core/bgp/route-table.ts';
+import type { Route } from '../src/core/bgp/rib/route.ts';
+import { RouteTable } from '../src/core/bgp/rib/route-table.ts';
 import type { Peer } from '../src/core/config/config.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 

@@ -7,10 +7,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { addHost, createLan, type LanHost, removeLan } from '../lab/lan.ts';
-import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../lab/routers.ts';
-import { prepareInside } from '../lab/sandbox.ts';
-import { must, sleep, until } from '../lab/shell.ts';
+import { addHost, createLan, type LanHost, removeLan } from '../lab/net/lan.ts';
+import { prepareInside } from '../lab/net/sandbox.ts';
+import { must, sleep, until } from '../lab/net/shell.ts';
+import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../lab/routers/routers.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 3);

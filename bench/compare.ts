@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { type ComparedObjects, compareWithCluster } from '../src/core/reconcile/differences.ts';
+import { type ComparedObjects, compareWithCluster } from '../src/core/offline/differences.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 5);

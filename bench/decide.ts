@@ -5,22 +5,22 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
-import { type Outbound, type Sent, synchronize } from '../src/core/bgp/rib.ts';
+import { type Outbound, type Sent, synchronize } from '../src/core/bgp/rib/difference.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
   controllerMachine,
   initialController,
-} from '../src/core/reconcile/controller.ts';
-import { speakerMachine } from '../src/core/reconcile/speaker.ts';
+} from '../src/core/controller/fsm.ts';
+import { speakerMachine } from '../src/core/speaker/fsm.ts';
 import {
   initialSpeaker,
   type PeerPlan,
   SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerInput,
-} from '../src/core/reconcile/speaker-state.ts';
+} from '../src/core/speaker/state.ts';
 import { median, printTable, show } from './table.ts';
 
 const SIZES = [1000, 10_000, 20_000];

@@ -6,11 +6,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Cluster, hasRealApi } from '../lab/cluster.ts';
-import { addHost, askByArp, createLan, type LanHost, probeWhile, removeLan } from '../lab/lan.ts';
-import { prepareInside } from '../lab/sandbox.ts';
-import { type LabProcess, run, sleep, until } from '../lab/shell.ts';
-import { Upstream } from '../lab/upstream.ts';
+import { Cluster, hasRealApi } from '../lab/kubernetes/cluster.ts';
+import { Upstream } from '../lab/kubernetes/upstream.ts';
+import { addHost, askByArp, createLan, type LanHost, probeWhile, removeLan } from '../lab/net/lan.ts';
+import { prepareInside } from '../lab/net/sandbox.ts';
+import { type LabProcess, run, sleep, until } from '../lab/net/shell.ts';
 import { printTable, quantile, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 10);
@@ -193,7 +193,7 @@ async function keepalived(directory: string, interval: string): Promise<void> {
   const hosts = [1, 2].map((i) => addHost(`vrrp-${i}`, `192.168.1.${20 + i}`, `02:00:5e:00:02:0${i}`));
   const client = addHost('client', '192.168.1.50', '02:00:5e:00:01:64');
   const processes: LabProcess[] = [];
-  const replica = resolve(import.meta.dirname, '../lab/replica.ts');
+  const replica = resolve(import.meta.dirname, '../lab/kubernetes/replica.ts');
   for (const [i, host] of hosts.entries()) {
     const file = join(directory, `${host.name}.conf`);
     writeFileSync(

@@ -6,9 +6,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { findTool, METALLB_CONTROLLER } from '../lab/go-tool.ts';
-import { findBinaries, startRealApi } from '../lab/real-api.ts';
-import { must, run, sleep, start, until } from '../lab/shell.ts';
+import { findTool, METALLB_CONTROLLER } from '../lab/kubernetes/go-tool.ts';
+import { findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
+import { must, run, sleep, start, until } from '../lab/net/shell.ts';
 import { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';

@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runAsync } from '../lab/shell.ts';
+import { runAsync } from '../lab/net/shell.ts';
 import { openDataDirectory } from '../src/apps/standalone/data-directory.ts';
-import { startEmbeddedApi } from '../src/apps/standalone/embedded-api.ts';
+import { startEmbeddedApi } from '../src/kube-api/embedded-api.ts';
 import { median, printTable, show } from './table.ts';
 
 const SERVICES = 10_000;

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, run, sleep } from '../lab/shell.ts';
+import { freePort, run, sleep } from '../lab/net/shell.ts';
 import { LivenessCluster } from '../sim/liveness-cluster.ts';
 import { decodeMessage, encodeMessage } from '../src/core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';

@@ -4,9 +4,9 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { findTool, HELM, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/go-tool.ts';
-import { findBinaries } from '../lab/real-api.ts';
-import { runInside, whyNoSandbox } from '../lab/sandbox.ts';
+import { findTool, HELM, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/kubernetes/go-tool.ts';
+import { findBinaries } from '../lab/kubernetes/real-api.ts';
+import { runInside, whyNoSandbox } from '../lab/net/sandbox.ts';
 import { benchAllocate } from './allocate.ts';
 import { benchCompare } from './compare.ts';
 import { benchDecide } from './decide.ts';

@@ -6,10 +6,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Cluster } from '../lab/cluster.ts';
-import { probeWhile } from '../lab/lan.ts';
-import { prepareInside } from '../lab/sandbox.ts';
-import { sleep, until } from '../lab/shell.ts';
+import { Cluster } from '../lab/kubernetes/cluster.ts';
+import { probeWhile } from '../lab/net/lan.ts';
+import { prepareInside } from '../lab/net/sandbox.ts';
+import { sleep, until } from '../lab/net/shell.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
 import type { Service } from '../src/core/api/kubernetes.ts';
 import { printTable, quantile, show } from './table.ts';

@@ -6,11 +6,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Cluster } from '../lab/cluster.ts';
-import { addHost, removeLan } from '../lab/lan.ts';
-import { type FrrRouter, type Router, startBird, startFrr, whyNoRouters } from '../lab/routers.ts';
-import { prepareInside } from '../lab/sandbox.ts';
-import { sleep, start, until } from '../lab/shell.ts';
+import { Cluster } from '../lab/kubernetes/cluster.ts';
+import { addHost, removeLan } from '../lab/net/lan.ts';
+import { prepareInside } from '../lab/net/sandbox.ts';
+import { sleep, start, until } from '../lab/net/shell.ts';
+import { type FrrRouter, type Router, startBird, startFrr, whyNoRouters } from '../lab/routers/routers.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 5);

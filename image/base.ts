@@ -4,7 +4,7 @@
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { must } from '../lab/shell.ts';
+import { must } from '../lab/net/shell.ts';
 import type { Architecture } from './oci.ts';
 
 export interface DebianPackage {

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { must } from '../lab/shell.ts';
+import { must } from '../lab/net/shell.ts';
 import type { DebianPackage } from './base.ts';
 import { bundle } from './bundle.ts';
 import type { Architecture } from './oci.ts';

@@ -3,11 +3,10 @@
  * restarts of either side, with and without grace; routes that change all the time. At rest the router holds exactly what it should.
  * @module
  */
-import { BEFORE_OPEN, decodeMessage } from '../src/core/bgp/codec.ts';
-import { sessionMachine } from '../src/core/bgp/fsm.ts';
-import type { UpdateMessage } from '../src/core/bgp/messages.ts';
-import type { SessionSettings } from '../src/core/bgp/negotiation.ts';
-import { RouteTable } from '../src/core/bgp/route-table.ts';
+
+import { RouteTable } from '../src/core/bgp/rib/route-table.ts';
+import { sessionMachine } from '../src/core/bgp/session/fsm.ts';
+import type { SessionSettings } from '../src/core/bgp/session/negotiation.ts';
 import {
   type Connection,
   established,
@@ -17,7 +16,9 @@ import {
   type SessionInput,
   type SessionOutput,
   type SessionState,
-} from '../src/core/bgp/state.ts';
+} from '../src/core/bgp/session/state.ts';
+import { BEFORE_OPEN, decodeMessage } from '../src/core/bgp/wire/codec.ts';
+import type { UpdateMessage } from '../src/core/bgp/wire/messages.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
 import { VirtualClock, VirtualDriver } from './clock.ts';

@@ -4,25 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
-import { encodeArp } from '../src/core/layer2/arp-codec.ts';
-import { layer2Machine } from '../src/core/layer2/fsm.ts';
-import type { Interface } from '../src/core/layer2/messages.ts';
-import { initialLayer2, type Layer2Input, type Layer2Output, type Layer2State } from '../src/core/layer2/state.ts';
-import {
-  holdsLease,
-  initialLeadership,
-  type LeadershipInput,
-  type LeadershipOutput,
-  type LeadershipState,
-  leadershipMachine,
-} from '../src/core/leadership/fsm.ts';
-import type { LeaseRecord } from '../src/core/leadership/messages.ts';
-import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
-import type { Message } from '../src/core/liveness/messages.ts';
-import { initialLiveness, type LivenessOutput, type LivenessState, livenessView } from '../src/core/liveness/state.ts';
-import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
-import { BROADCAST_MAC, formatMac } from '../src/core/net/mac.ts';
-import { ALLOCATED_CONDITION, withCondition } from '../src/core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -30,8 +11,27 @@ import {
   type ControllerState,
   controllerMachine,
   initialController,
-} from '../src/core/reconcile/controller.ts';
-import { speakerMachine } from '../src/core/reconcile/speaker.ts';
+} from '../src/core/controller/fsm.ts';
+import {
+  holdsLease,
+  initialLeadership,
+  type LeadershipInput,
+  type LeadershipOutput,
+  type LeadershipState,
+  leadershipMachine,
+} from '../src/core/kubernetes/leadership/fsm.ts';
+import type { LeaseRecord } from '../src/core/kubernetes/leadership/messages.ts';
+import { encodeArp } from '../src/core/layer2/arp-codec.ts';
+import { layer2Machine } from '../src/core/layer2/fsm.ts';
+import type { Interface } from '../src/core/layer2/messages.ts';
+import { initialLayer2, type Layer2Input, type Layer2Output, type Layer2State } from '../src/core/layer2/state.ts';
+import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
+import type { Message } from '../src/core/liveness/messages.ts';
+import { initialLiveness, type LivenessOutput, type LivenessState, livenessView } from '../src/core/liveness/state.ts';
+import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
+import { BROADCAST_MAC, formatMac } from '../src/core/net/mac.ts';
+import { ALLOCATED_CONDITION, withCondition } from '../src/core/reasons/conditions.ts';
+import { speakerMachine } from '../src/core/speaker/fsm.ts';
 import {
   initialSpeaker,
   SPEAKER_DEFAULTS,
@@ -39,7 +39,7 @@ import {
   type SpeakerInput,
   type SpeakerOutput,
   type SpeakerState,
-} from '../src/core/reconcile/speaker-state.ts';
+} from '../src/core/speaker/state.ts';
 import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
 import { type VirtualApi, VirtualReflector } from './virtual-api.ts';

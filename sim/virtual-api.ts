@@ -9,7 +9,7 @@ import {
   type ReflectorOutput,
   type ReflectorState,
   reflectorMachine,
-} from '../src/core/reflector/fsm.ts';
+} from '../src/core/kubernetes/reflector/fsm.ts';
 import { type Gate, type VirtualClock, VirtualDriver } from './clock.ts';
 import type { Random } from './random.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Makes src/apps/standalone/api/kubernetes-protobuf.json: names and numbers of the protobuf fields of the kinds that
+ * Makes src/kube-api/http/kubernetes-protobuf.json: names and numbers of the protobuf fields of the kinds that
  * the embedded API serves. Run by hand when kinds are added:
  *
  *   go mod download k8s.io/api@v0.33.0 k8s.io/apimachinery@v0.33.0
@@ -50,4 +50,4 @@ const visit = (name: string) => {
 };
 for (const name of WANTED) visit(name);
 const lines = Object.entries(types).map(([name, fields]) => `${JSON.stringify(name)}:${JSON.stringify(fields)}`);
-writeFileSync('src/apps/standalone/api/kubernetes-protobuf.json', `{\n${lines.join(',\n')}\n}\n`);
+writeFileSync('src/kube-api/http/kubernetes-protobuf.json', `{\n${lines.join(',\n')}\n}\n`);

@@ -5,8 +5,8 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { findTool, HELM } from '../lab/go-tool.ts';
-import { must } from '../lab/shell.ts';
+import { findTool, HELM } from '../lab/kubernetes/go-tool.ts';
+import { must } from '../lab/net/shell.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const NAMESPACE = 'metallb-system';

@@ -5,10 +5,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { addHost, createLan, LAN6, removeLan } from '../lab/lan.ts';
-import { type Router, startBird, startFrr, startGoBgp, startOpenBgpd } from '../lab/routers.ts';
-import { isInside, prepareInside, runInside } from '../lab/sandbox.ts';
-import { sleep } from '../lab/shell.ts';
+import { addHost, createLan, LAN6, removeLan } from '../lab/net/lan.ts';
+import { isInside, prepareInside, runInside } from '../lab/net/sandbox.ts';
+import { sleep } from '../lab/net/shell.ts';
+import { type Router, startBird, startFrr, startGoBgp, startOpenBgpd } from '../lab/routers/routers.ts';
 
 if (!isInside()) process.exit(await runInside(import.meta.filename, process.argv.slice(2)));
 
@@ -76,7 +76,7 @@ add('-a', 'ipv6', '2001:db8:4::/48', 'nexthop', `${LAN6}4`);
 await sleep(6000);
 const recorded: Record<string, string[]> = {};
 const TIME = 6000;
-const script = resolve(import.meta.dirname, '../lab/bgp-recorder.ts');
+const script = resolve(import.meta.dirname, '../lab/routers/bgp-recorder.ts');
 const listen = async (router: Router) => {
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, router.host.address, '64500'];
   const { stdout, stderr } = await node.runAsync([...command, String(TIME)]);

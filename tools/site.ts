@@ -3,7 +3,7 @@
  * @module
  */
 import { resolve } from 'node:path';
-import { run } from '../lab/shell.ts';
+import { run } from '../lab/net/shell.ts';
 
 const SITE = resolve(import.meta.dirname, '../site');
 

@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/go-tool.ts';
-import { type Binaries, findBinaries, startRealApi } from '../lab/real-api.ts';
-import { whyNoSandbox } from '../lab/sandbox.ts';
+import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/kubernetes/go-tool.ts';
+import { type Binaries, findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
+import { whyNoSandbox } from '../lab/net/sandbox.ts';
 import { type Counts, vitest } from './vitest.ts';
 
 /** Suites that are run on a real API server, each on one of its own: what one leaves behind is nothing to the others. */

@@ -2,8 +2,8 @@
  * `npm test`: everything that can run here. What cannot says why. The last line counts.
  * @module
  */
-import { whyNoSandbox } from '../lab/sandbox.ts';
-import { run } from '../lab/shell.ts';
+import { whyNoSandbox } from '../lab/net/sandbox.ts';
+import { run } from '../lab/net/shell.ts';
 import { check } from './check.ts';
 import { buildSite } from './site.ts';
 import { testCluster } from './test-cluster.ts';

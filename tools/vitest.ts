@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { runInside } from '../lab/sandbox.ts';
+import { runInside } from '../lab/net/sandbox.ts';
 
 export interface Counts {
   readonly passed: number;
@@ -15,7 +15,7 @@ export interface Counts {
 
 const VITEST = resolve('node_modules/vitest/vitest.mjs');
 
-/** `inSandbox`: in namespaces of its own, see lab/sandbox.ts. */
+/** `inSandbox`: in namespaces of its own, see lab/net/sandbox.ts. */
 export async function vitest(
   projects: readonly string[],
   inSandbox = false,

@@ -12,9 +12,9 @@ import type { ResourceName } from '../adapters/kubernetes/resources.ts';
 import type { Log } from '../adapters/log/log.ts';
 import type { Metrics } from '../adapters/metrics/metrics.ts';
 import { formatProblem, type Problem } from '../core/api/problem.ts';
+import type { Change } from '../core/kubernetes/cache.ts';
 import type { Machine } from '../core/machine.ts';
-import type { Change } from '../core/reconcile/cache.ts';
-import type { EventNote, EventTarget } from '../core/reconcile/reasons.ts';
+import type { EventNote, EventTarget } from '../core/reasons/reasons.ts';
 
 /** Options that both processes take. */
 export interface ProcessOptions {

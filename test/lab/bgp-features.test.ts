@@ -7,8 +7,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster, MANIFESTS } from '../../lab/cluster.ts';
-import { addHost, connect, LAN6, probeWhile, removeHosts, removeLan } from '../../lab/lan.ts';
+import { Cluster, MANIFESTS } from '../../lab/kubernetes/cluster.ts';
+import { addHost, connect, LAN6, probeWhile, removeHosts, removeLan } from '../../lab/net/lan.ts';
+import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
+import { must, run, sleep, until } from '../../lab/net/shell.ts';
+import { spreadWhile } from '../../lab/net/spread.ts';
 import {
   type BmpStation,
   type FrrRouter,
@@ -18,10 +21,7 @@ import {
   startFrr,
   startOpenBgpd,
   whyNoRouters,
-} from '../../lab/routers.ts';
-import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { must, run, sleep, until } from '../../lab/shell.ts';
-import { spreadWhile } from '../../lab/spread.ts';
+} from '../../lab/routers/routers.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 

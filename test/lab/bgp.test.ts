@@ -6,11 +6,18 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster, hasRealApi } from '../../lab/cluster.ts';
-import { addHost, LAN6, probeWhile, removeLan } from '../../lab/lan.ts';
-import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../../lab/routers.ts';
-import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { run, sleep, until } from '../../lab/shell.ts';
+import { Cluster, hasRealApi } from '../../lab/kubernetes/cluster.ts';
+import { addHost, LAN6, probeWhile, removeLan } from '../../lab/net/lan.ts';
+import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
+import { run, sleep, until } from '../../lab/net/shell.ts';
+import {
+  type FrrRouter,
+  type Router,
+  startBird,
+  startFrr,
+  startGoBgp,
+  whyNoRouters,
+} from '../../lab/routers/routers.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from '../../lab/cluster.ts';
-import { askByArp, type LanHost, soleOwner } from '../../lab/lan.ts';
-import { isInside, prepareInside } from '../../lab/sandbox.ts';
-import { sleep, until } from '../../lab/shell.ts';
+import { Cluster } from '../../lab/kubernetes/cluster.ts';
+import { askByArp, type LanHost, soleOwner } from '../../lab/net/lan.ts';
+import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
+import { sleep, until } from '../../lab/net/shell.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 

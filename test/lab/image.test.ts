@@ -6,11 +6,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from '../../lab/cluster.ts';
-import { CONTROLLER, Image, SPEAKER, whyNoContainers } from '../../lab/container.ts';
-import { soleOwner } from '../../lab/lan.ts';
-import { prepareInside } from '../../lab/sandbox.ts';
-import { must, run, until } from '../../lab/shell.ts';
+import { Cluster } from '../../lab/kubernetes/cluster.ts';
+import { CONTROLLER, Image, SPEAKER, whyNoContainers } from '../../lab/kubernetes/container.ts';
+import { soleOwner } from '../../lab/net/lan.ts';
+import { prepareInside } from '../../lab/net/sandbox.ts';
+import { must, run, until } from '../../lab/net/shell.ts';
 
 const LAYOUT = resolve(import.meta.dirname, '../../build/image');
 const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8')) as {

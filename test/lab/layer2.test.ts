@@ -6,11 +6,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from '../../lab/cluster.ts';
-import { askByArp, askByNdp, LAN6, type LanHost, neighbour, probeWhile } from '../../lab/lan.ts';
-import type { ProbeResult } from '../../lab/prober.ts';
-import { hasOtherUsers, isInside, prepareInside } from '../../lab/sandbox.ts';
-import { must, sleep, until } from '../../lab/shell.ts';
+import { Cluster } from '../../lab/kubernetes/cluster.ts';
+import { askByArp, askByNdp, LAN6, type LanHost, neighbour, probeWhile } from '../../lab/net/lan.ts';
+import type { ProbeResult } from '../../lab/net/prober.ts';
+import { hasOtherUsers, isInside, prepareInside } from '../../lab/net/sandbox.ts';
+import { must, sleep, until } from '../../lab/net/shell.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 

@@ -18,12 +18,12 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ChartPods } from '../../lab/chart-pods.ts';
-import { Cluster, hasRealApi, MANIFESTS } from '../../lab/cluster.ts';
-import { findTool, HELM } from '../../lab/go-tool.ts';
-import { askByArp } from '../../lab/lan.ts';
-import { prepareInside } from '../../lab/sandbox.ts';
-import { must, runAsync, until } from '../../lab/shell.ts';
+import { ChartPods } from '../../lab/kubernetes/chart-pods.ts';
+import { Cluster, hasRealApi, MANIFESTS } from '../../lab/kubernetes/cluster.ts';
+import { findTool, HELM } from '../../lab/kubernetes/go-tool.ts';
+import { askByArp } from '../../lab/net/lan.ts';
+import { prepareInside } from '../../lab/net/sandbox.ts';
+import { must, runAsync, until } from '../../lab/net/shell.ts';
 
 const obstacle = hasRealApi ? undefined : 'it needs a real API server: npm run test:cluster';
 const ROOT = resolve(import.meta.dirname, '../..');

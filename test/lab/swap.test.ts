@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster, hasRealApi } from '../../lab/cluster.ts';
-import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/go-tool.ts';
-import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/lan.ts';
-import { prepareInside } from '../../lab/sandbox.ts';
-import { type LabProcess, runAsync, sleep, start, until } from '../../lab/shell.ts';
-import { Upstream } from '../../lab/upstream.ts';
+import { Cluster, hasRealApi } from '../../lab/kubernetes/cluster.ts';
+import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/kubernetes/go-tool.ts';
+import { Upstream } from '../../lab/kubernetes/upstream.ts';
+import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/net/lan.ts';
+import { prepareInside } from '../../lab/net/sandbox.ts';
+import { type LabProcess, runAsync, sleep, start, until } from '../../lab/net/shell.ts';
 
 const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 const NAMESPACE = 'metallb-system';

@@ -3,15 +3,15 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/controller/fsm.ts';
+import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/kubernetes/reflector/fsm.ts';
 import { layer2Machine } from '../../src/core/layer2/fsm.ts';
 import { initialLayer2, type Layer2Settings } from '../../src/core/layer2/state.ts';
 import { livenessMachine } from '../../src/core/liveness/fsm.ts';
 import { initialLiveness, type LivenessSettings } from '../../src/core/liveness/state.ts';
 import type { Machine } from '../../src/core/machine.ts';
-import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/reconcile/controller.ts';
-import { speakerMachine } from '../../src/core/reconcile/speaker.ts';
-import { initialSpeaker, SPEAKER_DEFAULTS, type SpeakerSettings } from '../../src/core/reconcile/speaker-state.ts';
-import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/reflector/fsm.ts';
+import { speakerMachine } from '../../src/core/speaker/fsm.ts';
+import { initialSpeaker, SPEAKER_DEFAULTS, type SpeakerSettings } from '../../src/core/speaker/state.ts';
 
 interface Replayable {
   readonly machine: Machine<unknown, unknown, unknown>;

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type LabProcess, start, until } from '../../lab/shell.ts';
+import { type LabProcess, start, until } from '../../lab/net/shell.ts';
 import { type ApiError, KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
 import { Connection } from '../../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath, type ResourceName } from '../../src/adapters/kubernetes/resources.ts';

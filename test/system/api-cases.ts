@@ -4,7 +4,7 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../../lab/shell.ts';
+import { until } from '../../lab/net/shell.ts';
 import { ApiError, type KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
 import { EventRecorder } from '../../src/adapters/kubernetes/events.ts';
 import { type ReflectedChange, Reflector } from '../../src/adapters/kubernetes/reflector.ts';

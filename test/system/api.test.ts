@@ -1,9 +1,9 @@
 import { describe } from 'vitest';
-import { freePort } from '../../lab/shell.ts';
+import { freePort } from '../../lab/net/shell.ts';
 import { KubernetesClient } from '../../src/adapters/kubernetes/client.ts';
 import { Connection } from '../../src/adapters/kubernetes/connection.ts';
 import { openDataDirectory } from '../../src/apps/standalone/data-directory.ts';
-import { startEmbeddedApi } from '../../src/apps/standalone/embedded-api.ts';
+import { startEmbeddedApi } from '../../src/kube-api/embedded-api.ts';
 import { type ApiTarget, apiCases } from './api-cases.ts';
 import { scratch } from './processes.ts';
 

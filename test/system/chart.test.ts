@@ -6,10 +6,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MANIFESTS } from '../../lab/cluster.ts';
-import { findTool, HELM } from '../../lab/go-tool.ts';
-import { writeTokenKubeconfig } from '../../lab/real-api.ts';
-import { type LabProcess, must, run, start, until } from '../../lab/shell.ts';
+import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
+import { findTool, HELM } from '../../lab/kubernetes/go-tool.ts';
+import { writeTokenKubeconfig } from '../../lab/kubernetes/real-api.ts';
+import { type LabProcess, must, run, start, until } from '../../lab/net/shell.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, scratch } from './processes.ts';
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../lab/shell.ts';
+import { freePort } from '../../lab/net/shell.ts';
 import { metallb, scratch, startStandalone } from './processes.ts';
 
 const directory = scratch();

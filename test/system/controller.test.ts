@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type LabProcess, run, start, until } from '../../lab/shell.ts';
+import { freePort, type LabProcess, run, start, until } from '../../lab/net/shell.ts';
 import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedded API'}`, () => {

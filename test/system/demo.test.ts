@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { whyNoRouters } from '../../lab/routers.ts';
-import { whyNoSandbox } from '../../lab/sandbox.ts';
+import { whyNoSandbox } from '../../lab/net/sandbox.ts';
+import { whyNoRouters } from '../../lab/routers/routers.ts';
 
-const DEMO = resolve(import.meta.dirname, '../../lab/demo.ts');
+const DEMO = resolve(import.meta.dirname, '../../lab/demo/main.ts');
 const obstacle = whyNoSandbox();
 
 /** Runs the demo with a temporary directory of its own; `interrupt` ends it with a signal when this text appears. */

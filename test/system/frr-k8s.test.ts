@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type LabProcess, run, start, until } from '../../lab/shell.ts';
+import { type LabProcess, run, start, until } from '../../lab/net/shell.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;

@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LabProcess, must, run, runAsync, start, until } from '../../lab/shell.ts';
+import { type LabProcess, must, run, runAsync, start, until } from '../../lab/net/shell.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;

@@ -4,8 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findTool, HELM } from '../../lab/go-tool.ts';
-import { must, run } from '../../lab/shell.ts';
+import { findTool, HELM } from '../../lab/kubernetes/go-tool.ts';
+import { must, run } from '../../lab/net/shell.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
 import { renderManifests } from '../../tools/manifests.ts';

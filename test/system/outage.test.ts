@@ -5,8 +5,8 @@
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { findBinaries, startRealApi } from '../../lab/real-api.ts';
-import { type LabProcess, run, sleep, start, until } from '../../lab/shell.ts';
+import { findBinaries, startRealApi } from '../../lab/kubernetes/real-api.ts';
+import { type LabProcess, run, sleep, start, until } from '../../lab/net/shell.ts';
 import { METALLB, scratch, startStandalone } from './processes.ts';
 
 interface Server {

@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, type LabProcess, type Result, runAsync, start, until } from '../../lab/shell.ts';
+import { freePort, type LabProcess, type Result, runAsync, start, until } from '../../lab/net/shell.ts';
 
 export const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MANIFESTS } from '../../lab/cluster.ts';
-import { run, until } from '../../lab/shell.ts';
+import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
+import { run, until } from '../../lab/net/shell.ts';
 import { KUBECTLS, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe.each(KUBECTLS)('metallb standalone with %s', (binary) => {

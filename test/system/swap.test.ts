@@ -4,8 +4,8 @@
  */
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { findTool, HELM, METALLB_CONTROLLER, moduleFolder } from '../../lab/go-tool.ts';
-import { type LabProcess, must, run, runAsync, sleep, start, until } from '../../lab/shell.ts';
+import { findTool, HELM, METALLB_CONTROLLER, moduleFolder } from '../../lab/kubernetes/go-tool.ts';
+import { type LabProcess, must, run, runAsync, sleep, start, until } from '../../lab/net/shell.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;

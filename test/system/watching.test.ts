@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { run } from '../../lab/shell.ts';
+import { run } from '../../lab/net/shell.ts';
 import { formatYaml, parseYaml } from '../../src/adapters/files/yaml.ts';
 import { scratch } from './processes.ts';
 

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type LabProcess, run, start, until } from '../../lab/shell.ts';
+import { freePort, type LabProcess, run, start, until } from '../../lab/net/shell.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 

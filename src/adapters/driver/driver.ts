@@ -1,31 +1,38 @@
 /**
- * Runs a machine in real time: feeds it inputs, arms its one timer, performs its outputs, and records what went in.
+ * Runs a machine: queues what comes in, steps it, performs what it asks for, arms its one timer, and records every input. The only loop
+ * of its kind: processes, the wire Worker and the simulation differ in the clock that they hand in.
  * @module
  */
-import type { Machine, Tick } from '../../core/machine.ts';
+import type { Deadline, Machine, Millis, Tick } from '../../core/machine.ts';
+import { type Cancel, type Clock, realClock } from './clock.ts';
 
 export interface DriverOptions<I, O> {
+  /** Carries out one output. It may feed the driver again: such inputs wait until all outputs of this step are performed. */
   readonly perform: (output: O) => void;
-  /** Milliseconds; monotonic. */
-  readonly now?: () => number;
+  /** Default: the clock of this process. */
+  readonly clock?: Clock;
   /** Called with every input before it is stepped, ticks included. */
-  readonly record?: (input: I | Tick, now: number) => void;
+  readonly record?: ((input: I | Tick, now: Millis) => void) | undefined;
 }
 
 export class Driver<S, I, O> {
   readonly #machine: Machine<S, I, O>;
   readonly #options: DriverOptions<I, O>;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   #state: S;
-  #timer: NodeJS.Timeout | undefined;
-  #armedFor = Number.POSITIVE_INFINITY;
-  #stopped = false;
+  /** Inputs that came while the machine was at work, oldest first. */
+  readonly #queue: (I | Tick)[] = [];
+  #isAtWork = false;
+  #armed: { readonly at: Millis; readonly cancel: Cancel } | undefined;
+  #isStopped = false;
 
   constructor(machine: Machine<S, I, O>, initial: S, options: DriverOptions<I, O>) {
     this.#machine = machine;
     this.#state = initial;
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
+    this.#clock = options.clock ?? realClock();
+    // A fresh machine may already wait for something.
+    this.#arm();
   }
 
   get state(): S {
@@ -33,39 +40,61 @@ export class Driver<S, I, O> {
   }
 
   /** The clock that the machine is stepped by, in milliseconds. */
-  get now(): number {
-    return this.#now();
+  get now(): Millis {
+    return this.#clock.now();
   }
 
-  /** Steps the machine. Outputs are performed before this returns; what they bring back comes in later. */
+  /** When the machine wants to be stepped next, and what for. */
+  get deadline(): Deadline | undefined {
+    return this.#machine.nextDeadline(this.#state);
+  }
+
+  /**
+   * Steps the machine. Unless it is at work already, its outputs are performed, and those of all inputs that they bring, before this
+   * returns. What a step or an output throws comes out here; the machine and what waits for it are as they were before that step.
+   */
   feed(input: I | Tick): void {
-    if (this.#stopped) return;
-    const now = this.#now();
-    this.#options.record?.(input, now);
-    const { next, outputs } = this.#machine.step(this.#state, input, now);
-    this.#state = next;
-    for (const output of outputs) this.#options.perform(output);
-    this.#arm();
+    if (this.#isStopped) return;
+    this.#queue.push(input);
+    if (this.#isAtWork) return;
+    this.#isAtWork = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) this.#take(next);
+    } finally {
+      this.#isAtWork = false;
+      this.#arm();
+    }
   }
 
   /** No input is taken and no timer fires after this. */
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#isStopped = true;
+    this.#queue.length = 0;
+    this.#armed?.cancel();
+    this.#armed = undefined;
+  }
+
+  #take(input: I | Tick): void {
+    const now = this.#clock.now();
+    this.#options.record?.(input, now);
+    const { next, outputs } = this.#machine.step(this.#state, input, now);
+    this.#state = next;
+    for (const output of outputs) {
+      if (this.#isStopped) return;
+      this.#options.perform(output);
+    }
   }
 
   #arm(): void {
-    const at = this.#machine.nextDeadline(this.#state)?.at ?? Number.POSITIVE_INFINITY;
-    if (at === this.#armedFor || this.#stopped) return;
-    clearTimeout(this.#timer);
-    this.#armedFor = at;
-    if (at === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#armedFor = Number.POSITIVE_INFINITY;
-        this.feed({ kind: 'tick' } as Tick);
-      },
-      Math.max(0, Math.ceil(at - this.#now())),
-    );
+    const at = this.#isStopped ? undefined : this.deadline?.at;
+    if (at === this.#armed?.at) return;
+    this.#armed?.cancel();
+    this.#armed = undefined;
+    if (at === undefined || at === Number.POSITIVE_INFINITY) return;
+    const cancel = this.#clock.at(at, () => {
+      this.#armed = undefined;
+      this.feed({ kind: 'tick' });
+    });
+    this.#armed = { at, cancel };
   }
 }

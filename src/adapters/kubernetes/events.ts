@@ -3,8 +3,8 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import type { EventNote, EventTarget } from '../../core/reconcile/reasons.ts';
-import { EVENT_TYPES } from '../../core/reconcile/reasons.ts';
+import type { EventNote, EventTarget } from '../../core/reasons/reasons.ts';
+import { EVENT_TYPES } from '../../core/reasons/reasons.ts';
 import { ApiError, type KubernetesClient, MERGE_PATCH } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';

@@ -10,8 +10,8 @@ import {
   type LeadershipOutput,
   type LeadershipState,
   leadershipMachine,
-} from '../../core/leadership/fsm.ts';
-import type { LeaseRecord } from '../../core/leadership/messages.ts';
+} from '../../core/kubernetes/leadership/fsm.ts';
+import type { LeaseRecord } from '../../core/kubernetes/leadership/messages.ts';
 import { Driver } from '../driver/driver.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';

@@ -9,7 +9,7 @@ import {
   type ReflectorOutput,
   type ReflectorState,
   reflectorMachine,
-} from '../../core/reflector/fsm.ts';
+} from '../../core/kubernetes/reflector/fsm.ts';
 import { Driver } from '../driver/driver.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { collectionPath, type ResourceName } from './resources.ts';

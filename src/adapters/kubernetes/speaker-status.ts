@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { BGPSessionStatus } from '../../core/api/kinds.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { duplicateAddress } from '../../core/reconcile/conditions.ts';
+import { duplicateAddress } from '../../core/reasons/conditions.ts';
 import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';

@@ -3,8 +3,8 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
+import type { Gateway } from '../../core/config/peer-location.ts';
 import { addressFromBytes, formatAddress } from '../../core/net/address.ts';
-import type { Gateway } from '../../core/reconcile/peer-location.ts';
 
 /** Route flags (linux/route.h). */
 const RTF_UP = 0x1;

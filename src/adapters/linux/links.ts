@@ -3,9 +3,9 @@
  * @module
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { Gateway } from '../../core/config/peer-location.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { parseMac } from '../../core/net/mac.ts';
-import type { Gateway } from '../../core/reconcile/peer-location.ts';
 import { readGateways } from './gateways.ts';
 
 /** Interface flags of linux/if.h. */

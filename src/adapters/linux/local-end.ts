@@ -4,7 +4,7 @@
  */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { crc32 } from 'node:zlib';
-import type { LocalEnd } from '../../core/bgp/negotiation.ts';
+import type { LocalEnd } from '../../core/bgp/session/negotiation.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../core/net/address.ts';
 
 /**

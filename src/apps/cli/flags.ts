@@ -2,8 +2,9 @@
  * Upstream's flags and environment names (behaviour reference §7), as data.
  * @module
  */
+
+import { WEBHOOK_SECRET } from '../../core/admission/webhooks.ts';
 import { WEBHOOK_SERVICE } from '../../core/api/kind.ts';
-import { WEBHOOK_SECRET } from '../../core/config/webhooks.ts';
 
 export interface Flag {
   readonly name: string;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES, kindOf } from '../../core/config/resolve.ts';
-import { compareWithCluster, type Difference } from '../../core/reconcile/differences.ts';
+import { compareWithCluster, type Difference } from '../../core/offline/differences.ts';
 import { CONTROLLER_FLAGS, type Flag, SPEAKER_FLAGS } from './flags.ts';
 import type { Snapshot } from './snapshot.ts';
 

@@ -2,7 +2,7 @@
  * `--shadow` of controller and speaker.
  * @module
  */
-import type { Aspect } from '../../core/reconcile/differences.ts';
+import type { Aspect } from '../../core/offline/differences.ts';
 import { ShadowApp } from '../shadow/shadow-app.ts';
 import { type FlagValues, openProcess, servePorts, textFlag, untilSignal } from './common.ts';
 

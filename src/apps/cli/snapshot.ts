@@ -10,7 +10,7 @@ import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { isConfigResource, resourceOfKind } from '../../core/config/resolve.ts';
-import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/reconcile/speaker-state.ts';
+import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/speaker/state.ts';
 import { CliError } from './errors.ts';
 
 /** What decisions are made of, and what the speakers say that they do: kinds that a cluster with upstream's CRDs need not have. */

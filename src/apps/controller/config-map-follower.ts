@@ -9,9 +9,9 @@ import { collectionPath, objectPath } from '../../adapters/kubernetes/resources.
 import type { Log } from '../../adapters/log/log.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatFault, type Problem } from '../../core/api/problem.ts';
-import { type ConfigMapPlan, planConfigMap } from '../../core/config/config-map.ts';
 import { CONFIG_RESOURCES, type ConfigResource } from '../../core/config/resolve.ts';
-import { type EventNote, type EventTarget, targetOf } from '../../core/reconcile/reasons.ts';
+import { type ConfigMapPlan, planConfigMap } from '../../core/migration/config-map.ts';
+import { type EventNote, type EventTarget, targetOf } from '../../core/reasons/reasons.ts';
 
 export interface ConfigMapFollowerOptions {
   readonly client: KubernetesClient;

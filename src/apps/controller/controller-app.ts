@@ -11,7 +11,6 @@ import { WriteQueue } from '../../adapters/kubernetes/write-queue.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import type { Problem } from '../../core/api/problem.ts';
 import { isConfigResource } from '../../core/config/resolve.ts';
-import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reconcile/conditions.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -21,7 +20,8 @@ import {
   controllerMachine,
   initialController,
   type WrittenResource,
-} from '../../core/reconcile/controller.ts';
+} from '../../core/controller/fsm.ts';
+import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reasons/conditions.ts';
 import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import { ConfigMapFollower } from './config-map-follower.ts';
 

@@ -5,7 +5,7 @@
 import { certificateFault, createAuthority, issueServerCertificate } from '../../adapters/certificates/self-signed.ts';
 import { type HttpServer, serve, type Tls } from '../../adapters/http/server.ts';
 import { WebhookCertificateStore, type WebhookCertificates } from '../../adapters/kubernetes/webhook-certificates.ts';
-import { WEBHOOK_CONFIGURATION } from '../../core/config/webhooks.ts';
+import { WEBHOOK_CONFIGURATION } from '../../core/admission/webhooks.ts';
 import { type WebhookOptions, webhookHandler } from './webhooks.ts';
 
 export interface WebhookServerOptions extends WebhookOptions {

@@ -6,13 +6,13 @@ import { type HttpRequest, type HttpResponse, plain } from '../../adapters/http/
 import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
+import { type Admission, admit, admitDeletion } from '../../core/admission/admission.ts';
+import { pathOf, WEBHOOKS } from '../../core/admission/webhooks.ts';
 import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import { CONVERSION_PATH, referenceTo } from '../../core/api/kind.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem, type Problem } from '../../core/api/problem.ts';
-import { type Admission, admit, admitDeletion } from '../../core/config/admission.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
-import { pathOf, WEBHOOKS } from '../../core/config/webhooks.ts';
 
 export interface WebhookOptions {
   readonly client: KubernetesClient;

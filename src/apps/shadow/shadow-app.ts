@@ -11,10 +11,10 @@ import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
-import { Cache } from '../../core/reconcile/cache.ts';
-import { type Aspect, type ComparedResource, compareWithCluster } from '../../core/reconcile/differences.ts';
-import { initialShadow, stepShadow } from '../../core/reconcile/shadow.ts';
-import { SPEAKER_RESOURCES } from '../../core/reconcile/speaker-state.ts';
+import { Cache } from '../../core/kubernetes/cache.ts';
+import { type Aspect, type ComparedResource, compareWithCluster } from '../../core/offline/differences.ts';
+import { initialShadow, stepShadow } from '../../core/offline/shadow.ts';
+import { SPEAKER_RESOURCES } from '../../core/speaker/state.ts';
 
 export interface ShadowOptions {
   readonly client: KubernetesClient;

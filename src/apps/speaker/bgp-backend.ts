@@ -4,7 +4,7 @@
  */
 import type { FromWire } from '../../adapters/wire/messages.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
-import type { BgpOutput } from '../../core/reconcile/speaker-state.ts';
+import type { BgpOutput } from '../../core/speaker/state.ts';
 
 export interface BgpBackend {
   /** The whole of what the routers are to hold. */

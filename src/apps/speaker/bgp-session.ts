@@ -6,9 +6,9 @@ import type { Socket } from 'node:net';
 import { Driver } from '../../adapters/driver/driver.ts';
 import { localEnd } from '../../adapters/linux/local-end.ts';
 import { connectStream, type StreamTarget } from '../../adapters/wire/stream-connection.ts';
-import { frameLength } from '../../core/bgp/codec.ts';
-import { sessionMachine } from '../../core/bgp/fsm.ts';
-import type { SessionSettings } from '../../core/bgp/negotiation.ts';
+import { sessionMachine } from '../../core/bgp/session/fsm.ts';
+import type { SessionSettings } from '../../core/bgp/session/negotiation.ts';
+import { holdTimeOf } from '../../core/bgp/session/peer-change.ts';
 import {
   type Initiator,
   initialSession,
@@ -17,12 +17,12 @@ import {
   type SessionOutput,
   type SessionState,
   type StopCause,
-} from '../../core/bgp/state.ts';
+} from '../../core/bgp/session/state.ts';
+import { frameLength } from '../../core/bgp/wire/codec.ts';
 import type { Peer } from '../../core/config/config.ts';
-import { holdTimeOf } from '../../core/config/peer-change.ts';
 import { formatAddress, type IpAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
 import { fingerprint } from '../../core/net/fingerprint.ts';
-import { familiesOf } from '../../core/reconcile/bgp-decision.ts';
+import { familiesOf } from '../../core/speaker/bgp-decision.ts';
 
 export type SessionNews = Exclude<SessionOutput, { kind: 'connect' | 'close' | 'refuse' }>;
 
@@ -95,7 +95,7 @@ export class BgpSession {
     return this.#peer;
   }
 
-  /** The peer after a change that the session lives through (core/config/peer-change.ts). */
+  /** The peer after a change that the session lives through (core/bgp/session/peer-change.ts). */
   adjust(peer: Peer): void {
     if (fingerprint(sessionSettings(peer)) !== fingerprint(this.state.settings))
       this.feed({ kind: 'settings', settings: sessionSettings(peer) });

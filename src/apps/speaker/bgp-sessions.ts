@@ -4,11 +4,11 @@
  */
 import type { Socket } from 'node:net';
 import { listenStream, type StreamListener } from '../../adapters/wire/stream-connection.ts';
-import { goingAway } from '../../core/bgp/route.ts';
-import { RouteTable } from '../../core/bgp/route-table.ts';
-import { established, holdsRoutes } from '../../core/bgp/state.ts';
+import { goingAway } from '../../core/bgp/rib/route.ts';
+import { RouteTable } from '../../core/bgp/rib/route-table.ts';
+import { renewedBy } from '../../core/bgp/session/peer-change.ts';
+import { established, holdsRoutes } from '../../core/bgp/session/state.ts';
 import type { BfdProfile, Peer } from '../../core/config/config.ts';
-import { renewedBy } from '../../core/config/peer-change.ts';
 import { type IpAddress, type IpFamily, isLinkLocal } from '../../core/net/address.ts';
 import { BgpSession, md5Key, type SessionNews } from './bgp-session.ts';
 

@@ -12,10 +12,10 @@ import {
   bmpRoute,
   bmpStatistics,
   bmpTermination,
-} from '../../core/bgp/bmp.ts';
-import { isUpdate } from '../../core/bgp/codec.ts';
-import { endOfRib, synchronize } from '../../core/bgp/rib.ts';
-import { established, outboundOf } from '../../core/bgp/state.ts';
+} from '../../core/bgp/bmp/messages.ts';
+import { endOfRib, synchronize } from '../../core/bgp/rib/difference.ts';
+import { established, outboundOf } from '../../core/bgp/session/state.ts';
+import { isUpdate } from '../../core/bgp/wire/codec.ts';
 import { parseAddress } from '../../core/net/address.ts';
 import type { BgpSession, SessionNews } from './bgp-session.ts';
 

@@ -12,8 +12,8 @@ import {
   type FrrSecrets,
   frrConfiguration,
   lostWithFrr,
-} from '../../core/reconcile/frr-configuration.ts';
-import type { BgpOutput } from '../../core/reconcile/speaker-state.ts';
+} from '../../core/speaker/frr-configuration.ts';
+import type { BgpOutput } from '../../core/speaker/state.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 
 export interface FrrK8sOptions {

@@ -14,8 +14,8 @@ import type { AssignmentRules } from '../../core/election/assignment.ts';
 import type { Layer2Settings } from '../../core/layer2/state.ts';
 import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
-import { NODE_VERDICTS } from '../../core/reconcile/reasons.ts';
-import { speakerMachine } from '../../core/reconcile/speaker.ts';
+import { NODE_VERDICTS } from '../../core/reasons/reasons.ts';
+import { speakerMachine } from '../../core/speaker/fsm.ts';
 import {
   initialSpeaker,
   type SpeakerInput,
@@ -23,7 +23,7 @@ import {
   type SpeakerResource,
   type SpeakerState,
   speakerResources,
-} from '../../core/reconcile/speaker-state.ts';
+} from '../../core/speaker/state.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 import type { Station } from './bmp-exporter.ts';

@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { formatYaml, parseYaml } from '../../../adapters/files/yaml.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
-import { convertLegacy } from '../../../core/config/legacy.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
+import { convertLegacy } from '../../../core/migration/legacy.ts';
 import { CliError } from '../errors.ts';
 
 interface Options {

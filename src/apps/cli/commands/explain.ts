@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
-import { type Explanation, endpointCount, explainService } from '../../../core/reconcile/explain.ts';
-import { BGP_VERDICTS, describeCheck, NODE_VERDICTS } from '../../../core/reconcile/reasons.ts';
+import { type Explanation, endpointCount, explainService } from '../../../core/offline/explain.ts';
+import { BGP_VERDICTS, describeCheck, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
 import { CliError } from '../errors.ts';
 import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
 

@@ -4,10 +4,10 @@
  */
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
-import { renewals } from '../../../core/config/peer-change.ts';
-import type { ControllerResource } from '../../../core/reconcile/controller.ts';
-import { CONTROLLER_RESOURCES } from '../../../core/reconcile/controller.ts';
-import { OfflineController } from '../../../core/reconcile/offline.ts';
+import { renewals } from '../../../core/bgp/session/peer-change.ts';
+import type { ControllerResource } from '../../../core/controller/fsm.ts';
+import { CONTROLLER_RESOURCES } from '../../../core/controller/fsm.ts';
+import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {

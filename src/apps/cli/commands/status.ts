@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
-import { sessionsOf, type ToldSession } from '../../../core/reconcile/explain.ts';
+import { sessionsOf, type ToldSession } from '../../../core/offline/explain.ts';
 import { CliError } from '../errors.ts';
 import { listIfAny } from '../snapshot.ts';
 

@@ -1,0 +1,75 @@
+/**
+ * What is said of a configuration object that is about to be written: by the validating webhook on a cluster
+ * (behaviour reference §1.10), and by the embedded API itself.
+ * @module
+ */
+import { referenceTo } from '../api/kind.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
+import { type Renewal, renewals } from '../bgp/session/peer-change.ts';
+import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
+
+export interface Admission {
+  /** Why the object must not be written; empty: it may. */
+  readonly refusals: readonly Problem[];
+  /** What the writer should know all the same. */
+  readonly warnings: readonly string[];
+}
+
+/** Of two objects that exclude each other the one that is being written is at fault, however old it is. */
+const NEWEST = '9999-12-31T23:59:59Z';
+
+/** Judges a create or an update. `stored` is what the API server holds, with or without the object itself. */
+export function admit(resource: ConfigResource, object: KubernetesObject, stored: ConfigObjects): Admission {
+  const reference = referenceTo(kindOf(resource), object);
+  const others = (stored[resource] ?? []).filter(({ metadata }) => !isNamed(metadata, reference));
+  const newest = { ...object, metadata: { ...object.metadata, creationTimestamp: NEWEST } };
+  const was = resolveConfig(stored);
+  const before = new Set(was.problems.map(formatProblem));
+  const { config, problems } = resolveConfig({ ...stored, [resource]: [...others, newest] });
+  const isOwn = (problem: Problem) => problem.object.kind === reference.kind && isNamed(problem.object, reference);
+  // What is missing may come after it, and nobody should have to mind the order of applying.
+  const refusals = problems.filter((problem) => isOwn(problem) && problem.transient !== true);
+  const harmed = problems.filter((problem) => !isOwn(problem) && !before.has(formatProblem(problem)));
+  return {
+    refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
+    warnings: [
+      ...harmed.map((problem) => `with this, ${formatProblem(problem)}`),
+      ...(resource === 'bgppeers' ? peerWarnings(object) : []),
+      ...renewals(was.config.peers, config.peers).map(describeRenewal),
+    ],
+  };
+}
+
+/** Judges a deletion: a BFDProfile stays as long as a BGPPeer refers to it. */
+export function admitDeletion(resource: ConfigResource, object: KubernetesObject, stored: ConfigObjects): Admission {
+  const { name } = object.metadata;
+  const users = (stored.bgppeers ?? []).filter(
+    (peer) => (peer as { spec?: { bfdProfile?: string } }).spec?.bfdProfile === name,
+  );
+  if (resource !== 'bfdprofiles' || users.length === 0) return { refusals: [], warnings: [] };
+  const refusal: Problem = {
+    object: referenceTo('BFDProfile', object),
+    field: 'metadata.name',
+    value: name,
+    message: `BGPPeer ${users.map(({ metadata }) => metadata.name).join(', ')} refers to this BFDProfile`,
+    cure: 'change spec.bfdProfile there first',
+  };
+  return { refusals: [refusal], warnings: [] };
+}
+
+function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): boolean {
+  return a.name === b.name && a.namespace === b.namespace;
+}
+
+/** Who changes a peer should know beforehand when that ends sessions. */
+function describeRenewal({ before, after, fields }: Renewal): string {
+  const isHeld = before.gracefulRestart && after.gracefulRestart;
+  const meanwhile = isHeld ? 'routers with graceful restart keep its routes meanwhile' : 'its routes go meanwhile';
+  return `the BGP session of every node with ${after.name} starts anew, because of ${fields.join(', ')}; ${meanwhile}`;
+}
+
+function peerWarnings(object: KubernetesObject): string[] {
+  const { spec } = object as { spec?: { disableMP?: boolean } };
+  return spec?.disableMP === true ? ['spec.disableMP is deprecated and has no effect; remove it'] : [];
+}

@@ -1,0 +1,55 @@
+/**
+ * The admission webhooks as data (behaviour reference §1.10): what is asked where, and the manifest that says so to the
+ * API server.
+ * @module
+ */
+import { GROUP, WEBHOOK_SERVICE } from '../api/kind.ts';
+import { KINDS } from '../api/kinds.ts';
+import { type ConfigResource, kindOf } from '../config/resolve.ts';
+
+export interface Webhook {
+  readonly resource: ConfigResource;
+  /** First piece of its name in the ValidatingWebhookConfiguration. */
+  readonly name: string;
+  readonly operations: readonly ('CREATE' | 'UPDATE' | 'DELETE')[];
+}
+
+/** BFDProfiles are also checked on UPDATE, unlike upstream (Appendix B, item 12). */
+export const WEBHOOKS: readonly Webhook[] = [
+  { resource: 'bgppeers', name: 'bgppeersvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
+  { resource: 'bfdprofiles', name: 'bfdprofilevalidationwebhook', operations: ['CREATE', 'UPDATE', 'DELETE'] },
+  { resource: 'bgpadvertisements', name: 'bgpadvertisementvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
+  { resource: 'communities', name: 'communityvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
+  { resource: 'ipaddresspools', name: 'ipaddresspoolvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
+  { resource: 'l2advertisements', name: 'l2advertisementvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
+];
+
+/** Names that upstream's manifests use, and that its users' own tooling may know. */
+export const WEBHOOK_CONFIGURATION = 'metallb-webhook-configuration';
+export const WEBHOOK_SECRET = 'metallb-webhook-cert';
+
+/** Where the API server asks about objects of the resource. */
+export function pathOf(resource: ConfigResource): string {
+  return `/validate-metallb-io-${versionOf(resource)}-${kindOf(resource).toLowerCase()}`;
+}
+
+/** The ValidatingWebhookConfiguration; the CA bundle comes in while the controller runs. */
+export function webhookConfiguration(namespace: string): object {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: WEBHOOK_CONFIGURATION, labels: { app: 'metallb' } },
+    webhooks: WEBHOOKS.map(({ resource, name, operations }) => ({
+      name: `${name}.${GROUP}`,
+      admissionReviewVersions: ['v1'],
+      clientConfig: { service: { name: WEBHOOK_SERVICE, namespace, path: pathOf(resource) } },
+      failurePolicy: 'Fail',
+      sideEffects: 'None',
+      rules: [{ apiGroups: [GROUP], apiVersions: [versionOf(resource)], operations, resources: [resource] }],
+    })),
+  };
+}
+
+function versionOf(resource: ConfigResource): string {
+  return KINDS.find(({ plural }) => plural === resource)!.versions[0].name;
+}

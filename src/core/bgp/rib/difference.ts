@@ -1,0 +1,211 @@
+/**
+ * What a router should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
+ * @module
+ */
+import { type IpAddress, isLinkLocal } from '../../net/address.ts';
+import { fingerprint } from '../../net/fingerprint.ts';
+import type { Prefix } from '../../net/prefix.ts';
+import { encodeMessage, HEADER_SIZE, MAX_EXTENDED_MESSAGE, MAX_MESSAGE } from '../wire/codec.ts';
+import {
+  type AddressFamily,
+  AS_TRANS,
+  type CodecOptions,
+  type PathAttributes,
+  type UpdateMessage,
+} from '../wire/messages.ts';
+import { prefixSize } from '../wire/nlri.ts';
+import { markOf, type Route } from './route.ts';
+import type { RouteTable } from './route-table.ts';
+
+/** Well-known community (RFC 8326 §5). */
+const GRACEFUL_SHUTDOWN = [0xffff, 0] as const;
+
+/** Everything about a session that routes depend on. */
+export interface Outbound {
+  readonly options: CodecOptions;
+  readonly external: boolean;
+  /** What AS_PATH says towards eBGP peers. */
+  readonly asn: number;
+  /** Families that were agreed on. */
+  readonly families: readonly AddressFamily[];
+  /** Our address on the way to the peer, by family of the route; undefined: routes of that family cannot be sent. */
+  readonly nextHops: Readonly<Partial<Record<AddressFamily, readonly IpAddress[]>>>;
+}
+
+const DEFAULT_LOCAL_PREF = 100;
+
+/** By prefix. */
+export type Sent = Map<string, { readonly route: Route; readonly mark: string }>;
+
+function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
+  return families.includes(family) && nextHops[family] !== undefined;
+}
+
+/** Everything that one version of a table comes to for routers that are alike. */
+interface WholeTable {
+  readonly messages: readonly Uint8Array[];
+  readonly sent: Sent;
+}
+const wholeTables = new WeakMap<RouteTable, { readonly version: number; readonly byRouter: Map<string, WholeTable> }>();
+
+/** Routers of a group are given the same table: the first one pays for the encoding. */
+function wholeTable(wanted: RouteTable, outbound: Outbound): WholeTable {
+  const tables = wholeTables.get(wanted) ?? { version: wanted.version, byRouter: new Map() };
+  wholeTables.set(wanted, tables);
+  const key = fingerprint(outbound);
+  let table = tables.byRouter.get(key);
+  if (table === undefined) {
+    const sent: Sent = new Map();
+    table = { messages: difference(sent, wanted, wanted.keys(), outbound), sent };
+    tables.byRouter.set(key, table);
+  }
+  return table;
+}
+
+/**
+ * Brings `sent` up to what is wanted, in place, and gives the messages that tell the router: withdrawals first. `since` is the version of
+ * the table that it was brought up to before; undefined: it never was.
+ */
+export function synchronize(
+  sent: Sent,
+  wanted: RouteTable,
+  since: number | undefined,
+  outbound: Outbound,
+): readonly Uint8Array[] {
+  // What an older version came to is of use to nobody any more.
+  if (wholeTables.get(wanted)?.version !== wanted.version) wholeTables.delete(wanted);
+  const changed = since === undefined ? undefined : wanted.changedSince(since);
+  if (changed !== undefined) return difference(sent, wanted, changed, outbound);
+  if (sent.size > 0) return difference(sent, wanted, new Set([...sent.keys(), ...wanted.keys()]), outbound);
+  const table = wholeTable(wanted, outbound);
+  for (const [key, entry] of table.sent) sent.set(key, entry);
+  return table.messages;
+}
+
+function difference(sent: Sent, wanted: RouteTable, keys: Iterable<string>, outbound: Outbound): Uint8Array[] {
+  const groups = new Map<string, Route[]>();
+  const gone: Prefix[] = [];
+  for (const key of keys) {
+    const [route, old] = [wanted.get(key), sent.get(key)];
+    if (route === undefined || !canSend(outbound, route)) {
+      if (old !== undefined) gone.push(old.route.prefix);
+      sent.delete(key);
+      continue;
+    }
+    const mark = markOf(route);
+    if (old?.mark === mark) continue;
+    sent.set(key, { route, mark });
+    const group = `${route.prefix.family} ${mark}`;
+    const routes = groups.get(group);
+    if (routes === undefined) groups.set(group, [route]);
+    else routes.push(route);
+  }
+  return [...withdrawals(gone, outbound), ...[...groups.values()].flatMap((routes) => announcements(routes, outbound))];
+}
+
+/** An UPDATE without anything: all routes of the family have been sent (RFC 4724 §2). */
+export function endOfRib(family: AddressFamily, { options }: Pick<Outbound, 'options'>): Uint8Array {
+  const nothing: UpdateMessage = { kind: 'update', withdrawn: [], announced: [], attributes: {} };
+  return encodeMessage(family === 'ipv4' ? nothing : { ...nothing, unreach: { family, prefixes: [] } }, options);
+}
+
+function withdrawals(prefixes: readonly Prefix[], outbound: Outbound): Uint8Array[] {
+  const nothing = { kind: 'update', withdrawn: [], announced: [], attributes: {} } as const;
+  return (['ipv4', 'ipv6'] as const).flatMap((family) =>
+    chunks(
+      prefixes.filter((prefix) => prefix.family === family),
+      nothing,
+      outbound,
+      (part) =>
+        isClassic(family, outbound)
+          ? { ...nothing, withdrawn: part }
+          : { ...nothing, unreach: { family, prefixes: part } },
+    ),
+  );
+}
+
+function announcements(routes: readonly Route[], outbound: Outbound): Uint8Array[] {
+  const [first] = routes;
+  const { family } = first!.prefix;
+  const nextHops = outbound.nextHops[family]!;
+  const isOld = isClassic(family, outbound);
+  const attributes = attributesOf(first!, outbound, isOld ? nextHops[0] : undefined);
+  const base = { kind: 'update', withdrawn: [], announced: [], attributes } as const;
+  const empty = isOld ? base : { ...base, reach: { family, nextHops, prefixes: [] } };
+  return chunks(
+    routes.map(({ prefix }) => prefix),
+    empty,
+    outbound,
+    (part) => (isOld ? { ...base, announced: part } : { ...base, reach: { family, nextHops, prefixes: part } }),
+  );
+}
+
+/** IPv4 with an IPv4 next hop travels in the fields that BGP always had; everything else in multiprotocol attributes. */
+function isClassic(family: AddressFamily, { nextHops }: Outbound): boolean {
+  return family === 'ipv4' && nextHops.ipv4?.[0]?.family !== 'ipv6';
+}
+
+function attributesOf(route: Route, { external, asn }: Outbound, nextHop: IpAddress | undefined): PathAttributes {
+  const { localPref, largeCommunities, gracefulShutdown = false, prepend = 0, med, bandwidth } = route;
+  const communities = gracefulShutdown ? [...route.communities, GRACEFUL_SHUTDOWN] : route.communities;
+  return {
+    origin: 'igp',
+    asPath: external ? [{ type: 'sequence', asns: new Array<number>(1 + prepend).fill(asn) }] : [],
+    ...(nextHop !== undefined && { nextHop }),
+    ...(med !== undefined && { med }),
+    ...(!external && { localPref: gracefulShutdown ? 0 : localPref === 0 ? DEFAULT_LOCAL_PREF : localPref }),
+    ...(communities.length > 0 && { communities }),
+    ...(bandwidth !== undefined && { extendedCommunities: [linkBandwidth(asn, bandwidth)] }),
+    ...(largeCommunities.length > 0 && { largeCommunities }),
+  };
+}
+
+/** Two-octet AS specific, non-transitive, sub-type 4; bytes per second as a float (draft-ietf-idr-link-bandwidth §3). */
+function linkBandwidth(asn: number, bitsPerSecond: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setUint16(0, 0x4004);
+  view.setUint16(2, asn > 0xffff ? AS_TRANS : asn);
+  view.setFloat32(4, bitsPerSecond / 8);
+  return new Uint8Array(view.buffer);
+}
+
+/** Our addresses on the way to the peer; `own` begins with that of the connection. `mayCross`: IPv4 routes by IPv6 (RFC 8950). */
+export function nextHopsFor(own: readonly IpAddress[], mayCross: boolean): Outbound['nextHops'] {
+  const [first] = own;
+  const isUnnumbered = first !== undefined && isLinkLocal(first);
+  const ipv4 = own.find(({ family }) => family === 'ipv4');
+  const global = own.find((address) => address.family === 'ipv6' && !isLinkLocal(address));
+  // RFC 2545 §3: the link-local address comes second, where there is a global one.
+  const ipv6 = [...(global === undefined ? [] : [global]), ...(isUnnumbered ? [first] : [])];
+  const crosses = mayCross && ipv6.length > 0 && (isUnnumbered || ipv4 === undefined);
+  const forIpv4 = crosses ? ipv6 : ipv4 === undefined ? [] : [ipv4];
+  return { ...(forIpv4.length > 0 && { ipv4: forIpv4 }), ...(ipv6.length > 0 && { ipv6 }) };
+}
+
+/** As many prefixes in each message as it has room for. */
+function chunks(
+  prefixes: readonly Prefix[],
+  empty: UpdateMessage,
+  { options }: Outbound,
+  make: (part: readonly Prefix[]) => UpdateMessage,
+): Uint8Array[] {
+  // A multiprotocol attribute that grows beyond 255 bytes has a length of two bytes, and an empty one may be missing altogether.
+  const room =
+    (options.extendedMessage ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE) - encodeMessage(empty, options).length - 8;
+  if (room < HEADER_SIZE) throw new RangeError('the attributes of a route do not fit into a message');
+  const messages: Uint8Array[] = [];
+  let part: Prefix[] = [];
+  let size = 0;
+  for (const prefix of prefixes) {
+    const more = prefixSize(prefix);
+    if (size + more > room) {
+      messages.push(encodeMessage(make(part), options));
+      part = [];
+      size = 0;
+    }
+    part.push(prefix);
+    size += more;
+  }
+  if (part.length > 0) messages.push(encodeMessage(make(part), options));
+  return messages;
+}

@@ -1,0 +1,421 @@
+/**
+ * One BGP session as a machine (RFC 4271 §8), whichever side connects. What the peer should hold comes in as a whole; a change of it never
+ * touches the session. Routes of the peer are read, as the protocol asks, and never taken.
+ *
+ * While both sides connect at once there are two connections for a moment; one of them survives (§6.8).
+ * @module
+ */
+import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
+import { endOfRib, synchronize } from '../rib/difference.ts';
+import { decodeMessage, encodeMessage } from '../wire/codec.ts';
+import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } from '../wire/errors.ts';
+import type { AddressFamily, BgpMessage, OpenMessage } from '../wire/messages.ts';
+import { shutdownCommunication, shutdownText } from '../wire/shutdown-communication.ts';
+import { keepaliveTimeOf, type LocalEnd, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
+import {
+  type Connection,
+  established,
+  holdsRoutes,
+  type Initiator,
+  NEVER,
+  optionsOf,
+  outboundOf,
+  type SessionCounter,
+  type SessionInput,
+  type SessionOutput,
+  type SessionState,
+  STOP_CAUSES,
+} from './state.ts';
+
+/** Milliseconds for the connection, and then for the exchange of OPENs (RFC 4271 §8.2.2 suggests minutes for the latter). */
+const CONNECT_TIMEOUT = 10_000;
+const OPEN_TIMEOUT = 20_000;
+const FIRST_RETRY = 1000;
+const LONGEST_RETRY = 120_000;
+
+interface Turn {
+  readonly s: SessionState;
+  readonly now: Millis;
+  readonly outputs: SessionOutput[];
+}
+
+export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> = {
+  step(state, input, now) {
+    const turn: Turn = { s: state, now, outputs: [] };
+    switch (input.kind) {
+      case 'start':
+        start(turn);
+        break;
+      case 'stop':
+        stop(turn, input);
+        break;
+      case 'settings':
+        adjust(turn, input.settings);
+        break;
+      case 'connected':
+        connected(turn, input.initiator, input.local);
+        break;
+      case 'connect-failed':
+        if (isDialling(state)) dialFailed(turn, input.why);
+        break;
+      case 'bfd-down':
+        if (established(state) !== undefined) bfdDown(turn, established(state)!);
+        break;
+      case 'routes':
+        state.wanted = input.routes;
+        update(turn);
+        break;
+      case 'tick':
+        onTick(turn);
+        break;
+      default: {
+        const connection = state.connections.get(input.initiator);
+        if (connection === undefined) break;
+        if (input.kind === 'closed') fail(turn, connection, input.why);
+        else if (input.kind === 'unframeable') refuse(turn, connection, input.error);
+        else onFrame(turn, connection, input.bytes);
+      }
+    }
+    notePhase(turn);
+    return { next: state, outputs: turn.outputs };
+  },
+  nextDeadline({ retryAt, dialUntil, connections }): Deadline | undefined {
+    const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
+    const own = [at(retryAt, 'connect again'), at(dialUntil, 'no connection')];
+    const more = [...connections.values()].flatMap(({ holdAt, keepaliveAt, openAt }) => [
+      at(holdAt, 'the peer is silent'),
+      at(keepaliveAt, 'keepalive'),
+      at(openAt, 'OPEN'),
+    ]);
+    return earliest([...own, ...more]);
+  },
+};
+
+function isDialling({ dialUntil }: SessionState): boolean {
+  return dialUntil !== NEVER;
+}
+
+const ORDER = ['open-sent', 'open-confirm', 'established'] as const;
+
+function notePhase({ s, now }: Turn): void {
+  const phases = [...s.connections.values()].map(({ phase }) => (phase === 'open-delayed' ? 'open-sent' : phase));
+  const farthest = ORDER.findLast((phase) => phases.includes(phase));
+  const phase = !s.running ? 'idle' : (farthest ?? (isDialling(s) ? 'connect' : 'active'));
+  if (phase === s.phase) return;
+  s.phase = phase;
+  s.since = now;
+}
+
+/** Also when there is news of the peer: then it is not waited for any longer. */
+function start(turn: Turn): void {
+  const { s } = turn;
+  s.running = true;
+  if (!s.settings.passive && s.connections.size === 0 && !isDialling(s)) dial(turn);
+}
+
+function dial({ s, now, outputs }: Turn): void {
+  s.retryAt = NEVER;
+  s.dialUntil = now + CONNECT_TIMEOUT;
+  outputs.push({ kind: 'connect' });
+}
+
+function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
+  const { s, now, outputs } = turn;
+  const current = established(s);
+  // A peer that restarts gracefully comes anew while we still take it to be there (RFC 4724 §5).
+  const hasRestarted = initiator === 'theirs' && current?.negotiated?.gracefulRestart !== undefined;
+  if (!s.running || (initiator === 'ours' && !isDialling(s)) || (current !== undefined && !hasRestarted)) {
+    outputs.push({ kind: 'refuse' });
+    return;
+  }
+  const former = hasRestarted ? current : s.connections.get(initiator);
+  if (former !== undefined) drop(turn, former, 'the router has connected anew');
+  if (initiator === 'ours') s.dialUntil = NEVER;
+  s.retryAt = NEVER;
+  s.identifier = local.identifier;
+  const connection: Connection = {
+    initiator,
+    local,
+    phase: 'open-delayed',
+    negotiated: undefined,
+    opens: {},
+    holdAt: now + OPEN_TIMEOUT,
+    keepaliveAt: NEVER,
+    openAt: NEVER,
+  };
+  s.connections.set(initiator, connection);
+  if (initiator === 'theirs' && s.settings.delayOpen > 0) connection.openAt = now + s.settings.delayOpen;
+  else open(turn, connection);
+}
+
+function open(turn: Turn, connection: Connection): void {
+  const { s } = turn;
+  connection.phase = 'open-sent';
+  connection.openAt = NEVER;
+  connection.opens.sent = say(turn, connection, ourOpen(s.settings, connection.local, s.isFirst));
+}
+
+const COUNTERS: Readonly<Partial<Record<BgpMessage['kind'], SessionCounter>>> = {
+  open: 'opens_sent',
+  notification: 'notifications_sent',
+  keepalive: 'keepalives_sent',
+  'route-refresh': 'route_refresh_sent',
+};
+
+function say({ outputs }: Turn, connection: Connection, message: BgpMessage): Uint8Array {
+  const { initiator } = connection;
+  const bytes = encodeMessage(message, optionsOf(connection));
+  outputs.push({ kind: 'send', initiator, bytes });
+  const counter = COUNTERS[message.kind];
+  if (counter !== undefined) outputs.push({ kind: 'counted', counter, by: 1 });
+  outputs.push({ kind: 'counted', counter: 'total_sent', by: 1 });
+  return bytes;
+}
+
+/** Timers follow at once; what is about connecting, with the next attempt. */
+function adjust(turn: Turn, settings: SessionSettings): void {
+  const { s, now } = turn;
+  s.settings = settings;
+  for (const connection of s.connections.values()) {
+    const { negotiated } = connection;
+    if (negotiated === undefined) continue;
+    const keepaliveTime = keepaliveTimeOf(settings, negotiated.holdTime);
+    connection.negotiated = { ...negotiated, keepaliveTime };
+    if (keepaliveTime > 0) connection.keepaliveAt = Math.min(connection.keepaliveAt, now + keepaliveTime);
+  }
+  if (settings.passive) s.retryAt = NEVER;
+  else if (s.retryAt !== NEVER) s.retryAt = Math.min(s.retryAt, now + retryAfter(s, false));
+  else if (s.running) start(turn);
+}
+
+function stop(turn: Turn, { cause, why, hold }: Extract<SessionInput, { kind: 'stop' }>): void {
+  const { s, outputs } = turn;
+  s.running = false;
+  s.retryAt = NEVER;
+  if (isDialling(s)) {
+    s.dialUntil = NEVER;
+    outputs.push({ kind: 'close', initiator: 'ours' });
+  }
+  for (const connection of [...s.connections.values()]) {
+    // A peer that holds our routes over a restart must not be told that the session ends for good.
+    const isHeld = hold && holdsRoutes(s, connection);
+    const words = cause === 'shutdown' ? shutdownCommunication(why) : new Uint8Array();
+    if (!isHeld && connection.phase !== 'open-delayed') cease(turn, connection, STOP_CAUSES[cause], words);
+    drop(turn, connection, why);
+  }
+}
+
+/** Subcodes of Cease (RFC 4486, RFC 8538, RFC 9384). */
+const COLLISION = 7;
+const HARD_RESET = 9;
+const BFD_DOWN = 10;
+
+/** To a peer that would keep our routes even after a NOTIFICATION, it has to be a hard reset (RFC 8538 §3.1). */
+function cease(turn: Turn, connection: Connection, subcode: number, data: Uint8Array): void {
+  const isHard = holdsRoutes(turn.s, connection) && connection.negotiated!.gracefulRestart!.notification;
+  const wrapped = Uint8Array.of(NOTIFICATION_CODES.cease, subcode, ...data);
+  say(turn, connection, {
+    kind: 'notification',
+    code: 'cease',
+    ...(isHard ? { subcode: HARD_RESET, data: wrapped } : { subcode, data }),
+  });
+}
+
+function bfdDown(turn: Turn, connection: Connection): void {
+  cease(turn, connection, BFD_DOWN, new Uint8Array());
+  fail(turn, connection, 'BFD has lost the peer');
+}
+
+/** Tells the peer what is wrong, and ends. */
+function refuse(turn: Turn, connection: Connection, { code, subcode, data, message }: BgpError): void {
+  say(turn, connection, { kind: 'notification', code, subcode, data });
+  fail(turn, connection, message);
+}
+
+function fail(turn: Turn, connection: Connection, why: string): void {
+  const wasUp = connection.phase === 'established';
+  drop(turn, connection, why);
+  if (turn.s.connections.size === 0 && !isDialling(turn.s)) again(turn, wasUp);
+}
+
+function dialFailed(turn: Turn, why: string): void {
+  const { s, outputs } = turn;
+  s.dialUntil = NEVER;
+  outputs.push({ kind: 'close', initiator: 'ours' });
+  if (s.connections.size > 0) return;
+  s.lastError = why;
+  outputs.push({ kind: 'attempt-failed', why });
+  again(turn, false);
+}
+
+function again({ s, now }: Turn, wasUp: boolean): void {
+  if (!s.settings.passive) s.retryAt = now + retryAfter(s, wasUp);
+  s.attempts = wasUp ? 0 : s.attempts + 1;
+}
+
+/** After a session that was up at once; then with growing pauses, spread over a quarter so that nodes do not all come together. */
+function retryAfter({ settings, attempts, identifier }: SessionState, wasUp: boolean): Millis {
+  if (wasUp) return settings.connectTime === undefined ? FIRST_RETRY / 4 : Math.min(FIRST_RETRY, settings.connectTime);
+  const full = settings.connectTime ?? Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts);
+  // The identifier differs from node to node, which is all the chance that this needs.
+  return full * (0.75 + (identifier % 251) / 1004);
+}
+
+/** Ends a connection without a word to the peer. */
+function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
+  s.connections.delete(connection.initiator);
+  outputs.push({ kind: 'close', initiator: connection.initiator });
+  const isUp = connection.phase === 'established';
+  if (isUp) forgetSent(s);
+  // Another connection goes on: nothing has failed yet.
+  if (!isUp && (s.connections.size > 0 || isDialling(s))) return;
+  s.lastError = why;
+  outputs.push({ kind: isUp ? 'session-down' : 'attempt-failed', why });
+}
+
+function onFrame(turn: Turn, connection: Connection, bytes: Uint8Array): void {
+  const { outputs } = turn;
+  outputs.push({ kind: 'counted', counter: 'total_received', by: 1 });
+  const decoded = decodeMessage(bytes, optionsOf(connection));
+  if (!decoded.ok) {
+    refuse(turn, connection, decoded.error);
+    return;
+  }
+  const { message } = decoded;
+  const { phase } = connection;
+  if (message.kind === 'notification') {
+    const { code, subcode } = message;
+    const why = `the router says: ${describeNotification(code as number, subcode)}${shutdownText(message)}`;
+    fail(turn, connection, why);
+    return;
+  }
+  if (phase === 'open-sent' || phase === 'open-delayed') {
+    if (message.kind === 'open') onOpen(turn, connection, message, bytes);
+    else refuse(turn, connection, bgpError('fsm', 1, `the router sends ${message.kind} before OPEN`));
+    return;
+  }
+  if (message.kind === 'open' || (phase === 'open-confirm' && message.kind !== 'keepalive')) {
+    const subcode = phase === 'open-confirm' ? 2 : 3;
+    refuse(turn, connection, bgpError('fsm', subcode, `the router sends ${message.kind} out of turn`));
+    return;
+  }
+  rearm(turn, connection);
+  if (message.kind === 'keepalive') outputs.push({ kind: 'counted', counter: 'keepalives_received', by: 1 });
+  if (message.kind === 'update') outputs.push({ kind: 'counted', counter: 'updates_total_received', by: 1 });
+  if (phase === 'open-confirm') establish(turn, connection);
+  else if (message.kind === 'route-refresh' && message.subtype === 'request') resend(turn, connection, message.family);
+}
+
+function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes: Uint8Array): void {
+  const { s, now, outputs } = turn;
+  outputs.push({ kind: 'counted', counter: 'opens_received', by: 1 });
+  connection.opens.received = bytes.slice();
+  if (connection.phase === 'open-delayed') open(turn, connection);
+  const result = negotiate(s.settings, connection.local, message);
+  if ('code' in result) {
+    refuse(turn, connection, result);
+    return;
+  }
+  const loser = collision(turn, connection, message);
+  if (loser !== undefined) {
+    say(turn, loser, { kind: 'notification', code: 'cease', subcode: COLLISION, data: new Uint8Array() });
+    drop(turn, loser, 'both sides have connected at once');
+    if (loser === connection) return;
+  }
+  connection.negotiated = result;
+  connection.phase = 'open-confirm';
+  connection.holdAt = now + (result.holdTime === 0 ? OPEN_TIMEOUT : result.holdTime);
+  connection.keepaliveAt = result.keepaliveTime === 0 ? NEVER : now + result.keepaliveTime;
+  say(turn, connection, { kind: 'keepalive' });
+}
+
+/** Of two connections the one that is to go (RFC 4271 §6.8): that of the side with the lower identifier, or AS (RFC 6286 §2.3). */
+function collision({ s }: Turn, connection: Connection, message: OpenMessage): Connection | undefined {
+  const other = s.connections.get(connection.initiator === 'ours' ? 'theirs' : 'ours');
+  // What the other one is worth is known when its OPEN has come.
+  if (other === undefined || other.negotiated === undefined) return undefined;
+  if (other.phase === 'established') return connection;
+  const { identifier } = connection.local;
+  const isLower =
+    identifier === message.identifier ? s.settings.localAsn < peerAsnOf(message) : identifier < message.identifier;
+  const loser: Initiator = isLower ? 'ours' : 'theirs';
+  return connection.initiator === loser ? connection : other;
+}
+
+function establish(turn: Turn, connection: Connection): void {
+  const { s, outputs } = turn;
+  const negotiated = connection.negotiated!;
+  connection.phase = 'established';
+  for (const other of [...s.connections.values()])
+    if (other !== connection) drop(turn, other, 'another connection stands');
+  if (isDialling(s)) {
+    s.dialUntil = NEVER;
+    outputs.push({ kind: 'close', initiator: 'ours' });
+  }
+  s.attempts = 0;
+  s.isFirst = false;
+  s.lastError = undefined;
+  if (negotiated.holdTime === 0) connection.holdAt = NEVER;
+  outputs.push({ kind: 'session-up', connection, negotiated });
+  update(turn);
+  const ends = negotiated.families.map((family) => endOfRib(family, { options: negotiated }));
+  for (const end of ends) send(turn, connection, [end]);
+}
+
+/** What the peer lacks or has too much. */
+function update(turn: Turn): void {
+  const { s } = turn;
+  const connection = established(s);
+  const outbound = outboundOf(s);
+  if (connection === undefined || outbound === undefined) return;
+  const since = s.sentOf?.table === s.wanted ? s.sentOf.version : undefined;
+  send(turn, connection, synchronize(s.sent, s.wanted, since, outbound));
+  s.sentOf = { table: s.wanted, version: s.wanted.version };
+}
+
+function forgetSent(s: SessionState): void {
+  s.sent.clear();
+  s.sentOf = undefined;
+}
+
+function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Uint8Array[]): void {
+  for (const bytes of updates) outputs.push({ kind: 'send', initiator, bytes });
+  if (updates.length === 0) return;
+  outputs.push({ kind: 'counted', counter: 'updates_total', by: updates.length });
+  outputs.push({ kind: 'counted', counter: 'total_sent', by: updates.length });
+}
+
+/** RFC 2918, between the marks of RFC 7313 where the peer knows them. */
+function resend(turn: Turn, connection: Connection, family: AddressFamily): void {
+  const { s } = turn;
+  for (const [key, { route }] of s.sent) if (route.prefix.family === family) s.sent.delete(key);
+  s.sentOf = undefined;
+  const { enhancedRefresh } = connection.negotiated!;
+  if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'begin' });
+  update(turn);
+  if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'end' });
+}
+
+function rearm({ now }: Turn, connection: Connection): void {
+  const holdTime = connection.negotiated?.holdTime ?? 0;
+  if (holdTime > 0) connection.holdAt = now + holdTime;
+}
+
+const NO_CONNECTION = `no connection within ${CONNECT_TIMEOUT / 1000} s: the router does not answer on this port, or a firewall or a password (TCP MD5) is in the way`;
+
+function onTick(turn: Turn): void {
+  const { s, now } = turn;
+  if (now >= s.dialUntil) dialFailed(turn, NO_CONNECTION);
+  if (now >= s.retryAt) dial(turn);
+  for (const connection of [...s.connections.values()]) {
+    if (now >= connection.openAt) open(turn, connection);
+    if (now >= connection.holdAt) {
+      const isNew = connection.phase === 'open-sent' || connection.phase === 'open-delayed';
+      const why = isNew ? 'accepts the connection and says nothing' : 'has been silent for the hold time';
+      refuse(turn, connection, bgpError('hold-timer-expired', 0, `the router ${why}`));
+    } else if (now >= connection.keepaliveAt) {
+      say(turn, connection, { kind: 'keepalive' });
+      connection.keepaliveAt = now + connection.negotiated!.keepaliveTime;
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * One BGP session as data: what it is made of, what it hears and what it asks for. fsm.ts is how it moves.
+ * @module
+ */
+import type { Millis } from '../../machine.ts';
+import { nextHopsFor, type Outbound, type Sent } from '../rib/difference.ts';
+import { RouteTable } from '../rib/route-table.ts';
+import { BEFORE_OPEN } from '../wire/codec.ts';
+import type { BgpError } from '../wire/errors.ts';
+import type { CodecOptions } from '../wire/messages.ts';
+import type { LocalEnd, Negotiated, SessionSettings } from './negotiation.ts';
+
+export type SessionPhase = 'idle' | 'active' | 'connect' | 'open-sent' | 'open-confirm' | 'established';
+
+/** Who made a connection. */
+export type Initiator = 'ours' | 'theirs';
+
+/** One TCP connection with the peer. */
+export interface Connection {
+  readonly initiator: Initiator;
+  readonly local: LocalEnd;
+  /** `open-delayed`: the peer may speak first. */
+  phase: 'open-delayed' | 'open-sent' | 'open-confirm' | 'established';
+  negotiated: Negotiated | undefined;
+  /** Both OPENs, as they went over the wire: for those who watch (RFC 7854). */
+  opens: { sent?: Uint8Array; received?: Uint8Array };
+  /** When the peer has been silent for too long, or has not come to an agreement. */
+  holdAt: Millis;
+  keepaliveAt: Millis;
+  openAt: Millis;
+}
+
+/** Owned by the machine and changed in place: a peer may hold a hundred thousand routes. */
+export interface SessionState {
+  settings: SessionSettings;
+  /** That of the connection that has come farthest. */
+  phase: SessionPhase;
+  /** When the phase was entered. */
+  since: Millis;
+  readonly connections: Map<Initiator, Connection>;
+  /** False: the session is not to be. */
+  running: boolean;
+  wanted: RouteTable;
+  readonly sent: Sent;
+  /** The table that `sent` was brought up to last, and its version then; undefined: none on this session. */
+  sentOf: { readonly table: RouteTable; readonly version: number } | undefined;
+  attempts: number;
+  /** The identifier that we last had, for the jitter of attempts. */
+  identifier: number;
+  retryAt: Millis;
+  /** Until when our own connection may take to stand. */
+  dialUntil: Millis;
+  /** Why the last session, or the last attempt at one, ended. */
+  lastError: string | undefined;
+  /** This speaker has not had a session with the peer since it was started. */
+  isFirst: boolean;
+}
+
+/** Subcodes of Cease that end a session for good (RFC 4486 §4). */
+export const STOP_CAUSES = { shutdown: 2, 'de-configured': 3, 'configuration-change': 6 } as const;
+export type StopCause = keyof typeof STOP_CAUSES;
+
+export type SessionInput =
+  | { readonly kind: 'start' }
+  /** Ends the session for good; `hold`: the peer is to keep what it has, for we come back (RFC 4724). */
+  | { readonly kind: 'stop'; readonly cause: StopCause; readonly why: string; readonly hold: boolean }
+  /** Others, that a session can be kept with (core/bgp/session/peer-change.ts). */
+  | { readonly kind: 'settings'; readonly settings: SessionSettings }
+  | { readonly kind: 'connected'; readonly initiator: Initiator; readonly local: LocalEnd }
+  | { readonly kind: 'connect-failed'; readonly why: string }
+  | { readonly kind: 'closed'; readonly initiator: Initiator; readonly why: string }
+  /** One whole message, or what is wrong with the stream. */
+  | { readonly kind: 'frame'; readonly initiator: Initiator; readonly bytes: Uint8Array }
+  | { readonly kind: 'unframeable'; readonly initiator: Initiator; readonly error: BgpError }
+  /** BFD has lost the peer (RFC 5882 §4). */
+  | { readonly kind: 'bfd-down' }
+  /** The whole of what the peer should hold: another table, or the same after changes. */
+  | { readonly kind: 'routes'; readonly routes: RouteTable };
+
+export type SessionOutput =
+  | { readonly kind: 'connect' }
+  | { readonly kind: 'send'; readonly initiator: Initiator; readonly bytes: Uint8Array }
+  /** Also ends an attempt to connect. */
+  | { readonly kind: 'close'; readonly initiator: Initiator }
+  /** Closes the connection that has just come. */
+  | { readonly kind: 'refuse' }
+  | { readonly kind: 'session-up'; readonly connection: Connection; readonly negotiated: Negotiated }
+  | { readonly kind: 'session-down'; readonly why: string }
+  /** Before it was ever up. */
+  | { readonly kind: 'attempt-failed'; readonly why: string }
+  | { readonly kind: 'counted'; readonly counter: SessionCounter; readonly by: number };
+
+/** Names of upstream's metrics (behaviour reference §6.2), after `metallb_bgp_`. */
+export const SESSION_COUNTERS = [
+  'opens_sent',
+  'opens_received',
+  'notifications_sent',
+  'updates_total',
+  'updates_total_received',
+  'keepalives_sent',
+  'keepalives_received',
+  'route_refresh_sent',
+  'total_sent',
+  'total_received',
+] as const;
+export type SessionCounter = (typeof SESSION_COUNTERS)[number];
+
+export const NEVER = Number.POSITIVE_INFINITY;
+
+export function initialSession(settings: SessionSettings): SessionState {
+  return {
+    settings,
+    phase: 'idle',
+    since: 0,
+    connections: new Map(),
+    running: false,
+    wanted: new RouteTable(),
+    sent: new Map(),
+    sentOf: undefined,
+    attempts: 0,
+    identifier: 0,
+    retryAt: NEVER,
+    dialUntil: NEVER,
+    lastError: undefined,
+    isFirst: true,
+  };
+}
+
+/** The connection that the session runs on; undefined while it is not up. */
+export function established({ connections }: SessionState): Connection | undefined {
+  for (const connection of connections.values()) if (connection.phase === 'established') return connection;
+  return undefined;
+}
+
+/** How messages of a connection are written. */
+export function optionsOf(connection: Connection | undefined): CodecOptions {
+  return connection?.negotiated ?? BEFORE_OPEN;
+}
+
+/** True when the peer keeps our routes for a while when we go without a word. */
+export function holdsRoutes({ settings }: SessionState, connection: Connection | undefined): boolean {
+  return settings.gracefulRestart && connection?.negotiated?.gracefulRestart !== undefined;
+}
+
+/** Undefined while the session is not up. */
+export function outboundOf(state: SessionState): Outbound | undefined {
+  const { negotiated, local } = established(state) ?? {};
+  if (negotiated === undefined || local === undefined) return undefined;
+  const mayCross = negotiated.capabilities.some(
+    (capability) => capability.kind === 'extended-next-hop' && capability.family === 'ipv4',
+  );
+  return {
+    options: negotiated,
+    external: negotiated.external,
+    asn: state.settings.localAsn,
+    families: negotiated.families,
+    nextHops: nextHopsFor(local.addresses, mayCross),
+  };
+}

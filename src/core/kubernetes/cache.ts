@@ -1,0 +1,107 @@
+/**
+ * What a process knows of the API: one map per resource, kept by the changes that reflectors report.
+ * @module
+ */
+import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
+import { CONFIG_RESOURCES } from '../config/resolve.ts';
+import { ANNOTATION_PREFIX } from '../service/annotations.ts';
+
+/** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
+export type Change<R extends string> =
+  | { readonly kind: 'replaced'; readonly resource: R; readonly objects: readonly KubernetesObject[] }
+  | { readonly kind: 'applied'; readonly resource: R; readonly object: KubernetesObject }
+  | { readonly kind: 'deleted'; readonly resource: R; readonly object: KubernetesObject };
+
+export class Cache<R extends string> {
+  readonly #resources: Readonly<Record<R, Map<string, KubernetesObject>>>;
+  readonly #missing: Set<R>;
+
+  constructor(resources: readonly R[]) {
+    this.#resources = Object.fromEntries(resources.map((name) => [name, new Map()])) as Record<
+      R,
+      Map<string, KubernetesObject>
+    >;
+    this.#missing = new Set(resources);
+  }
+
+  /** True once every resource has been listed. */
+  get synced(): boolean {
+    return this.#missing.size === 0;
+  }
+
+  /** What has not been listed yet. */
+  get missing(): readonly R[] {
+    return [...this.#missing];
+  }
+
+  /** Takes a change in and returns the keys of the objects that differ now in what matters of them. */
+  apply(change: Change<R>): string[] {
+    const objects = this.#resources[change.resource];
+    if (change.kind === 'replaced') {
+      this.#missing.delete(change.resource);
+      const next = new Map(change.objects.map((object) => [objectKey(object), object]));
+      const changed = [...next]
+        .filter(([key, object]) => !isSame(change.resource, objects.get(key), object))
+        .map(([key]) => key);
+      const gone = [...objects.keys()].filter((key) => !next.has(key));
+      objects.clear();
+      for (const [key, object] of next) objects.set(key, object);
+      return [...changed, ...gone];
+    }
+    const key = objectKey(change.object);
+    if (change.kind === 'deleted') return objects.delete(key) ? [key] : [];
+    const before = objects.get(key);
+    objects.set(key, change.object);
+    return isSame(change.resource, before, change.object) ? [] : [key];
+  }
+
+  get<T extends KubernetesObject>(resource: R, key: string): T | undefined {
+    return this.#resources[resource].get(key) as T | undefined;
+  }
+
+  all<T extends KubernetesObject>(resource: R): T[] {
+    return [...this.#resources[resource].values()] as T[];
+  }
+
+  keys(resource: R): string[] {
+    return [...this.#resources[resource].keys()];
+  }
+}
+
+/**
+ * What of an object decisions are made of, where that is less than everything. Nodes report their health every few
+ * minutes, and the status of a pool changes with every address: nobody has to think again for that.
+ */
+const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>> = {
+  nodes: ({ metadata, spec, status }: Node) => [
+    metadata.labels,
+    spec?.unschedulable,
+    // Any of them may say where a router is (peer templates), or that the node is drained.
+    metadata.annotations,
+    status?.conditions?.map(({ type, status: value }) => (type === 'NetworkUnavailable' ? value : '')),
+  ],
+  pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],
+  namespaces: ({ metadata }) => metadata.labels,
+  ...Object.fromEntries(
+    CONFIG_RESOURCES.map((resource) => [
+      resource,
+      (object: KubernetesObject) => {
+        const { metadata, spec } = object as KubernetesObject & { spec?: unknown };
+        return [metadata.uid, metadata.labels, ours(metadata.annotations), spec];
+      },
+    ]),
+  ),
+};
+
+/** Annotations that mean something to us: what kubectl and others write for themselves does not. */
+function ours(annotations: Readonly<Record<string, string>> = {}): [string, string][] {
+  return Object.entries(annotations).filter(([key]) => key.startsWith(ANNOTATION_PREFIX));
+}
+
+function isSame(resource: string, a: KubernetesObject | undefined, b: KubernetesObject): boolean {
+  if (a === undefined) return false;
+  const { resourceVersion } = a.metadata;
+  if (resourceVersion !== undefined && resourceVersion === b.metadata.resourceVersion) return true;
+  const substance = SUBSTANCE[resource];
+  return substance !== undefined && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
+}

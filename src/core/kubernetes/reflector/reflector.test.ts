@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import type { KubernetesObject } from '../../api/kubernetes.ts';
+import {
+  INITIAL_REFLECTOR,
+  isSynced,
+  type ReflectorInput,
+  type ReflectorOutput,
+  reflectorMachine,
+  WATCH_SECONDS,
+} from './fsm.ts';
+
+const object = (name: string, resourceVersion = '1'): KubernetesObject => ({ metadata: { name, resourceVersion } });
+
+/** A reflector with a clock; `feed` answers the request that is open. */
+function reflector() {
+  let state = INITIAL_REFLECTOR;
+  let now = 0;
+  type Loose = ReflectorInput extends infer I ? (I extends { request: number } ? Omit<I, 'request'> : I) : never;
+  const step = (input: ReflectorInput | { kind: 'tick' }): readonly ReflectorOutput[] => {
+    const result = reflectorMachine.step(state, input, now);
+    state = result.next;
+    return result.outputs;
+  };
+  return {
+    feed: (input: Loose) => step({ request: state.request, ...input } as ReflectorInput),
+    raw: step,
+    /** Lets time pass to the next deadline. */
+    wait: () => {
+      const deadline = reflectorMachine.nextDeadline(state);
+      if (deadline === undefined) throw new Error('no deadline to wait for');
+      const waited = deadline.at - now;
+      now = deadline.at;
+      return { waited, outputs: step({ kind: 'tick' }) };
+    },
+    pass: (ms: number) => {
+      now += ms;
+    },
+    get state() {
+      return state;
+    },
+  };
+}
+
+function watching() {
+  const r = reflector();
+  r.feed({ kind: 'start' });
+  r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10' });
+  r.feed({ kind: 'watch-opened' });
+  return r;
+}
+
+const kinds = (outputs: readonly ReflectorOutput[]) => outputs.map((o) => (o.kind === 'reported' ? o.what : o.kind));
+
+describe('the reflector', () => {
+  it('lists anew when it is told to, whatever it was doing', () => {
+    const r = watching();
+    expect(kinds(r.feed({ kind: 'list-anew' }))).toEqual(['abandon', 'list']);
+    expect(kinds(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' }))).toEqual([
+      'replaced',
+      'watch',
+    ]);
+  });
+
+  it('lists page by page, swaps the whole list in at once, and watches from there', () => {
+    const r = reflector();
+    expect(r.feed({ kind: 'start' })).toEqual([{ kind: 'list', request: 1, limit: 500 }]);
+    expect(r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10', continue: 'next' })).toEqual([
+      { kind: 'list', request: 2, limit: 500, continue: 'next' },
+    ]);
+    expect(isSynced(r.state)).toBe(false);
+    expect(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '10' })).toEqual([
+      { kind: 'replaced', objects: [object('a'), object('b')] },
+      { kind: 'watch', request: 3, resourceVersion: '10', timeoutSeconds: WATCH_SECONDS },
+    ]);
+    expect(isSynced(r.state)).toBe(true);
+  });
+
+  it('hands events on and remembers how far it came', () => {
+    const r = watching();
+    expect(kinds(r.feed({ kind: 'event-received', type: 'ADDED', object: object('b', '11') }))).toEqual(['applied']);
+    expect(kinds(r.feed({ kind: 'event-received', type: 'MODIFIED', object: object('b', '12') }))).toEqual(['applied']);
+    expect(kinds(r.feed({ kind: 'event-received', type: 'DELETED', object: object('b', '13') }))).toEqual(['deleted']);
+    expect(r.state.resourceVersion).toBe('13');
+  });
+
+  it('resumes from a bookmark after the server closed the watch, without a list', () => {
+    const r = watching();
+    expect(r.feed({ kind: 'event-received', type: 'BOOKMARK', object: object('', '99') })).toEqual([]);
+    r.pass(5000);
+    expect(r.feed({ kind: 'watch-closed' })).toMatchObject([{ kind: 'watch', resourceVersion: '99' }]);
+  });
+
+  it('resumes after a reset, waiting longer each time that it fails again', () => {
+    const r = watching();
+    const waits: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      expect(kinds(r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' }))).toEqual(['abandon', 'watch-failed']);
+      const { waited, outputs } = r.wait();
+      waits.push(waited);
+      expect(outputs).toMatchObject([{ kind: 'watch', resourceVersion: '10' }]);
+    }
+    expect(waits).toEqual([200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+    r.feed({ kind: 'watch-opened' });
+    r.feed({ kind: 'event-received', type: 'BOOKMARK', object: object('', '11') });
+    r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
+    expect(r.wait().waited).toBe(200);
+  });
+
+  it('pauses when the server closes each watch at once', () => {
+    const r = watching();
+    expect(kinds(r.feed({ kind: 'watch-closed' }))).toEqual(['abandon', 'watch-failed']);
+    r.wait();
+    r.feed({ kind: 'watch-opened' });
+    r.pass(1000);
+    expect(kinds(r.feed({ kind: 'watch-closed' }))).toEqual(['watch']);
+  });
+
+  it.each([
+    ['as an HTTP status', { kind: 'failed', status: 410, message: 'too old' }],
+    [
+      'as an event',
+      {
+        kind: 'event-received',
+        type: 'ERROR',
+        object: { code: 410, message: 'too old', metadata: { name: '' } } as KubernetesObject,
+      },
+    ],
+  ] as const)('lists anew on 410 that comes %s', (_, input) => {
+    const r = watching();
+    expect(kinds(r.feed(input))).toEqual(['abandon', 'expired', 'list']);
+    expect(kinds(r.feed({ kind: 'page-received', items: [object('c')], resourceVersion: '50' }))).toEqual([
+      'replaced',
+      'watch',
+    ]);
+    expect(r.state.resourceVersion).toBe('50');
+  });
+
+  it('does not list in a tight loop when every watch answers 410', () => {
+    const r = watching();
+    expect(kinds(r.feed({ kind: 'failed', status: 410, message: 'too old' }))).toContain('list');
+    expect(kinds(r.feed({ kind: 'failed', status: 410, message: 'too old' }))).toEqual(['abandon', 'list-failed']);
+    expect(kinds(r.wait().outputs)).toEqual(['list']);
+  });
+
+  it('starts the list over when the pages expire half way', () => {
+    const r = reflector();
+    r.feed({ kind: 'start' });
+    r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10', continue: 'next' });
+    expect(r.feed({ kind: 'failed', status: 410, message: 'continue token expired' }).at(-1)).toEqual({
+      kind: 'list',
+      request: 3,
+      limit: 500,
+    });
+    expect(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' })[0]).toEqual({
+      kind: 'replaced',
+      objects: [object('b')],
+    });
+  });
+
+  it('keeps its place when the API server is away, and lists when it never had one', () => {
+    const fresh = reflector();
+    fresh.feed({ kind: 'start' });
+    fresh.feed({ kind: 'failed', status: 0, message: 'ECONNREFUSED' });
+    expect(kinds(fresh.wait().outputs)).toEqual(['list']);
+    const old = watching();
+    old.feed({ kind: 'failed', status: 503, message: 'starting' });
+    expect(kinds(old.wait().outputs)).toEqual(['watch']);
+  });
+
+  it('takes a silent watch for half-open, abandons it and resumes', () => {
+    const r = watching();
+    r.pass(100_000);
+    r.feed({ kind: 'event-received', type: 'BOOKMARK', object: object('', '20') });
+    const { waited, outputs } = r.wait();
+    expect(waited).toBe(300_000);
+    expect(kinds(outputs)).toEqual(['abandon', 'half-open', 'watch']);
+    expect(outputs.at(-1)).toMatchObject({ resourceVersion: '20' });
+  });
+
+  it('ignores what an abandoned request still says', () => {
+    const r = watching();
+    const old = r.state.request;
+    r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
+    expect(r.raw({ kind: 'event-received', request: old, type: 'DELETED', object: object('a') })).toEqual([]);
+    expect(r.raw({ kind: 'watch-closed', request: old })).toEqual([]);
+  });
+});

@@ -1,0 +1,148 @@
+/**
+ * Where we would do something else than the load balancer that runs now: the same machines, fed with the cluster as it is, and what they decide
+ * compared with what its Services and status objects say. For the shadow mode and for `migrate`.
+ * @module
+ */
+import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Peer } from '../config/config.ts';
+import type { Sha256 } from '../election/election.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
+import { isOurClass } from '../service/service-class.ts';
+import { decideBgpFor, peersOf } from '../speaker/bgp-decision.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import { OfflineController } from './offline-controller.ts';
+import { offlineSpeaker } from './offline-speaker.ts';
+
+/** What the comparison is made of. The status kinds are upstream's and ours alike. */
+export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';
+export type ComparedObjects = Readonly<Partial<Record<ComparedResource, readonly KubernetesObject[]>>>;
+
+export type Aspect = 'addresses' | 'layer2' | 'bgp';
+
+export interface Difference {
+  readonly aspect: Aspect;
+  /** `namespace/name`. */
+  readonly service: string;
+  /** Empty: none. */
+  readonly theirs: string;
+  readonly ours: string;
+  /** In words; empty where nothing was told. */
+  readonly why: string;
+}
+
+export interface Comparison {
+  /** Services of type LoadBalancer that are for us. */
+  readonly services: number;
+  readonly differences: readonly Difference[];
+  /** Configuration that we would set aside. */
+  readonly problems: readonly Problem[];
+}
+
+/** `node`: only what this node does counts; undefined: all nodes. */
+export function compareWithCluster(
+  objects: ComparedObjects,
+  aspects: readonly Aspect[],
+  loadBalancerClass: string,
+  sha256: Sha256,
+  node?: string,
+): Comparison {
+  const offline = new OfflineController(objects, loadBalancerClass);
+  const services = ((objects.services ?? []) as readonly Service[]).filter(
+    (service) => service.spec?.type === 'LoadBalancer' && isOurClass(service, loadBalancerClass),
+  );
+  const speakers = aspects.some((aspect) => aspect !== 'addresses')
+    ? offlineSpeaker(objects, loadBalancerClass, sha256)
+    : undefined;
+  const [byLayer2, byBgp] = [objects.servicel2statuses, objects.servicebgpstatuses].map(byService);
+  const differences = services.flatMap((service) => {
+    const key = objectKey(service);
+    return [
+      ...(aspects.includes('addresses') ? addressDifference(service, offline) : []),
+      ...(speakers !== undefined && aspects.includes('layer2')
+        ? layer2Difference(key, byLayer2!.get(key) ?? [], speakers, node)
+        : []),
+      ...(speakers !== undefined && aspects.includes('bgp')
+        ? bgpDifference(service, byBgp!.get(key) ?? [], speakers, offline.config.peers, node)
+        : []),
+    ];
+  });
+  return { services: services.length, differences, problems: offline.problems };
+}
+
+function addressDifference(service: Service, offline: OfflineController): Difference[] {
+  const key = objectKey(service);
+  const theirs = currentAddresses(service).join(', ');
+  const ours = currentAddresses(offline.service(key) ?? service).join(', ');
+  const why = offline
+    .eventsOf(key)
+    .map(({ message }) => message)
+    .join('; ');
+  return theirs === ours ? [] : [{ aspect: 'addresses', service: key, theirs, ours, why }];
+}
+
+interface ServiceStatus extends KubernetesObject {
+  readonly status?: {
+    readonly node?: string;
+    readonly serviceName?: string;
+    readonly serviceNamespace?: string;
+    readonly peers?: readonly string[];
+  };
+}
+
+/** What speakers tell, by the key of the Service. */
+function byService(objects: readonly KubernetesObject[] = []): ReadonlyMap<string, ServiceStatus[]> {
+  return Map.groupBy(
+    objects as readonly ServiceStatus[],
+    ({ status }) => `${status?.serviceNamespace}/${status?.serviceName}`,
+  );
+}
+
+function layer2Difference(
+  key: string,
+  told: readonly ServiceStatus[],
+  state: SpeakerState,
+  node: string | undefined,
+): Difference[] {
+  const concerns = (name: string | undefined) => name !== undefined && (node === undefined || name === node);
+  const theirs = told.flatMap(({ status }) => status?.node ?? []).filter(concerns);
+  const ours = [state.decisions.get(key)?.election?.owner].filter(concerns);
+  return difference('layer2', key, theirs, ours as string[]);
+}
+
+function bgpDifference(
+  service: Service,
+  told: readonly ServiceStatus[],
+  state: SpeakerState,
+  routers: readonly Peer[],
+  node: string | undefined,
+): Difference[] {
+  const theirs = told.flatMap(({ status }) =>
+    node === undefined || status?.node === node
+      ? (status?.peers ?? []).map((peer) => `${status?.node} to ${peer}`)
+      : [],
+  );
+  const facts = factsOf(state);
+  const ours = state.candidates
+    .filter(({ name }) => node === undefined || name === node)
+    .flatMap((candidate) => {
+      const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
+      if (decision?.verdict !== 'announced') return [];
+      const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
+      return peersOf(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
+    });
+  return difference('bgp', objectKey(service), theirs, ours);
+}
+
+function difference(aspect: Aspect, service: string, theirs: readonly string[], ours: readonly string[]): Difference[] {
+  const [a, b] = [theirs, ours].map((names) => [...new Set(names)].sort().join(', '));
+  return a === b ? [] : [{ aspect, service, theirs: a!, ours: b!, why: '' }];
+}
+
+/** One line for a log or a terminal. */
+export function describeDifference({ aspect, service, theirs, ours, why }: Difference): string {
+  const nothing = aspect === 'addresses' ? 'no address' : 'nobody';
+  const what = { addresses: 'address', layer2: 'announced by ARP and NDP from', bgp: 'announced by BGP from' }[aspect];
+  return `${service}: ${what}: now ${theirs || nothing}, with us ${ours || nothing}${why === '' ? '' : ` (${why})`}`;
+}

@@ -1,0 +1,196 @@
+/**
+ * Why a Service has the address that it has, or none, and who announces it: everything that is known, as data.
+ * @module
+ */
+
+import type { BGPSessionStatus } from '../api/kinds.ts';
+import {
+  type EndpointSlice,
+  type KubernetesObject,
+  objectKey,
+  SERVICE_NAME_LABEL,
+  type Service,
+} from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Peer } from '../config/config.ts';
+import { requestOfService, withSetAside } from '../controller/service-decision.ts';
+import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
+import type { PoolCheck } from '../ipam/request.ts';
+import { formatPrefix } from '../net/prefix.ts';
+import type { BgpVerdict, EventNote } from '../reasons/reasons.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
+import { isOurClass } from '../service/service-class.ts';
+import {
+  type BgpDecision,
+  decideBgpFor,
+  describeRoute,
+  describeRoutes,
+  familiesOf,
+  peersOf,
+  routesFor,
+} from '../speaker/bgp-decision.ts';
+import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import { OfflineController } from './offline-controller.ts';
+import { offlineSpeaker } from './offline-speaker.ts';
+
+export type ExplainObjects = Readonly<
+  Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>
+>;
+
+export interface Explanation {
+  readonly service: string;
+  readonly addresses: readonly string[];
+  /** What the controller would tell about the Service if it looked at it now. */
+  readonly told: readonly EventNote[];
+  /** Every pool with its verdict for this Service. */
+  readonly pools: readonly PoolCheck[];
+  /** Undefined when there is nothing to announce. Speakers are taken to be alive: only they themselves know. */
+  readonly election: ElectionResult | undefined;
+  /** For every node: whether it tells routers of the Service, of which prefixes, and which ones; empty: BGP has nothing to do with it. */
+  readonly bgp: readonly BgpAnnouncer[];
+  /** What the speakers themselves say: who announces it, on which interfaces (none: all), since when (RFC 3339). */
+  readonly announcers: readonly Announcer[];
+  /** What the speakers say of their BGP sessions, those that are not up first. */
+  readonly sessions: readonly ToldSession[];
+  /** Nodes tell routers of it, and by what speakers say none of them has a session with any of those routers. */
+  readonly unheard: boolean;
+  readonly problems: readonly Problem[];
+}
+
+export interface BgpAnnouncer {
+  readonly node: string;
+  readonly verdict: BgpVerdict;
+  readonly prefixes: readonly string[];
+  readonly peers: readonly string[];
+  /** For each router what it is told of each prefix, or why it is not. */
+  readonly routes: readonly ToldRoute[];
+}
+
+/** In words: the attributes of the route besides path and next hop; or why the router does not get it. */
+export interface ToldRoute {
+  readonly peer: string;
+  readonly prefix: string;
+  readonly attributes?: readonly string[];
+  readonly whyNot?: string;
+}
+
+/** A session with a router as its speaker tells of it (BGPSessionStatus). */
+export type ToldSession = BGPSessionStatus;
+
+export interface Announcer {
+  readonly node: string;
+  readonly interfaces: readonly string[];
+  readonly since: string;
+}
+
+/** Explains one Service; undefined when there is none of that key. */
+export function explainService(
+  objects: ExplainObjects,
+  key: string,
+  loadBalancerClass: string,
+  sha256: Sha256,
+): Explanation | undefined {
+  const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
+  if (service === undefined) return undefined;
+  const offline = new OfflineController(objects, loadBalancerClass);
+  const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
+  const request = ours ? requestOfService(service) : undefined;
+  // Whoever explains does not read Secrets: routers with a password are known all the same.
+  const speakers = speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers);
+  const sessions = sessionsOf(objects);
+  return {
+    service: key,
+    addresses: currentAddresses(service),
+    told: offline.eventsOf(key),
+    pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
+    ...speakers,
+    announcers: announcersOf(objects, key),
+    sessions,
+    unheard: isUnheard(speakers.bgp, sessions),
+    problems: offline.problems,
+  };
+}
+
+interface L2Status extends KubernetesObject {
+  readonly status?: {
+    readonly node?: string;
+    readonly serviceName?: string;
+    readonly serviceNamespace?: string;
+    readonly interfaces?: readonly { readonly name?: string }[];
+  };
+}
+
+function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
+  return ((objects.servicel2statuses ?? []) as readonly L2Status[])
+    .filter(({ status }) => `${status?.serviceNamespace}/${status?.serviceName}` === key)
+    .map(({ metadata, status }) => ({
+      node: status?.node ?? '',
+      interfaces: (status?.interfaces ?? []).flatMap(({ name }) => name ?? []),
+      since: metadata.creationTimestamp ?? '',
+    }));
+}
+
+function isUnheard(announcers: readonly BgpAnnouncer[], sessions: readonly ToldSession[]): boolean {
+  const needed = announcers.flatMap(({ node, peers }) => peers.map((peer) => `${node} ${peer}`));
+  const said = sessions.filter(({ node, peer }) => needed.includes(`${node} ${peer}`));
+  // Where speakers say nothing of their sessions, nothing is known.
+  return said.length > 0 && said.every(({ state }) => state !== 'Established');
+}
+
+/** By router and node, those that are not up first. */
+export function sessionsOf({ bgpsessionstatuses = [] }: ExplainObjects): ToldSession[] {
+  const sessions = (bgpsessionstatuses as readonly { status?: ToldSession }[]).flatMap(({ status }) => status ?? []);
+  const rank = ({ state, peer, node }: ToldSession) => `${state === 'Established' ? 1 : 0} ${peer} ${node}`;
+  return sessions.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+}
+
+function speakersFor(
+  objects: ExplainObjects,
+  key: string,
+  loadBalancerClass: string,
+  sha256: Sha256,
+  routers: readonly Peer[],
+): Pick<Explanation, 'election' | 'bgp'> {
+  const state = offlineSpeaker(objects, loadBalancerClass, sha256);
+  return { election: state.decisions.get(key)?.election, bgp: bgpOf(state, key, routers) };
+}
+
+function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
+  const service = state.cache.get<Service>('services', key);
+  if (service === undefined) return [];
+  const facts = factsOf(state);
+  return state.candidates.flatMap((candidate): BgpAnnouncer[] => {
+    const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
+    if (decision === undefined) return [];
+    const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
+    const { verdict } = decision;
+    const routes =
+      decision.verdict === 'announced' ? routers.flatMap((peer) => toldRoutes(peer, candidate, decision)) : [];
+    const told = { prefixes: describeRoutes(decision), peers: peersOf(decision, peers), routes };
+    return [{ node: candidate.name, verdict, ...told }];
+  });
+}
+
+function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRoute[] {
+  const no = (whyNot: string, prefix = describeRoutes(decision).join(', ')) => ({ peer: peer.name, prefix, whyNot });
+  if (!anySelectorMatches(peer.nodeSelectors, node.labels)) return [no('its nodeSelectors do not select the node')];
+  const routes = routesFor(peer, decision);
+  if (routes.length === 0) return [no('no BGPAdvertisement of the pool is for it')];
+  return routes.map((route): ToldRoute => {
+    const prefix = formatPrefix(route.prefix);
+    const carried = familiesOf(peer);
+    if (!carried.includes(route.prefix.family))
+      return no(`its session carries ${carried.join(' and ')} only: set dualStackAddressFamily`, prefix);
+    return { peer: peer.name, prefix, attributes: describeRoute(route) };
+  });
+}
+
+/** How many endpoints of the Service can be seen at all; 0 is the commonest reason for silence. */
+export function endpointCount(objects: ExplainObjects, key: string): number {
+  const [namespace, name] = key.split('/');
+  const slices = (objects.endpointslices ?? []) as readonly EndpointSlice[];
+  return slices
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[SERVICE_NAME_LABEL] === name)
+    .reduce((count, { endpoints }) => count + (endpoints?.length ?? 0), 0);
+}

@@ -1,0 +1,123 @@
+/**
+ * The controller without a cluster: the same machine, its writes done at once in memory. For `plan` and `explain`.
+ * @module
+ */
+import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import {
+  CONTROLLER_RESOURCES,
+  type ControllerInput,
+  type ControllerResource,
+  type ControllerState,
+  controllerMachine,
+  initialController,
+  poolsSetAside,
+} from '../controller/fsm.ts';
+import type { Allocator } from '../ipam/allocator.ts';
+import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
+import type { EventNote } from '../reasons/reasons.ts';
+import { POOL_ANNOTATION } from '../service/annotations.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
+
+export type ControllerObjects = Readonly<Partial<Record<ControllerResource, readonly KubernetesObject[]>>>;
+
+/** Time means nothing here. */
+const NEVER = '1970-01-01T00:00:00Z';
+
+export class OfflineController {
+  #state: ControllerState;
+  readonly #services = new Map<string, Service>();
+  readonly #events = new Map<string, EventNote[]>();
+  #version = 0;
+
+  /** Takes over a cluster as it is: addresses are adopted first, as at the start of a controller. */
+  constructor(objects: ControllerObjects, loadBalancerClass: string) {
+    this.#state = initialController({ loadBalancerClass });
+    for (const object of objects.services ?? []) this.#services.set(objectKey(object), object as Service);
+    for (const resource of CONTROLLER_RESOURCES)
+      this.#feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
+  }
+
+  /** What `kubectl apply` would do: creates the object, or replaces its spec, labels and annotations. */
+  apply(resource: ControllerResource, object: KubernetesObject): void {
+    const old = this.#state.cache.get(resource, objectKey(object));
+    const metadata = {
+      // What is new is younger than everything that is there.
+      creationTimestamp: '9999-12-31T23:59:59Z',
+      ...old?.metadata,
+      ...object.metadata,
+      annotations: { ...old?.metadata.annotations, ...object.metadata.annotations },
+      resourceVersion: `offline-${++this.#version}`,
+    };
+    const merged = {
+      ...old,
+      ...object,
+      metadata,
+      ...(old !== undefined && 'status' in old && { status: old.status }),
+    } as KubernetesObject;
+    if (resource === 'services') this.#services.set(objectKey(merged), merged as Service);
+    this.#feed({ kind: 'applied', resource, object: merged });
+  }
+
+  /** Addresses by `namespace/name`, of all Services that have one. */
+  addresses(): ReadonlyMap<string, string> {
+    const pairs = [...this.#services].map(([key, service]) => [key, currentAddresses(service).join(', ')] as const);
+    return new Map(pairs.filter(([, text]) => text !== ''));
+  }
+
+  /** Keys of all Services. */
+  get services(): IterableIterator<string> {
+    return this.#services.keys();
+  }
+
+  service(key: string): Service | undefined {
+    return this.#services.get(key);
+  }
+
+  /** Everything that was told about a Service, oldest first. */
+  eventsOf(key: string): readonly EventNote[] {
+    return this.#events.get(key) ?? [];
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#state.problems;
+  }
+
+  get setAside(): ReadonlySet<string> {
+    return poolsSetAside(this.#state);
+  }
+
+  get config() {
+    return this.#state.config;
+  }
+
+  get allocator(): Allocator {
+    return this.#state.allocator;
+  }
+
+  #feed(input: ControllerInput): void {
+    const { next, outputs } = controllerMachine.step(this.#state, input, 0);
+    this.#state = next;
+    for (const output of outputs) {
+      if (output.kind === 'emit-event' && output.target.kind === 'Service') {
+        const key = `${output.target.namespace}/${output.target.name}`;
+        this.#events.set(key, [...(this.#events.get(key) ?? []), { reason: output.reason, message: output.message }]);
+      }
+      if (output.kind !== 'write-service') continue;
+      const old = this.#services.get(output.key)!;
+      const { [POOL_ANNOTATION]: _old, ...kept } = old.metadata.annotations ?? {};
+      const pool = output.annotations[POOL_ANNOTATION];
+      const annotations = pool ? { ...kept, [POOL_ANNOTATION]: pool } : kept;
+      const written: Service = {
+        ...old,
+        metadata: { ...old.metadata, annotations, resourceVersion: `offline-${++this.#version}` },
+        status: {
+          loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) },
+          conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, NEVER),
+        },
+      };
+      this.#services.set(output.key, written);
+      this.#feed({ kind: 'written', resource: 'services', object: written });
+    }
+  }
+}

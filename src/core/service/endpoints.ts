@@ -1,0 +1,31 @@
+/**
+ * Which endpoints of a Service can serve, and on which nodes they are.
+ * @module
+ */
+import type { EndpointSlice } from '../api/kubernetes.ts';
+
+type EndpointConditions = NonNullable<EndpointSlice['endpoints']>[number]['conditions'];
+
+/** Behaviour reference §4.2: what is not said counts as yes, and an endpoint that ends may still serve. */
+export function isServing(conditions: EndpointConditions): boolean {
+  return conditions?.ready === undefined || conditions.ready || conditions.serving === true;
+}
+
+/** Behaviour reference §4.2. `withAddress`: endpoints without any do not count (§5.2). */
+export function servingNodes(
+  slices: readonly EndpointSlice[],
+  dead: ReadonlySet<string>,
+  withAddress = false,
+): { any: boolean; named: Set<string> } {
+  const named = new Set<string>();
+  let any = false;
+  for (const { endpoints } of slices) {
+    for (const { nodeName, conditions, addresses } of endpoints ?? []) {
+      if (withAddress && addresses.length === 0) continue;
+      if (!isServing(conditions) || (nodeName !== undefined && dead.has(nodeName))) continue;
+      any = true;
+      if (nodeName !== undefined) named.add(nodeName);
+    }
+  }
+  return { any, named };
+}

@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { configured, endpoints, node, pool, service } from '../../../test/builders.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import { formatPrefix } from '../net/prefix.ts';
+import { explainService } from '../offline/explain.ts';
+import { speakerMachine } from './fsm.ts';
+import {
+  initialSpeaker,
+  SPEAKER_DEFAULTS,
+  SPEAKER_RESOURCES,
+  type SpeakerInput,
+  type SpeakerOutput,
+  type SpeakerResource,
+  type SpeakerSettings,
+} from './state.ts';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const ADDRESS = '198.51.100.7';
+type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
+
+const WORLD: World = {
+  ...Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])),
+  nodes: [node('kube-01'), node('kube-02'), node('kube-03')],
+  services: [service('web', {}, {}, [ADDRESS])],
+  endpointslices: [endpoints('web', 'kube-01')],
+  ipaddresspools: [pool('p', ['198.51.100.0/24'])],
+  bgpadvertisements: [configured('b')],
+  bgppeers: ['r', 's'].map((name, i) =>
+    configured(name, { myASN: 64500, peerASN: 64501, peerAddress: `192.0.2.${i + 1}` }),
+  ),
+};
+
+const drained = (name: string, wish = 'yes'): KubernetesObject => {
+  const { metadata, ...rest } = node(name);
+  return { ...rest, metadata: { ...metadata, annotations: { 'metallb.io/drain': wish } } };
+};
+
+/** The speaker of kube-01, with a clock of its own. */
+function speaker(world: World = {}, settings: Partial<SpeakerSettings> = {}) {
+  const machine = speakerMachine(sha256);
+  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01', ...settings });
+  let now = 1000;
+  const outputs: SpeakerOutput[] = [];
+  const feed = (input: SpeakerInput | { kind: 'tick' }) => {
+    const result = machine.step(state, input, now);
+    state = result.next;
+    outputs.push(...result.outputs);
+  };
+  for (const [resource, objects] of Object.entries({ ...WORLD, ...world }))
+    feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+  const last = <K extends SpeakerOutput['kind']>(kind: K) =>
+    outputs.findLast((output): output is Extract<SpeakerOutput, { kind: K }> => output.kind === kind);
+  return {
+    feed,
+    apply: (object: KubernetesObject, resource: SpeakerResource = 'nodes') =>
+      feed({ kind: 'applied', resource, object }),
+    /** Until the deadline that the machine asks for; false: there is none. */
+    wait: () => {
+      const due = machine.nextDeadline(state);
+      if (due === undefined) return false;
+      now = due.at;
+      feed({ kind: 'tick' });
+      return true;
+    },
+    now: () => now,
+    /** As `prefix`, or `prefix going`. */
+    routes: () =>
+      last('bgp')!
+        .plans[0]!.routes.sorted()
+        .map(({ prefix, gracefulShutdown }) => `${formatPrefix(prefix)}${gracefulShutdown ? ' going' : ''}`),
+    verdict: () => last('bgp-decided')!.verdict,
+    events: () => outputs.splice(0).flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
+  };
+}
+
+const silent = (...peers: string[]): SpeakerInput => ({
+  kind: 'silence',
+  peers: peers.map((peer) => ({ peer, why: 'the router does not answer' })),
+});
+const unheard = (...names: string[]): SpeakerInput => ({
+  kind: 'liveness',
+  view: {
+    nodes: ['kube-02', 'kube-03'].map((name) => ({
+      node: name,
+      state: 'alive',
+      links: undefined,
+      unheard: names.includes(name),
+    })),
+    quorum: true,
+  },
+});
+
+describe('a drained node', () => {
+  it('asks routers to come by others, waits, and then withdraws; and comes back', () => {
+    const one = speaker({}, { drainWait: 7000 });
+    expect(one.routes()).toEqual([`${ADDRESS}/32`]);
+    one.apply(drained('kube-01'));
+    expect(one.routes()).toEqual([`${ADDRESS}/32 going`]);
+    expect(one.wait()).toBe(true);
+    expect(one.now()).toBe(8000);
+    expect([one.routes(), one.verdict()]).toEqual([[], 'drained']);
+    expect(one.wait()).toBe(false);
+    one.apply(node('kube-01'));
+    expect([one.routes(), one.verdict()]).toEqual([[`${ADDRESS}/32`], 'announced']);
+  });
+
+  it('goes on doing what no other node can', () => {
+    const local = service('own', { externalTrafficPolicy: 'Local' }, {}, ['198.51.100.9']);
+    const services = [...WORLD.services!, local];
+    const one = speaker({ services, endpointslices: [endpoints('web', 'kube-01'), endpoints('own', 'kube-01')] });
+    one.apply(drained('kube-01'));
+    one.wait();
+    expect(one.routes()).toEqual(['198.51.100.9/32 going']);
+    // Another endpoint, on a node that is not to be emptied: now it can go.
+    one.apply(endpoints('own', 'kube-01', 'kube-02'), 'endpointslices');
+    expect(one.routes()).toEqual([]);
+    for (const other of ['kube-02', 'kube-03']) one.apply(drained(other));
+    expect(one.routes()).toEqual([`${ADDRESS}/32 going`, '198.51.100.9/32 going']);
+  });
+
+  it('does not leave to nodes that no router hears', () => {
+    const one = speaker();
+    one.feed(unheard('kube-02', 'kube-03'));
+    one.apply(drained('kube-01'));
+    one.wait();
+    expect(one.routes()).toEqual([`${ADDRESS}/32 going`]);
+    one.feed(unheard('kube-02'));
+    expect(one.routes()).toEqual([]);
+  });
+
+  it('whose speaker starts does not announce for a moment what it would withdraw', () => {
+    const one = speaker({ nodes: [drained('kube-01'), node('kube-02')] });
+    expect([one.routes(), one.wait()]).toEqual([[], false]);
+  });
+});
+
+describe('a Service that no router hears of', () => {
+  const GOOD = 'nodeAssigned: announcing from node "kube-01" with protocol "bgp"';
+  const BAD = `announceFailed: no router hears of ${ADDRESS}/32: node "kube-01" announces it and has no BGP session, nor has any other node that could; r: the router does not answer; s: the router does not answer`;
+  const local: World = { services: [service('web', { externalTrafficPolicy: 'Local' }, {}, [ADDRESS])] };
+
+  it('is told of, once, when the only node with an endpoint has lost its sessions, and when that is over', () => {
+    const one = speaker(local);
+    one.feed(unheard());
+    expect(one.events()).toEqual([GOOD]);
+    one.feed(silent('r'));
+    expect(one.events()).toEqual([]);
+    one.feed(silent('r', 's'));
+    expect(one.events()).toEqual([BAD]);
+    one.feed(silent('s', 'r'));
+    expect(one.events()).toEqual([]);
+    one.feed(silent());
+    expect(one.events()).toEqual([GOOD]);
+  });
+
+  it('is none as long as another node announces it to routers', () => {
+    const one = speaker();
+    one.feed(unheard('kube-02'));
+    one.events();
+    one.feed(silent('r', 's'));
+    expect(one.events()).toEqual([]);
+    one.feed(unheard('kube-02', 'kube-03'));
+    expect(one.events()).toEqual([BAD]);
+  });
+
+  it('is told of by one node of several', () => {
+    const one = speaker({ nodes: [node('kube-00'), ...WORLD.nodes!] });
+    const all = unheard('kube-02', 'kube-03') as Extract<SpeakerInput, { kind: 'liveness' }>;
+    const first = { node: 'kube-00', state: 'alive', links: undefined, unheard: true } as const;
+    one.feed({ kind: 'liveness', view: { nodes: [first, ...all.view.nodes], quorum: true } });
+    one.events();
+    one.feed(silent('r', 's'));
+    expect(one.events()).toEqual([]);
+  });
+
+  it('is explained by what the speakers say of their sessions', () => {
+    const session = (name: string, peer: string, state: string) => ({
+      ...configured(`${name}-${peer}`),
+      status: { node: name, peer, state },
+    });
+    const explain = (...bgpsessionstatuses: KubernetesObject[]) =>
+      explainService({ ...WORLD, ...local, bgpsessionstatuses }, 'default/web', '', sha256)!.unheard;
+    expect(explain()).toBe(false);
+    const [down, elsewhere] = [session('kube-01', 'r', 'Active'), session('kube-02', 'r', 'Established')];
+    expect(explain(down, session('kube-01', 's', 'Active'), elsewhere)).toBe(true);
+    expect(explain(down, session('kube-01', 's', 'Established'))).toBe(false);
+  });
+});

@@ -1,0 +1,96 @@
+/**
+ * BGP's part of the speaker machine: what each router of this node is to hold, and what is told of it.
+ * @module
+ */
+import type { Node, Service } from '../api/kubernetes.ts';
+import { anySelectorMatches } from '../api/selector.ts';
+import type { Peer } from '../config/config.ts';
+import { located } from '../config/peer-location.ts';
+import type { Candidate } from '../election/election.ts';
+import { fingerprint } from '../net/fingerprint.ts';
+import { targetOf } from '../reasons/reasons.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
+import { announcesToo, decideBgpFor, describeRoutes, peersOf } from './bgp-decision.ts';
+import { type BgpDecided, factsOf, type PeerPlan, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
+
+/** Decides anew about some Services; gives a text that differs whenever routers are to hold something else. */
+export function decideRoutes(
+  state: SpeakerState,
+  keys: ReadonlySet<string>,
+  isAll: boolean,
+  outputs: SpeakerOutput[],
+): string {
+  const { settings, config, candidates, cache, advertised } = state;
+  const self = candidates.find(({ name }) => name === settings.node);
+  if (self === undefined || (config.peers.length === 0 && advertised.size === 0)) return state.plans;
+  const [facts, hasLeft] = [factsOf(state), state.drain?.hasLeft === true];
+  let isNews = isAll;
+  for (const key of keys) {
+    const service = cache.get<Service>('services', key);
+    const decision = service && decideBgpFor(facts, self, service, slicesOf(state, service), hasLeft);
+    if (advertised.decide(key, decision)) isNews = true;
+  }
+  const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
+  const names = peers.map(({ name }) => name);
+  // A node that is drained serves what still comes, and asks routers to come by others.
+  if (isAll) advertised.address(names, config.bgpAdvertisements, self.drained);
+  for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
+  // Most changes of Services and endpoints change no route.
+  if (!isNews) return state.plans;
+  const node = cache.get<Node>('nodes', `/${settings.node}`);
+  const plans = peers.map((template): PeerPlan => {
+    const peer = located(template, node, state.links.gateways ?? []);
+    const bfd = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
+    return { peer, bfd, routes: advertised.tableFor(peer.name) };
+  });
+  const marks = plans.map(({ peer, bfd }) => [peer, bfd, advertised.markFor(peer.name)]);
+  const text = fingerprint([marks, config.bfdProfiles]);
+  if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
+  return text;
+}
+
+/** None of the routers that are told of the Service hears it, neither from here nor from another node. */
+function isUnheard(state: SpeakerState, service: Service, peers: readonly string[]): boolean {
+  const isSilent = (peer: string) => state.silent.some((silent) => silent.peer === peer);
+  if (peers.length === 0 || !peers.every(isSilent)) return false;
+  const isHeard = ({ name, unheard }: Candidate) => name !== state.settings.node && !unheard;
+  return !announcesToo(factsOf(state), service, slicesOf(state, service), isHeard);
+}
+
+/** Of several nodes in the same plight one speaks. */
+function isSpokesman(state: SpeakerState, service: Service): boolean {
+  const { node } = state.settings;
+  return !announcesToo(factsOf(state), service, slicesOf(state, service), ({ name }) => name < node);
+}
+
+function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
+  const decision = state.advertised.decisionOf(key);
+  const service = state.cache.get<Service>('services', key);
+  const names = decision === undefined ? [] : peersOf(decision, peers);
+  const prefixes = decision === undefined ? [] : describeRoutes(decision);
+  const told: BgpDecided = {
+    kind: 'bgp-decided',
+    service: key,
+    verdict: decision?.verdict,
+    prefixes,
+    addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
+    peers: names,
+    unheard: service !== undefined && isUnheard(state, service, names),
+  };
+  const before = state.toldBgp.get(key);
+  if (JSON.stringify(told) === JSON.stringify(before) || (decision === undefined && before === undefined)) return;
+  outputs.push(told);
+  if (decision === undefined) state.toldBgp.delete(key);
+  else state.toldBgp.set(key, told);
+  if (service === undefined || names.length === 0) return;
+  const target = targetOf('v1', 'Service', service);
+  const { node } = state.settings;
+  if (told.unheard && before?.unheard !== true && isSpokesman(state, service)) {
+    const whys = state.silent.filter(({ peer }) => names.includes(peer)).map(({ peer, why }) => `${peer}: ${why}`);
+    const message = `no router hears of ${prefixes.join(', ')}: node "${node}" announces it and has no BGP session, nor has any other node that could; ${whys.join('; ')}`;
+    outputs.push({ kind: 'emit-event', target, reason: 'announceFailed', message });
+  }
+  if (told.unheard || (before?.verdict === 'announced' && !before.unheard)) return;
+  const message = `announcing from node "${node}" with protocol "bgp"`;
+  outputs.push({ kind: 'emit-event', target, reason: 'nodeAssigned', message });
+}

@@ -1,0 +1,368 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
+import type { NodeState } from '../liveness/messages.ts';
+import { formatAddress } from '../net/address.ts';
+import { speakerMachine } from './fsm.ts';
+import {
+  initialSpeaker,
+  SPEAKER_DEFAULTS,
+  SPEAKER_RESOURCES,
+  type SpeakerInput,
+  type SpeakerOutput,
+  type SpeakerResource,
+  type SpeakerSettings,
+} from './state.ts';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
+/** For this address the hash orders the nodes 2, 1, 4, 3 (behaviour reference, Appendix C). */
+const ADDRESS = '198.51.100.7';
+const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
+
+type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
+
+const EMPTY: World = Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []]));
+
+const WORLD: World = {
+  ...EMPTY,
+  nodes: NODES.map((name) => node(name, { name })),
+  pods: NODES.map((name) => speakerPod(name)),
+  namespaces: [],
+  services: [service('web', {}, {}, [ADDRESS])],
+  endpointslices: [endpoints('web', 'kube-01')],
+  ipaddresspools: [pool('p', ['198.51.100.0/24'])],
+  l2advertisements: [configured('l2')],
+};
+
+/** One speaker for each node, all fed the same. */
+function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, names: readonly string[] = NODES) {
+  const machine = speakerMachine(sha256);
+  const states = new Map(
+    names.map((name) => [
+      name,
+      initialSpeaker({
+        node: name,
+        ...SPEAKER_DEFAULTS,
+        liveness: true,
+        ...settings,
+      }),
+    ]),
+  );
+  const announced = new Map<string, string[]>(names.map((name) => [name, []]));
+  const outputs: SpeakerOutput[] = [];
+  const feedOne = (name: string, input: SpeakerInput) => {
+    const result = machine.step(states.get(name)!, input, 0);
+    states.set(name, result.next);
+    for (const output of result.outputs) {
+      outputs.push(output);
+      if (output.kind === 'announce')
+        announced.set(
+          name,
+          output.announcements.map(
+            ({ address, interfaces }) => formatAddress(address) + (interfaces ? `@${interfaces.join('+')}` : ''),
+          ),
+        );
+    }
+  };
+  const feed = (input: SpeakerInput) => names.forEach((name) => void feedOne(name, input));
+  feed({ kind: 'links', names: ['eth0', 'eth1'], fit: ['eth0', 'eth1'] });
+  for (const [resource, objects] of Object.entries({ ...WORLD, ...world })) {
+    feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+  }
+  return {
+    feed,
+    feedOne,
+    outputs,
+    events: () => outputs.flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
+    /** Node name (last letter) -> what it announces; silent nodes are left out. */
+    announced: () =>
+      Object.fromEntries(
+        [...announced].filter(([, list]) => list.length > 0).map(([name, list]) => [name.slice(-1), list.join()]),
+      ),
+  };
+}
+
+function liveness(states: Partial<Record<NodeState, readonly string[]>>, quorum = true): SpeakerInput {
+  const nodes = Object.entries(states).flatMap(([state, names]) =>
+    names.map((node) => ({ node, state: state as NodeState, links: undefined, unheard: false })),
+  );
+  return { kind: 'liveness', view: { nodes, quorum } };
+}
+
+describe('the speakers together', () => {
+  it('announce an address from exactly one node, and tell it once', () => {
+    const all = speakers();
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({
+      kind: 'applied',
+      resource: 'services',
+      object: service('web', {}, { annotations: { a: 'b' } }, [ADDRESS]),
+    });
+    expect(all.events()).toEqual(['nodeAssigned: announcing from node "kube-02" with protocol "layer2"']);
+  });
+
+  it('hand over to the next in line when a node dies, and back when it returns', () => {
+    const all = speakers();
+    all.feed(liveness({ dead: ['kube-02'], passive: [] }));
+    expect(all.announced()).toMatchObject({ 1: ADDRESS });
+    all.feed(liveness({ dead: [], passive: [] }));
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('hand the addresses of a drained node over, and leave them where they are when nobody else is there', () => {
+    const drained = (name: string, ...more: [string, string][]): KubernetesObject => {
+      const annotations = Object.fromEntries(more);
+      const { metadata, ...rest } = node(name, { name });
+      return { ...rest, metadata: { ...metadata, annotations } };
+    };
+    const all = speakers();
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-02', ['metallb.io/drain', 'true']) });
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+    const moves = all.outputs.filter((output) => output.kind === 'announce');
+    expect(moves.some(({ handingOver }) => handingOver.length === 1)).toBe(true);
+    for (const name of NODES)
+      all.feed({ kind: 'applied', resource: 'nodes', object: drained(name, ['metallb.io/drain', '']) });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-04', ['metallb.io/drain', 'false']) });
+    expect(all.announced()).toEqual({ 4: ADDRESS });
+  });
+
+  it('count a cordoned node as drained when they are told to', () => {
+    const cordoned: KubernetesObject = {
+      ...node('kube-02', { name: 'kube-02' }),
+      ...{ spec: { unschedulable: true } },
+    };
+    const nodes = [...WORLD.nodes!.filter(({ metadata }) => metadata.name !== 'kube-02'), cordoned];
+    expect(speakers({ nodes }).announced()).toEqual({ 2: ADDRESS });
+    expect(speakers({ nodes }, { drainOnCordon: true }).announced()).toEqual({ 1: ADDRESS });
+  });
+
+  it('count the endpoints of a dead node as gone at once', () => {
+    const all = speakers({ endpointslices: [endpoints('web', 'kube-03')] });
+    all.feed(liveness({ dead: ['kube-03'], passive: [] }));
+    expect(all.announced()).toEqual({});
+  });
+
+  it.each<[string, World, Partial<SpeakerSettings>, Record<string, string>]>([
+    ['no endpoint', { endpointslices: [] }, {}, {}],
+    [
+      'an endpoint that is not ready',
+      { endpointslices: [endpoints('web', { node: 'kube-01', ready: false })] },
+      {},
+      {},
+    ],
+    [
+      'an endpoint that is serving while it terminates',
+      { endpointslices: [endpoints('web', { node: 'kube-01', ready: false, serving: true })] },
+      {},
+      { 2: ADDRESS },
+    ],
+    [
+      'an endpoint of unknown readiness',
+      { endpointslices: [endpoints('web', { node: 'kube-01' })] },
+      {},
+      { 2: ADDRESS },
+    ],
+    [
+      'externalTrafficPolicy Local',
+      {
+        services: [service('web', { externalTrafficPolicy: 'Local' }, {}, [ADDRESS])],
+        endpointslices: [endpoints('web', 'kube-03', 'kube-04')],
+      },
+      {},
+      { 4: ADDRESS },
+    ],
+    ['no advertisement', { l2advertisements: [] }, {}, {}],
+    ['an advertisement for other pools', { l2advertisements: [configured('l2', { ipAddressPools: ['q'] })] }, {}, {}],
+    [
+      'an advertisement for other Services',
+      { l2advertisements: [configured('l2', { serviceSelectors: [{ matchLabels: { a: 'b' } }] })] },
+      {},
+      {},
+    ],
+    [
+      'an advertisement for one node',
+      { l2advertisements: [configured('l2', { nodeSelectors: [{ matchLabels: { name: 'kube-03' } }] })] },
+      {},
+      { 3: ADDRESS },
+    ],
+    ['an address outside the pools', { services: [service('web', {}, {}, ['203.0.113.1'])] }, {}, {}],
+    ['a Service without an address', { services: [service('web')] }, {}, {}],
+    ['a Service of another class', { services: [service('web', { loadBalancerClass: 'x' }, {}, [ADDRESS])] }, {}, {}],
+    [
+      'a Service of our class',
+      { services: [service('web', { loadBalancerClass: 'x' }, {}, [ADDRESS])] },
+      { loadBalancerClass: 'x' },
+      { 2: ADDRESS },
+    ],
+    [
+      'a node without a speaker',
+      { pods: NODES.filter((name) => name !== 'kube-02').map((name) => speakerPod(name)) },
+      {},
+      { 1: ADDRESS, 2: ADDRESS },
+    ],
+    ['no speaker list', { pods: [] }, { liveness: false }, { 2: ADDRESS }],
+    [
+      'interfaces that exist',
+      { l2advertisements: [configured('l2', { interfaces: ['eth1', 'eth9'] })] },
+      {},
+      { 2: `${ADDRESS}@eth1+eth9` },
+    ],
+    [
+      'one advertisement with interfaces and one without',
+      { l2advertisements: [configured('l2', { interfaces: ['eth1'] }), configured('all')] },
+      {},
+      { 2: ADDRESS },
+    ],
+  ])('with %s', (_, world, settings, expected) => {
+    expect(speakers(world, settings).announced()).toEqual(expected);
+  });
+
+  it('say that none of the interfaces exists', () => {
+    const all = speakers();
+    const nodes = NODES.map((node) => ({
+      node,
+      state: 'alive' as const,
+      links: [{ name: 'eth0', mac: MAC }],
+      unheard: false,
+    }));
+    all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
+    all.outputs.length = 0;
+    all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['wlan0'] }) });
+    expect(all.announced()).toEqual({});
+    expect(all.events()).toEqual([
+      `announceFailed: ${ADDRESS} cannot be announced from node "kube-02" with protocol "layer2": none of the interfaces wlan0 exists there; correct spec.interfaces of the L2Advertisement`,
+    ]);
+  });
+
+  it('leave out a node whose interface is down, and take it again when it is up', () => {
+    const all = speakers();
+    const view = (down: readonly string[]): SpeakerInput => {
+      const nodes = NODES.map((node) => ({
+        node,
+        state: 'alive' as const,
+        links: down.includes(node) ? [] : [{ name: 'eth0', mac: MAC }],
+        unheard: false,
+      }));
+      return { kind: 'liveness', view: { nodes, quorum: true } };
+    };
+    all.feedOne('kube-02', { kind: 'links', names: ['eth0'], fit: [] });
+    all.feed(view(['kube-02']));
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+    all.feedOne('kube-02', { kind: 'links', names: ['eth0'], fit: ['eth0'] });
+    all.feed(view([]));
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('do not go by links of a node that has more of them than speakers tell each other', () => {
+    const all = speakers();
+    const links = Array.from({ length: 16 }, (_, i) => ({ name: `vlan${i}`, mac: MAC }));
+    const nodes = [{ node: 'kube-02', state: 'alive' as const, links, unheard: false }];
+    all.feed({ kind: 'applied', resource: 'l2advertisements', object: configured('l2', { interfaces: ['eth0'] }) });
+    all.feed({ kind: 'liveness', view: { nodes, quorum: true } });
+    expect(Object.keys(all.announced())).toEqual(['2']);
+  });
+
+  it('announce nothing on the smaller side of a fenced partition, at once and without hand-over', () => {
+    const all = speakers({}, { fenced: true });
+    all.feedOne('kube-02', liveness({ dead: ['kube-01', 'kube-03', 'kube-04'] }, false));
+    expect(all.announced()).toEqual({});
+    expect(all.outputs.filter((output) => output.kind === 'announce').at(-1)).toMatchObject({ handingOver: [] });
+    for (const name of ['kube-01', 'kube-03', 'kube-04']) all.feedOne(name, liveness({ dead: ['kube-02'] }));
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+  });
+
+  it('without preemption leave an address with the node that says it announces it', () => {
+    const status = {
+      metadata: { name: 'l2-1', namespace: 'metallb-system', creationTimestamp: '2026-11-21T00:00:00Z' },
+      status: { node: 'kube-03', serviceName: 'web', serviceNamespace: 'default' },
+    };
+    const rules = { balanced: false, preempt: false };
+    const all = speakers({ servicel2statuses: [status] }, { rules });
+    expect(all.announced()).toEqual({ 3: ADDRESS });
+    all.feed(liveness({ dead: ['kube-03'] }));
+    expect(all.announced()).toMatchObject({ 2: ADDRESS });
+    const later = {
+      metadata: { ...status.metadata, name: 'l2-2', creationTimestamp: '2026-11-21T00:01:00Z' },
+      status: { ...status.status, node: 'kube-02' },
+    };
+    all.feed({ kind: 'applied', resource: 'servicel2statuses', object: later });
+    all.feed(liveness({}));
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+  });
+
+  it('balance their load when told to', () => {
+    const services = Array.from({ length: 20 }, (_, i) => service(`s${i}`, {}, {}, [`198.51.100.${i}`]));
+    const slices = services.map(({ metadata }) => endpoints(metadata.name, 'kube-01'));
+    const all = speakers({ services, endpointslices: slices }, { rules: { balanced: true, preempt: true } });
+    const loads = Object.values(all.announced()).map((list) => list.split(',').length);
+    expect(loads.reduce((a, b) => a + b)).toBe(20);
+    expect(Math.max(...loads)).toBeLessThanOrEqual(7);
+  });
+
+  it('say who else claims an address until that is over', () => {
+    const all = speakers();
+    const duplicates = () =>
+      all.outputs.flatMap((o) => (o.kind === 'service-decided' ? [o.duplicates.length] : [])).at(-1);
+    const claim = { address: ADDRESS, mac: '02:00:00:00:00:09', interface: 'eth0' };
+    all.feedOne('kube-02', { kind: 'conflict', ...claim });
+    expect(duplicates()).toBe(1);
+    all.feedOne('kube-02', { kind: 'conflict-ended', ...claim });
+    expect(duplicates()).toBe(0);
+  });
+
+  it('follow endpoints as they come, move and go', () => {
+    const all = speakers({ endpointslices: [] });
+    const slice = endpoints('web', 'kube-01');
+    all.feed({ kind: 'applied', resource: 'endpointslices', object: slice });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.feed({ kind: 'deleted', resource: 'endpointslices', object: slice });
+    expect(all.announced()).toEqual({});
+  });
+
+  it('stop when the Service goes', () => {
+    const all = speakers();
+    all.feed({ kind: 'deleted', resource: 'services', object: WORLD.services![0]! });
+    expect(all.announced()).toEqual({});
+  });
+});
+
+describe('a speaker that starts', () => {
+  it('says nothing before it knows everything', () => {
+    const machine = speakerMachine(sha256);
+    let state = initialSpeaker({
+      node: 'kube-02',
+      ...SPEAKER_DEFAULTS,
+      liveness: true,
+    });
+    const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
+    for (const [i, [resource, objects]] of order.entries()) {
+      const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects }, 0);
+      state = next;
+      expect(outputs.length > 0).toBe(i === order.length - 1);
+    }
+  });
+
+  it('withdraws nothing when a list comes anew with the same content', () => {
+    const all = speakers({}, {}, ['kube-02']);
+    const before = all.outputs.length;
+    for (const [resource, objects] of Object.entries(WORLD))
+      all.feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+    expect(all.outputs.slice(before)).toEqual([]);
+  });
+
+  it('names its members for the liveness', () => {
+    const all = speakers({ pods: [speakerPod('kube-01', '192.0.2.11'), speakerPod('kube-02', '192.0.2.12')] }, {}, [
+      'kube-02',
+    ]);
+    expect(all.outputs.find(({ kind }) => kind === 'members')).toEqual({
+      kind: 'members',
+      members: [
+        { node: 'kube-01', address: '192.0.2.11' },
+        { node: 'kube-02', address: '192.0.2.12' },
+      ],
+    });
+  });
+});

@@ -1,0 +1,218 @@
+/**
+ * What a speaker knows, hears and says; speaker.ts is what it makes of it.
+ * @module
+ */
+import { type EndpointSlice, objectKey, type Service } from '../api/kubernetes.ts';
+import type { Problem } from '../api/problem.ts';
+import type { RouteTable } from '../bgp/rib/route-table.ts';
+import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
+import type { Gateway } from '../config/peer-location.ts';
+import { CONFIG_RESOURCES } from '../config/resolve.ts';
+import type { AssignmentRules } from '../election/assignment.ts';
+import type { Candidate, ElectionResult } from '../election/election.ts';
+import { Cache, type Change } from '../kubernetes/cache.ts';
+import type { Announce, Announcement } from '../layer2/state.ts';
+import type { LivenessView, Member } from '../liveness/messages.ts';
+import type { Millis } from '../machine.ts';
+import type { BgpVerdict, EventNote, EventTarget } from '../reasons/reasons.ts';
+import { AdvertisedRoutes } from './advertised-routes.ts';
+import type { Elected, Layer2Facts } from './layer2-decision.ts';
+
+export const SPEAKER_RESOURCES = [
+  'services',
+  'endpointslices',
+  'nodes',
+  'pods',
+  'namespaces',
+  'secrets',
+  ...CONFIG_RESOURCES,
+] as const;
+/** Who announces what now: watched when owners are not preempted. */
+export const INCUMBENTS = 'servicel2statuses';
+export type SpeakerResource = (typeof SPEAKER_RESOURCES)[number] | typeof INCUMBENTS;
+
+/** What a speaker has to watch. */
+export function speakerResources({ preempt }: AssignmentRules): readonly SpeakerResource[] {
+  return preempt ? SPEAKER_RESOURCES : [...SPEAKER_RESOURCES, INCUMBENTS];
+}
+
+export interface SpeakerSettings {
+  readonly node: string;
+  readonly loadBalancerClass: string;
+  readonly ignoreExcludeLabel: boolean;
+  /** --drain-on-cordon: a node that is cordoned counts as drained. */
+  readonly drainOnCordon: boolean;
+  /** --drain-wait, in milliseconds: from asking routers to come by other nodes until the routes of a drained node go. */
+  readonly drainWait: Millis;
+  /** False: there is no speaker list, every known node is taken to have a speaker (behaviour reference §4.10). */
+  readonly liveness: boolean;
+  /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
+  readonly fenced: boolean;
+  readonly rules: AssignmentRules;
+  readonly bgpEngine: BgpEngine;
+}
+
+/** The whole of the routers that this node talks to, and all BFDProfiles, used or not. */
+export type BgpOutput = Extract<SpeakerOutput, { kind: 'bgp' }>;
+export type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
+
+/** Upstream's: the hash of each address decides, and the best node takes it back when it returns. */
+export const UPSTREAM_RULES: AssignmentRules = { balanced: false, preempt: true };
+
+/** A speaker that is not told anything besides its name, and takes every node to have one. */
+export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
+  loadBalancerClass: '',
+  ignoreExcludeLabel: false,
+  drainOnCordon: false,
+  drainWait: 10_000,
+  liveness: false,
+  fenced: false,
+  rules: UPSTREAM_RULES,
+  bgpEngine: 'native',
+};
+
+export type SpeakerInput =
+  | Change<SpeakerResource>
+  | { readonly kind: 'liveness'; readonly view: LivenessView }
+  /** The whole of the BGPPeers that this node has had no session with for a while. */
+  | { readonly kind: 'silence'; readonly peers: readonly SilentPeer[] }
+  /** A station that is none of ours claims an address that this node announces, or does so no longer. */
+  | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
+  /** Names of all local links that are not excluded, and of those that can be announced on now. */
+  | {
+      readonly kind: 'links';
+      readonly names: readonly string[];
+      readonly fit: readonly string[];
+      readonly gateways?: readonly Gateway[];
+    };
+
+/** A router that does not hear this node, and why. */
+export interface SilentPeer {
+  readonly peer: string;
+  readonly why: string;
+}
+
+/** A station that claims an address of ours. */
+export interface Duplicate {
+  readonly mac: string;
+  readonly interface: string;
+}
+
+/** One router, and all that it is to hold. */
+export interface PeerPlan {
+  readonly peer: Peer;
+  /** The BFDProfile that the peer names. */
+  readonly bfd: BfdProfile | undefined;
+  readonly routes: RouteTable;
+}
+
+export type SpeakerOutput =
+  | Announce
+  | { readonly kind: 'bgp'; readonly plans: readonly PeerPlan[]; readonly profiles: readonly BfdProfile[] }
+  /** For metrics, logs and status: what this node tells routers of a Service has changed. */
+  | {
+      readonly kind: 'bgp-decided';
+      readonly service: string;
+      readonly verdict: BgpVerdict | undefined;
+      readonly prefixes: readonly string[];
+      readonly addresses: readonly string[];
+      readonly peers: readonly string[];
+      /** The routers do not hear it, and no other node announces the Service to any that does. */
+      readonly unheard: boolean;
+    }
+  | { readonly kind: 'members'; readonly members: readonly Member[] }
+  | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
+  | { readonly kind: 'configuration'; readonly config: Config; readonly problems: readonly Problem[] }
+  /** For metrics and logs: what this node says about a Service has changed. */
+  | {
+      readonly kind: 'service-decided';
+      readonly service: string;
+      readonly announced: readonly string[];
+      /** Interfaces of the announcement; empty: all. */
+      readonly interfaces: readonly string[];
+      readonly election: ElectionResult | undefined;
+      /** In words: who else claims its addresses. */
+      readonly duplicates: readonly string[];
+    };
+
+/** What this node does with a Service at layer 2. */
+export interface Decision {
+  readonly announcements: readonly Announcement[];
+  /** What was announced before another node was elected. */
+  readonly handingOver?: readonly Announcement[];
+  readonly election: ElectionResult | undefined;
+  readonly events: readonly EventNote[];
+}
+
+interface Drain {
+  /** When routers have had the time to send elsewhere. */
+  readonly leavesAt: Millis;
+  /** What others announce too is not announced from here any more. */
+  readonly hasLeft: boolean;
+}
+
+export interface SpeakerState {
+  readonly settings: SpeakerSettings;
+  readonly cache: Cache<SpeakerResource>;
+  readonly config: Config;
+  readonly view: LivenessView;
+  readonly dead: ReadonlySet<string>;
+  readonly links: Omit<Extract<SpeakerInput, { kind: 'links' }>, 'kind'>;
+  readonly candidates: readonly Candidate[];
+  /** Keys of the EndpointSlices of each Service. */
+  readonly slices: Map<string, Set<string>>;
+  readonly elections: Map<string, Elected>;
+  /** With rules of our own: the owner of each address. */
+  readonly owners: ReadonlyMap<string, string | undefined>;
+  readonly decisions: Map<string, Decision>;
+  /** The annotation metallb.io/drain is on this node, or what counts as it; undefined: it is not. */
+  readonly drain: Drain | undefined;
+  readonly advertised: AdvertisedRoutes;
+  readonly silent: readonly SilentPeer[];
+  /** What the routers were to hold last, and what was told of each Service. */
+  readonly plans: string;
+  readonly toldBgp: Map<string, BgpDecided>;
+  /** By address. */
+  readonly duplicates: ReadonlyMap<string, Duplicate>;
+  readonly members: string;
+  readonly announced: string;
+  /** Labels of all Nodes, as the configuration in force took them into account. */
+  readonly nodeLabels: string;
+}
+
+export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
+  return {
+    settings,
+    cache: new Cache(speakerResources(settings.rules)),
+    config: EMPTY_CONFIG,
+    view: { nodes: [], quorum: true },
+    dead: new Set(),
+    links: { names: [], fit: [] },
+    candidates: [],
+    slices: new Map(),
+    elections: new Map(),
+    owners: new Map(),
+    decisions: new Map(),
+    drain: undefined,
+    advertised: new AdvertisedRoutes(),
+    silent: [],
+    plans: '',
+    toldBgp: new Map(),
+    duplicates: new Map(),
+    members: '[]',
+    announced: '[[],[]]',
+    nodeLabels: '',
+  };
+}
+
+/** What decisions about Services go by, besides the Services. */
+export function factsOf({ settings, config, candidates, dead, view }: SpeakerState): Layer2Facts {
+  const { loadBalancerClass, ignoreExcludeLabel } = settings;
+  return { loadBalancerClass, ignoreExcludeLabel, fenced: settings.fenced && !view.quorum, config, candidates, dead };
+}
+
+export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {
+  return [...(state.slices.get(objectKey(service)) ?? [])].flatMap(
+    (key) => state.cache.get<EndpointSlice>('endpointslices', key) ?? [],
+  );
+}

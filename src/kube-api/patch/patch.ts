@@ -1,0 +1,116 @@
+/**
+ * The patch formats of the Kubernetes API, server-side apply aside.
+ * @module
+ */
+import { applyPatch, type Operation } from 'rfc6902';
+import { StatusError } from '../status.ts';
+import type { ApiObject } from '../storage/store.ts';
+import { isSetList, mergeKey } from './merge-keys.ts';
+
+type Json = unknown;
+type JsonObject = Record<string, Json>;
+
+/** RFC 6902. Throws 422 when an operation cannot be done, a failed `test` included. */
+export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
+  if (!Array.isArray(operations)) throw new StatusError(400, 'a JSON patch is a list of operations');
+  const copy = structuredClone(target);
+  const failed = applyPatch(copy, operations as Operation[]).find((error) => error !== null);
+  if (failed)
+    throw new StatusError(
+      422,
+      `the server rejected our request due to an error in our request: ${failed.message || failed.name}`,
+    );
+  return copy;
+}
+
+/** RFC 7386. */
+export function applyMergePatch(target: Json, patch: Json): Json {
+  if (!isObject(patch)) return patch;
+  const result: JsonObject = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = applyMergePatch(result[key], value);
+  }
+  return result;
+}
+
+/** Kubernetes strategic merge patch, with its directives. */
+export function applyStrategicMergePatch(target: ApiObject, patch: Json): ApiObject {
+  if (!isObject(patch)) throw new StatusError(400, 'a strategic merge patch is an object');
+  return mergeObject(target.kind, target, patch, []) as ApiObject;
+}
+
+function mergeObject(kind: string, target: Json, patch: JsonObject, path: readonly string[]): Json {
+  const { $patch: directive, $retainKeys: retained, ...rest } = patch;
+  if (directive === 'replace') return stripDirectives(rest);
+  const result: JsonObject = isObject(target) ? { ...target } : {};
+  if (Array.isArray(retained)) for (const key of Object.keys(result)) if (!retained.includes(key)) delete result[key];
+  for (const [key, value] of Object.entries(rest)) {
+    const [, operation, field] = /^\$(setElementOrder|deleteFromPrimitiveList)\/(.+)$/.exec(key) ?? [];
+    if (operation === 'deleteFromPrimitiveList') {
+      const doomed = value as Json[];
+      result[field!] = ((result[field!] as Json[] | undefined) ?? []).filter((item) => !doomed.includes(item));
+    } else if (operation === undefined) {
+      mergeField(kind, result, key, value, [...path, key], rest[`$setElementOrder/${key}`]);
+    }
+  }
+  return result;
+}
+
+function mergeField(
+  kind: string,
+  result: JsonObject,
+  key: string,
+  value: Json,
+  path: readonly string[],
+  order: Json,
+): void {
+  if (value === null) {
+    delete result[key];
+  } else if (isObject(value)) {
+    if (value.$patch === 'delete') delete result[key];
+    else result[key] = mergeObject(kind, result[key], value, path);
+  } else if (Array.isArray(value)) {
+    const by = mergeKey(kind, path);
+    const old = (result[key] as Json[] | undefined) ?? [];
+    if (by !== undefined) result[key] = mergeList(kind, old, value, by, path, order);
+    else result[key] = isSetList(key) ? [...new Set([...old, ...value])] : value;
+  } else {
+    result[key] = value;
+  }
+}
+
+function mergeList(
+  kind: string,
+  old: readonly Json[],
+  patch: readonly Json[],
+  by: string,
+  path: readonly string[],
+  order: Json,
+): Json[] {
+  const items = patch as JsonObject[];
+  const plain = items.filter((item) => item.$patch !== 'replace');
+  if (plain.length < items.length) return plain.map(stripDirectives);
+  let result = old as JsonObject[];
+  for (const item of items) {
+    const at = result.findIndex((candidate) => candidate[by] === item[by]);
+    if (item.$patch === 'delete') result = result.filter((candidate) => candidate[by] !== item[by]);
+    else if (at < 0) result = [...result, stripDirectives(item) as JsonObject];
+    else result = result.with(at, mergeObject(kind, result[at], item, path) as JsonObject);
+  }
+  if (!Array.isArray(order)) return result;
+  const wanted = (order as JsonObject[]).map((item) => item[by]);
+  const rank = (item: JsonObject) => (wanted.includes(item[by]) ? wanted.indexOf(item[by]) : wanted.length);
+  return [...result].sort((a, b) => rank(a) - rank(b));
+}
+
+function stripDirectives(value: Json): Json {
+  if (Array.isArray(value)) return value.map(stripDirectives);
+  if (!isObject(value)) return value;
+  const kept = Object.entries(value).filter(([key, child]) => !key.startsWith('$') && child !== null);
+  return Object.fromEntries(kept.map(([key, child]) => [key, stripDirectives(child)]));
+}
+
+export function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
