@@ -5,8 +5,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import type { Cancel } from '../driver/clock.ts';
 import { AdapterError, systemCode } from '../errors.ts';
 import type { Connection } from './connection.ts';
+import type { ApiAnswer, ApiFailure, ApiRequest, ApiTransport, WatchHandlers } from './transport.ts';
 
 /** An answer other than success. `status` 0: no answer at all. */
 export class ApiError extends AdapterError {
@@ -23,15 +25,6 @@ export class ApiError extends AdapterError {
   }
 }
 
-export interface ApiRequest {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  readonly body?: unknown;
-  readonly contentType?: string;
-  readonly signal?: AbortSignal;
-}
-
 export const MERGE_PATCH = 'application/merge-patch+json';
 export const JSON_PATCH = 'application/json-patch+json';
 export const APPLY_PATCH = 'application/apply-patch+yaml';
@@ -39,7 +32,7 @@ export const APPLY_PATCH = 'application/apply-patch+yaml';
 /** Time for a whole answer that is no watch, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
 
-export class KubernetesClient {
+export class KubernetesClient implements ApiTransport {
   readonly #connection: Connection;
   readonly #userAgent: string;
   readonly #onRequest: (verb: string) => void;
@@ -75,6 +68,34 @@ export class KubernetesClient {
     } catch (error) {
       throw new ApiError(0, 'BadAnswer', `${describe(request)}: the answer is no JSON`, error);
     }
+  }
+
+  send<T = KubernetesObject>(request: ApiRequest, onAnswer: (answer: ApiAnswer<T>) => void): Cancel {
+    const { signal, cancel, isCancelled } = cancellable();
+    const answer = (given: ApiAnswer<T>) => {
+      if (!isCancelled()) onAnswer(given);
+    };
+    this.request<T>({ ...request, signal }).then(
+      (body) => answer({ ok: true, body }),
+      (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
+    );
+    return cancel;
+  }
+
+  open(request: ApiRequest, { onOpen, onEvent, onClose }: WatchHandlers): Cancel {
+    const { signal, cancel, isCancelled } = cancellable();
+    const unlessCancelled = (call: () => void) => {
+      if (!isCancelled()) call();
+    };
+    this.watch(
+      { ...request, signal },
+      () => unlessCancelled(onOpen),
+      (type, object) => unlessCancelled(() => onEvent(type, object)),
+    ).then(
+      () => unlessCancelled(() => onClose(undefined)),
+      (error: unknown) => unlessCancelled(() => onClose(failureOf(error))),
+    );
+    return cancel;
   }
 
   /** All objects of a collection at once. Rejects with ApiError. */
@@ -198,6 +219,20 @@ export class KubernetesClient {
       return new ApiError(status, '', `${describe(request)}: HTTP ${status}`);
     }
   }
+}
+
+function cancellable() {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    cancel: () => controller.abort(),
+    isCancelled: () => controller.signal.aborted,
+  };
+}
+
+function failureOf(error: unknown): ApiFailure {
+  const { status, reason } = error instanceof ApiError ? error : { status: 0, reason: 'Internal' };
+  return { status, reason, message: (error as Error).message };
 }
 
 /** What of a metav1.Status is read. */
