@@ -103,6 +103,16 @@ describe('BFD', () => {
     expect(both.is()).toEqual(['up', 'up']);
   });
 
+  it.each([
+    ['what it bears itself', 1000, 50, 3000],
+    ['what the other side sends', 50, 1000, 3000],
+  ])('waits by the slower of both sides: %s (RFC 5880 §6.8.4)', (_, receiveInterval, transmitInterval, detection) => {
+    const state = { ...initialBfd({ ...SETTINGS, receiveInterval }), state: 'up' as const };
+    const packet = { ...PACKET, desiredMinTx: transmitInterval * 1000, detectMultiplier: 3 };
+    const { next } = bfdMachine.step(state, { kind: 'received', packet }, 100);
+    expect(next.detectAt).toBe(100 + detection);
+  });
+
   it('says goodbye, which is no silence', () => {
     const both = pair();
     both.run(3000);

@@ -94,6 +94,9 @@ describe('what goes beyond upstream', () => {
     const ways = [{ 'metallb.io/as-path-prepend': '3', 'metallb.io/med': '7' }, { 'metallb.io/as-path-prepend': '1' }];
     const several = ways.map((annotations, i) => annotated(configured(`w${i}`), annotations));
     expect(routesOf({ bgpadvertisements: several }).peers).toEqual({ r: ['198.51.100.7/32 0 prepend=1 med=7'] });
+    const both = [{ 'metallb.io/med': '7' }, { 'metallb.io/med': '5' }, { 'metallb.io/med': '9' }];
+    const three = both.map((wish, i) => annotated(configured(`m${i}`, {}), wish));
+    expect(routesOf({ bgpadvertisements: three }).peers).toEqual({ r: ['198.51.100.7/32 0 med=5'] });
   });
 
   it('finds the router of a peer template on each node', () => {

@@ -185,6 +185,13 @@ describe('a BGP session', () => {
     ['a hold time of one second', {}, peerOpen({ holdTime: 1 }), 6, /hold time of 1 s/],
     ['version 3', {}, peerOpen({ version: 3 }), 1, /version 3/],
     ['no family of ours', { families: ['ipv6'] }, peerOpen(), 7, /does not speak ipv6/],
+    [
+      'no family but one that we do not know',
+      {},
+      peerOpen({ capabilities: [{ kind: 'unknown', code: 1, value: Uint8Array.of(0, 1, 0, 128) }] }),
+      7,
+      /does not speak ipv4/,
+    ],
   ])('refuses a peer with %s, and says why', (_, settings, open, subcode, why) => {
     const s = session(settings);
     s.feed({ kind: 'start' });
@@ -206,6 +213,17 @@ describe('a BGP session', () => {
     expect(ends(outputs)).toEqual(['the router has been silent for the hold time']);
     // And it comes back at once.
     expect(s.run(1000)).toContainEqual({ kind: 'connect' });
+  });
+
+  it('takes an UPDATE for a sign of life, as it does a KEEPALIVE (RFC 4271 §8.2.2)', () => {
+    const s = session({ holdTime: 9000 });
+    s.establish();
+    for (let i = 0; i < 5; i++) {
+      s.run(6000);
+      s.hear({ kind: 'update', withdrawn: [], announced: [], attributes: {} });
+    }
+    expect(s.state.phase).toBe('established');
+    expect(ends(s.run(9000))).toEqual(['the router has been silent for the hold time']);
   });
 
   it('never ends by itself with a hold time of zero', () => {
@@ -241,6 +259,34 @@ describe('a BGP session', () => {
       'update',
       'end',
     ]);
+  });
+
+  it('ignores a refresh of what it has not agreed on, as well as one that it does not understand', () => {
+    const s = session();
+    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
+    s.establish();
+    for (const [family, subtype] of [
+      [{ afi: 1, safi: 128 }, 'request'],
+      ['ipv6', 'request'],
+      ['ipv4', 9],
+    ] as const)
+      expect(s.sent(s.hear({ kind: 'route-refresh', family, subtype }))).toEqual([]);
+    expect(s.state.phase).toBe('established');
+  });
+
+  it.each<[string, BgpMessage]>([
+    ['a refresh of another family', { kind: 'route-refresh', family: { afi: 1, safi: 128 }, subtype: 'request' }],
+    ['a refresh of an unknown subtype', { kind: 'route-refresh', family: 'ipv4', subtype: 9 }],
+    ['a refresh', { kind: 'route-refresh', family: 'ipv4', subtype: 'request' }],
+    ['an UPDATE', { kind: 'update', withdrawn: [], announced: [], attributes: {} }],
+  ])('is not established by %s: in OpenConfirm that is an FSM error (RFC 6608)', (_, message) => {
+    const s = session();
+    s.feed({ kind: 'start' });
+    s.connected();
+    s.hear(peerOpen());
+    const outputs = s.hear(message);
+    expect(s.sent(outputs)).toEqual([expect.objectContaining({ kind: 'notification', code: 5, subcode: 2 })]);
+    expect(s.state.phase).toBe('active');
   });
 
   it('takes what the router says about the end of a session into its own words', () => {

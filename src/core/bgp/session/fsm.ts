@@ -9,7 +9,7 @@ import { type Deadline, earliest, type Machine, type Millis } from '../../machin
 import { endOfRib, synchronize } from '../rib/difference.ts';
 import { decodeMessage, encodeMessage } from '../wire/codec.ts';
 import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } from '../wire/errors.ts';
-import type { AddressFamily, BgpMessage, OpenMessage } from '../wire/messages.ts';
+import type { AddressFamily, BgpMessage, OpenMessage, RouteRefreshMessage } from '../wire/messages.ts';
 import { shutdownCommunication, shutdownText } from '../wire/shutdown-communication.ts';
 import { keepaliveTimeOf, type LocalEnd, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
 import {
@@ -303,7 +303,7 @@ function onFrame(turn: Turn, connection: Connection, bytes: Uint8Array): void {
   if (message.kind === 'keepalive') outputs.push({ kind: 'counted', counter: 'keepalives_received', by: 1 });
   if (message.kind === 'update') outputs.push({ kind: 'counted', counter: 'updates_total_received', by: 1 });
   if (phase === 'open-confirm') establish(turn, connection);
-  else if (message.kind === 'route-refresh' && message.subtype === 'request') resend(turn, connection, message.family);
+  else if (message.kind === 'route-refresh') onRefresh(turn, connection, message);
 }
 
 function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes: Uint8Array): void {
@@ -383,6 +383,12 @@ function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Ui
   if (updates.length === 0) return;
   outputs.push({ kind: 'counted', counter: 'updates_total', by: updates.length });
   outputs.push({ kind: 'counted', counter: 'total_sent', by: updates.length });
+}
+
+/** Families that we have not agreed on, and subtypes that are not known, are ignored (RFC 2918 §4, RFC 7313 §5). */
+function onRefresh(turn: Turn, connection: Connection, { family, subtype }: RouteRefreshMessage): void {
+  const agreed = connection.negotiated!.families.find((each) => each === family);
+  if (agreed !== undefined && subtype === 'request') resend(turn, connection, agreed);
 }
 
 /** RFC 2918, between the marks of RFC 7313 where the peer knows them. */

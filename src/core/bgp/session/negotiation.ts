@@ -4,6 +4,7 @@
  */
 import type { Millis } from '../../machine.ts';
 import type { IpAddress } from '../../net/address.ts';
+import { namesFamilies } from '../wire/capabilities.ts';
 import { type BgpError, bgpError } from '../wire/errors.ts';
 import {
   type AddressFamily,
@@ -114,8 +115,8 @@ export function negotiate(settings: SessionSettings, local: LocalEnd, message: O
   if (message.holdTime === 1 || message.holdTime === 2)
     return bgpError('open', 6, `the router offers a hold time of ${message.holdTime} s`);
   const spoken = capabilities.flatMap((each) => (each.kind === 'multiprotocol' ? each.family : []));
-  // Who names no family speaks IPv4 (RFC 4760 §8).
-  const theirs = spoken.length === 0 ? ['ipv4'] : spoken;
+  // A peer that names no family speaks IPv4 (RFC 4760 §8).
+  const theirs = namesFamilies(capabilities) ? spoken : ['ipv4'];
   const agreed = families.filter((family) => theirs.includes(family));
   if (agreed.length === 0) {
     const cure = 'activate the family for this neighbor';

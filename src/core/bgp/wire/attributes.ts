@@ -39,7 +39,7 @@ const TRANSITIVE = 0x40;
 const EXTENDED_LENGTH = 0x10;
 const WELL_KNOWN = TRANSITIVE;
 
-export type UpdateParts = Pick<UpdateMessage, 'attributes' | 'reach' | 'unreach'>;
+export type UpdateParts = Pick<UpdateMessage, 'attributes' | 'reach' | 'unreach' | 'others'>;
 
 /** In ascending order of type, MP_REACH_NLRI and MP_UNREACH_NLRI first (RFC 7606 §5.1). */
 export function encodeAttributes({ attributes, reach, unreach }: UpdateParts, options: CodecOptions): Uint8Array {
@@ -238,13 +238,13 @@ function decodeAsPath(value: Uint8Array, { fourOctetAs }: CodecOptions): AsSegme
 /** RFC 7606 §7.11: what is wrong here makes it impossible to know which routes are meant. */
 function decodeReach(value: Uint8Array, found: Found): BgpError | undefined {
   const reader = new ByteReader(value);
-  const family = familyOf(reader.u16(), reader.u8());
+  const [afi, safi] = [reader.u16(), reader.u8()];
+  const family = familyOf(afi, safi);
   const length = reader.u8();
   const nextHop = length === undefined ? undefined : reader.bytes(length);
   const reserved = reader.u8();
   if (nextHop === undefined || reserved === undefined) return bgpError('update', 9, 'MP_REACH_NLRI is too short');
-  // A family that we have not agreed on is none of ours.
-  if (family === undefined) return undefined;
+  if (family === undefined) return passOver(found, afi, safi);
   const sizes = nextHop.length === 32 ? [16, 16] : [nextHop.length];
   if (sizes.some((size) => size !== 4 && size !== 16))
     return bgpError('update', 9, `MP_REACH_NLRI has a next hop of ${nextHop.length} bytes`);
@@ -255,12 +255,17 @@ function decodeReach(value: Uint8Array, found: Found): BgpError | undefined {
   return undefined;
 }
 
+/** A family that we have not agreed on is ignored, but not forgotten: without a trace the UPDATE would be the End-of-RIB of IPv4. */
+function passOver(found: Found, afi = 0, safi = 0): undefined {
+  found.others = [...(found.others ?? []), { afi, safi }];
+}
+
 function decodeUnreach(value: Uint8Array, found: Found): BgpError | undefined {
   const reader = new ByteReader(value);
   const [afi, safi] = [reader.u16(), reader.u8()];
   if (afi === undefined || safi === undefined) return bgpError('update', 9, 'MP_UNREACH_NLRI is too short');
   const family = familyOf(afi, safi);
-  if (family === undefined) return undefined;
+  if (family === undefined) return passOver(found, afi, safi);
   const prefixes = readPrefixes(reader, family);
   if (prefixes === undefined) return bgpError('update', 10, 'MP_UNREACH_NLRI has a malformed prefix');
   found.unreach = { family, prefixes };

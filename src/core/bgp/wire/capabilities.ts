@@ -57,6 +57,14 @@ function encodeValue(capability: Capability): Uint8Array {
   }
 }
 
+/** False: the peer names no family at all, not even one that we do not speak. */
+export function namesFamilies(capabilities: readonly Capability[]): boolean {
+  return capabilities.some(
+    (capability) =>
+      capability.kind === 'multiprotocol' || (capability.kind === 'unknown' && capability.code === CODES.multiprotocol),
+  );
+}
+
 /** Undefined: malformed. Families that we do not speak are left out. */
 export function decodeCapabilities(bytes: Uint8Array): Capability[] | undefined {
   const reader = new ByteReader(bytes);

@@ -88,8 +88,11 @@ const message: fc.Arbitrary<BgpMessage> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('route-refresh' as const),
-    family,
-    subtype: fc.constantFrom('request' as const, 'begin' as const, 'end' as const),
+    family: fc.oneof(family, fc.record({ afi: fc.integer({ min: 3, max: 0xffff }), safi: fc.nat(255) })),
+    subtype: fc.oneof(
+      fc.constantFrom('request' as const, 'begin' as const, 'end' as const),
+      fc.integer({ min: 3, max: 255 }),
+    ),
   }),
   fc.constant({ kind: 'keepalive' as const }),
 );
@@ -146,6 +149,51 @@ describe('the BGP codec', () => {
       },
     });
   });
+
+  it('takes no message for another: not a ROUTE-REFRESH for VPNv4 for a KEEPALIVE, nor its End-of-RIB for that of IPv4', () => {
+    expect(decodeMessage(bytes(MARKER, '0017 05 0001 00 80'), NOW)).toEqual({
+      ok: true,
+      message: { kind: 'route-refresh', family: { afi: 1, safi: 128 }, subtype: 'request' },
+    });
+    expect(decodeMessage(bytes(MARKER, '0017 05 0001 07 01'), NOW)).toEqual({
+      ok: true,
+      message: { kind: 'route-refresh', family: 'ipv4', subtype: 7 },
+    });
+    const nothing = { kind: 'update', withdrawn: [], announced: [], attributes: {} };
+    expect(decodeMessage(bytes(MARKER, '001d 02 0000 0006 80 0f 03 0001 80'), NOW)).toEqual({
+      ok: true,
+      message: { ...nothing, others: [{ afi: 1, safi: 128 }] },
+    });
+    expect(decodeMessage(bytes(MARKER, '0017 02 0000 0000'), NOW)).toEqual({ ok: true, message: nothing });
+  });
+
+  // One capability of `size` bytes, head included: the parameter around it has two bytes more.
+  it.each([
+    [252, 254, 'short'],
+    [253, 255, 'short'],
+    [254, 257, 'extended'],
+    [255, 258, 'extended'],
+    [256, 259, 'extended'],
+  ])(
+    'writes capabilities of %i bytes into parameters of %i, with lengths that are %s (RFC 9072)',
+    (size, length, how) => {
+      const capabilities: Capability[] = [
+        { kind: 'unknown', code: 200, value: new Uint8Array(100) },
+        { kind: 'unknown', code: 201, value: new Uint8Array(size - 104) },
+      ];
+      const open: BgpMessage = { kind: 'open', version: 4, asn: 64500, holdTime: 90, identifier: 1, capabilities };
+      const encoded = encodeMessage(open, BEFORE_OPEN);
+      const parameters = encoded.subarray(28);
+      if (how === 'short') {
+        expect([...parameters.subarray(0, 3)]).toEqual([length, 2, size]);
+        expect(parameters).toHaveLength(1 + length);
+      } else {
+        expect([...parameters.subarray(0, 7)]).toEqual([255, 255, length >> 8, length & 255, 2, size >> 8, size & 255]);
+        expect(parameters).toHaveLength(4 + length);
+      }
+      expect(decodeMessage(encoded, BEFORE_OPEN)).toEqual({ ok: true, message: open });
+    },
+  );
 
   it('writes an UPDATE byte for byte', () => {
     const announced = [parsePrefix('192.0.2.0/25')!, parsePrefix('198.51.100.7/32')!];

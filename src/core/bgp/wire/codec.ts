@@ -86,7 +86,7 @@ function encodeBody(message: BgpMessage, options: CodecOptions): Uint8Array {
         .finish();
     }
     case 'route-refresh':
-      return writer.u16(AFI[message.family]).u8(REFRESH_SUBTYPES[message.subtype]).u8(SAFI_UNICAST).finish();
+      return encodeRefresh(writer, message).finish();
     case 'update': {
       const withdrawn = new ByteWriter();
       writePrefixes(withdrawn, message.withdrawn);
@@ -96,6 +96,14 @@ function encodeBody(message: BgpMessage, options: CodecOptions): Uint8Array {
       return writer.finish();
     }
   }
+}
+
+function encodeRefresh(writer: ByteWriter, { family, subtype }: RouteRefreshMessage): ByteWriter {
+  const { afi, safi } = typeof family === 'string' ? { afi: AFI[family], safi: SAFI_UNICAST } : family;
+  return writer
+    .u16(afi)
+    .u8(typeof subtype === 'number' ? subtype : REFRESH_SUBTYPES[subtype])
+    .u8(safi);
 }
 
 /** Of a whole message. */
@@ -187,12 +195,10 @@ function decodeRefresh(body: ByteReader): Decoded {
   const [afi, subtype, safi] = [body.u16(), body.u8(), body.u8()];
   if (afi === undefined || subtype === undefined || safi === undefined || body.remaining > 0)
     return refuse(bgpError('route-refresh', 1, 'the ROUTE-REFRESH has a wrong length'));
-  const family = familyOf(afi, safi);
-  const names = Object.keys(REFRESH_SUBTYPES) as RouteRefreshMessage['subtype'][];
+  const family = familyOf(afi, safi) ?? { afi, safi };
+  const names = Object.keys(REFRESH_SUBTYPES) as (keyof typeof REFRESH_SUBTYPES)[];
   const name = names.find((candidate) => REFRESH_SUBTYPES[candidate] === subtype);
-  // Families and subtypes that are not known are passed over (RFC 2918 §4, RFC 7313 §5): they prove that the peer is there.
-  if (family === undefined || name === undefined) return { ok: true, message: { kind: 'keepalive' } };
-  return { ok: true, message: { kind: 'route-refresh', family, subtype: name } };
+  return { ok: true, message: { kind: 'route-refresh', family, subtype: name ?? subtype } };
 }
 
 function decodeUpdate(body: ByteReader, options: CodecOptions): Decoded {

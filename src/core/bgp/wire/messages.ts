@@ -16,6 +16,13 @@ export function familyOf(afi: number | undefined, safi: number | undefined): Add
   if (safi !== SAFI_UNICAST) return undefined;
   return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
 }
+
+/** An address family that we do not speak. */
+export interface OtherFamily {
+  readonly afi: number;
+  readonly safi: number;
+}
+
 /** Stands for an AS number that does not fit into two bytes (RFC 6793). */
 export const AS_TRANS = 23456;
 
@@ -75,6 +82,8 @@ export interface UpdateMessage {
   /** MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760). */
   readonly reach?: MultiprotocolReach;
   readonly unreach?: { readonly family: AddressFamily; readonly prefixes: readonly Prefix[] };
+  /** Whose routes were passed over: an UPDATE that has nothing else is the End-of-RIB of such a family, not of IPv4. */
+  readonly others?: readonly OtherFamily[];
 }
 
 export interface MultiprotocolReach {
@@ -115,8 +124,9 @@ export const REFRESH_SUBTYPES = { request: 0, begin: 1, end: 2 } as const;
 
 export interface RouteRefreshMessage {
   readonly kind: 'route-refresh';
-  readonly family: AddressFamily;
-  readonly subtype: keyof typeof REFRESH_SUBTYPES;
+  readonly family: AddressFamily | OtherFamily;
+  /** A number: one that we do not know. */
+  readonly subtype: keyof typeof REFRESH_SUBTYPES | number;
 }
 
 export type BgpMessage =
