@@ -7,6 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { type BfdEcho, decodeBfdEcho, encodeBfdEcho } from '../../core/bfd/echo-codec.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../core/net/address.ts';
 import { type MacAddress, parseMac } from '../../core/net/mac.ts';
+import { batch } from './batch.ts';
 import { interfaceIndex } from './interface-index.ts';
 import { openPacketSocket } from './packet-socket.ts';
 import { close, receive, send } from './syscalls.ts';
@@ -44,12 +45,10 @@ export class EchoPaths {
     return path !== undefined && send(path.fd, encodeBfdEcho({ own: path.own, discriminator }, path.from, path.router));
   }
 
-  /** What has come back. */
+  /** What has come back, as much of it as one turn has time for. */
   *received(): Iterable<BfdEcho> {
     for (const fd of this.#sockets.values())
-      for (;;) {
-        const length = receive(fd, this.#buffer);
-        if (length === undefined) break;
+      for (const length of batch(() => receive(fd, this.#buffer))) {
         const echo = decodeBfdEcho(this.#buffer.subarray(0, length));
         if (echo !== undefined) yield echo;
       }

@@ -8,6 +8,7 @@ import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
 import { fingerprint } from '../../core/net/fingerprint.ts';
+import { batch } from './batch.ts';
 import { EchoPaths } from './bfd-echo.ts';
 import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
@@ -48,8 +49,6 @@ export interface BfdCount {
   readonly counter: BfdCounter;
   readonly by: number;
 }
-
-const BATCH = 64;
 
 export class BfdSessions {
   readonly #sessions = new Map<string, Session>();
@@ -116,9 +115,7 @@ export class BfdSessions {
 
   drain(): void {
     for (const { fd, multihop } of this.#receivers.values()) {
-      for (let i = 0; i < BATCH; i++) {
-        const received = receiveFrom(fd, this.#buffer);
-        if (received === undefined) break;
+      for (const received of batch(() => receiveFrom(fd, this.#buffer))) {
         const decoded = decodeBfd(this.#buffer.slice(0, received.length));
         if (!decoded.ok) continue;
         const { packet } = decoded;

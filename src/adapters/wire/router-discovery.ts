@@ -6,11 +6,13 @@ import {
   encodeRouterAdvertisement,
   encodeRouterSolicitation,
   isRouterAdvertisement,
+  ROUTER_ADVERTISEMENT,
 } from '../../core/layer2/router-discovery.ts';
 import type { Deadline } from '../../core/machine.ts';
 import { earliest } from '../../core/machine.ts';
 import { formatAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
+import { batch } from './batch.ts';
 import { addressOfSocket } from './bfd-sockets.ts';
 import { socketAddress } from './datagram-socket.ts';
 import { interfaceIndex } from './interface-index.ts';
@@ -22,6 +24,7 @@ import {
   IPPROTO_ICMPV6,
   IPPROTO_IPV6,
   IPV6_MULTICAST_HOPS,
+  IPV6_MULTICAST_LOOP,
   receiveFrom,
   SOCK_RAW,
   type SystemCallError,
@@ -51,6 +54,8 @@ const ALL_ROUTERS = parseAddress('ff02::2')!;
 /** Proof that a message was not forwarded (RFC 4861 §6.1.2). */
 const HOP_LIMIT = 255;
 const HOP_LIMIT_OFFSET = 7;
+/** In what a raw ICMPv6 socket filters: the message without the network header. */
+const ICMPV6_TYPE_OFFSET = 0;
 /** Milliseconds between what we send: often at first, so that nobody waits for whoever comes last. */
 const FIRST_PAUSE = 1000;
 const PAUSE = 10_000;
@@ -112,9 +117,7 @@ export class RouterDiscovery {
 
   drain(): void {
     for (const place of this.#places.values())
-      for (;;) {
-        const received = receiveFrom(place.fd, this.#buffer);
-        if (received === undefined) break;
+      for (const received of batch(() => receiveFrom(place.fd, this.#buffer))) {
         const source = addressOfSocket(received.address);
         if (source === undefined || !isLinkLocal(source)) continue;
         if (!isRouterAdvertisement(this.#buffer.subarray(0, received.length))) continue;
@@ -130,18 +133,23 @@ export class RouterDiscovery {
   }
 }
 
-/** A socket that hears ICMPv6 on one interface only. Throws SystemCallError. */
+/** A socket that hears the Router Advertisements of one interface only. Throws SystemCallError. */
 function open(name: string): number {
   const fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
   try {
-    bindToDevice(fd, name);
-    setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT);
+    // What else there is of ICMPv6 on the link never wakes the Worker.
     attachFilter(fd, [
       [LOAD_BYTE, 0, 0, NETWORK_HEADER + HOP_LIMIT_OFFSET],
-      [JUMP_IF_EQUAL, 0, 1, HOP_LIMIT],
+      [JUMP_IF_EQUAL, 0, 3, HOP_LIMIT],
+      [LOAD_BYTE, 0, 0, ICMPV6_TYPE_OFFSET],
+      [JUMP_IF_EQUAL, 0, 1, ROUTER_ADVERTISEMENT],
       accept(0xffff),
       DROP,
     ]);
+    bindToDevice(fd, name);
+    setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT);
+    // The kernel hands each multicast back to its own host, where it would make us our own router.
+    setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0);
     return fd;
   } catch (error) {
     close(fd);

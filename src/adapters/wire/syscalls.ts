@@ -13,6 +13,7 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_JOIN_GROUP = 20;
 export const IPV6_LEAVE_GROUP = 21;
 export const IPV6_MULTICAST_HOPS = 18;
+export const IPV6_MULTICAST_LOOP = 19;
 export const IPPROTO_ICMPV6 = 58;
 const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;

@@ -19,6 +19,7 @@ import { initialLiveness, type LivenessOutput, livenessView, peerReports } from 
 import { earliest, type Tick } from '../../core/machine.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';
+import { batch } from './batch.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
@@ -29,8 +30,6 @@ import { RouterDiscovery } from './router-discovery.ts';
 import { createSeal } from './seal.ts';
 import { clearEventfd, close, poll, receive, type SystemCallError, send } from './syscalls.ts';
 
-/** Frames taken from one socket before the others get their turn. */
-const BATCH = 64;
 /** Milliseconds per node between two views of the cluster: five thousand nodes are looked through ten times a second at most. */
 const VIEW_PAUSE = 0.02;
 /** Milliseconds between reports of counters. */
@@ -177,9 +176,7 @@ function openLiveness() {
     for (const output of livenessMachine.step(state, input, now()).outputs) perform(output);
   };
   const drain = () => {
-    for (let i = 0; i < BATCH; i++) {
-      const length = receive(socket.fd, buffer);
-      if (length === undefined) return;
+    for (const length of batch(() => receive(socket.fd, buffer))) {
       const content = seal.open(buffer.slice(0, length), self);
       const decoded = content && decodeMessage(content);
       if (decoded?.ok) feed({ kind: 'received', message: decoded.message });
@@ -226,11 +223,8 @@ function announce(message: Extract<ToWire, { kind: 'announce' }>): void {
 }
 
 function drainPackets({ fd, interface: index }: PacketSocket): void {
-  for (let i = 0; i < BATCH; i++) {
-    const length = receive(fd, buffer);
-    if (length === undefined) return;
+  for (const length of batch(() => receive(fd, buffer)))
     feedLayer2({ kind: 'frame-received', interface: index, bytes: buffer.slice(0, length) });
-  }
 }
 
 function takeMessages(): void {

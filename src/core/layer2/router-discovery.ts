@@ -7,7 +7,8 @@ import { ByteWriter } from '../net/bytes.ts';
 import type { MacAddress } from '../net/mac.ts';
 
 const SOLICITATION = 133;
-const ADVERTISEMENT = 134;
+/** ICMPv6 type. */
+export const ROUTER_ADVERTISEMENT = 134;
 const OPTION_SOURCE_LINK_LAYER = 1;
 const SHORTEST_ADVERTISEMENT = 16;
 
@@ -18,7 +19,7 @@ export function encodeRouterSolicitation(mac: MacAddress): Uint8Array {
 
 /** "Here I am": with a router lifetime of 0, so that no host takes us for its default gateway (§4.2). */
 export function encodeRouterAdvertisement(mac: MacAddress): Uint8Array {
-  const head = new ByteWriter().u8(ADVERTISEMENT).u8(0).u16(0);
+  const head = new ByteWriter().u8(ROUTER_ADVERTISEMENT).u8(0).u16(0);
   return withMac(head.u8(0).u8(0).u16(0).u32(0).u32(0), mac);
 }
 
@@ -27,5 +28,5 @@ function withMac(writer: ByteWriter, mac: MacAddress): Uint8Array {
 }
 
 export function isRouterAdvertisement(message: Uint8Array): boolean {
-  return message.length >= SHORTEST_ADVERTISEMENT && message[0] === ADVERTISEMENT && message[1] === 0;
+  return message.length >= SHORTEST_ADVERTISEMENT && message[0] === ROUTER_ADVERTISEMENT && message[1] === 0;
 }
