@@ -2,6 +2,7 @@
  * What controller and speaker have in common: a machine that is fed by reflectors, tells Events, and can be recorded.
  * @module
  */
+import type { Clock, WallClock } from '../adapters/driver/clock.ts';
 import { Driver } from '../adapters/driver/driver.ts';
 import { Recorder } from '../adapters/driver/recording.ts';
 import type { KubernetesClient } from '../adapters/kubernetes/client.ts';
@@ -28,6 +29,9 @@ export interface ProcessOptions {
   readonly podName?: string;
   /** File that every input is recorded to. */
   readonly recordTo?: string | undefined;
+  /** Default: the clock of this process. */
+  readonly clock?: Clock | undefined;
+  readonly wallClock?: WallClock | undefined;
 }
 
 /** What is watched of one resource; without a namespace, all of it. */
@@ -63,12 +67,17 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     initial: S,
     scopes: readonly Scope<R>[],
     perform: (output: O) => void,
+    onStepped?: () => void,
   ) {
     this.#options = options;
-    const { client, log, metrics } = options;
-    this.#events = new EventRecorder(client, component, host, (message) =>
-      log.warn({ event: 'eventNotWritten', error: message }, message),
-    );
+    const { client, log, metrics, clock, wallClock } = options;
+    this.#events = new EventRecorder({
+      client,
+      component,
+      host,
+      wallClock,
+      onTrouble: (message) => log.warn({ event: 'eventNotWritten', error: message }, message),
+    });
     this.#configuration = new ConfigurationState({
       client,
       ...state,
@@ -79,13 +88,16 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
     this.#driver = new Driver(machine, initial, {
       perform,
-      ...(this.#recorder !== undefined && { record: this.#recorder.record }),
+      onStepped,
+      clock,
+      record: this.#recorder?.record,
     });
     this.#reflectors = new Map(
       scopes.map((scope) => [
         scope.resource,
         new Reflector({
           client,
+          clock,
           ...scope,
           onChange: (change) => {
             metrics.updated();
@@ -129,11 +141,14 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     for (const reflector of this.#reflectors.values()) reflector.start();
   }
 
-  async stop(): Promise<void> {
+  /** Calls back when everything that had to be said has been. */
+  stop(onStopped: () => void): void {
     for (const reflector of this.#reflectors.values()) reflector.stop();
     this.#driver.stop();
     this.#configuration.stop();
-    await this.#events.flush();
-    await this.#recorder?.close();
+    this.#events.flush(() => {
+      if (this.#recorder === undefined) onStopped();
+      else void this.#recorder.close().then(onStopped);
+    });
   }
 }

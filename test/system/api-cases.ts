@@ -468,13 +468,18 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
 
   describe('Events', () => {
     it('are one Event with a count when the same is told again, and two when it differs', async () => {
-      const recorder = new EventRecorder(target.client, 'test-component', 'test-host', (message) => {
-        throw new Error(message);
+      const recorder = new EventRecorder({
+        client: target.client,
+        component: 'test-component',
+        host: 'test-host',
+        onTrouble: (message) => {
+          throw new Error(message);
+        },
       });
       const told = { apiVersion: 'v1', kind: 'Service', namespace, name: 'told', uid: 'uid-1' };
       for (const message of ['first', 'first', 'second', 'first'])
         recorder.record(told, { reason: 'IPAllocated', message });
-      await recorder.flush();
+      await new Promise<void>((resolve) => recorder.flush(resolve));
       const query = { fieldSelector: 'involvedObject.name=told' };
       const { items } = await send('GET', `${core}/events`, undefined, undefined, query);
       expect(items.map((event: Json) => `${event.message} ${event.count} ${event.type}`).sort()).toEqual([

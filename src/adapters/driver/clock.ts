@@ -14,6 +14,9 @@ export interface Clock {
   at(moment: Millis, run: () => void): Cancel;
 }
 
+/** Everybody's time, for what people and other programs read: milliseconds since 1970. It may jump. */
+export type WallClock = () => number;
+
 /** The longest delay that a timer of Node takes, in milliseconds; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 

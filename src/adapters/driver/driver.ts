@@ -9,8 +9,10 @@ import { type Cancel, type Clock, realClock } from './clock.ts';
 export interface DriverOptions<I, O> {
   /** Carries out one output. It may feed the driver again: such inputs wait until all outputs of this step are performed. */
   readonly perform: (output: O) => void;
+  /** Called when all outputs of a step have been performed. */
+  readonly onStepped?: (() => void) | undefined;
   /** Default: the clock of this process. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Called with every input before it is stepped, ticks included. */
   readonly record?: ((input: I | Tick, now: Millis) => void) | undefined;
 }
@@ -83,6 +85,7 @@ export class Driver<S, I, O> {
       if (this.#isStopped) return;
       this.#options.perform(output);
     }
+    this.#options.onStepped?.();
   }
 
   #arm(): void {

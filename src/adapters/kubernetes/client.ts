@@ -231,8 +231,8 @@ function cancellable() {
 }
 
 function failureOf(error: unknown): ApiFailure {
-  const { status, reason } = error instanceof ApiError ? error : { status: 0, reason: 'Internal' };
-  return { status, reason, message: (error as Error).message };
+  const { status, reason, causes } = error instanceof ApiError ? error : { status: 0, reason: 'Internal', causes: [] };
+  return { status, reason, message: (error as Error).message, causes };
 }
 
 /** What of a metav1.Status is read. */

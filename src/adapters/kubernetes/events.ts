@@ -5,9 +5,11 @@
 import { createHash } from 'node:crypto';
 import type { EventNote, EventTarget } from '../../core/reasons/reasons.ts';
 import { EVENT_TYPES } from '../../core/reasons/reasons.ts';
-import { ApiError, type KubernetesClient, MERGE_PATCH } from './client.ts';
+import type { WallClock } from '../driver/clock.ts';
+import { MERGE_PATCH } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';
+import type { ApiFailure, ApiRequest, ApiTransport } from './transport.ts';
 
 /** Events that wait for the API server; older ones are dropped when it is away for long. */
 const QUEUE_LIMIT = 1000;
@@ -18,52 +20,51 @@ interface Pending {
   readonly time: string;
 }
 
-export class EventRecorder {
-  readonly #client: KubernetesClient;
-  readonly #component: string;
-  readonly #host: string;
-  readonly #onTrouble: (message: string) => void;
-  readonly #queue: Pending[] = [];
-  #busy: Promise<void> | undefined;
+export interface EventRecorderOptions {
+  readonly client: ApiTransport;
+  readonly component: string;
+  readonly host: string;
+  readonly onTrouble: (message: string) => void;
+  readonly wallClock?: WallClock | undefined;
+}
 
-  constructor(client: KubernetesClient, component: string, host: string, onTrouble: (message: string) => void) {
-    this.#client = client;
-    this.#component = component;
-    this.#host = host;
-    this.#onTrouble = onTrouble;
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #queue: Pending[] = [];
+  #isBusy = false;
+  #onFlushed: (() => void) | undefined;
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
   }
 
   /** Queues an Event. Never fails; trouble is reported by the callback. */
   record(target: EventTarget, note: EventNote): void {
-    this.#queue.push({ target, note, time: timestamp() });
+    this.#queue.push({ target, note, time: timestamp(this.#options.wallClock?.()) });
     if (this.#queue.length > QUEUE_LIMIT) this.#queue.shift();
-    this.#busy ??= this.#work();
+    if (!this.#isBusy) this.#work();
   }
 
-  /** Resolves when the queue is empty. */
-  async flush(): Promise<void> {
-    await this.#busy;
+  /** Calls back once the queue is empty. */
+  flush(onFlushed: () => void): void {
+    if (this.#isBusy) this.#onFlushed = onFlushed;
+    else onFlushed();
   }
 
-  async #work(): Promise<void> {
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      try {
-        await this.#write(next);
-      } catch (error) {
-        // A namespace that goes takes its Events with it: nobody could read this one.
-        if (error instanceof ApiError && error.causes.includes('NamespaceTerminating')) continue;
-        this.#onTrouble((error as Error).message);
-      }
-    }
-    this.#busy = undefined;
+  #work(): void {
+    const next = this.#queue.shift();
+    this.#isBusy = next !== undefined;
+    if (next !== undefined) this.#create(next);
+    else this.#onFlushed?.();
   }
 
-  async #write({ target, note, time }: Pending): Promise<void> {
+  #create({ target, note, time }: Pending): void {
+    const { component, host } = this.#options;
     const { reason, message } = note;
     const type = EVENT_TYPES[reason];
     // Cluster-scoped objects have their Events in `default`.
     const namespace = target.namespace || 'default';
-    const identity = JSON.stringify([this.#component, this.#host, target, reason, message]);
+    const identity = JSON.stringify([component, host, target, reason, message]);
     const name = `${target.name}.${createHash('sha256').update(identity).digest('hex').slice(0, 16)}`;
     const { uid, ...reference } = target;
     const event = {
@@ -74,25 +75,38 @@ export class EventRecorder {
       reason,
       message: message.slice(0, 1024),
       type,
-      source: { component: this.#component, host: this.#host },
-      reportingComponent: this.#component,
-      reportingInstance: this.#host,
+      source: { component, host },
+      reportingComponent: component,
+      reportingInstance: host,
       firstTimestamp: time,
       lastTimestamp: time,
       count: 1,
     };
-    try {
-      await this.#client.request({ method: 'POST', path: collectionPath('events', namespace), body: event });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 409) throw error;
-      const path = objectPath('events', `${namespace}/${name}`);
-      const { count = 1 } = await this.#client.request<{ count?: number }>({ path });
-      await this.#client.request({
-        method: 'PATCH',
-        path,
-        contentType: MERGE_PATCH,
-        body: { count: count + 1, lastTimestamp: time },
+    const request: ApiRequest = { method: 'POST', path: collectionPath('events', namespace), body: event };
+    this.#options.client.send(request, (answer) => {
+      if (answer.ok) this.#work();
+      else if (answer.failure.status === 409) this.#raise(objectPath('events', `${namespace}/${name}`), time);
+      else this.#failed(answer.failure);
+    });
+  }
+
+  /** It is there already: it has happened once more. */
+  #raise(path: string, lastTimestamp: string): void {
+    const { client } = this.#options;
+    client.send<{ count?: number }>({ path }, (read) => {
+      if (!read.ok) return this.#failed(read.failure);
+      const { count = 1 } = read.body;
+      const body = { count: count + 1, lastTimestamp };
+      client.send({ method: 'PATCH', path, contentType: MERGE_PATCH, body }, (written) => {
+        if (written.ok) this.#work();
+        else this.#failed(written.failure);
       });
-    }
+    });
+  }
+
+  #failed({ message, causes = [] }: ApiFailure): void {
+    // A namespace that goes takes its Events with it: nobody could read this one.
+    if (!causes.includes('NamespaceTerminating')) this.#options.onTrouble(message);
+    this.#work();
   }
 }

@@ -12,9 +12,10 @@ import {
   leadershipMachine,
 } from '../../core/kubernetes/leadership/fsm.ts';
 import type { LeaseRecord } from '../../core/kubernetes/leadership/messages.ts';
-import { Driver } from '../driver/driver.ts';
-import { ApiError, type KubernetesClient } from './client.ts';
+import type { Clock, WallClock } from '../driver/clock.ts';
+import { Driver, type DriverOptions } from '../driver/driver.ts';
 import { collectionPath, objectPath } from './resources.ts';
+import type { ApiFailure, ApiRequest, ApiTransport } from './transport.ts';
 
 interface Lease {
   readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion?: string };
@@ -22,24 +23,32 @@ interface Lease {
 }
 
 export interface LeaderElectionOptions {
-  readonly client: KubernetesClient;
+  readonly client: ApiTransport;
   readonly namespace: string;
   readonly name: string;
   readonly identity: string;
   readonly onLead: () => void;
   readonly onStepDown: (why: string) => void;
   readonly onTrouble: (message: string) => void;
+  /** Default: the clock of this process. */
+  readonly clock?: Clock | undefined;
+  readonly wallClock?: WallClock | undefined;
+  readonly record?: DriverOptions<LeadershipInput, LeadershipOutput>['record'];
 }
 
 export class LeaderElection {
   readonly #options: LeaderElectionOptions;
   readonly #driver: Driver<LeadershipState, LeadershipInput, LeadershipOutput>;
-  #request: Promise<void> = Promise.resolve();
+  #underWay = 0;
+  #onResigned: (() => void) | undefined;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
-    this.#driver = new Driver(leadershipMachine, initialLeadership(options.identity), {
+    const { identity, clock, record } = options;
+    this.#driver = new Driver(leadershipMachine, initialLeadership(identity), {
       perform: (output) => this.#perform(output),
+      clock,
+      record,
     });
   }
 
@@ -53,10 +62,10 @@ export class LeaderElection {
   }
 
   /** Gives the Lease back, so that a standby need not wait for it to run out. */
-  async resign(): Promise<void> {
+  resign(onResigned: () => void): void {
     this.#driver.feed({ kind: 'resign' });
-    await this.#request;
-    this.#driver.stop();
+    this.#onResigned = onResigned;
+    this.#endIfQuiet();
   }
 
   #perform(output: LeadershipOutput): void {
@@ -68,45 +77,26 @@ export class LeaderElection {
         this.#options.onStepDown(output.why);
         return;
       case 'read-lease':
-        this.#request = this.#answer(() => this.#read());
+        this.#read();
         return;
       case 'write-lease':
-        this.#request = this.#answer(async () => ({ kind: 'lease-written', record: await this.#write(output) }));
+        this.#write(output);
     }
   }
 
-  async #answer(request: () => Promise<LeadershipInput>): Promise<void> {
-    let input: LeadershipInput;
-    try {
-      input = await request();
-    } catch (error) {
-      this.#options.onTrouble((error as Error).message);
-      input = { kind: 'request-failed', message: (error as Error).message };
-    }
-    this.#driver.feed(input);
+  #read(): void {
+    const { namespace, name } = this.#options;
+    this.#request(
+      { path: objectPath('leases', `${namespace}/${name}`) },
+      (lease) => ({ kind: 'lease-read', record: toRecord(lease) }),
+      ({ status }) => (status === 404 ? { kind: 'lease-read', record: undefined } : undefined),
+    );
   }
 
-  async #read(): Promise<LeadershipInput> {
-    const { client, namespace, name } = this.#options;
-    try {
-      return {
-        kind: 'lease-read',
-        record: toRecord(await client.request<Lease>({ path: objectPath('leases', `${namespace}/${name}`) })),
-      };
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return { kind: 'lease-read', record: undefined };
-      throw error;
-    }
-  }
-
-  async #write({
-    holder,
-    transitions,
-    version,
-  }: Extract<LeadershipOutput, { kind: 'write-lease' }>): Promise<LeaseRecord> {
-    const { client, namespace, name } = this.#options;
+  #write({ holder, transitions, version }: Extract<LeadershipOutput, { kind: 'write-lease' }>): void {
+    const { namespace, name, wallClock = Date.now } = this.#options;
     // MicroTime has six digits.
-    const now = new Date().toISOString().replace('Z', '000Z');
+    const now = new Date(wallClock()).toISOString().replace('Z', '000Z');
     const spec = {
       holderIdentity: holder,
       leaseDurationSeconds: LEASE_DURATION / 1000,
@@ -115,11 +105,41 @@ export class LeaderElection {
     };
     const metadata = { name, namespace, ...(version !== undefined && { resourceVersion: version }) };
     const body = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec };
-    const written =
+    this.#request(
       version === undefined
-        ? await client.request<Lease>({ method: 'POST', path: collectionPath('leases', namespace), body })
-        : await client.request<Lease>({ method: 'PUT', path: objectPath('leases', `${namespace}/${name}`), body });
-    return toRecord(written);
+        ? { method: 'POST', path: collectionPath('leases', namespace), body }
+        : { method: 'PUT', path: objectPath('leases', `${namespace}/${name}`), body },
+      (written) => ({ kind: 'lease-written', record: toRecord(written) }),
+    );
+  }
+
+  /** `refused` says what a refusal means, where it is no failure. */
+  #request(
+    request: ApiRequest,
+    answered: (lease: Lease) => LeadershipInput,
+    refused: (failure: ApiFailure) => LeadershipInput | undefined = () => undefined,
+  ): void {
+    this.#underWay++;
+    this.#options.client.send<Lease>(request, (answer) => {
+      this.#underWay--;
+      const input = answer.ok ? answered(answer.body) : refused(answer.failure);
+      if (input !== undefined) this.#driver.feed(input);
+      else if (!answer.ok) this.#failed(answer.failure);
+      this.#endIfQuiet();
+    });
+  }
+
+  #failed({ message }: ApiFailure): void {
+    this.#options.onTrouble(message);
+    this.#driver.feed({ kind: 'request-failed', message });
+  }
+
+  #endIfQuiet(): void {
+    if (this.#onResigned === undefined || this.#underWay > 0) return;
+    const onResigned = this.#onResigned;
+    this.#onResigned = undefined;
+    this.#driver.stop();
+    onResigned();
   }
 }
 

@@ -10,9 +10,10 @@ import {
   type ReflectorState,
   reflectorMachine,
 } from '../../core/kubernetes/reflector/fsm.ts';
-import { Driver } from '../driver/driver.ts';
-import { ApiError, type KubernetesClient } from './client.ts';
+import type { Cancel, Clock } from '../driver/clock.ts';
+import { Driver, type DriverOptions } from '../driver/driver.ts';
 import { collectionPath, type ResourceName } from './resources.ts';
+import type { ApiFailure, ApiTransport } from './transport.ts';
 
 export type ReflectedChange =
   | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[] }
@@ -20,7 +21,7 @@ export type ReflectedChange =
   | { readonly kind: 'deleted'; readonly object: KubernetesObject };
 
 export interface ReflectorOptions {
-  readonly client: KubernetesClient;
+  readonly client: ApiTransport;
   readonly resource: ResourceName;
   /** Undefined: all namespaces, or a cluster-scoped resource. */
   readonly namespace?: string | undefined;
@@ -28,6 +29,9 @@ export interface ReflectorOptions {
   readonly fieldSelector?: string | undefined;
   readonly onChange: (change: ReflectedChange) => void;
   readonly onTrouble: (what: string, message: string) => void;
+  /** Default: the clock of this process. */
+  readonly clock?: Clock | undefined;
+  readonly record?: DriverOptions<ReflectorInput, ReflectorOutput>['record'];
 }
 
 interface ListAnswer {
@@ -38,11 +42,16 @@ interface ListAnswer {
 export class Reflector {
   readonly #options: ReflectorOptions;
   readonly #driver: Driver<ReflectorState, ReflectorInput, ReflectorOutput>;
-  #request: AbortController | undefined;
+  #cancel: Cancel | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
-    this.#driver = new Driver(reflectorMachine, INITIAL_REFLECTOR, { perform: (output) => this.#perform(output) });
+    const { clock, record } = options;
+    this.#driver = new Driver(reflectorMachine, INITIAL_REFLECTOR, {
+      perform: (output) => this.#perform(output),
+      clock,
+      record,
+    });
   }
 
   start(): void {
@@ -56,19 +65,19 @@ export class Reflector {
 
   stop(): void {
     this.#driver.stop();
-    this.#request?.abort();
+    this.#cancel?.();
   }
 
   #perform(output: ReflectorOutput): void {
     switch (output.kind) {
       case 'list':
-        void this.#list(output);
+        this.#list(output);
         return;
       case 'watch':
-        void this.#watch(output);
+        this.#watch(output);
         return;
       case 'abandon':
-        this.#request?.abort();
+        this.#cancel?.();
         return;
       case 'reported':
         this.#options.onTrouble(output.what, output.message);
@@ -78,25 +87,25 @@ export class Reflector {
     }
   }
 
-  async #list({ request, limit, continue: token }: Extract<ReflectorOutput, { kind: 'list' }>): Promise<void> {
+  #list({ request, limit, continue: token }: Extract<ReflectorOutput, { kind: 'list' }>): void {
     const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     const path = collectionPath(resource, namespace);
-    try {
-      const query = { limit, continue: token, labelSelector, fieldSelector };
-      const answer = await client.request<ListAnswer>({ path, query, signal: this.#open() });
-      const { resourceVersion, continue: more } = answer.metadata;
-      const items = (answer.items ?? []).map(forget);
-      this.#driver.feed({ kind: 'page-received', request, items, resourceVersion, ...(more && { continue: more }) });
-    } catch (error) {
-      this.#failed(request, error);
-    }
+    const query = { limit, continue: token, labelSelector, fieldSelector };
+    this.#cancel = client.send<ListAnswer>({ path, query }, (answer) => {
+      if (!answer.ok) return this.#failed(request, answer.failure);
+      const { metadata, items = [] } = answer.body;
+      const { resourceVersion, continue: more } = metadata;
+      this.#driver.feed({
+        kind: 'page-received',
+        request,
+        items: items.map(forget),
+        resourceVersion,
+        ...(more && { continue: more }),
+      });
+    });
   }
 
-  async #watch({
-    request,
-    resourceVersion,
-    timeoutSeconds,
-  }: Extract<ReflectorOutput, { kind: 'watch' }>): Promise<void> {
+  #watch({ request, resourceVersion, timeoutSeconds }: Extract<ReflectorOutput, { kind: 'watch' }>): void {
     const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     const path = collectionPath(resource, namespace);
     const query = {
@@ -107,26 +116,21 @@ export class Reflector {
       labelSelector,
       fieldSelector,
     };
-    try {
-      await client.watch(
-        { path, query, signal: this.#open() },
-        () => this.#driver.feed({ kind: 'watch-opened', request }),
-        (type, object) => this.#driver.feed({ kind: 'event-received', request, type, object: forget(object) }),
-      );
-      this.#driver.feed({ kind: 'watch-closed', request });
-    } catch (error) {
-      this.#failed(request, error);
-    }
+    this.#cancel = client.open(
+      { path, query },
+      {
+        onOpen: () => this.#driver.feed({ kind: 'watch-opened', request }),
+        onEvent: (type, object) => this.#driver.feed({ kind: 'event-received', request, type, object: forget(object) }),
+        onClose: (failure) => {
+          if (failure === undefined) this.#driver.feed({ kind: 'watch-closed', request });
+          else this.#failed(request, failure);
+        },
+      },
+    );
   }
 
-  #open(): AbortSignal {
-    this.#request = new AbortController();
-    return this.#request.signal;
-  }
-
-  #failed(request: number, error: unknown): void {
-    const status = error instanceof ApiError ? error.status : 0;
-    this.#driver.feed({ kind: 'failed', request, status, message: (error as Error).message });
+  #failed(request: number, { status, message }: ApiFailure): void {
+    this.#driver.feed({ kind: 'failed', request, status, message });
   }
 }
 

@@ -21,6 +21,8 @@ export interface ApiFailure {
   readonly reason: string;
   /** Names the request. */
   readonly message: string;
+  /** What the Status names in `details.causes`, by reason; NamespaceTerminating is one. */
+  readonly causes?: readonly string[];
 }
 
 export type ApiAnswer<T = KubernetesObject> =

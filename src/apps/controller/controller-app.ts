@@ -3,12 +3,11 @@
  * @module
  */
 import type { Readiness } from '../../adapters/http/health.ts';
-import { ApiError, MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
+import { MERGE_PATCH } from '../../adapters/kubernetes/client.ts';
 import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
+import { RequestQueue } from '../../adapters/kubernetes/request-queue.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
-import { WriteQueue } from '../../adapters/kubernetes/write-queue.ts';
-import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import type { Problem } from '../../core/api/problem.ts';
 import { isConfigResource } from '../../core/config/resolve.ts';
 import {
@@ -56,7 +55,7 @@ export class ControllerApp {
   readonly #options: ControllerOptions;
   readonly #election: LeaderElection | undefined;
   readonly #configMap: ConfigMapFollower | undefined;
-  readonly #writes = new WriteQueue();
+  readonly #writes = new RequestQueue();
   /** What is wrong with the resources, and with the ConfigMap that some of them come from. */
   #problems: Problems = { resources: [], configMap: [] };
   readonly #process: MachineProcess<ControllerResource, ControllerState, ControllerInput, ControllerOutput>;
@@ -108,19 +107,25 @@ export class ControllerApp {
     else this.#election.start();
   }
 
-  async stop(): Promise<void> {
+  /** Calls back when the process may end. */
+  stop(onStopped: () => void): void {
     this.#configMap?.stop();
-    await this.#process.stop();
-    // Whoever leads next must find everything that we have written.
-    await this.#writes.stop();
-    await this.#election?.resign();
+    this.#process.stop(() =>
+      // Whoever leads next must find everything that we have written.
+      this.#writes.stop(() => {
+        if (this.#election === undefined) onStopped();
+        else this.#election.resign(onStopped);
+      }),
+    );
   }
 
   #elect(): LeaderElection | undefined {
-    const { leaderElection, client, log } = this.#options;
+    const { leaderElection, client, log, clock, wallClock } = this.#options;
     if (leaderElection === undefined) return undefined;
     return new LeaderElection({
       client,
+      clock,
+      wallClock,
       ...leaderElection,
       name: LEASE,
       onLead: () => {
@@ -151,7 +156,7 @@ export class ControllerApp {
         const { key, resourceVersion, annotations, addresses } = output;
         this.#write('services', key, () => {
           const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-          const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, timestamp());
+          const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, this.#timestamp());
           return { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
         });
         return;
@@ -165,32 +170,37 @@ export class ControllerApp {
       case 'write-status': {
         const { resource, key, usage, condition } = output;
         this.#write(resource, key, () => {
-          const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, timestamp());
+          const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, this.#timestamp());
           return { status: { ...usage, ...(condition !== undefined && { conditions }) } };
         });
       }
     }
   }
 
+  #timestamp(): string {
+    return timestamp(this.#options.wallClock?.());
+  }
+
   #write(resource: WrittenResource, key: string, body: () => object): void {
-    this.#writes.add(async () => {
+    this.#writes.add((done) => {
       // The process may have slept since it was told to lead. Then somebody else leads, and we are about to end.
-      if (this.#election?.holds !== false) await this.#request(resource, key, body());
+      if (this.#election?.holds === false) done();
+      else this.#request(resource, key, body(), done);
     });
   }
 
-  async #request(resource: WrittenResource, key: string, body: object): Promise<void> {
+  #request(resource: WrittenResource, key: string, body: object, done: () => void): void {
     const { client, log, metrics } = this.#options;
-    try {
-      const path = objectPath(resource, key, 'status');
-      const object = await client.request<KubernetesObject>({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
-      this.#process.feed({ kind: 'written', resource, object });
-    } catch (error) {
-      const status = error instanceof ApiError ? error.status : 0;
-      const { message } = error as Error;
-      metrics.failed();
-      log.warn({ event: 'writeFailed', resource, key, error: message }, message);
-      this.#process.feed({ kind: 'write-failed', resource, key, status, message });
-    }
+    const path = objectPath(resource, key, 'status');
+    client.send({ method: 'PATCH', path, contentType: MERGE_PATCH, body }, (answer) => {
+      if (answer.ok) this.#process.feed({ kind: 'written', resource, object: answer.body });
+      else {
+        const { status, message } = answer.failure;
+        metrics.failed();
+        log.warn({ event: 'writeFailed', resource, key, error: message }, message);
+        this.#process.feed({ kind: 'write-failed', resource, key, status, message });
+      }
+      done();
+    });
   }
 }

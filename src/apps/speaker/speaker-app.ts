@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { type AnnouncedOn, BGP, L2, SpeakerStatus } from '../../adapters/kubernetes/speaker-status.ts';
 import { LinkFollower } from '../../adapters/linux/links.ts';
@@ -54,6 +54,7 @@ export class SpeakerApp {
   readonly #options: SpeakerOptions;
   readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
   readonly #wire: Wire;
+  readonly #clock: Clock;
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
   readonly #announcedByBgp = new Map<string, readonly string[]>();
@@ -65,6 +66,7 @@ export class SpeakerApp {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? realClock();
     const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, drainWait, namespace, rules } = options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     const statuses = {
@@ -129,6 +131,7 @@ export class SpeakerApp {
         ...(resource === 'secrets' && { fieldSelector: PASSWORDS }),
       })),
       (output) => this.#perform(output),
+      () => this.#begin(),
     );
   }
 
@@ -152,30 +155,48 @@ export class SpeakerApp {
     this.#process.start();
   }
 
-  /** Hands the addresses over and ends: others are told, and each address is answered for until its successor claims it. */
-  async stop(): Promise<void> {
+  /**
+   * Hands the addresses over and ends: others are told, and each address is answered for until its successor claims it. Calls back
+   * when the process may end.
+   */
+  stop(onStopped: () => void): void {
+    const endWire = () => {
+      this.#links?.stop();
+      void this.#wire
+        .stop()
+        .then(() => Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]))
+        .then(() => onStopped());
+    };
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
-    const stopped = this.#process.stop();
-    const rerouted = this.#bgp.drain() ? sleep(REROUTE_GRACE) : undefined;
-    if (this.#options.liveness !== undefined) await this.#leave();
-    await rerouted;
-    // The wire is still needed for BFD's goodbye.
-    await Promise.all([stopped, this.#bgp.stop()]);
-    this.#links?.stop();
-    await this.#wire.stop();
-    await Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]);
+    const isStopped = awaited();
+    this.#process.stop(isStopped.done);
+    const isRerouted = awaited();
+    if (this.#bgp.drain()) this.#clock.at(this.#clock.now() + REROUTE_GRACE, isRerouted.done);
+    else isRerouted.done();
+    this.#leave(() =>
+      isRerouted.wait(() => {
+        // The wire is still needed for BFD's goodbye.
+        void this.#bgp.stop().then(() => isStopped.wait(endWire));
+      }),
+    );
   }
 
-  #leave(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LEAVE_GRACE);
-      this.#onHandedOver = () => {
-        clearTimeout(timer);
-        this.#options.log.info({ event: 'handedOver' }, 'every address has a new owner');
-        resolve();
-      };
-      this.#wire.send({ kind: 'leave' });
+  #leave(onLeft: () => void): void {
+    if (this.#options.liveness === undefined) {
+      onLeft();
+      return;
+    }
+    const cancel = this.#clock.at(this.#clock.now() + LEAVE_GRACE, () => {
+      this.#onHandedOver = () => {};
+      onLeft();
     });
+    this.#onHandedOver = () => {
+      cancel();
+      this.#onHandedOver = () => {};
+      this.#options.log.info({ event: 'handedOver' }, 'every address has a new owner');
+      onLeft();
+    };
+    this.#wire.send({ kind: 'leave' });
   }
 
   #perform(output: SpeakerOutput): void {
@@ -196,8 +217,6 @@ export class SpeakerApp {
         return;
       case 'configuration':
         this.#process.configured(output.problems);
-        // The first configuration comes with the first decision about every Service.
-        if (!this.#isActive) setImmediate(() => this.#begin());
         return;
       case 'bgp':
         this.#bgp.set(output);
@@ -225,9 +244,9 @@ export class SpeakerApp {
     }
   }
 
-  /** Everything that this node owns is announced: now the others may know. */
+  /** Once everything that this node owns is announced, the others may know. */
   #begin(): void {
-    if (this.#isActive) return;
+    if (this.#isActive || !this.#process.state.cache.synced) return;
     this.#isActive = true;
     this.#wire.send({ kind: 'ready' });
     this.#statuses.sweep();
@@ -291,6 +310,22 @@ export class SpeakerApp {
         log.error({ event: 'wireFailed', what: fact.what, on: fact.on, error: fact.message }, describeFailure(fact));
     }
   }
+}
+
+/** Something that others wait for. */
+function awaited() {
+  let isDone = false;
+  let run = () => {};
+  return {
+    done: () => {
+      isDone = true;
+      run();
+    },
+    wait: (next: () => void) => {
+      if (isDone) next();
+      else run = next;
+    },
+  };
 }
 
 const NODE_NEWS: Readonly<Record<NodeState | 'forgotten', (node: string) => string>> = {

@@ -70,7 +70,7 @@ export function addControllerCommand(program: Command): void {
     });
     const signal = await Promise.race([untilSignal(), lostLease]);
     log.info({ event: 'stopping', signal }, 'controller stops');
-    await app.stop();
+    await new Promise<void>((resolve) => app.stop(resolve));
     for (const server of servers) await server.close();
     await webhooks?.close();
   });

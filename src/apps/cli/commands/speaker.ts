@@ -69,7 +69,7 @@ export function addSpeakerCommand(program: Command): void {
     app.start();
     const signal = await Promise.race([untilSignal(), app.failed]);
     log.info({ event: 'stopping', signal }, 'speaker stops');
-    await app.stop();
+    await new Promise<void>((resolve) => app.stop(resolve));
     for (const server of servers) await server.close();
   });
 }

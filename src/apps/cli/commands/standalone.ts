@@ -68,7 +68,7 @@ export function addStandaloneCommand(program: Command): void {
     controller.start();
     speaker.start();
     await Promise.race([untilSignal(), speaker.failed]);
-    await Promise.all([controller.stop(), speaker.stop()]);
+    await Promise.all([controller, speaker].map((app) => new Promise<void>((resolve) => app.stop(resolve))));
     await api.close();
   });
 }
