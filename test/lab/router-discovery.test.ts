@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
 import { must, until } from '../../lab/net/shell.ts';
+import { PollClock } from '../../src/adapters/driver/poll-clock.ts';
 import { RouterDiscovery, type RouterFound } from '../../src/adapters/wire/router-discovery.ts';
 import { poll } from '../../src/adapters/wire/syscalls.ts';
 import { parseMac } from '../../src/core/net/mac.ts';
@@ -16,8 +17,9 @@ const RIGHT = { name: 'right', mac: '02:00:00:00:00:02', address: 'fe80::ff:fe00
 
 describe('router discovery', () => {
   const found: RouterFound[] = [];
+  const clock = new PollClock();
   const discovery = new RouterDiscovery(
-    () => performance.now(),
+    clock,
     (router) => void found.push(router),
     (on, error) => {
       throw new Error(`${on}: ${error.message}`);
@@ -66,7 +68,7 @@ describe('router discovery', () => {
       ]),
     );
     await until('both are found', () => {
-      discovery.tick();
+      clock.runDue();
       discovery.drain();
       return found.length >= 2;
     });

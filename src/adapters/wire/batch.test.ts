@@ -50,6 +50,8 @@ vi.mock('node:fs', async (original) => ({
   readFileSync: () => '127.0.0.1 0x1 0x2 02:00:00:00:00:01 * lo\n',
 }));
 
+const STANDSTILL = { now: () => 0, at: () => () => {} };
+
 const unexpected = (on: string, error: Error) => {
   throw new Error(`${on}: ${error.message}`);
 };
@@ -74,11 +76,7 @@ describe('a flood', () => {
 
   it('of Router Advertisements takes no more of a turn than a batch, and is heard all the same', () => {
     const found: string[] = [];
-    const discovery = new RouterDiscovery(
-      () => 0,
-      ({ address }) => void found.push(address),
-      unexpected,
-    );
+    const discovery = new RouterDiscovery(STANDSTILL, ({ address }) => void found.push(address), unexpected);
     discovery.set(new Map([['lo', MAC]]));
     flood.message = encodeRouterAdvertisement(MAC);
     flood.sender = socketAddress(parseAddress('fe80::1')!, 0);
@@ -98,11 +96,7 @@ describe('a flood', () => {
   });
 
   it('of BFD control packets takes no more of a turn than a batch', () => {
-    const sessions = new BfdSessions(
-      () => 0,
-      () => {},
-      unexpected,
-    );
+    const sessions = new BfdSessions({ clock: STANDSTILL, report: () => {}, onTrouble: unexpected });
     const target = { peer: 'p', address: LOOPBACK, multihop: false, device: '', minimumTtl: 254 };
     sessions.set([{ ...target, ...BFD_DEFAULTS, passive: false, echoInterval: undefined, echoReceiveInterval: 0 }]);
     sessions.drain();

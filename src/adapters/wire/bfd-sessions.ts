@@ -3,14 +3,24 @@
  * @module
  */
 import { decodeBfd, encodeBfd } from '../../core/bfd/codec.ts';
-import { type BfdInput, type BfdSessionState, type BfdSettings, bfdMachine, initialBfd } from '../../core/bfd/fsm.ts';
+import {
+  type BfdInput,
+  type BfdOutput,
+  type BfdSessionState,
+  type BfdSettings,
+  bfdMachine,
+  initialBfd,
+} from '../../core/bfd/fsm.ts';
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
-import { type Deadline, earliest, type Tick } from '../../core/machine.ts';
+import type { Millis } from '../../core/machine.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
 import { fingerprint } from '../../core/net/fingerprint.ts';
+import type { Clock } from '../driver/clock.ts';
+import { Driver } from '../driver/driver.ts';
 import { batch } from './batch.ts';
 import { EchoPaths } from './bfd-echo.ts';
 import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
+import { Reports } from './reports.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
 
 /** One router that is to be watched. */
@@ -33,8 +43,9 @@ export interface BfdChange {
 interface Session {
   readonly target: BfdTarget;
   readonly settings: string;
+  readonly discriminator: number;
   readonly sender: ReturnType<typeof openBfdSender>;
-  state: BfdSessionState;
+  readonly driver: Driver<BfdSessionState, BfdInput, BfdOutput>;
 }
 
 /** A port that sessions of one family, kind and device share. */
@@ -50,26 +61,28 @@ export interface BfdCount {
   readonly by: number;
 }
 
+export interface BfdPorts {
+  readonly clock: Clock;
+  readonly report: (fact: BfdChange | { readonly kind: 'bfd-counts'; readonly counts: readonly BfdCount[] }) => void;
+  readonly onTrouble: (on: string, error: SystemCallError) => void;
+  /** Told of every input of each session before it is stepped. */
+  readonly record?: ((peer: string, input: unknown, now: Millis) => void) | undefined;
+}
+
 export class BfdSessions {
   readonly #sessions = new Map<string, Session>();
   /** By what they have in common. */
   readonly #receivers = new Map<string, Receiver>();
-  readonly #now: () => number;
-  readonly #onChange: (change: BfdChange) => void;
-  readonly #onTrouble: (on: string, error: SystemCallError) => void;
+  readonly #ports: BfdPorts;
   readonly #buffer = new Uint8Array(256);
   #discriminator = 0;
   readonly #echoes = new EchoPaths();
   readonly #counts = new Map<string, BfdCount>();
+  readonly #reports: Reports;
 
-  constructor(
-    now: () => number,
-    onChange: (change: BfdChange) => void,
-    onTrouble: (on: string, error: SystemCallError) => void,
-  ) {
-    this.#now = now;
-    this.#onChange = onChange;
-    this.#onTrouble = onTrouble;
+  constructor(ports: BfdPorts) {
+    this.#ports = ports;
+    this.#reports = new Reports(ports.clock, () => this.#reportCounts());
   }
 
   get fds(): readonly number[] {
@@ -82,7 +95,8 @@ export class BfdSessions {
     for (const [peer, session] of this.#sessions) {
       const target = wanted.get(peer);
       if (target !== undefined && fingerprint(target) === session.settings) continue;
-      this.#feed(session, { kind: 'stop' });
+      session.driver.feed({ kind: 'stop' });
+      session.driver.stop();
       close(session.sender.fd);
       this.#sessions.delete(peer);
     }
@@ -90,27 +104,14 @@ export class BfdSessions {
       if (this.#sessions.has(target.peer)) continue;
       try {
         this.#listen(target);
-        const sender = openBfdSender(target);
-        const state = initialBfd({ ...target, discriminator: ++this.#discriminator });
-        const session = { target, settings: fingerprint(target), sender, state };
+        const session = this.#open(target, openBfdSender(target));
         this.#sessions.set(target.peer, session);
-        this.#feed(session, { kind: 'start' });
+        session.driver.feed({ kind: 'start' });
       } catch (error) {
-        this.#onTrouble(formatAddress(target.address), error as SystemCallError);
+        this.#ports.onTrouble(formatAddress(target.address), error as SystemCallError);
       }
     }
     this.#admit();
-  }
-
-  /** What has been counted since the last time. */
-  takeCounts(): BfdCount[] {
-    const counts = [...this.#counts.values()];
-    this.#counts.clear();
-    return counts;
-  }
-
-  deadline(): Deadline | undefined {
-    return earliest([...this.#sessions.values()].map(({ state }) => bfdMachine.nextDeadline(state)));
   }
 
   drain(): void {
@@ -122,7 +123,7 @@ export class BfdSessions {
         const session = this.#find(packet.yourDiscriminator, addressOfSocket(received.address), multihop);
         if (session === undefined) continue;
         this.#count(session.target.peer, 'control_packet_input');
-        this.#feed(session, { kind: 'received', packet });
+        session.driver.feed({ kind: 'received', packet });
       }
     }
   }
@@ -130,22 +131,16 @@ export class BfdSessions {
   /** Echo packets that have come back. */
   drainEchoes(): void {
     for (const { discriminator } of this.#echoes.received()) {
-      const session = [...this.#sessions.values()].find(({ state }) => state.settings.discriminator === discriminator);
+      const session = [...this.#sessions.values()].find((each) => each.discriminator === discriminator);
       if (session === undefined) continue;
       this.#count(session.target.peer, 'echo_packet_input');
-      this.#feed(session, { kind: 'echoed' });
-    }
-  }
-
-  tick(): void {
-    for (const session of this.#sessions.values()) {
-      const due = bfdMachine.nextDeadline(session.state)?.at;
-      if (due !== undefined && due <= this.#now()) this.#feed(session, { kind: 'tick' });
+      session.driver.feed({ kind: 'echoed' });
     }
   }
 
   close(): void {
     this.set([]);
+    this.#reports.stop();
     this.#echoes.close();
     for (const { fd } of this.#receivers.values()) close(fd);
   }
@@ -154,11 +149,11 @@ export class BfdSessions {
   #find(discriminator: number, source: IpAddress | undefined, multihop: boolean): Session | undefined {
     if (source === undefined) return undefined;
     return [...this.#sessions.values()].find(
-      ({ target, state }) =>
+      ({ target, discriminator: ours }) =>
         target.multihop === multihop &&
         target.address.family === source.family &&
         target.address.value === source.value &&
-        (discriminator === 0 || state.settings.discriminator === discriminator),
+        (discriminator === 0 || ours === discriminator),
     );
   }
 
@@ -182,7 +177,7 @@ export class BfdSessions {
       try {
         admit(fd, family, senders);
       } catch (error) {
-        this.#onTrouble(`${own.length} routers of ${family}`, error as SystemCallError);
+        this.#ports.onTrouble(`${own.length} routers of ${family}`, error as SystemCallError);
       }
     }
   }
@@ -190,37 +185,59 @@ export class BfdSessions {
   #count(peer: string, counter: BfdCounter): void {
     const key = `${counter} ${peer}`;
     this.#counts.set(key, { peer, counter, by: (this.#counts.get(key)?.by ?? 0) + 1 });
+    this.#reports.begin();
   }
 
-  #echo({ target, state }: Session): void {
+  #echo({ target, discriminator }: Session): void {
     try {
-      if (this.#echoes.send(target.address, state.settings.discriminator, this.#now()))
+      if (this.#echoes.send(target.address, discriminator, this.#ports.clock.now()))
         this.#count(target.peer, 'echo_packet_output');
     } catch (error) {
-      this.#onTrouble(formatAddress(target.address), error as SystemCallError);
+      this.#ports.onTrouble(formatAddress(target.address), error as SystemCallError);
     }
   }
 
-  #feed(session: Session, input: BfdInput | Tick): void {
-    const { next, outputs } = bfdMachine.step(session.state, input, this.#now());
-    session.state = next;
+  #open(target: BfdTarget, sender: Session['sender']): Session {
+    const { clock, record } = this.#ports;
+    const discriminator = ++this.#discriminator;
+    const driver = new Driver(bfdMachine, initialBfd({ ...target, discriminator }), {
+      clock,
+      perform: (output) => this.#perform(session, output),
+      record: record && ((input, now) => record(target.peer, input, now)),
+    });
+    const session: Session = { target, settings: fingerprint(target), discriminator, sender, driver };
+    return session;
+  }
+
+  #perform(session: Session, output: BfdOutput): void {
+    const { report } = this.#ports;
     const { peer } = session.target;
-    for (const output of outputs) {
-      if (output.kind === 'send') {
+    switch (output.kind) {
+      case 'send':
         session.sender.send(encodeBfd(output.packet));
         this.#count(peer, 'control_packet_output');
-      } else if (output.kind === 'send-echo') {
+        return;
+      case 'send-echo':
         this.#echo(session);
-      } else if (output.kind === 'bfd-up') {
+        return;
+      case 'bfd-up':
         this.#count(peer, 'session_up_events');
-        this.#onChange({ kind: 'bfd-changed', peer, up: true });
-      } else {
+        report({ kind: 'bfd-changed', peer, up: true });
+        return;
+      case 'bfd-down': {
         this.#count(peer, 'session_down_events');
         const { administrative, diagnostic } = output;
         const why = administrative ? 'the router has turned it off' : (WORDS[diagnostic] ?? 'it went down');
-        this.#onChange({ kind: 'bfd-changed', peer, up: false, why, administrative });
+        report({ kind: 'bfd-changed', peer, up: false, why, administrative });
       }
     }
+  }
+
+  #reportCounts(): boolean {
+    const counts = [...this.#counts.values()];
+    this.#counts.clear();
+    if (counts.length > 0) this.#ports.report({ kind: 'bfd-counts', counts });
+    return counts.length > 0;
   }
 }
 

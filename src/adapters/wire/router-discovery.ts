@@ -8,10 +8,9 @@ import {
   isRouterAdvertisement,
   ROUTER_ADVERTISEMENT,
 } from '../../core/layer2/router-discovery.ts';
-import type { Deadline } from '../../core/machine.ts';
-import { earliest } from '../../core/machine.ts';
 import { formatAddress, isLinkLocal, parseAddress } from '../../core/net/address.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
+import type { Cancel, Clock } from '../driver/clock.ts';
 import { batch } from './batch.ts';
 import { addressOfSocket } from './bfd-sockets.ts';
 import { socketAddress } from './datagram-socket.ts';
@@ -44,7 +43,8 @@ interface Place {
   readonly fd: number;
   readonly name: string;
   readonly mac: MacAddress;
-  nextAt: number;
+  /** Of what is sent next. */
+  cancel: Cancel;
   sent: number;
   found: string;
 }
@@ -63,17 +63,17 @@ const QUICK_ONES = 5;
 
 export class RouterDiscovery {
   readonly #places = new Map<string, Place>();
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #onFound: (found: RouterFound) => void;
   readonly #onTrouble: (on: string, error: SystemCallError) => void;
   readonly #buffer = new Uint8Array(1500);
 
   constructor(
-    now: () => number,
+    clock: Clock,
     onFound: (found: RouterFound) => void,
     onTrouble: (on: string, error: SystemCallError) => void,
   ) {
-    this.#now = now;
+    this.#clock = clock;
     this.#onFound = onFound;
     this.#onTrouble = onTrouble;
   }
@@ -84,35 +84,33 @@ export class RouterDiscovery {
 
   /** The whole of the interfaces, with their MACs. Those that do not exist now are to be given again when they do. */
   set(interfaces: ReadonlyMap<string, MacAddress>): void {
-    for (const [name, { fd }] of this.#places) {
+    for (const [name, { fd, cancel }] of this.#places) {
       if (interfaces.has(name)) continue;
+      cancel();
       close(fd);
       this.#places.delete(name);
     }
     for (const [name, mac] of interfaces) {
       if (this.#places.has(name)) continue;
       try {
-        this.#places.set(name, { fd: open(name), name, mac, nextAt: this.#now(), sent: 0, found: '' });
+        const place: Place = { fd: open(name), name, mac, cancel: () => {}, sent: 0, found: '' };
+        this.#places.set(name, place);
+        this.#sendAfter(0, place);
       } catch (error) {
         this.#onTrouble(name, error as SystemCallError);
       }
     }
   }
 
-  deadline(): Deadline | undefined {
-    return earliest([...this.#places.values()].map(({ nextAt }) => ({ at: nextAt, why: 'router advertisement' })));
-  }
-
-  tick(): void {
-    for (const place of this.#places.values()) {
-      if (this.#now() < place.nextAt) continue;
-      const scope = interfaceIndex(place.name);
-      sendTo(place.fd, encodeRouterAdvertisement(place.mac), socketAddress(ALL_NODES, 0, scope));
-      if (place.found === '')
-        sendTo(place.fd, encodeRouterSolicitation(place.mac), socketAddress(ALL_ROUTERS, 0, scope));
+  #sendAfter(pause: number, place: Place): void {
+    place.cancel = this.#clock.at(this.#clock.now() + pause, () => {
+      const { fd, name, mac } = place;
+      const scope = interfaceIndex(name);
+      sendTo(fd, encodeRouterAdvertisement(mac), socketAddress(ALL_NODES, 0, scope));
+      if (place.found === '') sendTo(fd, encodeRouterSolicitation(mac), socketAddress(ALL_ROUTERS, 0, scope));
       place.sent++;
-      place.nextAt = this.#now() + (place.sent < QUICK_ONES ? FIRST_PAUSE : PAUSE);
-    }
+      this.#sendAfter(place.sent < QUICK_ONES ? FIRST_PAUSE : PAUSE, place);
+    });
   }
 
   drain(): void {

@@ -1,0 +1,210 @@
+/**
+ * Liveness and layer 2 of one speaker, and what they have to do with each other: the same in the wire Worker, on sockets, and in the
+ * simulation, on a virtual network.
+ * @module
+ */
+import { layer2Machine } from '../../core/layer2/fsm.ts';
+import type { Interface } from '../../core/layer2/messages.ts';
+import {
+  type Announce,
+  initialLayer2,
+  type Layer2Counter,
+  type Layer2Input,
+  type Layer2Output,
+  type Layer2Settings,
+  type Layer2State,
+  type MulticastGroup,
+} from '../../core/layer2/state.ts';
+import { type LivenessInput, livenessMachine } from '../../core/liveness/fsm.ts';
+import type { Member, Message } from '../../core/liveness/messages.ts';
+import {
+  initialLiveness,
+  type LivenessOutput,
+  type LivenessSettings,
+  type LivenessState,
+  livenessView,
+  peerReports,
+} from '../../core/liveness/state.ts';
+import type { Millis } from '../../core/machine.ts';
+import { formatAddress } from '../../core/net/address.ts';
+import { formatMac } from '../../core/net/mac.ts';
+import type { Clock } from '../driver/clock.ts';
+import { Driver } from '../driver/driver.ts';
+import type { FromWire, ToWire } from './messages.ts';
+import { Reports } from './reports.ts';
+
+/** Milliseconds per node between two views of the cluster: five thousand nodes are looked through ten times a second at most. */
+const VIEW_PAUSE = 0.02;
+/** Milliseconds after a death in which what is newly announced is taken to be its legacy. */
+const LEGACY = 5000;
+
+export interface WireMachinesOptions {
+  readonly layer2: Layer2Settings;
+  /** Undefined: there is no speaker list. */
+  readonly liveness: LivenessSettings | undefined;
+}
+
+/** What the machines touch of the outside. */
+export interface WirePorts {
+  readonly clock: Clock;
+  readonly sendFrame: (frame: Extract<Layer2Output, { kind: 'send' }>) => void;
+  /** The whole of the multicast groups to be a member of. */
+  readonly joinGroups: (groups: readonly MulticastGroup[]) => void;
+  readonly sendMessage: (message: Message, to: Member) => void;
+  readonly report: (fact: FromWire) => void;
+  /** Told of every input of each machine before it is stepped. */
+  readonly record?: ((machine: 'layer2' | 'liveness', input: unknown, now: Millis) => void) | undefined;
+}
+
+/** What is said to these machines; the rest of what is said to the Worker is for its sockets. */
+export type ToWireMachines = Exclude<ToWire, { kind: 'bfd' | 'discover' | 'stop' }>;
+
+export class WireMachines {
+  readonly #ports: WirePorts;
+  readonly #layer2: Driver<Layer2State, Layer2Input, Layer2Output>;
+  readonly #liveness: Driver<LivenessState, LivenessInput, LivenessOutput> | undefined;
+  readonly #counts = new Map<string, { counter: Layer2Counter; address: string; by: number }>();
+  readonly #reports: Reports;
+  #isViewNew = false;
+  #viewAt: Millis = Number.NEGATIVE_INFINITY;
+  /** The last death of another speaker, as far as its addresses have not been taken over yet. */
+  #lastDeath: { readonly at: Millis; readonly detect: number | undefined } | undefined;
+
+  constructor({ layer2, liveness }: WireMachinesOptions, ports: WirePorts) {
+    this.#ports = ports;
+    const { clock, record } = ports;
+    this.#reports = new Reports(clock, () => this.#report());
+    this.#layer2 = new Driver(layer2Machine, initialLayer2(layer2), {
+      clock,
+      perform: (output) => this.#performLayer2(output),
+      record: record && ((input, now) => record('layer2', input, now)),
+    });
+    if (liveness === undefined) return;
+    this.#liveness = new Driver(livenessMachine, initialLiveness(liveness), {
+      clock,
+      perform: (output) => this.#performLiveness(output),
+      record: record && ((input, now) => record('liveness', input, now)),
+    });
+    this.#liveness.feed({ kind: 'start' });
+    this.#reports.begin();
+  }
+
+  /** The addresses that this node holds itself the owner of. */
+  get owned(): readonly string[] {
+    return [...this.#layer2.state.owned.keys()];
+  }
+
+  take(message: ToWireMachines): void {
+    switch (message.kind) {
+      case 'interfaces':
+        this.#useInterfaces(message.interfaces);
+        return;
+      case 'leave':
+        // First the others, who have to move.
+        this.#liveness?.feed(message);
+        this.#layer2.feed(message);
+        return;
+      case 'announce':
+        this.#announce(message);
+        return;
+      default:
+        this.#liveness?.feed(message);
+    }
+  }
+
+  frameReceived(index: number, bytes: Uint8Array): void {
+    this.#layer2.feed({ kind: 'frame-received', interface: index, bytes });
+  }
+
+  messageReceived(message: Message): void {
+    this.#liveness?.feed({ kind: 'received', message });
+  }
+
+  stop(): void {
+    this.#layer2.stop();
+    this.#liveness?.stop();
+    this.#reports.stop();
+  }
+
+  #useInterfaces(interfaces: readonly Interface[]): void {
+    this.#layer2.feed({ kind: 'interfaces', interfaces });
+    this.#liveness?.feed({ kind: 'links', links: interfaces.map(({ name, mac }) => ({ name, mac })) });
+  }
+
+  #announce(message: Announce): void {
+    const { clock, report } = this.#ports;
+    const began = clock.now();
+    const { owned } = this.#layer2.state;
+    const isMore = message.announcements.some(({ address }) => !owned.has(formatAddress(address)));
+    this.#layer2.feed(message);
+    if (!isMore || this.#lastDeath === undefined || began - this.#lastDeath.at > LEGACY) return;
+    const { at, detect = 0 } = this.#lastDeath;
+    this.#lastDeath = undefined;
+    report({ kind: 'failed-over', phases: { detect, elect: began - at, announce: clock.now() - began } });
+  }
+
+  #performLayer2(output: Layer2Output): void {
+    const { sendFrame, joinGroups, report } = this.#ports;
+    switch (output.kind) {
+      case 'send':
+        sendFrame(output);
+        return;
+      case 'groups':
+        joinGroups(output.groups);
+        return;
+      case 'counted':
+        this.#count(output);
+        return;
+      default:
+        report(output);
+    }
+  }
+
+  #performLiveness(output: LivenessOutput): void {
+    const { clock, sendMessage, report } = this.#ports;
+    switch (output.kind) {
+      case 'send-message':
+        sendMessage(output.message, output.to);
+        return;
+      case 'view-changed':
+        if (this.#isViewNew) return;
+        this.#isViewNew = true;
+        clock.at(Math.max(this.#viewAt, clock.now()), () => this.#tellView());
+        return;
+      case 'node-changed':
+        if (output.state === 'dead') this.#lastDeath = { at: clock.now(), detect: output.silentFor };
+    }
+    report(output);
+  }
+
+  /** Once for however much has changed in one moment; and less often the more nodes it is about. */
+  #tellView(): void {
+    const { clock, report } = this.#ports;
+    const { state } = this.#liveness!;
+    this.#isViewNew = false;
+    const view = livenessView(state);
+    report({ kind: 'liveness', view });
+    this.#viewAt = clock.now() + view.nodes.length * VIEW_PAUSE;
+    const macs = view.nodes.flatMap(({ node, links }) =>
+      node === state.settings.self ? [] : (links ?? []).map(({ mac }) => formatMac(mac)),
+    );
+    this.#layer2.feed({ kind: 'siblings', macs: new Set(macs) });
+  }
+
+  #count({ counter, address, by }: Extract<Layer2Output, { kind: 'counted' }>): void {
+    const key = `${counter} ${address}`;
+    const entry = this.#counts.get(key) ?? { counter, address, by: 0 };
+    entry.by += by;
+    this.#counts.set(key, entry);
+    this.#reports.begin();
+  }
+
+  #report(): boolean {
+    const { clock, report } = this.#ports;
+    if (this.#counts.size > 0) report({ kind: 'counts', counts: [...this.#counts.values()] });
+    this.#counts.clear();
+    if (this.#liveness === undefined) return false;
+    report({ kind: 'peers', peers: peerReports(this.#liveness.state, clock.now()) });
+    return true;
+  }
+}
