@@ -7,7 +7,7 @@ import { toCustomResourceDefinition } from '../core/api/kind.ts';
 import { KINDS } from '../core/api/kinds.ts';
 import { KubernetesApi } from './http/handler.ts';
 import { CONFIGURATION } from './rules/configuration-admission.ts';
-import { INTERNAL_WRITE, type Objects } from './rules/objects.ts';
+import { INTERNAL_DELETION, INTERNAL_WRITE, type Objects } from './rules/objects.ts';
 import { Registry } from './rules/registry.ts';
 import type { Resource } from './rules/resource.ts';
 import { type ApiObject, Store } from './storage/store.ts';
@@ -116,6 +116,6 @@ function removeOldEvents(objects: Objects, registry: Registry, store: Store): vo
   const events = registry.find('', 'v1', 'events')!;
   for (const { metadata, lastTimestamp } of store.list('events')) {
     const age = Date.now() - Date.parse(lastTimestamp ?? metadata.creationTimestamp);
-    if (age > EVENT_LIFETIME) objects.delete(events, metadata.namespace, metadata.name, {}, false);
+    if (age > EVENT_LIFETIME) objects.delete(events, metadata.namespace, metadata.name, INTERNAL_DELETION);
   }
 }

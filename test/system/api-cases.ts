@@ -154,6 +154,182 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
     });
   });
 
+  describe('dry runs', () => {
+    const DRY = { dryRun: 'All' };
+    const APPLY = 'application/apply-patch+yaml';
+    const path = `${core}/services/dried`;
+    const change = { metadata: { labels: { app: 'changed' } } };
+    const status = { status: { loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } } };
+    let stored: Json;
+    beforeAll(async () => {
+      const body = service('dried', { type: 'ClusterIP' });
+      stored = await send('POST', `${core}/services`, {
+        ...body,
+        metadata: { ...body.metadata, labels: { app: 'dry' } },
+      });
+    });
+
+    it.each<[string, () => Promise<Json>, (answer: Json) => unknown, unknown]>([
+      [
+        'a create',
+        () => send('POST', `${core}/services`, service('undone'), undefined, DRY),
+        (answer) => answer.metadata.name,
+        'undone',
+      ],
+      [
+        'an update',
+        () => send('PUT', path, { ...stored, metadata: { ...stored.metadata, ...change.metadata } }, undefined, DRY),
+        (answer) => answer.metadata.labels.app,
+        'changed',
+      ],
+      [
+        'a patch',
+        () => send('PATCH', path, change, MERGE_PATCH, DRY),
+        (answer) => answer.metadata.labels.app,
+        'changed',
+      ],
+      [
+        'an apply',
+        () =>
+          send('PATCH', path, { apiVersion: 'v1', kind: 'Service', ...change }, APPLY, {
+            ...DRY,
+            fieldManager: 'dry',
+            force: 'true',
+          }),
+        (answer) => answer.metadata.labels.app,
+        'changed',
+      ],
+      [
+        'an apply that creates',
+        () => send('PATCH', `${core}/configmaps/undone`, configMap('undone'), APPLY, { ...DRY, fieldManager: 'dry' }),
+        (answer) => answer.metadata.name,
+        'undone',
+      ],
+      [
+        'a write to the status',
+        () => send('PATCH', `${path}/status`, status, MERGE_PATCH, DRY),
+        (answer) => answer.status.loadBalancer.ingress[0].ip,
+        '192.0.2.9',
+      ],
+      ['a delete', () => send('DELETE', path, undefined, undefined, DRY), () => undefined, undefined],
+      [
+        'a delete with options in its body',
+        () => send('DELETE', path, { dryRun: ['All'] }),
+        () => undefined,
+        undefined,
+      ],
+      [
+        'a delete of a collection',
+        () => send('DELETE', `${core}/services`, undefined, undefined, { ...DRY, labelSelector: 'app=dry' }),
+        (answer) => answer.items?.map((item: Json) => item.metadata.name),
+        ['dried'],
+      ],
+      [
+        'a delete of a collection with options in its body',
+        () => send('DELETE', `${core}/services`, { dryRun: ['All'] }, undefined, { labelSelector: 'app=dry' }),
+        (answer) => answer.items?.map((item: Json) => item.metadata.name),
+        ['dried'],
+      ],
+    ])('of %s answer as the write would, and change nothing', async (_, write, look, expected) => {
+      expect(look(await write())).toEqual(expected);
+      expect(await send('GET', path)).toEqual(stored);
+      for (const undone of ['services', 'configmaps'])
+        expect((await refused(send('GET', `${core}/${undone}/undone`))).status).toBe(404);
+    });
+
+    it('count the generation that the write would lead to', async () => {
+      const pools = `${metallb}/ipaddresspools`;
+      const made = await send('POST', pools, pool('dried', { addresses: ['203.0.113.4/32'] }));
+      const dry = await send('PATCH', `${pools}/dried`, { spec: { autoAssign: false } }, MERGE_PATCH, DRY);
+      expect([made.metadata.generation, dry.metadata.generation]).toEqual([1, 2]);
+      expect((await send('GET', `${pools}/dried`)).metadata.generation).toBe(1);
+    });
+  });
+
+  describe('options', () => {
+    it.each<[string, 'POST' | 'PUT' | 'PATCH' | 'DELETE', string, Record<string, string>]>([
+      ['another dryRun on a create', 'POST', '', { dryRun: 'Some' }],
+      ['another dryRun on an update', 'PUT', '/options', { dryRun: 'Some' }],
+      ['another dryRun on a patch', 'PATCH', '/options', { dryRun: 'true' }],
+      ['another dryRun on a delete', 'DELETE', '/options', { dryRun: 'Some' }],
+      ['another dryRun on a collection', 'DELETE', '', { dryRun: 'Some' }],
+      ['another fieldValidation', 'POST', '', { fieldValidation: 'Lax' }],
+      ['another propagationPolicy', 'DELETE', '/options', { propagationPolicy: 'Cascade' }],
+      ['another propagationPolicy on a collection', 'DELETE', '', { propagationPolicy: 'Cascade' }],
+      ['force where nothing is applied', 'PATCH', '/options', { force: 'true' }],
+    ])('are refused with %s', async (_, method, name, query) => {
+      const path = `${core}/configmaps`;
+      const known = await send('GET', `${path}/options`).catch(() => send('POST', path, configMap('options')));
+      const body = method === 'DELETE' ? undefined : method === 'POST' ? configMap('more') : known;
+      const type = method === 'PATCH' ? MERGE_PATCH : undefined;
+      expect(await refused(send(method, `${path}${name}`, body, type, query))).toMatchObject({
+        status: 422,
+        reason: 'Invalid',
+        message: expect.stringContaining(Object.keys(query)[0]!),
+      });
+      expect(await send('GET', `${path}/options`)).toEqual(known);
+    });
+
+    it('are refused without a manager on an apply, and with a body that is no DeleteOptions on a delete', async () => {
+      const path = `${core}/configmaps/options`;
+      await send('POST', `${core}/configmaps`, configMap('options')).catch(() => {});
+      expect(
+        (await refused(send('PATCH', path, configMap('options'), 'application/apply-patch+yaml', {}))).status,
+      ).toBe(422);
+      // Servers differ in the code for a body that they cannot decode.
+      expect((await refused(send('DELETE', path, { dryRun: 'All' }))).status).toBeGreaterThanOrEqual(400);
+      expect((await refused(send('DELETE', path, { gracePeriodSeconds: 'soon' }))).status).toBeGreaterThanOrEqual(400);
+      await send('GET', path);
+    });
+
+    it('select what a delete of a collection takes, and hold for each of its objects', async () => {
+      const path = `${core}/configmaps`;
+      for (const [name, wave] of [
+        ['sel-1', 'one'],
+        ['sel-2', 'one'],
+        ['sel-3', 'two'],
+      ] as const)
+        await send('POST', path, configMap(name, {}, { labels: { wave } }));
+      const left = async () =>
+        (await send('GET', path, undefined, undefined, { labelSelector: 'wave' })).items.map(
+          (item: Json) => item.metadata.name,
+        );
+      const other = { preconditions: { uid: '00000000-0000-0000-0000-000000000000' } };
+      expect((await refused(send('DELETE', path, other, undefined, { labelSelector: 'wave=one' }))).status).toBe(409);
+      expect(await left()).toEqual(['sel-1', 'sel-2', 'sel-3']);
+      await send('DELETE', path, { propagationPolicy: 'Background', gracePeriodSeconds: 0 }, undefined, {
+        labelSelector: 'wave=one',
+      });
+      expect(await left()).toEqual(['sel-3']);
+      await send('DELETE', path, undefined, undefined, { fieldSelector: 'metadata.name=sel-3' });
+      expect(await left()).toEqual([]);
+    });
+
+    it('leave the dependents of an object alone that is deleted without them', async () => {
+      const path = `${core}/configmaps`;
+      const { metadata } = await send('POST', path, configMap('owner'));
+      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: metadata.uid }];
+      await send('POST', path, configMap('dependent', {}, { ownerReferences }));
+      await send('DELETE', `${path}/owner`, { propagationPolicy: 'Orphan' });
+      expect((await send('GET', `${path}/dependent`)).metadata.name).toBe('dependent');
+    });
+
+    it('do not make a status of an object that is not there, nor delete one by its status', async () => {
+      const made = await send('POST', `${core}/services`, service('whole'));
+      expect((await refused(send('DELETE', `${core}/services/whole/status`))).status).toBe(405);
+      expect((await send('GET', `${core}/services/whole`)).metadata.uid).toBe(made.metadata.uid);
+      const absent = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'absent' } };
+      const options = { fieldManager: 'status', force: 'true' };
+      expect(
+        (
+          await refused(
+            send('PATCH', `${core}/services/absent/status`, absent, 'application/apply-patch+yaml', options),
+          )
+        ).status,
+      ).toBe(404);
+    });
+  });
+
   describe('patches', () => {
     const JSON_PATCH = 'application/json-patch+json';
     const STRATEGIC = 'application/strategic-merge-patch+json';

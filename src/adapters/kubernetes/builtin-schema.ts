@@ -2,7 +2,9 @@
  * Checks objects of Kubernetes' own kinds against the types that @kubernetes/client-node was generated with.
  * @module
  */
+
 import * as models from '@kubernetes/client-node/dist/gen/models/all.js';
+import { isObject } from '../../core/api/json.ts';
 
 interface Attribute {
   readonly baseName: string;
@@ -41,7 +43,7 @@ function walk(type: string, value: unknown, path: string, faults: SchemaFault[])
     if (!Array.isArray(value)) faults.push(wrongType(path, 'array', value));
     else for (const [i, item] of value.entries()) walk(list[1]!, item, `${path}[${i}]`, faults);
   } else if (map !== null) {
-    if (!isMap(value)) faults.push(wrongType(path, 'object', value));
+    if (!isObject(value)) faults.push(wrongType(path, 'object', value));
     else for (const [key, item] of Object.entries(value)) walk(map[1]!, item, `${path}[${key}]`, faults);
   } else {
     walkSingle(type, value, path, faults);
@@ -55,7 +57,7 @@ function walkSingle(type: string, value: unknown, path: string, faults: SchemaFa
   }
   const attributes = modelOf(type)?.getAttributeTypeMap();
   if (attributes === undefined) return;
-  if (!isMap(value)) {
+  if (!isObject(value)) {
     faults.push(wrongType(path, 'object', value));
     return;
   }
@@ -66,10 +68,6 @@ function walkSingle(type: string, value: unknown, path: string, faults: SchemaFa
     if (childType === undefined) faults.push({ field, message: `unknown field "${field}"`, unknown: true });
     else walk(childType, child, field, faults);
   }
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function wrongType(field: string, expected: string, value: unknown): SchemaFault {

@@ -6,7 +6,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import type { Cancel } from '../driver/clock.ts';
-import { AdapterError, systemCode } from '../errors.ts';
+import { AdapterError, firstLine, systemCode } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import type { ApiAnswer, ApiFailure, ApiRequest, ApiTransport, WatchHandlers } from './transport.ts';
 
@@ -161,7 +161,7 @@ export class KubernetesClient implements ApiTransport {
       throw new ApiError(
         0,
         'NoCredentials',
-        `credentials for ${this.server} cannot be had: ${(error as Error).message.split('\n')[0]}`,
+        `credentials for ${this.server} cannot be had: ${firstLine(error)}`,
         error,
       );
     }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
-import { AdapterError } from '../errors.ts';
+import { AdapterError, firstLine } from '../errors.ts';
 
 /** Credentials may rotate: they are read again after this many milliseconds. */
 const CREDENTIALS_LIFETIME = 10_000;
@@ -43,7 +43,7 @@ export class Connection {
     } catch (error) {
       throw new AdapterError(
         'kubeconfig-unreadable',
-        `the kubeconfig (${where}) cannot be read: ${(error as Error).message.split('\n')[0]}`,
+        `the kubeconfig (${where}) cannot be read: ${firstLine(error)}`,
         error,
       );
     }

@@ -2,8 +2,10 @@
  * A cluster at one moment: read from the API server, or from files (`kubectl get … -o yaml`, manifests).
  * @module
  */
+
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { firstLine } from '../../adapters/errors.ts';
 import { parseAllYaml } from '../../adapters/files/yaml.ts';
 import { ApiError, KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
@@ -73,7 +75,7 @@ export function readObjects(paths: readonly string[]): KubernetesObject[] {
     try {
       return parseAllYaml(readFileSync(file, 'utf8')).flatMap(flatten);
     } catch (error) {
-      throw new CliError(`${file} cannot be read: ${(error as Error).message.split('\n')[0]}`);
+      throw new CliError(`${file} cannot be read: ${firstLine(error)}`);
     }
   });
 }

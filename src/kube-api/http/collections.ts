@@ -3,11 +3,11 @@
  * @module
  */
 import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
-import { groupVersion, type Resource, storeKey } from '../rules/resource.ts';
+import { groupVersion, inVersion, type Resource, storeKey } from '../rules/resource.ts';
 import { StatusError } from '../status.ts';
 import { type Matcher, parseSelectors } from '../storage/query-selectors.ts';
 import type { ApiObject, Store, StoredChange } from '../storage/store.ts';
-import { inVersion, json, listObject, TABLE, tableOf, wantsTable } from './representation.ts';
+import { json, listObject, TABLE, tableOf, wantsTable } from './representation.ts';
 
 /** What a path is about. */
 export interface Target {

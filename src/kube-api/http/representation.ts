@@ -5,7 +5,6 @@
 import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
 import { groupVersion, type Resource } from '../rules/resource.ts';
 import type { ApiObject } from '../storage/store.ts';
-import { toTable } from './columns.ts';
 
 /** Media type of a table. */
 export const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
@@ -14,23 +13,34 @@ export function wantsTable({ headers }: HttpRequest): boolean {
   return /as=Table;v=v1;g=meta\.k8s\.io/.test((headers.accept ?? '').replaceAll(' ', ''));
 }
 
-/** A table with as much of each object as the client asks for. */
+/** A meta/v1 Table with as much of each object as the client asks for (includeObject: None, Metadata or Object). */
 export function tableOf(
   request: HttpRequest,
-  resource: Resource,
+  { columns }: Resource,
   objects: readonly ApiObject[],
   version: string,
   now: number,
 ): { metadata: object } {
   const include = request.query.get('includeObject') ?? 'Metadata';
-  return toTable(resource, objects, version, include, now) as { metadata: object };
-}
-
-/** Versions of one kind share their objects. */
-export function inVersion(resource: Resource, object: ApiObject): ApiObject {
-  const apiVersion = groupVersion(resource);
-  if (object.apiVersion === apiVersion) return object;
-  return resource.conversion?.convert(object, apiVersion) ?? { ...object, apiVersion };
+  return {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata: { resourceVersion: version },
+    columnDefinitions: columns.map(({ name: title, type = 'string', priority = 0 }) => ({
+      name: title,
+      type: type === 'date' ? 'string' : type,
+      format: title === 'Name' ? 'name' : '',
+      description: '',
+      priority,
+    })),
+    rows: objects.map((object) => ({
+      cells: columns.map(({ value }) => value(object, now)),
+      object:
+        include === 'Object'
+          ? object
+          : { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
+    })),
+  } as { metadata: object };
 }
 
 export function listObject(

@@ -4,13 +4,11 @@
  * in the FieldsV1 format. Only appliers own fields here; other writers simply write.
  * @module
  */
-
+import { isObject, type JsonObject } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { mergeKey } from './merge-keys.ts';
-import { isObject } from './patch.ts';
 
-type JsonObject = Record<string, unknown>;
 /** Keys are `f:name` for fields and `k:{"type":"Ready"}` for items of list-maps; an empty set owns the value itself. */
 type FieldSet = { [key: string]: FieldSet };
 

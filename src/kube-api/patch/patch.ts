@@ -3,12 +3,12 @@
  * @module
  */
 import { applyPatch, type Operation } from 'rfc6902';
+import { isObject, type JsonObject } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { isSetList, mergeKey } from './merge-keys.ts';
 
 type Json = unknown;
-type JsonObject = Record<string, Json>;
 
 /** RFC 6902. Throws 422 when an operation cannot be done, a failed `test` included. */
 export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
@@ -109,8 +109,4 @@ function stripDirectives(value: Json): Json {
   if (!isObject(value)) return value;
   const kept = Object.entries(value).filter(([key, child]) => !key.startsWith('$') && child !== null);
   return Object.fromEntries(kept.map(([key, child]) => [key, stripDirectives(child)]));
-}
-
-export function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

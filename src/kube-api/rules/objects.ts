@@ -6,11 +6,10 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
-import { inVersion } from '../http/representation.ts';
 import { invalid, type StatusCause, StatusError } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 import type { Registry } from './registry.ts';
-import { type Resource, storeKey } from './resource.ts';
+import { inVersion, type Resource, storeKey } from './resource.ts';
 
 export interface WriteOptions {
   readonly subresource: string | undefined;
@@ -27,6 +26,22 @@ export const INTERNAL_WRITE: WriteOptions = {
   validation: 'Ignore',
   warn: () => {},
 };
+
+/** meta/v1 DeleteOptions. There is no grace period: no kubelet has a pod to end. */
+export interface DeleteOptions {
+  readonly dryRun: boolean;
+  readonly preconditions: Preconditions;
+  /** What becomes of the objects that this one owns. */
+  readonly propagation: 'Foreground' | 'Background' | 'Orphan';
+}
+
+export interface Preconditions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+/** Options of a deletion that the API server makes by itself. */
+export const INTERNAL_DELETION: DeleteOptions = { dryRun: false, preconditions: {}, propagation: 'Background' };
 
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const SERVICE_NAME = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -57,7 +72,7 @@ export class Objects {
     const named = this.#withIdentity(resource, namespace, given);
     const { name } = named.metadata;
     if (this.find(resource, namespace, name) !== undefined) {
-      const message = `${qualified(resource)} "${name}" already exists`;
+      const message = `${storeKey(resource)} "${name}" already exists`;
       throw new StatusError(409, message, { name, group: resource.group, kind: resource.plural }, 'AlreadyExists');
     }
     const { status: _status, ...withoutStatus } = named;
@@ -88,9 +103,9 @@ export class Objects {
     const merged = combine(resource, old, { ...given, metadata }, options.subresource);
     const object = this.#check(resource, merged, old, options);
     if (isDeepStrictEqual(object, old)) return old;
-    if (options.dryRun) return object;
     const stored =
       resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
+    if (options.dryRun) return stored;
     // An object that waits for its finalizers goes with the last of them.
     if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length) return this.#remove(resource, stored);
     return this.#put(resource, stored);
@@ -100,8 +115,7 @@ export class Objects {
     resource: Resource,
     namespace: string | undefined,
     name: string,
-    preconditions: { uid?: string; resourceVersion?: string },
-    dryRun: boolean,
+    { dryRun, preconditions, propagation }: DeleteOptions,
   ): ApiObject {
     const old = this.get(resource, namespace, name);
     checkPreconditions(resource, old, preconditions);
@@ -110,6 +124,8 @@ export class Objects {
     resource.admitDeletion?.(old, { store: this.#store, old, fault, warn: () => {} });
     if (causes.length > 0) throw invalid(resource.kind, resource.group, name, causes);
     if (dryRun) return old;
+    if (propagation === 'Orphan') this.#orphan(old);
+    if (propagation === 'Foreground') this.#removeAll((_, candidate) => isOwnedBy(candidate, old), [old.metadata.uid]);
     if (old.metadata.finalizers?.length) {
       if (old.metadata.deletionTimestamp !== undefined) return old;
       return this.#put(resource, {
@@ -128,22 +144,50 @@ export class Objects {
   }
 
   /** Removes an object with all that belongs to it: the content of a namespace, the objects of a CRD, dependents by owner reference. */
-  #remove(resource: Resource, object: ApiObject): ApiObject {
+  #remove(resource: Resource, object: ApiObject, trail: readonly (string | undefined)[] = []): ApiObject {
     const key = storeKey(resource);
-    const inside = (other: Resource, candidate: ApiObject): boolean => {
+    const belongs = (other: Resource, candidate: ApiObject): boolean => {
       if (key === 'namespaces') return candidate.metadata.namespace === object.metadata.name;
       if (key === 'customresourcedefinitions.apiextensions.k8s.io') return storeKey(other) === object.metadata.name;
-      return candidate.metadata.ownerReferences?.some(({ uid }) => uid === object.metadata.uid) ?? false;
+      return isOwnedBy(candidate, object);
     };
-    const seen = new Set<string>();
-    for (const other of this.#registry.all()) {
-      if (seen.has(storeKey(other))) continue;
-      seen.add(storeKey(other));
-      for (const candidate of this.#store.list(storeKey(other))) {
-        if (candidate !== object && inside(other, candidate)) this.#remove(other, candidate);
-      }
-    }
+    this.#removeAll(belongs, [...trail, object.metadata.uid]);
     return this.#store.remove(key, object);
+  }
+
+  /** Those on the trail go anyway: owners may stand in a circle. */
+  #removeAll(
+    isDoomed: (resource: Resource, object: ApiObject) => boolean,
+    trail: readonly (string | undefined)[],
+  ): void {
+    for (const [resource, object] of this.#every()) {
+      const { namespace = '', name, uid } = object.metadata;
+      if (!isDoomed(resource, object) || trail.includes(uid)) continue;
+      // It may have gone with another one.
+      if (this.#store.get(storeKey(resource), namespace, name) !== undefined) this.#remove(resource, object, trail);
+    }
+  }
+
+  /** Leaves what the object owns without an owner. */
+  #orphan(owner: ApiObject): void {
+    for (const [resource, { metadata, ...object }] of this.#every()) {
+      const references = metadata.ownerReferences?.filter(({ uid }) => uid !== owner.metadata.uid);
+      if (references?.length === metadata.ownerReferences?.length) continue;
+      this.#store.put(storeKey(resource), {
+        ...object,
+        metadata: { ...metadata, ownerReferences: references },
+      } as ApiObject);
+    }
+  }
+
+  /** Every object in the store, with one of the versions of its resource. */
+  *#every(): Iterable<readonly [Resource, ApiObject]> {
+    const seen = new Set<string>();
+    for (const resource of this.#registry.all()) {
+      if (seen.has(storeKey(resource))) continue;
+      seen.add(storeKey(resource));
+      for (const object of this.#store.list(storeKey(resource))) yield [resource, object];
+    }
   }
 
   #withIdentity(resource: Resource, namespace: string | undefined, given: ApiObject): ApiObject {
@@ -232,11 +276,11 @@ function withGeneration(object: ApiObject, generation: number): ApiObject {
   return { ...object, metadata: { ...object.metadata, generation } };
 }
 
-function checkPreconditions(
-  resource: Resource,
-  old: ApiObject,
-  wanted: { uid?: string; resourceVersion?: string },
-): void {
+function isOwnedBy(object: ApiObject, owner: ApiObject): boolean {
+  return object.metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid) ?? false;
+}
+
+function checkPreconditions(resource: Resource, old: ApiObject, wanted: Preconditions): void {
   const stale =
     wanted.resourceVersion !== undefined &&
     wanted.resourceVersion !== '' &&
@@ -246,16 +290,12 @@ function checkPreconditions(
   const why = other
     ? `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${old.metadata.uid}`
     : 'the object has been modified; please apply your changes to the latest version and try again';
-  const message = `Operation cannot be fulfilled on ${qualified(resource)} "${old.metadata.name}": ${why}`;
+  const message = `Operation cannot be fulfilled on ${storeKey(resource)} "${old.metadata.name}": ${why}`;
   throw new StatusError(409, message, { name: old.metadata.name, group: resource.group, kind: resource.plural });
 }
 
-function qualified(resource: Resource): string {
-  return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
-}
-
 function notFound(resource: Resource, name: string): StatusError {
-  return new StatusError(404, `${qualified(resource)} "${name}" not found`, {
+  return new StatusError(404, `${storeKey(resource)} "${name}" not found`, {
     name,
     group: resource.group,
     kind: resource.plural,

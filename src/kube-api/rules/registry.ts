@@ -3,12 +3,13 @@
  * the store holds.
  * @module
  */
+import { firstLine } from '../../adapters/errors.ts';
 import { checkBuiltin } from '../../adapters/kubernetes/builtin-schema.ts';
-import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from '../http/columns.ts';
-import { isObject } from '../patch/patch.ts';
+import { isObject } from '../../core/api/json.ts';
 import type { StatusCause } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 import { compileRule } from './cel.ts';
+import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from './columns.ts';
 import { type Admission, type Resource, storeKey } from './resource.ts';
 import { admitService } from './services.ts';
 import { checkStructure, type Schema } from './structural.ts';
@@ -296,7 +297,7 @@ function checkRules(
     try {
       compileRule(rule);
     } catch (error) {
-      fault(path, `Invalid value: ${JSON.stringify(rule)}: ${(error as Error).message.split('\n')[0]}`);
+      fault(path, `Invalid value: ${JSON.stringify(rule)}: ${firstLine(error)}`);
     }
   }
   for (const [key, child] of Object.entries(schema?.properties ?? {}))

@@ -57,3 +57,10 @@ export function storeKey(resource: Pick<Resource, 'group' | 'plural'>): string {
 export function groupVersion(resource: Pick<Resource, 'group' | 'version'>): string {
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 }
+
+/** The object as this version of its kind shows it: versions of one kind share their objects. */
+export function inVersion(resource: Resource, object: ApiObject): ApiObject {
+  const apiVersion = groupVersion(resource);
+  if (object.apiVersion === apiVersion) return object;
+  return resource.conversion?.convert(object, apiVersion) ?? { ...object, apiVersion };
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isObject } from '../patch/patch.ts';
+import { isObject } from '../../core/api/json.ts';
 import type { StatusCause } from '../status.ts';
 import { type CelRuleProgram, compileRule } from './cel.ts';
 

@@ -2,8 +2,10 @@
  * `metallb convert`: the ConfigMap of releases before 0.13 as custom resources.
  * @module
  */
+
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { firstLine } from '../../../adapters/errors.ts';
 import { formatYaml, parseYaml } from '../../../adapters/files/yaml.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
@@ -52,6 +54,6 @@ function read(text: string, where: string): unknown {
   try {
     return parseYaml(text);
   } catch (error) {
-    throw new CliError(`${where}: ${(error as Error).message.split('\n')[0]}`);
+    throw new CliError(`${where}: ${firstLine(error)}`);
   }
 }

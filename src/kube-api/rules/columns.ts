@@ -1,9 +1,10 @@
 /**
- * Columns of `kubectl get` for Kubernetes' own kinds, and meta/v1 Tables made of them.
+ * Columns of `kubectl get`: those of Kubernetes' own kinds, and those that a CustomResourceDefinition asks for.
  * @module
  */
-import type { Column, Resource } from '../rules/resource.ts';
+
 import type { ApiObject } from '../storage/store.ts';
+import type { Column } from './resource.ts';
 
 /** The age of a moment in the short form that kubectl shows. `now` is in milliseconds since 1970. */
 export function age(timestamp: string | undefined, now: number): string {
@@ -187,32 +188,3 @@ export function customColumn(column: { name: string; type: string; jsonPath: str
 }
 
 export { name as nameColumn };
-
-/** A meta/v1 Table. `include` is the client's includeObject: None, Metadata (the default) or Object. */
-export function toTable(
-  resource: Resource,
-  objects: readonly ApiObject[],
-  listVersion: string,
-  include: string,
-  now: number,
-): object {
-  return {
-    kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
-    metadata: { resourceVersion: listVersion },
-    columnDefinitions: resource.columns.map(({ name: title, type = 'string', priority = 0 }) => ({
-      name: title,
-      type: type === 'date' ? 'string' : type,
-      format: title === 'Name' ? 'name' : '',
-      description: '',
-      priority,
-    })),
-    rows: objects.map((object) => ({
-      cells: resource.columns.map(({ value }) => value(object, now)),
-      object:
-        include === 'Object'
-          ? object
-          : { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
-    })),
-  };
-}
