@@ -6,13 +6,13 @@
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
 import { type Outbound, type Sent, synchronize } from '../src/core/bgp/rib/difference.ts';
+import { controllerMachine } from '../src/core/controller/fsm.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
-  controllerMachine,
   initialController,
-} from '../src/core/controller/fsm.ts';
+} from '../src/core/controller/state.ts';
 import { speakerMachine } from '../src/core/speaker/fsm.ts';
 import {
   initialSpeaker,

@@ -4,14 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
+import { controllerMachine } from '../src/core/controller/fsm.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
   type ControllerState,
-  controllerMachine,
   initialController,
-} from '../src/core/controller/fsm.ts';
+} from '../src/core/controller/state.ts';
 import {
   holdsLease,
   initialLeadership,
@@ -157,7 +157,7 @@ export class SimController {
   }
 
   #perform(output: ControllerOutput): void {
-    if (output.kind === 'list-anew') this.#reflectors.get(output.resource)!.listAnew();
+    if (output.kind === 'relist') this.#reflectors.get(output.resource)!.relist();
     if (output.kind !== 'write-service' && output.kind !== 'write-status') return;
     const { api, clock } = this.#env;
     if (!holdsLease(this.#leadership.state, clock.now)) return;

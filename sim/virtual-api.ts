@@ -165,8 +165,8 @@ export class VirtualReflector {
     this.#driver.feed({ kind: 'start' });
   }
 
-  listAnew(): void {
-    this.#driver.feed({ kind: 'list-anew' });
+  relist(): void {
+    this.#driver.feed({ kind: 'relist' });
   }
 
   stop(): void {

@@ -133,8 +133,8 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     this.#configuration.report(problems);
   }
 
-  listAnew(resource: R): void {
-    this.#reflectors.get(resource)?.listAnew();
+  relist(resource: R): void {
+    this.#reflectors.get(resource)?.relist();
   }
 
   start(): void {

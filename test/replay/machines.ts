@@ -3,7 +3,8 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { type ControllerSettings, controllerMachine, initialController } from '../../src/core/controller/fsm.ts';
+import { controllerMachine } from '../../src/core/controller/fsm.ts';
+import { type ControllerSettings, initialController } from '../../src/core/controller/state.ts';
 import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/kubernetes/reflector/fsm.ts';
 import { layer2Machine } from '../../src/core/layer2/fsm.ts';
 import { initialLayer2, type Layer2Settings } from '../../src/core/layer2/state.ts';

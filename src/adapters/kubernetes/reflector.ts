@@ -59,8 +59,8 @@ export class Reflector {
   }
 
   /** Gives up what is under way and reads the whole collection, as it is now or later. */
-  listAnew(): void {
-    this.#driver.feed({ kind: 'list-anew' });
+  relist(): void {
+    this.#driver.feed({ kind: 'relist' });
   }
 
   stop(): void {

@@ -11,7 +11,7 @@ import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatFault, type Problem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES, type ConfigResource } from '../../core/config/resolve.ts';
 import { type ConfigMapPlan, planConfigMap } from '../../core/migration/config-map.ts';
-import { type EventNote, type EventTarget, targetOf } from '../../core/reasons/reasons.ts';
+import { type EventNote, type EventTarget, eventTarget } from '../../core/reasons/reasons.ts';
 
 export interface ConfigMapFollowerOptions {
   readonly client: KubernetesClient;
@@ -143,6 +143,6 @@ export class ConfigMapFollower {
     const text = JSON.stringify([configMap.metadata.uid, note]);
     if (text === this.#told) return;
     this.#told = text;
-    this.#options.tell(targetOf('v1', 'ConfigMap', configMap), note);
+    this.#options.tell(eventTarget('v1', 'ConfigMap', configMap), note);
   }
 }

@@ -10,16 +10,16 @@ import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Problem } from '../../core/api/problem.ts';
 import { isConfigResource } from '../../core/config/resolve.ts';
+import { controllerMachine } from '../../core/controller/fsm.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
   type ControllerResource,
   type ControllerState,
-  controllerMachine,
   initialController,
   type WrittenResource,
-} from '../../core/controller/fsm.ts';
+} from '../../core/controller/state.ts';
 import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reasons/conditions.ts';
 import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import { ConfigMapFollower } from './config-map-follower.ts';
@@ -79,9 +79,9 @@ export class ControllerApp {
     );
     const { client, log, metrics, namespace, configMap } = options;
     metrics.beforeScrape(() => {
-      const { allocator, config, waiting, leading } = this.#process.state;
+      const { allocator, config, services, leading } = this.#process.state;
       metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
-      metrics.unserved(waiting.values());
+      metrics.unserved(services.unservedReasons());
       metrics.leading(leading);
     });
     if (configMap === undefined) return;
@@ -161,8 +161,8 @@ export class ControllerApp {
         });
         return;
       }
-      case 'list-anew':
-        this.#process.listAnew(output.resource);
+      case 'relist':
+        this.#process.relist(output.resource);
         return;
       case 'service-served':
         metrics.served(output.after);

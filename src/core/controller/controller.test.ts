@@ -3,14 +3,14 @@ import { configured, namespace, pool, service } from '../../../test/builders.ts'
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
 import { OLD_PREFIX, POOL_ANNOTATION } from '../service/annotations.ts';
+import { controllerMachine } from './fsm.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
   type ControllerResource,
-  controllerMachine,
   initialController,
-} from './fsm.ts';
+} from './state.ts';
 
 /** A controller, and an API server that does at once what it is told. */
 function controller(start: { pools?: KubernetesObject[]; services?: Service[]; loadBalancerClass?: string } = {}) {
@@ -167,6 +167,17 @@ describe('the controller', () => {
     c.annotate('b', { x: 'y' });
     expect(c.events).toEqual([reason]);
     c.remove('a');
+    expect(c.address('b')).toBe('192.0.2.0');
+  });
+
+  it('wakes those who wait when the holder of an address lets others share it', () => {
+    const sharing = { annotations: { 'metallb.io/allow-shared-ip': 'key' } };
+    const c = controller({
+      pools: [pool('p', ['192.0.2.0/32'])],
+      services: [service('a', {}, {}, ['192.0.2.0']), service('b', { ports: [{ port: 443 }] }, sharing)],
+    });
+    expect(c.address('b')).toBe('');
+    c.annotate('a', sharing.annotations);
     expect(c.address('b')).toBe('192.0.2.0');
   });
 
@@ -432,7 +443,7 @@ describe('a standby', () => {
     });
     expect(outputs).toEqual([]);
     feed({ kind: 'lead' });
-    expect(outputs).toEqual(CONTROLLER_RESOURCES.map((resource) => ({ kind: 'list-anew', resource })));
+    expect(outputs).toEqual(CONTROLLER_RESOURCES.map((resource) => ({ kind: 'relist', resource })));
     // The watch was behind: the list has one more.
     const late = service('late', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.1']);
     feed({ kind: 'replaced', resource: 'services', objects: [...state.cache.all('services'), late] });

@@ -4,6 +4,7 @@
  */
 import type { Pool } from '../config/config.ts';
 import type { IpAddress, IpFamily } from '../net/address.ts';
+import { equal } from '../net/equal.ts';
 import { PoolState, type PoolUsage } from './pool-state.ts';
 import type {
   AddressUse,
@@ -15,7 +16,7 @@ import type {
   PoolCheck,
   ServiceKey,
 } from './request.ts';
-import { sameUse, Uses } from './uses.ts';
+import { Uses } from './uses.ts';
 
 const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0, availableIPv6: 0 };
 
@@ -252,7 +253,7 @@ export class Allocator {
     }
     for (const address of allocation.addresses) {
       const before = this.#uses.of(service, address);
-      if (before !== undefined && !sameUse(before, use)) this.#releases++;
+      if (before !== undefined && !equal(before, use)) this.#releases++;
       this.#uses.add(service, address, use);
       this.#take(address);
     }
@@ -261,8 +262,7 @@ export class Allocator {
       ?.filter((address) => !allocation.addresses.some((held) => isSame(held, address)));
     if (lingering?.length) this.#lingering.set(service, lingering);
     else this.#lingering.delete(service);
-    if (old !== undefined && old.pool === allocation.pool && sameAddresses(old.addresses, allocation.addresses))
-      return old;
+    if (old !== undefined && equal(old, allocation)) return old;
     this.#allocations.set(service, allocation);
     return allocation;
   }
@@ -284,17 +284,13 @@ export class Allocator {
 
 /** Pinned pools before open ones; among them the lower priority first, and 0 last (behaviour reference §3.5). */
 function byRank(a: PoolState, b: PoolState): number {
-  const rank = ({ pool: { allocation } }: PoolState): number =>
-    allocation === undefined ? Number.MAX_VALUE : allocation.priority || Number.MAX_SAFE_INTEGER;
-  return rank(a) - rank(b);
+  const [first, second] = [a, b].map(({ pool: { allocation } }) => allocation);
+  if (first === undefined || second === undefined) return Number(first === undefined) - Number(second === undefined);
+  return Number(first.priority === 0) - Number(second.priority === 0) || first.priority - second.priority;
 }
 
 function isSame(a: IpAddress, b: IpAddress): boolean {
   return a.value === b.value && a.family === b.family;
-}
-
-function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
-  return a.length === b.length && a.every((address, i) => isSame(address, b[i]!));
 }
 
 function inOrder(addresses: readonly IpAddress[]): IpAddress[] {

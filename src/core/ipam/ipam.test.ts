@@ -96,6 +96,19 @@ describe('allocation', () => {
     });
   });
 
+  it.each<[string, string, number]>([
+    ['192.0.2.255-192.0.3.2', '192.0.3.1', 2],
+    ['192.0.2.254-192.0.3.2', '192.0.2.254', 3],
+    ['192.0.2.0-192.0.2.2', '192.0.2.1', 2],
+    ['192.0.2.254-192.0.3.0', '192.0.2.254', 1],
+    ['192.0.2.253-192.0.2.255', '192.0.2.253', 2],
+    ['192.0.2.255-192.0.3.0', 'p:wrong-family', 0],
+  ])('begins and ends a range that avoids .0 and .255 right: %s', (range, first, size) => {
+    const from = allocator(pool('p', [range], { avoidBuggyIPs: true }));
+    expect(from.usage('p').availableIPv4).toBe(size);
+    expect(ask(from, 'a')).toBe(first);
+  });
+
   it('never gives what avoidBuggyIPs forbids, whatever the range', () => {
     fc.assert(
       fc.property(fc.nat(1200), fc.nat(1200), (x, y) => {

@@ -69,8 +69,3 @@ export class Uses {
     return undefined;
   }
 }
-
-/** Equal in every respect that others could notice. */
-export function sameUse(a: AddressUse, b: AddressUse): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}

@@ -4,6 +4,7 @@
  */
 import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
+import { equal } from '../net/equal.ts';
 import { ANNOTATION_PREFIX } from '../service/annotations.ts';
 
 /** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
@@ -34,7 +35,7 @@ export class Cache<R extends string> {
     return [...this.#missing];
   }
 
-  /** Takes a change in and returns the keys of the objects that differ now in what matters of them. */
+  /** Applies a change; returns the keys of the objects that differ now in a part that decisions depend on. */
   apply(change: Change<R>): string[] {
     const objects = this.#resources[change.resource];
     if (change.kind === 'replaced') {
@@ -69,8 +70,8 @@ export class Cache<R extends string> {
 }
 
 /**
- * What of an object decisions are made of, where that is less than everything. Nodes report their health every few
- * minutes, and the status of a pool changes with every address: nobody has to think again for that.
+ * The part of an object that decisions depend on, where that is less than the whole. Nodes report their health every few
+ * minutes, and the status of a pool changes with every address: neither is a reason to decide again.
  */
 const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>> = {
   nodes: ({ metadata, spec, status }: Node) => [
@@ -78,7 +79,7 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
     spec?.unschedulable,
     // Any of them may say where a router is (peer templates), or that the node is drained.
     metadata.annotations,
-    status?.conditions?.map(({ type, status: value }) => (type === 'NetworkUnavailable' ? value : '')),
+    status?.conditions?.find(({ type }) => type === 'NetworkUnavailable')?.status,
   ],
   pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],
   namespaces: ({ metadata }) => metadata.labels,
@@ -93,7 +94,7 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
   ),
 };
 
-/** Annotations that mean something to us: what kubectl and others write for themselves does not. */
+/** The annotations that we read; what kubectl and others write for themselves is not among them. */
 function ours(annotations: Readonly<Record<string, string>> = {}): [string, string][] {
   return Object.entries(annotations).filter(([key]) => key.startsWith(ANNOTATION_PREFIX));
 }
@@ -103,5 +104,5 @@ function isSame(resource: string, a: KubernetesObject | undefined, b: Kubernetes
   const { resourceVersion } = a.metadata;
   if (resourceVersion !== undefined && resourceVersion === b.metadata.resourceVersion) return true;
   const substance = SUBSTANCE[resource];
-  return substance !== undefined && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
+  return substance !== undefined && equal(substance(a), substance(b));
 }

@@ -4,15 +4,15 @@
  */
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import { controllerMachine } from '../controller/fsm.ts';
+import { poolsSetAside } from '../controller/services.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerResource,
   type ControllerState,
-  controllerMachine,
   initialController,
-  poolsSetAside,
-} from '../controller/fsm.ts';
+} from '../controller/state.ts';
 import type { Allocator } from '../ipam/allocator.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
 import type { EventNote } from '../reasons/reasons.ts';

@@ -47,7 +47,7 @@ export interface EventTarget {
 }
 
 /** How Events name this object. */
-export function targetOf(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
+export function eventTarget(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
   const { namespace = '', name, uid } = object.metadata;
   return uid === undefined ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };
 }

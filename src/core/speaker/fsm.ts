@@ -24,7 +24,7 @@ import type { Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Machine, Millis, Tick } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { fingerprint } from '../net/fingerprint.ts';
-import { targetOf } from '../reasons/reasons.ts';
+import { eventTarget } from '../reasons/reasons.ts';
 import { DRAIN_ANNOTATION } from '../service/annotations.ts';
 import { announcementsOf, type Elected, electFor, merge } from './layer2-decision.ts';
 import { decideRoutes } from './routes.ts';
@@ -88,7 +88,7 @@ function takeInConflict(
     const told = decided(next, key, decision);
     if (kind === 'conflict-ended') return [told];
     const message = describeDuplicate(state.settings.node, address, duplicate);
-    const target = targetOf('v1', 'Service', service);
+    const target = eventTarget('v1', 'Service', service);
     return [told, { kind: 'emit-event', target, reason: 'duplicateAddress', message }];
   });
   return { next, outputs };
@@ -312,7 +312,7 @@ function decideService(state: SpeakerState, key: string, outputs: SpeakerOutput[
   const before = new Set(old?.events.map((note) => JSON.stringify(note)));
   for (const note of decision.events) {
     if (!before.has(JSON.stringify(note)))
-      outputs.push({ kind: 'emit-event', target: targetOf('v1', 'Service', service), ...note });
+      outputs.push({ kind: 'emit-event', target: eventTarget('v1', 'Service', service), ...note });
   }
   return isMove;
 }

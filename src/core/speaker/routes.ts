@@ -8,7 +8,7 @@ import type { Peer } from '../config/config.ts';
 import { located } from '../config/peer-location.ts';
 import type { Candidate } from '../election/election.ts';
 import { fingerprint } from '../net/fingerprint.ts';
-import { targetOf } from '../reasons/reasons.ts';
+import { eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { announcesToo, decideBgpFor, describeRoutes, peersOf } from './bgp-decision.ts';
 import { type BgpDecided, factsOf, type PeerPlan, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
@@ -83,7 +83,7 @@ function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], ou
   if (decision === undefined) state.toldBgp.delete(key);
   else state.toldBgp.set(key, told);
   if (service === undefined || names.length === 0) return;
-  const target = targetOf('v1', 'Service', service);
+  const target = eventTarget('v1', 'Service', service);
   const { node } = state.settings;
   if (told.unheard && before?.unheard !== true && isSpokesman(state, service)) {
     const whys = state.silent.filter(({ peer }) => names.includes(peer)).map(({ peer, why }) => `${peer}: ${why}`);

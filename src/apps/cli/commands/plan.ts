@@ -5,8 +5,8 @@
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { renewals } from '../../../core/bgp/session/peer-change.ts';
-import type { ControllerResource } from '../../../core/controller/fsm.ts';
-import { CONTROLLER_RESOURCES } from '../../../core/controller/fsm.ts';
+import type { ControllerResource } from '../../../core/controller/state.ts';
+import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
 

@@ -41,7 +41,7 @@ export interface ReflectorState {
 export type ReflectorInput =
   | { readonly kind: 'start' }
   /** What is known may be behind, and somebody cannot have that: list again. */
-  | { readonly kind: 'list-anew' }
+  | { readonly kind: 'relist' }
   | {
       readonly kind: 'page-received';
       readonly request: number;
@@ -90,7 +90,7 @@ export const reflectorMachine: Machine<ReflectorState, ReflectorInput, Reflector
   step(state, input, now) {
     if (input.kind === 'start') return list(state);
     if (input.kind === 'tick') return onTick(state, now);
-    if (input.kind === 'list-anew') {
+    if (input.kind === 'relist') {
       const { next, outputs } = list(state);
       return { next, outputs: [{ kind: 'abandon', request: state.request }, ...outputs] };
     }

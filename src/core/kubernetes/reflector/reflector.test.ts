@@ -54,7 +54,7 @@ const kinds = (outputs: readonly ReflectorOutput[]) => outputs.map((o) => (o.kin
 describe('the reflector', () => {
   it('lists anew when it is told to, whatever it was doing', () => {
     const r = watching();
-    expect(kinds(r.feed({ kind: 'list-anew' }))).toEqual(['abandon', 'list']);
+    expect(kinds(r.feed({ kind: 'relist' }))).toEqual(['abandon', 'list']);
     expect(kinds(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' }))).toEqual([
       'replaced',
       'watch',

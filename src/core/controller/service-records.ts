@@ -1,0 +1,75 @@
+/**
+ * What the controller remembers of each Service. Those that wait, for an address or for a retry, are found without a look at all the others.
+ * @module
+ */
+import type { ServiceKey } from '../ipam/request.ts';
+import type { Millis } from '../machine.ts';
+import type { EventNote, UnservedReason } from '../reasons/reasons.ts';
+import { NO_WRITE, type WriteState } from './write-state.ts';
+
+export interface ServiceRecord {
+  /** Why it has no address although it wants one. */
+  readonly unserved: UnservedReason | undefined;
+  /** Since when it has been seen without the address that it wants. */
+  readonly pendingSince: Millis | undefined;
+  /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
+  readonly told: { readonly address: readonly EventNote[]; readonly annotations: readonly EventNote[] };
+  readonly write: WriteState;
+}
+
+const NEW: ServiceRecord = {
+  unserved: undefined,
+  pendingSince: undefined,
+  told: { address: [], annotations: [] },
+  write: NO_WRITE,
+};
+
+export class ServiceRecords {
+  readonly #records = new Map<ServiceKey, ServiceRecord>();
+  readonly #unserved = new Set<ServiceKey>();
+  readonly #backingOff = new Set<ServiceKey>();
+
+  get(key: ServiceKey): ServiceRecord {
+    return this.#records.get(key) ?? NEW;
+  }
+
+  change(key: ServiceKey, change: Partial<ServiceRecord>): void {
+    const record = { ...this.get(key), ...change };
+    this.#records.set(key, record);
+    setMember(this.#unserved, key, record.unserved !== undefined);
+    setMember(this.#backingOff, key, record.write.kind === 'backing-off');
+  }
+
+  /** The Service is gone. A write that is under way is remembered until it is answered: one of the same name may come. */
+  forget(key: ServiceKey): void {
+    const { write } = this.get(key);
+    if (write.kind === 'under-way') {
+      this.change(key, { ...NEW, write: { ...write, failures: 0 } });
+      return;
+    }
+    for (const keyed of [this.#records, this.#unserved, this.#backingOff]) keyed.delete(key);
+  }
+
+  /** Services that want an address and could not have one. */
+  get unserved(): Iterable<ServiceKey> {
+    return this.#unserved;
+  }
+
+  /** Why each of them could not. */
+  *unservedReasons(): Iterable<UnservedReason> {
+    for (const key of this.#unserved) yield this.get(key).unserved!;
+  }
+
+  /** Services with a failed write that is to be tried again, and when. */
+  *retries(): Iterable<{ readonly key: ServiceKey; readonly at: Millis }> {
+    for (const key of this.#backingOff) {
+      const { write } = this.get(key);
+      if (write.kind === 'backing-off') yield { key, at: write.until };
+    }
+  }
+}
+
+function setMember(set: Set<ServiceKey>, key: ServiceKey, isMember: boolean): void {
+  if (isMember) set.add(key);
+  else set.delete(key);
+}

@@ -1,0 +1,155 @@
+/**
+ * Decides about the Services that have changed, those with addresses first, and writes what their status should say.
+ * @module
+ */
+import type { Service } from '../api/kubernetes.ts';
+import type { ServiceKey } from '../ipam/request.ts';
+import type { Millis } from '../machine.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
+import { equal } from '../net/equal.ts';
+import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
+import { type EventNote, eventTarget } from '../reasons/reasons.ts';
+import { POOL_ANNOTATION } from '../service/annotations.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
+import { isOurClass } from '../service/service-class.ts';
+import { decideService, deprecatedAnnotations, type ServiceDecision, useOf } from './service-decision.ts';
+import type { ServiceRecord } from './service-records.ts';
+import type { ControllerOutput, ControllerState } from './state.ts';
+import { begun, isUnfinished, settled } from './write-state.ts';
+
+/** Pool counters are written this long after they changed, in milliseconds: a thousand allocations cost one write. */
+const STATUS_DELAY = 300;
+
+/** Those that hold addresses come first, oldest first: nobody new can take what somebody has. */
+export function decideServices(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
+  let changed = false;
+  const setAside = poolsSetAside(state);
+  while (state.dirty.size > 0) {
+    const batch = [...state.dirty].map((key) => ({ key, service: state.cache.get<Service>('services', key) }));
+    state.dirty.clear();
+    batch.sort(
+      (a, b) => rank(a.service) - rank(b.service) || compareAge(a.service, b.service) || (a.key < b.key ? -1 : 1),
+    );
+    const releases = state.allocator.releases;
+    // Whatever a status shows is spoken for before anything is given away: a wish must not be met with an address
+    // whose holder merely comes later in this batch, which after a restart is everybody.
+    for (const { key, service } of batch) linger(state, key, service);
+    for (const { key, service } of batch) {
+      const before = state.allocator.allocationOf(key);
+      if (service === undefined) forget(state, key);
+      else if (isOurs(state, key, service)) decideOne(state, key, service, setAside, now, outputs);
+      const after = state.allocator.allocationOf(key);
+      if (before !== after) changed = true;
+      // What the status still shows may go to nobody else before that is written: one address, one Service, always.
+      linger(state, key, service);
+    }
+    // An address has become free: those who wait may want it.
+    if (state.allocator.releases !== releases) for (const key of state.services.unserved) state.dirty.add(key);
+  }
+  if (!changed || state.statusesDueAt !== undefined) return state;
+  return { ...state, statusesDueAt: now + STATUS_DELAY };
+}
+
+/** The API server takes the class away together with the type; what the Service had from us is still ours to take back. */
+function isOurs({ settings, allocator, services }: ControllerState, key: ServiceKey, service: Service): boolean {
+  if (isOurClass(service, settings.loadBalancerClass)) return true;
+  if (service.spec?.type === 'LoadBalancer') return false;
+  return allocator.allocationOf(key) !== undefined || isUnfinished(services.get(key).write);
+}
+
+/** Names of the pools that exist and are not in force, not even in an older version. */
+export function poolsSetAside({ problems, allocator }: Pick<ControllerState, 'problems' | 'allocator'>): Set<string> {
+  const bad = problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name);
+  return new Set(bad.filter((name) => !allocator.has(name)));
+}
+
+function linger({ allocator }: ControllerState, key: ServiceKey, service: Service | undefined): void {
+  if (service === undefined) allocator.linger(key, [], NO_USE);
+  else allocator.linger(key, shownAddresses(service), useOf(service));
+}
+
+const NO_USE = { sharingKey: '', backendKey: '', ports: [] };
+
+function shownAddresses(service: Service): IpAddress[] {
+  return currentAddresses(service).flatMap((text) => parseAddress(text) ?? []);
+}
+
+/** A Service that is gone ranks with those that hold an address: what it held is free for the rest. */
+function rank(service: Service | undefined): number {
+  return service === undefined ? -1 : -currentAddresses(service).length;
+}
+
+function compareAge(a: Service | undefined, b: Service | undefined): number {
+  const [ageA, ageB] = [a?.metadata.creationTimestamp ?? '', b?.metadata.creationTimestamp ?? ''];
+  return ageA < ageB ? -1 : ageA > ageB ? 1 : 0;
+}
+
+function forget({ allocator, services }: ControllerState, key: ServiceKey): void {
+  allocator.release(key);
+  services.forget(key);
+}
+
+function decideOne(
+  state: ControllerState,
+  key: ServiceKey,
+  service: Service,
+  setAside: ReadonlySet<string>,
+  now: Millis,
+  outputs: ControllerOutput[],
+): void {
+  const { services, allocator } = state;
+  const record = services.get(key);
+  const decision = decideService(service, allocator, setAside);
+  const differs = !isWritten(service, decision);
+  const isNext = differs && record.write.kind === 'idle';
+  const deprecated = differs ? deprecatedAnnotations(service) : [];
+  services.change(key, {
+    unserved: decision.unserved,
+    pendingSince: pendingSince(service, record, now),
+    told: {
+      address: tell(service, record.told.address, decision.events, outputs),
+      annotations: tell(service, record.told.annotations, deprecated, outputs),
+    },
+    write: isNext
+      ? begun(record.write, service.metadata.resourceVersion)
+      : differs
+        ? record.write
+        : settled(record.write),
+  });
+  if (!isNext) return;
+  outputs.push({
+    kind: 'write-service',
+    key,
+    resourceVersion: service.metadata.resourceVersion ?? '',
+    addresses: decision.addresses,
+    annotations: { [POOL_ANNOTATION]: decision.pool ?? null },
+    conditions: service.status?.conditions ?? [],
+    condition: decision.condition,
+  });
+}
+
+function pendingSince(service: Service, record: ServiceRecord, now: Millis): Millis | undefined {
+  if (service.spec?.type !== 'LoadBalancer') return undefined;
+  return record.pendingSince ?? (currentAddresses(service).length === 0 ? now : undefined);
+}
+
+function isWritten(service: Service, { addresses, pool, condition }: ServiceDecision): boolean {
+  return (
+    equal(currentAddresses(service), addresses) &&
+    service.metadata.annotations?.[POOL_ANNOTATION] === pool &&
+    isSaid(service.status?.conditions ?? [], ALLOCATED_CONDITION, condition)
+  );
+}
+
+/** Emits the Events unless they are those that were emitted last; gives back what to remember. */
+function tell(
+  service: Service,
+  told: readonly EventNote[],
+  notes: readonly EventNote[],
+  outputs: ControllerOutput[],
+): readonly EventNote[] {
+  if (notes.length === 0 || equal(told, notes)) return told;
+  const target = eventTarget('v1', 'Service', service);
+  for (const note of notes) outputs.push({ kind: 'emit-event', target, ...note });
+  return notes;
+}
