@@ -35,3 +35,20 @@ export function earliest(deadlines: Iterable<Deadline | undefined>): Deadline | 
     if (deadline !== undefined && (first === undefined || deadline.at < first.at)) first = deadline;
   return first;
 }
+
+/** The deadline at a time that may not be set: no time, no deadline. */
+export function deadline(at: Millis | undefined, why: string): Deadline | undefined {
+  return at === undefined ? undefined : { at, why };
+}
+
+/** Whether a time that may not be set has come. */
+export function isDue(at: Millis | undefined, now: Millis): at is Millis {
+  return at !== undefined && at <= now;
+}
+
+/** The earliest of several times, each of which may not be set. */
+export function earliestTime(...times: readonly (Millis | undefined)[]): Millis | undefined {
+  let first: Millis | undefined;
+  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
+  return first;
+}

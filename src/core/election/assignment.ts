@@ -34,34 +34,32 @@ export function assign(contestants: readonly Contestant[], rules: AssignmentRule
     byAddress.set(contestant.address, { ...contestant, incumbent: other?.incumbent ?? contestant.incumbent });
   }
   const addresses = [...byAddress.keys()].sort();
-  const nodes = new Set(addresses.flatMap((address) => peersOf(byAddress.get(address)!.election)));
-  const bound = rules.balanced
-    ? Math.ceil((SLACK * addresses.length) / Math.max(1, nodes.size))
-    : Number.POSITIVE_INFINITY;
+  const nodes = new Set(addresses.flatMap((address) => equallyFit(byAddress.get(address)!.election)));
+  const bound = rules.balanced ? Math.ceil((SLACK * addresses.length) / Math.max(1, nodes.size)) : undefined;
   const loads = new Map<string, number>();
   const owners = new Map<string, string | undefined>();
   const give = (address: string, owner: string | undefined) => {
     owners.set(address, owner);
     if (owner !== undefined) loads.set(owner, (loads.get(owner) ?? 0) + 1);
   };
-  const hasRoom = (node: string) => (loads.get(node) ?? 0) < bound;
+  const hasRoom = (node: string) => bound === undefined || (loads.get(node) ?? 0) < bound;
   if (!rules.preempt) {
     for (const address of addresses) {
       const { election, incumbent } = byAddress.get(address)!;
-      if (incumbent !== undefined && peersOf(election).includes(incumbent) && hasRoom(incumbent))
+      if (incumbent !== undefined && equallyFit(election).includes(incumbent) && hasRoom(incumbent))
         give(address, incumbent);
     }
   }
   for (const address of addresses) {
     if (owners.has(address)) continue;
     const { election } = byAddress.get(address)!;
-    give(address, peersOf(election).find(hasRoom) ?? election.owner);
+    give(address, equallyFit(election).find(hasRoom) ?? election.owner);
   }
   return owners;
 }
 
 /** Those that are as fit as the winner: preferences, drains and missing links come before balance. */
-function peersOf({ checks }: ElectionResult): string[] {
+function equallyFit({ checks }: ElectionResult): string[] {
   const [winner] = checks;
   if (winner?.verdict !== 'owner') return [];
   return checks

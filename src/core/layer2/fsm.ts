@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Deadline, Machine, Millis, Tick } from '../machine.ts';
+import { type Deadline, deadline, earliestTime, isDue, type Machine, type Millis, type Tick } from '../machine.ts';
 import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
 import { decodeArp } from './arp-codec.ts';
@@ -13,16 +13,15 @@ import { decodeEcho } from './echo-codec.ts';
 import { advertisement, covers, probes, sendArp, sendNdp, takeoverFrames } from './frames.ts';
 import type { ArpFrame, Interface, NdpFrame } from './messages.ts';
 import { decodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
-import {
-  type Announce,
-  type Announcement,
-  type Claim,
-  type Layer2Input,
-  type Layer2Output,
-  type Layer2State,
-  type MulticastGroup,
-  NEVER,
-  type Owned,
+import type {
+  Announce,
+  Announcement,
+  Claim,
+  Layer2Input,
+  Layer2Output,
+  Layer2State,
+  MulticastGroup,
+  Owned,
 } from './state.ts';
 
 /** How long after a takeover gratuitous packets go on, and how far apart they are, in milliseconds. */
@@ -72,8 +71,7 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
     }
   },
   nextDeadline(state): Deadline | undefined {
-    const at = Math.min(state.due, conflictsEnd(state));
-    return at === NEVER ? undefined : { at, why: 'gratuitous packets, or a conflict that ends' };
+    return deadline(earliestTime(state.due, conflictsEnd(state)), 'gratuitous packets, or a conflict that ends');
   },
 };
 
@@ -109,12 +107,10 @@ function claimed(announcement: Announcement, now: Millis): Owned {
   return { announcement, burst: { next: now, until: now + GRATUITOUS_WINDOW } };
 }
 
-function dueOf(owned: ReadonlyMap<string, Owned>): Millis {
-  let due = NEVER;
-  for (const { burst, handOver, waiting, dispute } of owned.values()) {
-    const times = [burst?.next, handOver?.nextProbe, handOver?.until, waiting?.next, dispute?.next];
-    for (const at of times) if (at !== undefined && at < due) due = at;
-  }
+function dueOf(owned: ReadonlyMap<string, Owned>): Millis | undefined {
+  let due: Millis | undefined;
+  for (const { burst, handOver, waiting, dispute } of owned.values())
+    due = earliestTime(due, burst?.next, handOver?.nextProbe, handOver?.until, waiting?.next, dispute?.next);
   return due;
 }
 
@@ -163,7 +159,7 @@ function groupsOf({ interfaces, owned }: Layer2State): MulticastGroup[] {
 
 function gratuitous(state: Layer2State, now: Millis): Outcome {
   const { conflicts, ended } = withoutEnded(state, now);
-  if (now < state.due) return { next: ended.length > 0 ? { ...state, conflicts } : state, outputs: [...ended] };
+  if (!isDue(state.due, now)) return { next: ended.length > 0 ? { ...state, conflicts } : state, outputs: [...ended] };
   const outputs: Layer2Output[] = [...ended];
   const owned = new Map(state.owned);
   for (const [key, old] of state.owned) {
@@ -215,9 +211,9 @@ function onTime(old: Owned, now: Millis): { readonly next: Owned | undefined; re
   return { next: { ...next, burst: { until: now, ...old.burst, next: now } }, asks: false };
 }
 
-function conflictsEnd({ conflicts }: Layer2State): Millis {
-  let end = NEVER;
-  for (const { last } of conflicts.values()) end = Math.min(end, last + 2 * CONFLICT_INTERVAL);
+function conflictsEnd({ conflicts }: Layer2State): Millis | undefined {
+  let end: Millis | undefined;
+  for (const { last } of conflicts.values()) end = earliestTime(end, last + 2 * CONFLICT_INTERVAL);
   return end;
 }
 
@@ -373,7 +369,7 @@ function leave(state: Layer2State): Outcome {
   // What is told again and again now would take back what a successor has just taken.
   const owned = silenced(state.owned);
   return {
-    next: { ...state, leaving: true, owned, due: NEVER },
+    next: { ...state, leaving: true, owned, due: undefined },
     outputs: owned.size === 0 ? [{ kind: 'all-handed-over' }] : [],
   };
 }

@@ -54,7 +54,7 @@ export interface Layer2State {
   /** MACs of our other speakers. */
   readonly siblings: ReadonlySet<string>;
   /** When the next gratuitous packet is due: kept, so that nobody has to look through ten thousand addresses for it. */
-  readonly due: Millis;
+  readonly due: Millis | undefined;
 }
 
 export interface Claim {
@@ -109,8 +109,6 @@ export function initialLayer2(settings: Layer2Settings): Layer2State {
     owned: new Map(),
     conflicts: new Map(),
     siblings: new Set(),
-    due: NEVER,
+    due: undefined,
   };
 }
-
-export const NEVER = Number.POSITIVE_INFINITY;

@@ -3,7 +3,7 @@
  * renewed by their own clock (so clocks need not agree) and take it when that is longer than its duration.
  * @module
  */
-import type { Deadline, Machine, Millis } from '../../machine.ts';
+import { type Deadline, deadline, earliest, isDue, type Machine, type Millis } from '../../machine.ts';
 import type { LeaseRecord } from './messages.ts';
 
 /** Milliseconds; the values that Kubernetes' own components use. */
@@ -21,7 +21,8 @@ export interface LeadershipState {
   readonly lastRenewed: Millis;
   /** When the write under way was sent. */
   readonly sentAt: Millis;
-  readonly nextTry: Millis;
+  /** When to look at the Lease next. Undefined: not started yet. */
+  readonly nextTry: Millis | undefined;
   /** A request is under way. */
   readonly busy: boolean;
 }
@@ -54,7 +55,7 @@ export function initialLeadership(identity: string): LeadershipState {
     seen: undefined,
     lastRenewed: 0,
     sentAt: 0,
-    nextTry: Number.POSITIVE_INFINITY,
+    nextTry: undefined,
     busy: false,
   };
 }
@@ -76,14 +77,15 @@ export const leadershipMachine: Machine<LeadershipState, LeadershipInput, Leader
       case 'resign':
         return resign(state);
       case 'tick':
-        return state.busy || now < state.nextTry ? checkDeadline(state, now) : ask(state, now);
+        return !state.busy && isDue(state.nextTry, now) ? ask(state, now) : checkDeadline(state, now);
     }
   },
   nextDeadline({ role, busy, nextTry, lastRenewed }): Deadline | undefined {
     if (role === 'ended') return undefined;
-    const deadline = lastRenewed + RENEW_DEADLINE;
-    if (role === 'leading' && (busy || deadline < nextTry)) return { at: deadline, why: 'the lease has to be renewed' };
-    return busy || nextTry === Number.POSITIVE_INFINITY ? undefined : { at: nextTry, why: 'look at the lease' };
+    const look = busy ? undefined : deadline(nextTry, 'look at the lease');
+    const renew =
+      role === 'leading' ? deadline(lastRenewed + RENEW_DEADLINE, 'the lease has to be renewed') : undefined;
+    return earliest([look, renew]);
   },
 };
 

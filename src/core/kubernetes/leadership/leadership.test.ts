@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { earliest, isDue } from '../../machine.ts';
 import {
   holdsLease,
   initialLeadership,
@@ -39,15 +40,11 @@ function election(...names: string[]) {
   };
   const run = (until: number) => {
     for (;;) {
-      const due = [...states]
-        .flatMap(([, state]) => leadershipMachine.nextDeadline(state)?.at ?? [])
-        .concat(Number.POSITIVE_INFINITY);
-      const at = Math.min(...due);
-      if (at > until) break;
+      const at = earliest([...states.values()].map((state) => leadershipMachine.nextDeadline(state)))?.at;
+      if (at === undefined || at > until) break;
       now = Math.max(now, at);
       for (const [name, state] of states)
-        if ((leadershipMachine.nextDeadline(state)?.at ?? Number.POSITIVE_INFINITY) <= now)
-          feed(name, { kind: 'tick' });
+        if (isDue(leadershipMachine.nextDeadline(state)?.at, now)) feed(name, { kind: 'tick' });
     }
     now = until;
   };
