@@ -1,7 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-const slow = { testTimeout: 90_000, hookTimeout: 90_000, fileParallelism: false };
+/** Milliseconds for a test that never ends. No test is judged by how long it takes: lab/net/waiting.ts says when to give up. */
+const LAST_RESORT = 1_800_000;
+const patient = { testTimeout: LAST_RESORT, hookTimeout: LAST_RESORT, teardownTimeout: 60_000 };
+const slow = { ...patient, fileParallelism: false };
 
 // `unit` needs nothing but Node and is the quick loop. `system` starts processes and talks to them by kubectl. `lab`
 // builds networks and has to run inside a sandbox (tools/vitest.ts).
@@ -14,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'sim/**/*.test.ts', 'test/{architecture,replay,unit}/**/*.test.ts'],
-          testTimeout: 30_000,
+          ...patient,
         },
       },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...slow } },

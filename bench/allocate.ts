@@ -7,7 +7,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
-import { freePort, run, sleep, start, until } from '../lab/net/shell.ts';
+import { freePort, run, start } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath } from '../src/adapters/kubernetes/resources.ts';
@@ -146,6 +147,6 @@ async function waitForAll(client: KubernetesClient, count: number): Promise<void
       if (served < count) await sleep(200);
       return served >= count;
     },
-    300_000,
+    { patience: 300_000 },
   );
 }

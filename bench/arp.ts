@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { addHost, createLan, LAN6, type LanHost } from '../lab/net/lan.ts';
 import { prepareInside } from '../lab/net/sandbox.ts';
-import { sleep } from '../lab/net/shell.ts';
+import { sleep } from '../lab/net/waiting.ts';
 import { median, printTable, quantile, show } from './table.ts';
 
 const SAMPLES = 4000;
@@ -102,7 +102,7 @@ async function benchAddresses(node: LanHost): Promise<void> {
 }
 
 async function ask(client: LanHost): Promise<Record<string, number[]>> {
-  const { stdout, stderr } = await client.runAsync(script('arp-asker.ts', String(SAMPLES)), { timeout: 120_000 });
+  const { stdout, stderr } = await client.runAsync(script('arp-asker.ts', String(SAMPLES)));
   if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Record<string, number[]>;
 }

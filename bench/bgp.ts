@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addHost, createLan, type LanHost, removeLan } from '../lab/net/lan.ts';
 import { prepareInside } from '../lab/net/sandbox.ts';
-import { must, sleep, until } from '../lab/net/shell.ts';
+import { must } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { type FrrRouter, type Router, startBird, startFrr, startGoBgp, whyNoRouters } from '../lab/routers/routers.ts';
 import { median, printTable, show } from './table.ts';
 
@@ -61,9 +62,9 @@ function frrReceiver(router: FrrRouter): Receiver {
 
 /** As the router sees it: from then on it takes routes. Looked at every few milliseconds, which is what the numbers are good to. */
 const established = (receiver: Receiver) =>
-  until('the session', () => (receiver.established() ? now() : undefined), LIMIT, 2);
+  until('the session', () => (receiver.established() ? now() : undefined), { patience: LIMIT, interval: 2 });
 const untilCount = (receiver: Receiver, count: number) =>
-  until(`${count} routes`, () => (receiver.count() === count ? now() : undefined), LIMIT, 2);
+  until(`${count} routes`, () => (receiver.count() === count ? now() : undefined), { patience: LIMIT, interval: 2 });
 
 interface Times {
   readonly announced: number;
@@ -88,10 +89,10 @@ function startSender(count: number, routers: readonly string[]) {
   const tell = async (what: string) => {
     said.delete('used');
     child.stdin!.write(`${what}\n`);
-    const [at] = await until(what, () => said.get(what), LIMIT, 2);
+    const [at] = await until(what, () => said.get(what), { patience: LIMIT, interval: 2 });
     return at!;
   };
-  const used = () => until('the sums', () => said.get('used'), LIMIT, 2);
+  const used = () => until('the sums', () => said.get('used'), { patience: LIMIT, interval: 2 });
   const stop = async () => {
     child.kill('SIGKILL');
     await sleep(500);
@@ -145,7 +146,10 @@ async function goBgps(receiver: Receiver, count: number): Promise<Times> {
   const go = (...args: string[]) => must(sender.inside(['gobgp', ...args]), { timeout: LIMIT });
   try {
     birdc(feeder, 'enable', 'upstream');
-    await until('GoBGP has them', () => go('global', 'rib', 'summary').includes(`Destination: ${count},`), LIMIT, 200);
+    await until('GoBGP has them', () => go('global', 'rib', 'summary').includes(`Destination: ${count},`), {
+      patience: LIMIT,
+      interval: 200,
+    });
     go('neighbor', 'add', receiver.address, 'as', '64501');
     const up = await established(receiver);
     const announced = (await untilCount(receiver, count)) - up;
@@ -212,7 +216,7 @@ async function oneAmongMany(receiver: Receiver, host: LanHost): Promise<void> {
       /^(\S+) (\S+) <TRACE> peer(?:\.ipv4)? > (?:added|updated).* 10\.0\.0\.4\/32/m.exec(
         readFileSync(TRACE, 'utf8').slice(known),
       );
-    const [, day, time] = await until('the change', () => line() ?? undefined, LIMIT, 5);
+    const [, day, time] = await until('the change', () => line() ?? undefined, { patience: LIMIT, interval: 5 });
     times.push(Date.parse(`${day}T${time}Z`) + Number(time!.slice(-3)) / 1000 - began);
     birdc(host, 'debug', 'peer', 'off');
     await stop();
@@ -246,12 +250,14 @@ async function manyPeers(): Promise<void> {
       sources.map((source) => `10.200.255.1/${source}`),
     );
     const all = base + MANY_PEERS * ROUTES_OF_EACH;
-    const took = (await until('all routes', () => (count() === all ? now() : undefined), LIMIT, 5)) - began;
+    const took =
+      (await until('all routes', () => (count() === all ? now() : undefined), { patience: LIMIT, interval: 5 })) -
+      began;
     await tell('withdraw');
     const [cpu, memory] = await used();
     times.push({ took, cpu: cpu!, memory: memory! });
     await stop();
-    await until('they are gone', () => count() === base, LIMIT);
+    await until('they are gone', () => count() === base, { patience: LIMIT });
   }
   const middle = (key: 'took' | 'cpu' | 'memory') => median(times.map((each) => each[key]));
   printTable(

@@ -10,7 +10,8 @@ import { Cluster, hasRealApi } from '../lab/kubernetes/cluster.ts';
 import { Upstream } from '../lab/kubernetes/upstream.ts';
 import { addHost, askByArp, createLan, type LanHost, probeWhile, removeLan } from '../lab/net/lan.ts';
 import { prepareInside } from '../lab/net/sandbox.ts';
-import { type LabProcess, run, sleep, until } from '../lab/net/shell.ts';
+import { type LabProcess, run } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { printTable, quantile, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 10);
@@ -81,7 +82,8 @@ async function ours(directory: string): Promise<void> {
     });
     const owner = await ownerOf(address);
     // A node whose cable was pulled again and again is held down longer each time.
-    const settled = () => until('the owner is back', async () => (await ownerOf(address)).name === owner.name, 90_000);
+    const settled = () =>
+      until('the owner is back', async () => (await ownerOf(address)).name === owner.name, { patience: 90_000 });
 
     const pulled: Probed[] = [];
     for (let i = 0; i < RUNS; i++) {
@@ -154,11 +156,14 @@ async function metallb(directory: string): Promise<void> {
         await sleep(1500);
         return undefined;
       },
-      60_000,
+      { patience: 60_000 },
     );
     const owner = (await ownerOf(address))!;
     const settled = () =>
-      until('the owner is back', async () => (await ownerOf(address))?.name === owner.name, 120_000, 500);
+      until('the owner is back', async () => (await ownerOf(address))?.name === owner.name, {
+        patience: 120_000,
+        interval: 500,
+      });
     const pulled: Probed[] = [];
     for (let i = 0; i < runs; i++) {
       await settled();
@@ -222,7 +227,9 @@ vrrp_instance lab {
   }
   try {
     const settled = () =>
-      until('the master answers', async () => (await askByArp(client, VIP, 1)).join() === hosts[0]!.mac, 60_000);
+      until('the master answers', async () => (await askByArp(client, VIP, 1)).join() === hosts[0]!.mac, {
+        patience: 60_000,
+      });
     const pulled: Probed[] = [];
     for (let i = 0; i < Math.ceil(RUNS / 2); i++) {
       await settled();

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findTool, METALLB_CONTROLLER } from '../lab/kubernetes/go-tool.ts';
 import { findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
-import { must, run, sleep, start, until } from '../lab/net/shell.ts';
+import { must, run, start } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import { Connection } from '../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
@@ -31,9 +32,7 @@ export async function benchFootprint(): Promise<void> {
   if (typeof binaries === 'string') return console.log(`\nfootprint did not run: ${binaries}`);
   const directory = mkdtempSync(join(tmpdir(), 'metallb-bench-'));
   const program = join(directory, 'image');
-  must([process.execPath, join(ROOT, 'image/program.ts'), process.arch === 'arm64' ? 'arm64' : 'amd64', program], {
-    timeout: 120_000,
-  });
+  must([process.execPath, join(ROOT, 'image/program.ts'), process.arch === 'arm64' ? 'arm64' : 'amd64', program], {});
   const bundled = [process.execPath, join(program, 'usr/lib/metallb/metallb.mjs')];
   const api = await startRealApi(binaries, join(directory, 'api'));
   const env = { KUBECONFIG: api.kubeconfig };
@@ -156,7 +155,7 @@ async function measure(who: Who, client: KubernetesClient, services: number, dir
               ({ ok }) => ok,
               () => false,
             );
-    await until(`${who.name} has done it`, isDone, 120_000, 20);
+    await until(`${who.name} has done it`, isDone, { patience: 120_000 });
     times.push(performance.now() - began);
     await sleep(5000);
     sizes.push(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${running.pid}/status`, 'utf8'))![1]) / 1024);
@@ -177,12 +176,12 @@ async function benchInstall(
   const served1: number[] = [];
   for (let i = 0; i < RUNS; i++) {
     kubectl('delete', 'ipaddresspools,l2advertisements', '--all', '-A');
-    must([...bundled, 'uninstall'], { env, timeout: 60_000 });
+    must([...bundled, 'uninstall'], { env });
     kubectl('delete', 'services', '--all', '-n', 'default');
     kubectl('create', 'service', 'loadbalancer', 'first', '--tcp=80:80');
     const began = performance.now();
     const install = [...bundled, 'install', '--addresses', '192.168.1.240-192.168.1.250', '--allow-outside'];
-    must(install, { env, timeout: 60_000 });
+    must(install, { env });
     applied.push(performance.now() - began);
     const flags = ['--namespace', NAMESPACE, '--port', '0', '--health-probe-port', '0', '--log-level', 'error'];
     const controller = start(
@@ -191,7 +190,7 @@ async function benchInstall(
       join(directory, 'install.log'),
       env,
     );
-    await until('the first address', async () => (await served(client)) > 0, 30_000, 10);
+    await until('the first address', async () => (await served(client)) > 0, { patience: 30_000, interval: 10 });
     served1.push(performance.now() - began);
     await controller.stop();
   }

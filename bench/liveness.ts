@@ -7,7 +7,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, run, sleep } from '../lab/net/shell.ts';
+import { freePort, run } from '../lab/net/shell.ts';
+import { sleep } from '../lab/net/waiting.ts';
 import { LivenessCluster } from '../sim/liveness-cluster.ts';
 import { decodeMessage, encodeMessage } from '../src/core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
@@ -70,7 +71,7 @@ function memberlist(): string | undefined {
   if (existsSync(binary)) return binary;
   mkdirSync(join(homedir(), '.cache', 'metallb-ts'), { recursive: true });
   const source = resolve(import.meta.dirname, 'memberlist');
-  const { status, stderr } = run(['go', 'build', '-C', source, '-trimpath', '-o', binary, '.'], { timeout: 600_000 });
+  const { status, stderr } = run(['go', 'build', '-C', source, '-trimpath', '-o', binary, '.']);
   if (status === 0) return binary;
   console.log(`memberlist is not here to be measured beside us: ${stderr.trim().split('\n').at(-1)}`);
   return undefined;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Cluster } from '../lab/kubernetes/cluster.ts';
 import { probeWhile } from '../lab/net/lan.ts';
 import { prepareInside } from '../lab/net/sandbox.ts';
-import { sleep, until } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { collectionPath, objectPath } from '../src/adapters/kubernetes/resources.ts';
 import type { Service } from '../src/core/api/kubernetes.ts';
 import { printTable, quantile, show } from './table.ts';

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { Cluster } from '../lab/kubernetes/cluster.ts';
 import { addHost, removeLan } from '../lab/net/lan.ts';
 import { prepareInside } from '../lab/net/sandbox.ts';
-import { sleep, start, until } from '../lab/net/shell.ts';
+import { start } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 import { type FrrRouter, type Router, startBird, startFrr, whyNoRouters } from '../lab/routers/routers.ts';
 import { median, printTable, show } from './table.ts';
 
@@ -75,8 +76,8 @@ const bird: Router = await startBird(addHost('bird', '192.168.1.3', '02:00:5e:00
 
 const isKnown = (router: Router) => router.paths(PREFIX).length > 0;
 const settled = async () => {
-  await until('both routers have the route', () => isKnown(frr) && isKnown(bird), 60_000);
-  await until('BFD', () => frr.bfdPeers().length === 1, 60_000);
+  await until('both routers have the route', () => isKnown(frr) && isKnown(bird), { patience: 60_000 });
+  await until('BFD', () => frr.bfdPeers().length === 1, { patience: 60_000 });
   await sleep(500);
 };
 /** Milliseconds from now until it is so at each: both are looked at in turns, some thirty milliseconds each. */
@@ -90,8 +91,7 @@ const both = async (isSo: (router: Router) => boolean) => {
         if (!found.has(router) && isSo(router)) found.set(router, performance.now() - began);
       return found.size === 2;
     },
-    60_000,
-    1,
+    { patience: 60_000, interval: 1 },
   );
   return { withBfd: found.get(frr)!, without: found.get(bird)! };
 };

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { addHost, createLan, LAN6, removeLan } from '../lab/net/lan.ts';
 import { isInside, prepareInside, runInside } from '../lab/net/sandbox.ts';
-import { sleep } from '../lab/net/shell.ts';
+import { sleep } from '../lab/net/waiting.ts';
 import { type Router, startBird, startFrr, startGoBgp, startOpenBgpd } from '../lab/routers/routers.ts';
 
 if (!isInside()) process.exit(await runInside(import.meta.filename, process.argv.slice(2)));

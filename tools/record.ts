@@ -7,7 +7,8 @@
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, type LabProcess, must, run, sleep, start, until } from '../lab/net/shell.ts';
+import { freePort, type LabProcess, must, run, start } from '../lab/net/shell.ts';
+import { sleep, until } from '../lab/net/waiting.ts';
 
 const METALLB = resolve('bin/metallb');
 const directory = mkdtempSync(join(tmpdir(), 'metallb-record-'));

@@ -5,8 +5,9 @@
 import { resolve } from 'node:path';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { addHost, type LanHost, removeHosts } from '../net/lan.ts';
-import { must, run, until } from '../net/shell.ts';
+import { must, run } from '../net/shell.ts';
 import { spreadWhile } from '../net/spread.ts';
+import { until } from '../net/waiting.ts';
 import { type FrrRouter, type Router, startBird, startFrr, whyNoRouters } from '../routers/routers.ts';
 import { milliseconds, proved, say, show, step } from './output.ts';
 
@@ -155,7 +156,9 @@ function tell(nodes: readonly LanHost[], seen: readonly number[]): void {
 async function spreading({ cluster, edge, address }: Scene): Promise<void> {
   step('Traffic spreads: the client opens connections, the router gives each to a node');
   await until('the page', () =>
-    cluster.client.run(['curl', '-s', '--max-time', '1', `http://${address}/`]).stdout.includes('hello-world'),
+    cluster.client
+      .run(['curl', '-s', '--connect-timeout', '1', '--max-time', '10', `http://${address}/`])
+      .stdout.includes('hello-world'),
   );
   show(`ip route show ${address}   (on FRR)`, edge.host.run(['ip', 'route', 'show', address]).stdout);
   const { seen, attempts, failed } = await spreadWhile(cluster.nodes, cluster.client, address, TIMING);
@@ -195,8 +198,7 @@ async function dying({ cluster, edge, address }: Scene): Promise<void> {
     await until(
       'the route is gone',
       () => !edge.host.run(['ip', 'route', 'show', address]).stdout.includes(node.address),
-      15_000,
-      5,
+      { interval: 5 },
     );
     took = milliseconds(began);
     await killing;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Cluster, MANIFESTS } from '../kubernetes/cluster.ts';
 import { askByArp, askByNdp, LAN6, type LanHost, neighbour, soleOwner } from '../net/lan.ts';
 import { isInside, prepareInside, runInside, whyNoSandbox } from '../net/sandbox.ts';
-import { sleep, until } from '../net/shell.ts';
+import { until } from '../net/waiting.ts';
 import { tellBgp, whyNoBgpDemo } from './bgp.ts';
 import { bold, milliseconds, proved, red, say, show, step } from './output.ts';
 
@@ -64,7 +64,7 @@ async function inside(directory: string, story: typeof tell): Promise<number> {
   );
   const code = await Promise.race([told, interrupted]);
   if (code > 128) process.stderr.write('\ninterrupted; cleaning up\n');
-  await Promise.race([cluster.stop(), sleep(3000)]);
+  await cluster.stop();
   return code;
 }
 
@@ -94,7 +94,9 @@ async function tell(cluster: Cluster): Promise<void> {
 
   step('A Service of type LoadBalancer, as on any bare-metal cluster: pending');
   apply('raspberry-hello-deployment.yaml');
-  await sleep(300);
+  await until('the controller has looked at it', () =>
+    kubectl('describe', 'service', 'echo-service').includes('AllocationFailed'),
+  );
   services();
   if (cluster.addressOf('default', 'echo-service') !== undefined)
     throw new Error('echo-service has an address although there is no pool');
@@ -175,23 +177,25 @@ async function tell(cluster: Cluster): Promise<void> {
   say(`killing ${owner.name}, which owns ${address}`);
   since = performance.now();
   const killing = cluster.killNode(owner);
+  // Short, for the sake of the measure; longer and longer, for the sake of slow machines.
+  let patience = 0.2;
   const successor = await until(
     'another node answers',
     async () => {
       const { stdout } = await client.runAsync([
         'curl',
         '-s',
-        '--max-time',
-        '0.2',
         '--connect-timeout',
-        '0.2',
+        patience.toFixed(2),
+        '--max-time',
+        (2 * patience).toFixed(2),
         `http://${address}/`,
       ]);
+      patience = Math.min(5, patience * 1.05);
       const mac = neighbour(client, address);
       return stdout.includes('hello-world') && mac !== owner.mac ? cluster.nodeByMac(mac) : undefined;
     },
-    20_000,
-    10,
+    { interval: 10 },
   );
   const outage = milliseconds(since);
   await killing;
@@ -240,7 +244,16 @@ async function serveBoth(cluster: Cluster, kubectl: (...args: string[]) => strin
 async function getsPage(client: LanHost, address: string): Promise<void> {
   await until(`curl http://${address} gets the page`, async () => {
     const host = address.includes(':') ? `[${address}]` : address;
-    const { stdout } = await client.runAsync(['curl', '-s', '-g', '--max-time', '1', `http://${host}/`]);
+    const { stdout } = await client.runAsync([
+      'curl',
+      '-s',
+      '-g',
+      '--connect-timeout',
+      '1',
+      '--max-time',
+      '10',
+      `http://${host}/`,
+    ]);
     return stdout.includes('hello-world');
   });
 }

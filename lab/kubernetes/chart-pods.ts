@@ -9,7 +9,8 @@ import { MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
 import { objectPath } from '../../src/adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
 import { type LanHost, SWITCH_ADDRESS } from '../net/lan.ts';
-import { type LabProcess, must, run, start, until } from '../net/shell.ts';
+import { type LabProcess, must, run, start } from '../net/shell.ts';
+import { until } from '../net/waiting.ts';
 import type { Cluster } from './cluster.ts';
 import { writeTokenKubeconfig } from './real-api.ts';
 
@@ -107,12 +108,12 @@ export class ChartPods {
     this.#processes.push(
       node === undefined ? start(name, command, log, variables) : node.start(name, command, log, variables),
     );
-    const probe = ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '1', 'http://127.0.0.1:17472/readyz'];
+    const probe = ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '10', 'http://127.0.0.1:17472/readyz'];
     await this.#tell(name, address, false);
     await until(
       `${name} is ready`,
       async () => (node === undefined ? run(probe) : await node.runAsync(probe)).status === 0,
-      30_000,
+      { patience: 30_000 },
     );
     await this.#tell(name, address, true);
   }

@@ -12,7 +12,8 @@ import { Connection } from '../../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath } from '../../src/adapters/kubernetes/resources.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
 import { addHost, createLan, type LanHost, removeLan, SWITCH_ADDRESS } from '../net/lan.ts';
-import { type LabProcess, must, type Result, run, start, until } from '../net/shell.ts';
+import { type LabProcess, must, type Result, run, start } from '../net/shell.ts';
+import { until } from '../net/waiting.ts';
 import { findTool, HELM } from './go-tool.ts';
 import { findBinaries, type RealApi, startRealApi, writeTokenKubeconfig } from './real-api.ts';
 import { StandIn } from './stand-in.ts';
@@ -217,7 +218,7 @@ export class Cluster {
 
   /** Waits until the speaker of a node knows the cluster. */
   async speakerReady(node: LanHost): Promise<void> {
-    const probe = ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '1', 'http://127.0.0.1:17472/readyz'];
+    const probe = ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '10', 'http://127.0.0.1:17472/readyz'];
     await until(`the speaker on ${node.name} is ready`, async () => (await node.runAsync(probe)).status === 0);
   }
 

@@ -40,7 +40,7 @@ export class Image {
   constructor(layout: string, tag: string, directory: string) {
     this.#bundle = join(directory, 'bundle');
     this.#directory = directory;
-    must(['umoci', 'unpack', '--image', `${layout}:${tag}`, this.#bundle], { timeout: 120_000 });
+    must(['umoci', 'unpack', '--image', `${layout}:${tag}`, this.#bundle]);
   }
 
   get root(): string {

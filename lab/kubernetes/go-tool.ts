@@ -35,9 +35,7 @@ export const METALLB_SPEAKER: GoTool = {
 /** The folder of its module, with all that is in it besides the program. Throws what Go says when it cannot be had. */
 export function moduleFolder({ folder, package: source }: GoTool): string {
   const format = '{{if .Module}}{{.Module.Dir}}{{end}}';
-  return must(['go', 'list', '-C', resolve(import.meta.dirname, folder), '-f', format, source], {
-    timeout: 120_000,
-  }).trim();
+  return must(['go', 'list', '-C', resolve(import.meta.dirname, folder), '-f', format, source], {}).trim();
 }
 
 /** Where it is, building it if need be; or, in words, why it cannot be had here. */

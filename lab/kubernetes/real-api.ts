@@ -8,7 +8,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createServerCertificate } from '../../src/adapters/certificates/self-signed.ts';
 import { writeKubeconfig } from '../../src/adapters/files/kubeconfig-file.ts';
-import { freePort, type LabProcess, must, run, start, until } from '../net/shell.ts';
+import { freePort, type LabProcess, must, run, start } from '../net/shell.ts';
+import { until } from '../net/waiting.ts';
 
 const MODULE = resolve(import.meta.dirname, 'apiserver');
 /** As in the module's go.mod; Helm asks the server for it. */
@@ -129,20 +130,25 @@ export async function startRealApi(
     writeKubeconfig(kubeconfig, { server: `https://${address}:${port}`, ca: certificate.ca, token });
     const kubectl = (...args: string[]) => run(['kubectl', ...args], { env: { KUBECONFIG: kubeconfig } });
     const ready = () =>
-      until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, 90_000, 300);
+      until('kube-apiserver is ready', () => kubectl('get', '--raw', '/readyz').status === 0, {
+        patience: 90_000,
+        interval: 300,
+      });
     await ready();
-    await until('the namespace default', () => kubectl('get', 'namespace', 'default').status === 0, 30_000, 200);
+    await until('the namespace default', () => kubectl('get', 'namespace', 'default').status === 0, {
+      patience: 30_000,
+      interval: 200,
+    });
     // Cluster IPs are allotted some moments after the server calls itself ready.
     const probe = ['create', 'service', 'clusterip', 'probe', '--tcp=80:80', '--dry-run=server'];
-    await until('cluster IPs can be had', () => kubectl(...probe).status === 0, 30_000, 200);
+    await until('cluster IPs can be had', () => kubectl(...probe).status === 0, { patience: 30_000, interval: 200 });
     const applied = kubectl('apply', '--server-side', '-f', resolve(import.meta.dirname, '../../config/crd/bases'));
     if (applied.status !== 0) throw new Error(`our CRDs are refused: ${applied.stderr}`);
     kubectl('create', 'namespace', 'metallb-system');
     await until(
       'the CRDs are served',
       () => kubectl('get', 'ipaddresspools,bgppeers,servicel2statuses', '-A').status === 0,
-      30_000,
-      200,
+      { patience: 30_000, interval: 200 },
     );
     return {
       kubeconfig,

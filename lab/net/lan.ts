@@ -3,8 +3,12 @@
  * is the switch and, with an address on the bridge, the control-plane host.
  * @module
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ProbeResult } from './prober.ts';
-import { type LabProcess, must, type Result, run, runAsync, sleep, start, until } from './shell.ts';
+import { type LabProcess, must, type Result, run, runAsync, start } from './shell.ts';
+import { until } from './waiting.ts';
 
 export interface LanHost {
   readonly name: string;
@@ -129,7 +133,10 @@ export async function askByArp(host: LanHost, address: string, requests = 3): Pr
   return [...new Set(macs)].sort();
 }
 
-/** Opens connections from a host to an address for a while; `during` happens after the first second, at `at` on the prober's clock. */
+/**
+ * Opens connections from a host to an address, for `duration` at least and until `during` has ended, which begins after about a
+ * second, at `at` on the prober's clock. Times in milliseconds.
+ */
 export async function probeWhile(
   host: LanHost,
   address: string,
@@ -138,15 +145,26 @@ export async function probeWhile(
 ): Promise<ProbeResult & { readonly at: number }> {
   const script = new URL('./prober.ts', import.meta.url).pathname;
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, address, '80'];
-  const running = host.runAsync([...command, String(interval), String(duration)], { timeout: duration + 20_000 });
-  await sleep(1000);
-  const at = performance.timeOrigin + performance.now();
-  await during();
-  const { stdout, stderr } = await running;
-  const line = stdout.split('\n').find((text) => text.startsWith('{'));
-  if (line === undefined) throw new Error(`the prober said nothing: ${stderr}`);
-  const result = JSON.parse(line) as ProbeResult;
-  return { ...result, at: at - result.began };
+  const directory = mkdtempSync(join(tmpdir(), 'metallb-prober-'));
+  const timing = [String(interval), String(duration)];
+  const prober = host.start('prober', [...command, ...timing], join(directory, 'log'));
+  try {
+    await until('the prober has begun', () => prober.log().includes('ready'));
+    const at = performance.timeOrigin + performance.now();
+    await during();
+    prober.kill('SIGTERM');
+    await prober.exited;
+    const line = prober
+      .log()
+      .split('\n')
+      .find((text) => text.startsWith('{'));
+    if (line === undefined) throw new Error(`the prober said nothing: ${prober.log()}`);
+    const result = JSON.parse(line) as ProbeResult;
+    return { ...result, at: at - result.began };
+  } finally {
+    prober.kill();
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** Who answers for an IPv6 address, by a Neighbor Solicitation from the host: the MACs that answered. */

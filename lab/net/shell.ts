@@ -5,9 +5,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { observe, until } from './waiting.ts';
 
 /** Debian keeps `ip` and `nft` where ordinary users do not look. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+
+/** Milliseconds for a command that never ends. No command is judged by how long it takes. */
+const LAST_RESORT = 600_000;
 
 export interface Result {
   readonly status: number;
@@ -22,7 +26,7 @@ export function run(
 ): Result {
   const { status, stdout, stderr, error } = spawnSync(command[0]!, command.slice(1), {
     encoding: 'utf8',
-    timeout: options.timeout ?? 30_000,
+    timeout: options.timeout ?? LAST_RESORT,
     env: { ...ENVIRONMENT, ...options.env },
     ...(options.input !== undefined && { input: options.input }),
   });
@@ -38,7 +42,7 @@ export function runAsync(
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), {
       env: { ...ENVIRONMENT, ...options.env },
-      timeout: options.timeout ?? 30_000,
+      timeout: options.timeout ?? LAST_RESORT,
     });
     const text = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const)
@@ -64,7 +68,7 @@ export interface LabProcess {
   readonly exited: Promise<number>;
   readonly running: boolean;
   kill(signal?: NodeJS.Signals): void;
-  /** SIGTERM, then SIGKILL after two seconds. */
+  /** SIGTERM, then SIGKILL when it does nothing towards its end for two seconds. */
   stop(): Promise<void>;
   log(): string;
 }
@@ -94,7 +98,7 @@ export function start(
   const kill = (signal: NodeJS.Signals = 'SIGKILL') => {
     if (running) child.kill(signal);
   };
-  return {
+  const process: LabProcess = {
     name,
     pid: child.pid ?? -1,
     logFile,
@@ -105,32 +109,14 @@ export function start(
     kill,
     stop: async () => {
       kill('SIGTERM');
-      const timer = setTimeout(kill, 2000);
+      const ended = until(`${name} ends`, () => !running, { patience: 2000, processes: [process] });
+      await Promise.race([exited, ended.catch(() => kill())]);
       await exited;
-      clearTimeout(timer);
     },
     log: () => readFileSync(logFile, 'utf8'),
   };
-}
-
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Asks again and again until the answer is something. Throws with `what` when it takes too long. */
-export async function until<T>(
-  what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeout = 15_000,
-  interval = 20,
-): Promise<T> {
-  const end = performance.now() + timeout;
-  for (;;) {
-    const answer = await probe();
-    if (answer !== undefined && answer !== false) return answer;
-    if (performance.now() > end) throw new Error(`waited ${timeout / 1000} s in vain: ${what}`);
-    await sleep(interval);
-  }
+  observe(process);
+  return process;
 }
 
 /** A TCP port of the loopback address that nobody uses at the moment. */

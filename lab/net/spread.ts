@@ -3,8 +3,8 @@
  * @module
  */
 import { type LanHost, probeWhile } from './lan.ts';
+import { countPackets } from './packet-counter.ts';
 import type { ProbeResult } from './prober.ts';
-import { must } from './shell.ts';
 
 export interface Spread extends ProbeResult {
   /** For each node the connections that came its way. */
@@ -19,16 +19,12 @@ export async function spreadWhile(
   timing: { readonly interval: number; readonly duration: number },
   during: () => Promise<void> | void = () => {},
 ): Promise<Spread> {
-  const rule = `ip daddr ${address} tcp flags & (syn | ack) == syn counter`;
-  const table = `table ip spread { chain seen { type filter hook prerouting priority raw; ${rule}; }; }`;
-  for (const node of nodes) must(node.inside(['nft', table]));
+  const begun = `ip daddr ${address} tcp flags & (syn | ack) == syn`;
+  const counters = nodes.map((node) => countPackets(node, 'prerouting', begun));
   try {
     const result = await probeWhile(client, address, timing, during);
-    const seen = nodes.map((node) =>
-      Number(/packets (\d+)/.exec(must(node.inside(['nft', 'list', 'table', 'ip', 'spread'])))![1]),
-    );
-    return { ...result, seen };
+    return { ...result, seen: counters.map((counter) => counter.packets()) };
   } finally {
-    for (const node of nodes) node.run(['nft', 'delete', 'table', 'ip', 'spread']);
+    for (const counter of counters) counter.end();
   }
 }

@@ -6,7 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LanHost } from '../net/lan.ts';
 import { hasOtherUsers } from '../net/sandbox.ts';
-import { type LabProcess, must, run, until } from '../net/shell.ts';
+import { type LabProcess, must, run } from '../net/shell.ts';
+import { until } from '../net/waiting.ts';
 
 /** One path to a prefix, as a router sees it. */
 export interface Path {

@@ -9,9 +9,11 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, MANIFESTS } from '../../lab/kubernetes/cluster.ts';
 import { addHost, connect, LAN6, probeWhile, removeHosts, removeLan } from '../../lab/net/lan.ts';
+import { countPackets } from '../../lab/net/packet-counter.ts';
 import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
-import { must, run, sleep, until } from '../../lab/net/shell.ts';
+import { must, run } from '../../lab/net/shell.ts';
 import { spreadWhile } from '../../lab/net/spread.ts';
+import { until } from '../../lab/net/waiting.ts';
 import {
   type BmpStation,
   type FrrRouter,
@@ -152,7 +154,7 @@ spec: {myASN: 64500, peerASN: 64512, peerAddress: 10.99.0.9, ebgpMultiHop: true,
 interface FrrNeighbor {
   readonly bgpTimerHoldTimeMsecs: number;
   readonly remoteRouterId: string;
-  readonly messageStats: { readonly keepalivesRecv: number };
+  readonly messageStats: { readonly keepalivesRecv: number; readonly keepalivesSent: number };
 }
 const PODINFO = `
 apiVersion: v1
@@ -271,14 +273,17 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
   };
   const apply = (text: string) => cluster.apply(text);
   const nextHops = (router: Router, prefix: string) => router.paths(prefix).map(({ nextHop }) => nextHop);
-  const all = (router: Router, prefix: string, expected: readonly string[], timeout?: number) =>
-    until(
+  const all = (router: Router, prefix: string, expected: readonly string[]) => {
+    let known: unknown;
+    return until(
       `${router.host.name} knows ${prefix} by ${expected.join(', ') || 'nobody'}`,
-      () => nextHops(router, prefix).join() === expected.join(),
-      timeout,
-    ).catch((error: Error) => {
-      throw new Error(`${error.message}; it knows ${JSON.stringify(router.paths(prefix))}`);
-    });
+      () => {
+        known = nextHops(router, prefix);
+        return String(known) === expected.join();
+      },
+      { seen: () => known },
+    );
+  };
   const metallb = (...args: string[]) => run([resolve('bin/metallb'), ...args, '--kubeconfig', cluster.kubeconfig]);
   const logOf = (node: string) => readFileSync(join(directory, `speaker-${node}.log`), 'utf8');
 
@@ -393,10 +398,10 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
       return all[NODES[0]!]!;
     };
     expect(neighbor().bgpTimerHoldTimeMsecs).toBe(9000);
-    const before = neighbor().messageStats.keepalivesRecv;
-    await sleep(3200);
-    // One a second, where a third of the hold time would be one in three.
-    expect(neighbor().messageStats.keepalivesRecv - before).toBeGreaterThanOrEqual(3);
+    // One a second. FRR, which sends one in each third of the hold time, is the clock.
+    const before = neighbor().messageStats;
+    await until('keepalives', () => neighbor().messageStats.keepalivesRecv >= before.keepalivesRecv + 8);
+    expect(neighbor().messageStats.keepalivesSent - before.keepalivesSent).toBeLessThanOrEqual(4);
     const bfd = JSON.parse(frr.show('show bfd peers json')) as Record<string, unknown>[];
     expect(bfd.find(({ peer }) => peer === NODES[0])).toMatchObject({
       'remote-receive-interval': 100,
@@ -405,10 +410,12 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     });
     // BIRD's packets of a multihop session come with TTL 64.
     kubectl('-n', 'metallb-system', 'patch', 'bfdprofile', 'far', '--type=merge', '-p', '{"spec":{"minimumTtl":250}}');
-    await sleep(3000);
     const news = () => logOf('node-2').split('BFD with eager is up').length;
+    await until('BFD is lost', () => logOf('node-2').includes('BFD with eager: '));
     const ups = news();
-    await sleep(3000);
+    const far = countPackets(cluster.nodes[1]!, 'prerouting', 'udp dport 4784');
+    await until('more of them', () => far.packets() > 3);
+    far.end();
     expect(news()).toBe(ups);
     kubectl('-n', 'metallb-system', 'patch', 'bfdprofile', 'far', '--type=merge', '-p', '{"spec":{"minimumTtl":60}}');
     await until('BFD is back', () => news() > ups);
@@ -420,15 +427,12 @@ metadata: {name: absent, namespace: metallb-system}
 spec: {myASN: 64500, peerASN: 64999, peerAddress: 192.168.1.50, connectTime: 1s, nodeSelectors: [{matchLabels: {kubernetes.io/hostname: node-1}}]}
 `;
     const [node] = cluster.nodes;
-    const rule = 'ip daddr 192.168.1.50 tcp dport 179 tcp flags syn counter';
-    must(node!.inside(['nft', `table ip attempts { chain seen { type filter hook output priority raw; ${rule}; }; }`]));
+    const attempts = countPackets(node!, 'output', 'ip daddr 192.168.1.50 tcp dport 179 tcp flags syn');
     apply(absent);
-    const attempts = () =>
-      Number(/packets (\d+)/.exec(node!.run(['nft', 'list', 'table', 'ip', 'attempts']).stdout)?.[1]);
-    await until('some attempts', () => attempts() >= 5, 7000);
+    await until('some attempts', () => attempts.packets() >= 5);
     // Said once, and not with each attempt.
     expect(logOf('node-1').split('no BGP session with absent')).toHaveLength(2);
-    must(node!.inside(['nft', 'delete', 'table', 'ip', 'attempts']));
+    attempts.end();
     kubectl('-n', 'metallb-system', 'delete', 'bgppeer', 'absent');
   });
 
@@ -445,8 +449,13 @@ spec:
   peers: [frr]
 `);
     const communities = () => frr.paths('198.51.100.0/32').map((path) => path.communities);
-    await sleep(500);
-    expect(communities()).toEqual(['', '']);
+    // What was applied later is there, and so this was looked at.
+    apply(
+      'apiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {name: plain, namespace: metallb-system}\nspec: {communities: ["64500:98"], peers: [frr]}\n',
+    );
+    await until('the later one', () => communities().join() === '64500:98,64500:98');
+    kubectl('-n', 'metallb-system', 'delete', 'bgpadvertisement', 'plain');
+    await until('it is gone', () => communities().join() === ',');
     kubectl('label', 'service', 'echo-service', 'marked=yes');
     await until('the community', () => communities().join() === ',64500:99');
     kubectl('label', 'ipaddresspool', '-n', 'metallb-system', 'routed', 'kind=private', '--overwrite');
@@ -542,7 +551,7 @@ spec:
     kubectl('annotate', 'node', 'node-1', 'metallb.io/drain=for good');
     await until('the community', () => frr.paths('198.51.100.0/32')[0]?.communities.includes('graceful-shutdown'));
     await cluster.speakers.get('node-1')!.stop();
-    await all(frr, '198.51.100.0/32', [NODES[1]!], 3000);
+    await all(frr, '198.51.100.0/32', [NODES[1]!]);
     kubectl('annotate', 'node', 'node-1', 'metallb.io/drain-');
     await cluster.startSpeaker(cluster.nodes[0]!);
     await all(frr, '198.51.100.0/32', NODES);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/kubernetes/cluster.ts';
 import { askByArp, type LanHost, soleOwner } from '../../lab/net/lan.ts';
 import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
-import { sleep, until } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 
 if (!isInside()) throw new Error('the lab tests build networks: run them by `npm test`, which gives them a sandbox');
 
@@ -14,7 +14,8 @@ describe('a cluster on a LAN', () => {
   let cluster: Cluster;
   let address: string;
   const getsPage = async (client: LanHost) =>
-    (await client.runAsync(['curl', '-s', '--max-time', '1', `http://${address}/`])).stdout === 'hello-world\n';
+    (await client.runAsync(['curl', '-s', '--connect-timeout', '1', '--max-time', '10', `http://${address}/`]))
+      .stdout === 'hello-world\n';
   const addresses = () =>
     cluster.kubectl([
       'get',
@@ -74,8 +75,7 @@ describe('a cluster on a LAN', () => {
   it('goes on answering while the API server is away, and changes nothing when it is back', async () => {
     const before = addresses();
     await cluster.killApiServer();
-    await sleep(1000);
-    expect(await askByArp(cluster.client, address, 2)).toHaveLength(1);
+    expect(await askByArp(cluster.client, address, 3)).toHaveLength(1);
     expect(await getsPage(cluster.client)).toBe(true);
     await cluster.startApiServer();
     await until(
@@ -84,8 +84,7 @@ describe('a cluster on a LAN', () => {
         cluster.kubectl(['create', 'service', 'loadbalancer', 'after-outage', '--tcp=80:80']);
         return cluster.addressOf('default', 'after-outage') !== undefined;
       },
-      60_000,
-      500,
+      { patience: 60_000, interval: 500 },
     );
     expect(addresses()).toContain(before.split(' ').find((text) => text.startsWith('echo-service'))!);
     expect(await askByArp(cluster.client, address, 2)).toHaveLength(1);

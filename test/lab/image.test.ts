@@ -10,7 +10,8 @@ import { Cluster } from '../../lab/kubernetes/cluster.ts';
 import { CONTROLLER, Image, SPEAKER, whyNoContainers } from '../../lab/kubernetes/container.ts';
 import { soleOwner } from '../../lab/net/lan.ts';
 import { prepareInside } from '../../lab/net/sandbox.ts';
-import { must, run, until } from '../../lab/net/shell.ts';
+import { must, run } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 
 const LAYOUT = resolve(import.meta.dirname, '../../build/image');
 const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8')) as {
@@ -45,7 +46,7 @@ describe.skipIf(obstacle !== undefined)(`the image${obstacle === undefined ? '' 
     await cluster.startSpeakers();
     cluster.startStandIn();
     cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
-    address = await until('the address', () => cluster.addressOf('default', 'echo-service'), 20_000);
+    address = await until('the address', () => cluster.addressOf('default', 'echo-service'));
   });
   afterAll(async () => {
     await cluster.stop();
@@ -61,7 +62,7 @@ describe.skipIf(obstacle !== undefined)(`the image${obstacle === undefined ? '' 
     };
     expect(config.config).toMatchObject({ User: '65534:65534', Entrypoint: ['/usr/bin/metallb'] });
     const copied = join(directory, 'copy');
-    must(['skopeo', 'copy', '--quiet', '--all', `oci:${LAYOUT}:${version}`, `oci:${copied}:x`], { timeout: 60_000 });
+    must(['skopeo', 'copy', '--quiet', '--all', `oci:${LAYOUT}:${version}`, `oci:${copied}:x`]);
     expect(readFileSync(join(copied, 'oci-layout'), 'utf8')).toContain('1.0.0');
   });
 

@@ -23,7 +23,8 @@ import { Cluster, hasRealApi, MANIFESTS } from '../../lab/kubernetes/cluster.ts'
 import { findTool, HELM } from '../../lab/kubernetes/go-tool.ts';
 import { askByArp } from '../../lab/net/lan.ts';
 import { prepareInside } from '../../lab/net/sandbox.ts';
-import { must, runAsync, until } from '../../lab/net/shell.ts';
+import { must, runAsync } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 
 const obstacle = hasRealApi ? undefined : 'it needs a real API server: npm run test:cluster';
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -53,7 +54,6 @@ describe.skipIf(obstacle !== undefined)(
       };
       const { status, stdout, stderr } = await runAsync(['sh', '-c', `cd ${work} && ${line}`], {
         env,
-        timeout: 60_000,
       });
       const log = process.env.METALLB_SEEDS_LOG;
       if (log !== undefined) appendFileSync(log, `$ ${line}\n${stdout}${stderr}\n`);
@@ -65,7 +65,7 @@ describe.skipIf(obstacle !== undefined)(
       await pods.start();
     };
     const external = (namespace: string, name: string) =>
-      until(`the address of ${namespace}/${name}`, () => cluster.addressOf(namespace, name), 20_000);
+      until(`the address of ${namespace}/${name}`, () => cluster.addressOf(namespace, name));
     const loadBalancer = (namespace: string, name: string) =>
       cluster.apply(
         `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: {type: LoadBalancer, selector: {app: ${name}}, ports: [{name: web, port: 80}, {name: websecure, port: 443}]}`,
@@ -149,7 +149,7 @@ describe.skipIf(obstacle !== undefined)(
       expect(await shell('kubectl get services --all-namespaces')).toMatch(/traefik +LoadBalancer +\S+ +10\.0\.0\.100/);
       await shell('helm uninstall metallb --namespace metallb');
       cluster.kubectl(['-n', 'kube-system', 'delete', 'service', 'traefik']);
-    }, 120_000);
+    });
 
     it('004, a cluster behind a router: Helm makes its namespace, a pool of one address, ingress-nginx has it, the next one waits', async () => {
       await shell(`helm repo add metallb ${url} --force-update`);
@@ -183,7 +183,7 @@ describe.skipIf(obstacle !== undefined)(
       ).rejects.toThrow('it overlaps');
       cluster.kubectl(['-n', 'ingress-nginx', 'delete', 'services', '--all']);
       await shell('helm uninstall metallb --namespace metallb');
-    }, 120_000);
+    });
 
     it('003, Flux with the values of a ConfigMap and an existingConfigMap: BGP to two pfSense, or ARP instead', async () => {
       manifest('flux-namespace.yaml');
@@ -211,14 +211,10 @@ describe.skipIf(obstacle !== undefined)(
       expect(await shell('kubectl get services -n podinfo')).toMatch(/podinfo +LoadBalancer +\S+ +192\.168\.32\.1/);
       manifest('flux-configmap-layer2.yaml');
       await shell('kubectl apply -f flux-configmap-layer2.yaml');
-      await until(
-        'the ConfigMap is followed',
-        () => cluster.addressOf('podinfo', 'podinfo') === '192.168.1.240',
-        20_000,
-      );
+      await until('the ConfigMap is followed', () => cluster.addressOf('podinfo', 'podinfo') === '192.168.1.240');
       cluster.kubectl(['-n', 'podinfo', 'delete', 'service', 'podinfo']);
       await shell('helm uninstall metallb --namespace metallb-system');
-    }, 120_000);
+    });
 
     it('002, a Raspberry Pi cluster with microk8s: the addon, a pool of its own, hello-world by curl from the LAN', async () => {
       const enabled = await shell('microk8s enable metallb:10.64.140.43-10.64.140.49');
@@ -245,7 +241,7 @@ describe.skipIf(obstacle !== undefined)(
       expect(cluster.nodes.map(({ mac }) => mac)).toContain(/lladdr (\S+)/.exec(neighbours)?.[1]);
       cluster.kubectl(['delete', 'deployment', 'echo-deployment']);
       await shell('microk8s disable metallb');
-    }, 120_000);
+    });
 
     it('000, a homelab with microk8s: the addon asks for the range, the ingress has the address that it wishes for', async () => {
       const enabled = await shell('echo 192.168.88.40-192.168.88.60 | sudo microk8s enable metallb');
@@ -263,7 +259,7 @@ describe.skipIf(obstacle !== undefined)(
       });
       expect(await shell('kubectl get services -n ingress')).toMatch(/ingress +LoadBalancer +\S+ +192\.168\.88\.44/);
       await shell('sudo microk8s disable metallb');
-    }, 120_000);
+    });
   },
 );
 

@@ -11,7 +11,8 @@ import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../../lab/kuberne
 import { Upstream } from '../../lab/kubernetes/upstream.ts';
 import { askByArp, type LanHost, probeWhile, soleOwner } from '../../lab/net/lan.ts';
 import { prepareInside } from '../../lab/net/sandbox.ts';
-import { type LabProcess, runAsync, sleep, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, runAsync, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 
 const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 const NAMESPACE = 'metallb-system';
@@ -101,14 +102,16 @@ describe.skipIf(obstacle !== undefined)(
       cluster.startStandIn();
       cluster.applyManifests('raspberry-hello-deployment.yaml', 'raspberry-address-pool.yaml', 'l2-all-pools.yaml');
       theirs.start();
-      address = await until('MetalLB gives the address', () => cluster.addressOf('default', 'echo-service'), 30_000);
+      address = await until('MetalLB gives the address', () => cluster.addressOf('default', 'echo-service'), {
+        patience: 30_000,
+      });
       await until(
         'its page',
         async () => {
           const { stdout } = await cluster.client.runAsync(['curl', '-s', '--max-time', '1', `http://${address}/`]);
           return stdout === 'hello-world\n';
         },
-        30_000,
+        { patience: 30_000 },
       );
     });
     afterAll(async () => {
@@ -131,33 +134,33 @@ describe.skipIf(obstacle !== undefined)(
       expect(foretold.stdout).not.toContain('Changes:');
       const flags = ['--shadow', '--namespace', NAMESPACE, '--port', '0', '--health-probe-port', '0'];
       const shadow = start('shadow', [METALLB, 'speaker', ...flags, '--node-name', before.name], log('shadow'), env);
-      await until('the shadow has compared', () => shadow.log().includes('"msg":"1 of 1 Services as now"'), 20_000);
-      await sleep(6000);
+      await until('the shadow has compared', () => shadow.log().includes('"msg":"1 of 1 Services as now"'));
       expect(shadow.log()).not.toContain('shadowDiffers');
       await shadow.stop();
 
+      // Both answer: the same election, so from one node, as soon as the speakers have all heard of each other.
+      const only = async () => (await answers()).every(({ name }) => name === before.name);
+      const announcements = () => theirs.speaker(before).log().split('serviceAnnounced').length;
       const probe = { interval: 10, duration: 18_000 };
       const there = await probeWhile(cluster.client, address, probe, async () => {
         await startOurs();
-        // Both answer: the same election, so from one node, as soon as ours have all heard of each other.
-        const only = async () => (await answers()).every(({ name }) => name === before.name);
-        await until('one node answers', only, 5000);
+        await until('one node answers', only);
         await theirs.stop();
-        await sleep(1000);
       });
       expect(there.failed.length, JSON.stringify(there.failed)).toBeLessThanOrEqual(2);
       expect((await owner()).name).toBe(before.name);
       expect(cluster.addressOf('default', 'echo-service')).toBe(address);
 
       const back = await probeWhile(cluster.client, address, probe, async () => {
+        const announced = announcements();
         theirs.start();
-        await sleep(8000);
+        await until('theirs announces it again', () => announcements() > announced);
+        await until('one node answers', only);
         await stopAll(ours);
         ours = [];
-        await sleep(1000);
       });
       expect(back.failed.length, JSON.stringify(back.failed)).toBeLessThanOrEqual(2);
       expect(cluster.addressOf('default', 'echo-service')).toBe(address);
-    }, 120_000);
+    });
   },
 );

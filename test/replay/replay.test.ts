@@ -1,9 +1,10 @@
 /**
  * Recorded inputs give recorded outputs. A case is a folder ROOM/NAME with README.md (what it shows), config.json
- * (the machine's settings), input.jsonl and output.jsonl; UPDATE_GOLDEN=1 writes the outputs anew.
+ * (the machine's settings), input.jsonl and output.jsonl; only UPDATE_GOLDEN=1 writes the outputs: a case without
+ * them fails.
  * @module
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodeLine, encodeLine, type RecordedInput } from '../../src/adapters/driver/recording.ts';
@@ -30,7 +31,7 @@ describe('replay', () => {
       lines.push(encodeLine(outputs));
     }
     const path = join(folder, 'output.jsonl');
-    if (process.env.UPDATE_GOLDEN === '1' || !existsSync(path)) writeFileSync(path, `${lines.join('\n')}\n`);
+    if (process.env.UPDATE_GOLDEN === '1') writeFileSync(path, `${lines.join('\n')}\n`);
     expect(lines).toEqual(readFileSync(path, 'utf8').trimEnd().split('\n'));
   });
 });

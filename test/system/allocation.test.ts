@@ -5,7 +5,8 @@
  */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type LabProcess, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { type ApiError, KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
 import { Connection } from '../../src/adapters/kubernetes/connection.ts';
 import { collectionPath, objectPath, type ResourceName } from '../../src/adapters/kubernetes/resources.ts';
@@ -63,7 +64,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
   const addresses = async (name: string) =>
     ((await get(name)).status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(' ');
   const has = (name: string, wanted: string) =>
-    until(`${name} has ${wanted || 'no address'}`, async () => (await addresses(name)) === wanted, 10_000, 20);
+    until(`${name} has ${wanted || 'no address'}`, async () => (await addresses(name)) === wanted);
   /** Nothing else happens: a Service that came later has been served, so everything before it was looked at. */
   const keeps = async (name: string, wanted: string) => {
     await create('ipaddresspools', {
@@ -79,15 +80,10 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
   const condition = async (name: string) =>
     (await get(name)).status?.conditions?.find(({ type }) => type === 'metallb.io/AddressAllocated');
   const says = (name: string, text: string) =>
-    until(
-      `${name} says ${text}`,
-      async () => {
-        const found = await condition(name);
-        return found?.status === 'False' && found.message.includes(text);
-      },
-      10_000,
-      20,
-    ).catch(async (error: Error) => {
+    until(`${name} says ${text}`, async () => {
+      const found = await condition(name);
+      return found?.status === 'False' && found.message.includes(text);
+    }).catch(async (error: Error) => {
       throw new Error(`${error.message}; it says ${JSON.stringify(await condition(name))}`);
     });
   const events = async (name: string) =>
@@ -102,7 +98,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       .map(({ reason, message }) => `${reason}: ${message}`)
       .join('\n');
   const told = (name: string, text: string) =>
-    until(`an event of ${name} says ${text}`, async () => (await events(name)).includes(text), 10_000, 50);
+    until(`an event of ${name} says ${text}`, async () => (await events(name)).includes(text));
 
   beforeAll(async () => {
     if (REAL === undefined) embedded = await startStandalone(directory.path, ['--api-only']);
@@ -208,7 +204,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await remove('ipaddresspools', 'p');
         await pool('renamed', '198.19.107.0/30');
         launch();
-        await until('the annotation moves', async () => (await owner('a')) === 'renamed', 10_000, 20);
+        await until('the annotation moves', async () => (await owner('a')) === 'renamed');
         await keeps('a', '198.19.107.2');
       },
     ],

@@ -4,7 +4,7 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { ApiError, type KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
 import { EventRecorder } from '../../src/adapters/kubernetes/events.ts';
 import { type ReflectedChange, Reflector } from '../../src/adapters/kubernetes/reflector.ts';
@@ -508,7 +508,9 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
     it('carry bookmarks for those who ask', async ({ skip }) => {
       if (target.bookmarkWithin > 10_000) skip('this server sends bookmarks only every minute');
       const { seen, close } = await watch({ resourceVersion: await version(), allowWatchBookmarks: 'true' });
-      await until('a bookmark', () => seen.some((text) => text.startsWith('BOOKMARK')), target.bookmarkWithin);
+      await until('a bookmark', () => seen.some((text) => text.startsWith('BOOKMARK')), {
+        patience: target.bookmarkWithin,
+      });
       await close();
     });
 
@@ -537,10 +539,8 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
         else known.delete(objectKey(change.object));
       };
       const create = (name: string) =>
-        until(
-          `${name} is created`,
-          () => send('POST', `${core}/services`, service(name)).catch((error) => error.status === 409),
-          10_000,
+        until(`${name} is created`, () =>
+          send('POST', `${core}/services`, service(name)).catch((error) => error.status === 409),
         );
       const reflector = new Reflector({
         client: target.client,

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
 import { findTool, HELM } from '../../lab/kubernetes/go-tool.ts';
 import { writeTokenKubeconfig } from '../../lab/kubernetes/real-api.ts';
-import { type LabProcess, must, run, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, must, run, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, scratch } from './processes.ts';
 
@@ -122,7 +123,7 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
   const directory = scratch();
   const processes: LabProcess[] = [];
   const env = { KUBECONFIG };
-  const helmRun = (...args: string[]) => run([(helm as { path: string }).path, ...args], { env, timeout: 120_000 });
+  const helmRun = (...args: string[]) => run([(helm as { path: string }).path, ...args], { env });
   const kubectl = (args: readonly string[], input?: string) =>
     must(['kubectl', ...args], { env, ...(input !== undefined && { input }) });
   const flagsOf = (values: readonly string[]) => values.flatMap((value) => ['--set', value]);
@@ -178,7 +179,7 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
 
   it('is what Flux takes as the users’ document has it, by Flux’s own CRDs', () => {
     for (const [module, crd] of FLUX) {
-      const text = must(['go', 'mod', 'download', '-json', module], { timeout: 120_000 });
+      const text = must(['go', 'mod', 'download', '-json', module]);
       const { Dir: folder } = JSON.parse(text) as { Dir: string };
       kubectl(['apply', '--server-side', '-f', join(folder, 'config/crd/bases', `${crd}.yaml`)]);
       const [group, plural] = crd.split('_');
@@ -223,7 +224,7 @@ describe.skipIf(obstacle !== undefined)(`the chart${obstacle === undefined ? '' 
     for (const process of processes)
       expect(process.log()).not.toMatch(/forbidden|cannot (list|get|patch|create|watch)/i);
     expect(unused(documents)).toEqual([]);
-  }, 60_000);
+  });
 
   it('leaves the resources where they are when it is uninstalled, and takes them up again', () => {
     expect(helmRun('uninstall', 'metallb', '--namespace', NAMESPACE).status).toBe(0);

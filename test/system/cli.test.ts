@@ -182,7 +182,7 @@ describe('flags', () => {
             (r) => r.status,
             () => 0,
           ),
-        { timeout: 10_000 },
+        { timeout: 600_000 },
       )
       .toBe(200);
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503);

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type LabProcess, run, start, until } from '../../lab/net/shell.ts';
+import { freePort, type LabProcess, run, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedded API'}`, () => {
@@ -35,7 +36,7 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
   const address = (name: string) =>
     kubectl(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[*].ip}']);
   const gets = (name: string, wanted: string) =>
-    until(`${name} has ${wanted || 'no address'}`, () => address(name) === wanted, 10_000, 50);
+    until(`${name} has ${wanted || 'no address'}`, () => address(name) === wanted);
   const reason = (name: string) =>
     kubectl([
       'get',
@@ -46,7 +47,7 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
       'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
     ]);
   const says = (name: string, text: string) =>
-    until(`an event of ${name} says ${text}`, () => reason(name).includes(text), 10_000, 50);
+    until(`an event of ${name} says ${text}`, () => reason(name).includes(text));
   const launch = (name: string, ...more: string[]) => {
     const flags = [
       '--kubeconfig',
@@ -112,8 +113,6 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
       () =>
         kubectl(['get', 'ipaddresspool', 'p', '-o', 'jsonpath={.status.assignedIPv4} {.status.availableIPv4}']) ===
         '3 1',
-      10_000,
-      50,
     );
   });
 
@@ -222,7 +221,7 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     await gets('led', '198.18.0.1');
     expect(standby.log()).not.toContain('this controller leads');
     await leader.stop();
-    await until('the standby leads', () => standby.log().includes('this controller leads'), 10_000);
+    await until('the standby leads', () => standby.log().includes('this controller leads'));
     kubectl(['delete', 'service', 'led']);
     service('after', { annotations: 'metallb.io/address-pool: p' });
     await gets('after', '198.18.0.1');

@@ -69,7 +69,6 @@ describe.skipIf(obstacle !== undefined)(
         expect(output).toMatch(/✔ the way by node-3 was gone \d+ ms after it died/);
         expect([code, leftFiles, leftProcesses]).toEqual([0, [], []]);
       },
-      90_000,
     );
 
     it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing behind after %s', async (signal) => {

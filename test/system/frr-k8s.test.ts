@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type LabProcess, run, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, run, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;
@@ -14,7 +15,7 @@ const NAMESPACE = 'frr-k8s-test';
 /** The CRD of FRRConfigurations as its makers ship it; or, in words, why it cannot be had. */
 function crdFile(): { readonly path: string } | string {
   if (KUBECONFIG === undefined) return 'it needs a real API server: npm run test:cluster';
-  const { status, stdout, stderr } = run(['go', 'mod', 'download', '-json', MODULE], { timeout: 120_000 });
+  const { status, stdout, stderr } = run(['go', 'mod', 'download', '-json', MODULE]);
   if (status !== 0) return `${MODULE} cannot be had: ${(stderr || stdout).trim().split('\n').at(-1)}`;
   const { Dir: directory } = JSON.parse(stdout) as { Dir: string };
   return { path: join(directory, 'config/crd/bases/frrk8s.metallb.io_frrconfigurations.yaml') };
@@ -123,7 +124,7 @@ describe.skipIf(typeof crd === 'string')(
         JSON.stringify(ingress),
       ]);
       launch();
-      const first = await until('the FRRConfiguration', specOf, 20_000);
+      const first = await until('the FRRConfiguration', specOf);
       expect(first.spec).toEqual({
         nodeSelector: { matchLabels: { 'kubernetes.io/hostname': 'frr-1' } },
         bgp: {
@@ -162,6 +163,6 @@ describe.skipIf(typeof crd === 'string')(
       });
       expect(after.metadata.uid).toBe(first.metadata.uid);
       expect(speaker!.log()).not.toContain('hush');
-    }, 60_000);
+    });
   },
 );

@@ -4,7 +4,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LabProcess, must, run, runAsync, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, must, run, runAsync, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;
@@ -20,8 +21,7 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
     must(['kubectl', ...args], { env, ...(input !== undefined && { input }) });
   const exists = (...args: string[]) => run(['kubectl', 'get', ...args], { env }).status === 0;
   /** In a namespace of its own, and with pools of nobody else. */
-  const metallb = (...args: string[]) =>
-    runAsync([METALLB, ...args, '--namespace', NAMESPACE], { env, timeout: 60_000 });
+  const metallb = (...args: string[]) => runAsync([METALLB, ...args, '--namespace', NAMESPACE], { env });
   const range = '192.168.66.240-192.168.66.250';
 
   beforeAll(() => {
@@ -110,7 +110,6 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
     const PATH = `${dirname(METALLB)}:${process.env.PATH}`;
     const { status, stdout } = await runAsync(['kubectl', 'metallb', 'install', '--namespace', NAMESPACE], {
       env: { ...env, PATH },
-      timeout: 60_000,
     });
     expect(status).toBe(0);
     expect(stdout).toContain('the pools that were there are used as they are');
@@ -136,7 +135,9 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
     expect((await metallb('uninstall', '--all')).stdout).toContain('Nothing of MetalLB is left');
     expect(exists('crd', 'ipaddresspools.metallb.io')).toBe(false);
     const crds = resolve(import.meta.dirname, '../../config/crd/bases');
-    await until('the CRDs are gone', () => run(['kubectl', 'create', '-f', crds], { env }).status === 0, 20_000, 500);
+    await until('the CRDs are gone', () => run(['kubectl', 'create', '-f', crds], { env }).status === 0, {
+      interval: 500,
+    });
     kubectl([
       'wait',
       '--for=condition=Established',
@@ -153,7 +154,7 @@ describe.skipIf(obstacle !== undefined)(`install${obstacle === undefined ? '' : 
     writeFileSync(wrapper, '#!/bin/sh\nexec kubectl "$@"\n');
     chmodSync(wrapper, 0o755);
     const addon = (name: string, ...args: string[]) =>
-      run([join(ADDON, name), ...args], { env: { ...env, SNAP: snap }, timeout: 60_000 });
+      run([join(ADDON, name), ...args], { env: { ...env, SNAP: snap } });
     expect(addon('enable', '192.168.66.300-1').stdout).toContain('is no range of addresses');
     expect(exists('-n', 'metallb-system', 'daemonset', 'speaker')).toBe(false);
     const enabled = addon('enable', `${range},10.64.0.0/28`);

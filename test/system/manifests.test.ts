@@ -22,12 +22,10 @@ describe.skipIf(obstacle !== undefined)(
   () => {
     const env = { KUBECONFIG };
     const kubectl = (args: readonly string[], input?: string) =>
-      must(['kubectl', ...args], { env, timeout: 60_000, ...(input !== undefined && { input }) });
+      must(['kubectl', ...args], { env, ...(input !== undefined && { input }) });
 
     beforeAll(() => {
-      const { Dir: directory } = JSON.parse(
-        must(['go', 'mod', 'download', '-json', OPERATOR], { timeout: 120_000 }),
-      ) as {
+      const { Dir: directory } = JSON.parse(must(['go', 'mod', 'download', '-json', OPERATOR])) as {
         Dir: string;
       };
       for (const name of ['podmonitors', 'servicemonitors', 'prometheusrules']) {

@@ -6,7 +6,8 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { findBinaries, startRealApi } from '../../lab/kubernetes/real-api.ts';
-import { type LabProcess, run, sleep, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, run, start } from '../../lab/net/shell.ts';
+import { sleep, until } from '../../lab/net/waiting.ts';
 import { METALLB, scratch, startStandalone } from './processes.ts';
 
 interface Server {
@@ -75,7 +76,7 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     );
     const controllers = [launch('first'), launch('second')];
     for (const name of ['a', 'b', 'c']) service(name);
-    await until('three addresses', () => addresses() === 'a=198.18.0.0 b=198.18.0.1 c=198.18.0.2', 20_000, 100);
+    await until('three addresses', () => addresses() === 'a=198.18.0.0 b=198.18.0.1 c=198.18.0.2');
     kubectl('delete', 'service', 'b');
     service('d');
     await server.kill();
@@ -84,7 +85,7 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     // Both may have ended meanwhile: the leader could not renew its Lease. Kubernetes would start them again.
     for (const controller of controllers) if (!controller.running) launch(`again-${controller.pid}`);
     service('e');
-    await until('an address for who came after', () => /e=198/.test(addresses()), 60_000, 200);
+    await until('an address for who came after', () => /e=198/.test(addresses()), { patience: 60_000, interval: 200 });
     const after = addresses().split(' ');
     expect(after).toContain('a=198.18.0.0');
     expect(after).toContain('c=198.18.0.2');
@@ -94,4 +95,4 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     await server.stop();
     directory.remove();
   }
-}, 240_000);
+});

@@ -5,7 +5,8 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, type LabProcess, type Result, runAsync, start, until } from '../../lab/net/shell.ts';
+import { freePort, type LabProcess, type Result, runAsync, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 
 export const METALLB = resolve(import.meta.dirname, '../../bin/metallb');
 
@@ -17,7 +18,7 @@ export function scratch(): { readonly path: string; remove(): void } {
 
 /** Runs `metallb` to its end. */
 export function metallb(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Result> {
-  return runAsync([METALLB, ...args], { env, timeout: 20_000 });
+  return runAsync([METALLB, ...args], { env });
 }
 
 export interface Standalone {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
-import { run, until } from '../../lab/net/shell.ts';
+import { run } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { KUBECTLS, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe.each(KUBECTLS)('metallb standalone with %s', (binary) => {
@@ -39,7 +40,6 @@ describe.each(KUBECTLS)('metallb standalone with %s', (binary) => {
       'every Service has its address',
       async () =>
         (await address('default', 'echo-service')) && (await address('ingress-nginx', 'ingress-nginx-controller')),
-      5000,
     );
     expect(await address('ingress', 'ingress')).toBe('192.168.88.44');
     expect(await address('ingress-nginx', 'ingress-nginx-controller')).toBeDefined();
@@ -109,7 +109,7 @@ spec: {addresses: ${addresses}${more}}
       ),
     ).toBe(before);
     await kubectl('create', 'service', 'loadbalancer', 'after', '--tcp=80:80');
-    const given = await until('a new Service gets an address', () => address('default', 'after'), 5000);
+    const given = await until('a new Service gets an address', () => address('default', 'after'));
     expect(before).not.toContain(` ${given}\n`);
   });
 

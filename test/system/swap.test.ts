@@ -5,7 +5,8 @@
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { findTool, HELM, METALLB_CONTROLLER, moduleFolder } from '../../lab/kubernetes/go-tool.ts';
-import { type LabProcess, must, run, runAsync, sleep, start, until } from '../../lab/net/shell.ts';
+import { type LabProcess, must, run, runAsync, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { METALLB, scratch } from './processes.ts';
 
 const KUBECONFIG = process.env.METALLB_TEST_KUBECONFIG;
@@ -67,8 +68,7 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
         const found = addresses();
         return Object.values(found).filter(Boolean).length === count && found;
       },
-      40_000,
-      200,
+      { patience: 40_000, interval: 200 },
     ).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; ${processes.at(-1)?.log().slice(-4000)}`);
     });
@@ -99,23 +99,20 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
     const ours = launch('ours', [METALLB, 'controller', '--namespace', NAMESPACE, ...quiet]);
     kubectl(['apply', '-f', '-'], service('new'));
     const after = await all(10);
-    await sleep(2000);
     expect(addresses()).toEqual({ ...given, new: after.new });
     await ours.stop();
 
     const again = upstream(2);
     kubectl(['apply', '-f', '-'], service('newer'));
     const last = await all(11);
-    await sleep(2000);
     expect(addresses()).toEqual({ ...after, newer: last.newer });
     await again.stop();
-  }, 150_000);
+  });
 
   it('is foretold by migrate, watched by the shadow, done by helm upgrade and undone by helm rollback', async () => {
     const helm = findTool(HELM);
     if (typeof helm === 'string') throw new Error(helm);
-    const release = (...args: string[]) =>
-      must([helm.path, ...args, '--namespace', NAMESPACE], { env, timeout: 120_000 });
+    const release = (...args: string[]) => must([helm.path, ...args, '--namespace', NAMESPACE], { env });
     // Nobody reaches webhooks here.
     const quiet = ['--set', 'crds.validationFailurePolicy=Ignore'];
     const theirChart = join(moduleFolder(METALLB_CONTROLLER), 'charts/metallb');
@@ -125,7 +122,7 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
     const theirs = upstream(3);
     const before = await all(11);
 
-    const migrate = () => runAsync([METALLB, 'migrate', '--namespace', NAMESPACE], { env, timeout: 60_000 });
+    const migrate = () => runAsync([METALLB, 'migrate', '--namespace', NAMESPACE], { env });
     const foretold = await migrate();
     expect(foretold.stderr).toBe('');
     for (const line of [
@@ -139,11 +136,11 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
 
     const ports = ['--port', '0', '--health-probe-port', '0'];
     const shadow = launch('shadow', [METALLB, 'controller', '--shadow', '--namespace', NAMESPACE, ...ports]);
-    await until('the shadow has compared', () => shadow.log().includes('shadowCompared'), 20_000);
+    await until('the shadow has compared', () => shadow.log().includes('shadowCompared'));
     await theirs.stop();
     kubectl(['apply', '-f', '-'], service('newest'));
     const missed = `${NAMESPACE}/newest: address: now no address, with us 203.0.113.`;
-    await until('the shadow misses an address', () => shadow.log().includes(missed), 20_000);
+    await until('the shadow misses an address', () => shadow.log().includes(missed));
     expect(shadow.log()).not.toContain(`${NAMESPACE}/plain-1`);
     expect(addresses()).toEqual({ ...before, newest: '' });
     await shadow.stop();
@@ -169,5 +166,5 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
     expect(kubectl(['-n', NAMESPACE, 'get', 'ipaddresspools', '-o', 'name']).split('\n').filter(Boolean)).toHaveLength(
       2,
     );
-  }, 150_000);
+  });
 });

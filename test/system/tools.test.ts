@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
-import { run, until } from '../../lab/net/shell.ts';
+import { run } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { metallb, type Standalone, scratch, startStandalone } from './processes.ts';
 
 describe('explain, plan and convert', () => {

@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type LabProcess, run, start, until } from '../../lab/net/shell.ts';
+import { freePort, type LabProcess, run, start } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { METALLB, type Standalone, scratch, startStandalone } from './processes.ts';
 
@@ -211,10 +212,8 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
     kubectl(['patch', 'crd', 'bgppeers.metallb.io', '--type', 'merge', '-p', JSON.stringify({ spec: { conversion } })]);
     await controller.stop();
     await launch();
-    await until(
-      'the trust',
-      () => controller.log().includes('the API server now trusts us: metallb-webhook-configuration'),
-      20_000,
+    await until('the trust', () =>
+      controller.log().includes('the API server now trusts us: metallb-webhook-configuration'),
     );
     await until('a refusal', () => {
       const { stderr } = attempt(['apply', '-f', '-'], JSON.stringify(pool('second', '198.19.0.8/29')));
@@ -222,7 +221,10 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
     });
     kubectl(['apply', '-f', '-'], JSON.stringify(pool('third', '198.19.3.0/29')));
     const old = `apiVersion: metallb.io/v1beta1\nkind: BGPPeer\nmetadata: {name: old}\nspec: {myASN: 1, peerASN: 2, peerAddress: 192.0.2.9}\n`;
-    await until('a conversion', () => attempt(['apply', '-f', '-'], old).status === 0, 30_000, 500);
+    await until('a conversion', () => attempt(['apply', '-f', '-'], old).status === 0, {
+      patience: 30_000,
+      interval: 500,
+    });
     expect(JSON.parse(kubectl(['get', 'bgppeers', 'old', '-o', 'json']))).toMatchObject({
       apiVersion: 'metallb.io/v1beta2',
       spec: { holdTime: '0s', peerPort: 179 },
