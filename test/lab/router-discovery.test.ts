@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isInside, prepareInside } from '../../lab/net/sandbox.ts';
-import { must, until } from '../../lab/net/shell.ts';
+import { must } from '../../lab/net/shell.ts';
+import { until } from '../../lab/net/waiting.ts';
 import { PollClock } from '../../src/adapters/driver/poll-clock.ts';
 import { RouterDiscovery, type RouterFound } from '../../src/adapters/wire/router-discovery.ts';
 import { poll } from '../../src/adapters/wire/syscalls.ts';
