@@ -138,7 +138,7 @@ export class SpeakerApp {
   get readiness(): Readiness {
     const { cache, announced } = this.#process.state;
     if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
-    return { ready: true, state: `announcing ${(JSON.parse(announced) as unknown[][])[0]!.length} addresses` };
+    return { ready: true, state: `announcing ${announced.announcements.length} addresses` };
   }
 
   /** Rejects when the wire Worker dies: the process is of no use then. */

@@ -11,7 +11,7 @@ import type { Sha256 } from '../election/election.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
 import { decideBgpFor, peersOf } from '../speaker/bgp-decision.ts';
-import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 
@@ -107,7 +107,7 @@ function layer2Difference(
 ): Difference[] {
   const concerns = (name: string | undefined) => name !== undefined && (node === undefined || name === node);
   const theirs = told.flatMap(({ status }) => status?.node ?? []).filter(concerns);
-  const ours = [state.decisions.get(key)?.election?.owner].filter(concerns);
+  const ours = [electionFor(state, key)?.owner].filter(concerns);
   return difference('layer2', key, theirs, ours as string[]);
 }
 

@@ -4,13 +4,7 @@
  */
 
 import type { BGPSessionStatus } from '../api/kinds.ts';
-import {
-  type EndpointSlice,
-  type KubernetesObject,
-  objectKey,
-  SERVICE_NAME_LABEL,
-  type Service,
-} from '../api/kubernetes.ts';
+import { type EndpointSlice, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Peer } from '../config/config.ts';
@@ -20,6 +14,7 @@ import type { PoolCheck } from '../ipam/request.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import type { BgpVerdict, EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
+import { serviceOf } from '../service/endpoints.ts';
 import { isOurClass } from '../service/service-class.ts';
 import {
   type BgpDecision,
@@ -30,7 +25,7 @@ import {
   peersOf,
   routesFor,
 } from '../speaker/bgp-decision.ts';
-import { factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 
@@ -153,7 +148,7 @@ function speakersFor(
   routers: readonly Peer[],
 ): Pick<Explanation, 'election' | 'bgp'> {
   const state = offlineSpeaker(objects, loadBalancerClass, sha256);
-  return { election: state.decisions.get(key)?.election, bgp: bgpOf(state, key, routers) };
+  return { election: electionFor(state, key), bgp: bgpOf(state, key, routers) };
 }
 
 function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
@@ -188,9 +183,8 @@ function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRou
 
 /** How many endpoints of the Service can be seen at all; 0 is the commonest reason for silence. */
 export function endpointCount(objects: ExplainObjects, key: string): number {
-  const [namespace, name] = key.split('/');
   const slices = (objects.endpointslices ?? []) as readonly EndpointSlice[];
   return slices
-    .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[SERVICE_NAME_LABEL] === name)
+    .filter((slice) => serviceOf(slice) === key)
     .reduce((count, { endpoints }) => count + (endpoints?.length ?? 0), 0);
 }

@@ -2,9 +2,15 @@
  * Which endpoints of a Service can serve, and on which nodes they are.
  * @module
  */
-import type { EndpointSlice } from '../api/kubernetes.ts';
+import { type EndpointSlice, SERVICE_NAME_LABEL } from '../api/kubernetes.ts';
 
 type EndpointConditions = NonNullable<EndpointSlice['endpoints']>[number]['conditions'];
+
+/** Key of the Service that the slice is of, `namespace/name`; undefined: it is of none. */
+export function serviceOf({ metadata: { namespace = '', labels } }: EndpointSlice): string | undefined {
+  const name = labels?.[SERVICE_NAME_LABEL];
+  return name === undefined ? undefined : `${namespace}/${name}`;
+}
 
 /** Behaviour reference §4.2: what is not said counts as yes, and an endpoint that ends may still serve. */
 export function isServing(conditions: EndpointConditions): boolean {

@@ -14,7 +14,7 @@ import { currentAddresses } from '../service/current-addresses.ts';
 import { isServing, servingNodes } from '../service/endpoints.ts';
 import { poolOf } from '../service/pool.ts';
 import { isOurClass } from '../service/service-class.ts';
-import type { Layer2Facts } from './layer2-decision.ts';
+import type { ServiceFacts } from './service-facts.ts';
 
 /** A route, and the routers that it is for; empty: all. */
 export interface Advertised {
@@ -29,7 +29,7 @@ export interface BgpDecision {
 
 /** Undefined: BGP has nothing to do with the Service. */
 function decideBgp(
-  facts: Omit<Layer2Facts, 'candidates'>,
+  facts: Omit<ServiceFacts, 'candidates'>,
   node: Candidate,
   service: Service,
   slices: readonly EndpointSlice[],
@@ -54,7 +54,7 @@ function decideBgp(
 
 /** The same for a node that may be drained: once routers have had the time to send elsewhere (`hasLeft`), it does only what no other node can. */
 export function decideBgpFor(
-  facts: Layer2Facts,
+  facts: ServiceFacts,
   node: Candidate,
   service: Service,
   slices: readonly EndpointSlice[],
@@ -68,7 +68,7 @@ export function decideBgpFor(
 
 /** One of the nodes that are asked about announces the Service too, and its speaker is there. */
 export function announcesToo(
-  facts: Layer2Facts,
+  facts: ServiceFacts,
   service: Service,
   slices: readonly EndpointSlice[],
   isAskedAbout: (other: Candidate) => boolean,
@@ -93,7 +93,7 @@ interface Selected {
 }
 
 function obstacleFor(
-  { fenced, ignoreExcludeLabel, dead }: Pick<Layer2Facts, 'fenced' | 'ignoreExcludeLabel' | 'dead'>,
+  { fenced, ignoreExcludeLabel, dead }: Pick<ServiceFacts, 'fenced' | 'ignoreExcludeLabel' | 'dead'>,
   node: Candidate,
   service: Service,
   slices: readonly EndpointSlice[],

@@ -4,7 +4,7 @@
  */
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import type { Config, L2Advertisement } from '../config/config.ts';
+import type { L2Advertisement } from '../config/config.ts';
 import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
 import type { Announcement } from '../layer2/state.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
@@ -14,28 +14,50 @@ import { currentAddresses } from '../service/current-addresses.ts';
 import { servingNodes } from '../service/endpoints.ts';
 import { poolOf } from '../service/pool.ts';
 import { isOurClass } from '../service/service-class.ts';
+import type { ServiceFacts } from './service-facts.ts';
 
-/** What the election of a Service depends on besides the Service. */
-export interface Layer2Facts {
-  readonly loadBalancerClass: string;
-  readonly ignoreExcludeLabel: boolean;
-  readonly fenced: boolean;
-  readonly config: Config;
-  readonly candidates: readonly Candidate[];
-  /** What runs there cannot serve, whatever its EndpointSlice still says. */
-  readonly dead: ReadonlySet<string>;
-}
-
-/** A Service that has an address and could be announced, with the outcome of its election. */
+/** A Service that has an address and could be announced, with the result of its election. */
 export interface Elected {
   readonly addresses: readonly IpAddress[];
   readonly advertisements: readonly L2Advertisement[];
   readonly election: ElectionResult;
 }
 
+/** What this node does with a Service at layer 2. */
+export type Layer2Decision =
+  /** There is nothing to announce, from any node. */
+  | { readonly kind: 'nothing' }
+  /** This node owns the addresses. Without announcements it cannot announce them, and the Event says why. */
+  | {
+      readonly kind: 'owner';
+      readonly election: ElectionResult;
+      readonly announcements: readonly Announcement[];
+      readonly event: EventNote;
+    }
+  /** Another node owns the addresses, or none can. What was announced from here is answered until the owner claims it. */
+  | {
+      readonly kind: 'elsewhere';
+      readonly election: ElectionResult;
+      readonly handingOver: readonly Announcement[];
+    };
+
+export const NOTHING: Layer2Decision = { kind: 'nothing' };
+
+export function announcementsOf(decision: Layer2Decision): readonly Announcement[] {
+  return decision.kind === 'owner' ? decision.announcements : [];
+}
+
+export function handingOverOf(decision: Layer2Decision): readonly Announcement[] {
+  return decision.kind === 'elsewhere' ? decision.handingOver : [];
+}
+
+export function electionOf(decision: Layer2Decision): ElectionResult | undefined {
+  return decision.kind === 'nothing' ? undefined : decision.election;
+}
+
 /** Undefined: nothing of the Service is ours to announce. */
 export function electFor(
-  facts: Layer2Facts,
+  facts: ServiceFacts,
   service: Service,
   slices: readonly EndpointSlice[],
   sha256: Sha256,
@@ -67,23 +89,33 @@ export function electFor(
   return { addresses: valid, advertisements, election };
 }
 
-/** What the owner announces, and what it tells about it (behaviour reference §4.4). `links`: those that exist there. */
-export function announcementsOf(
+/** What the owner does (behaviour reference §4.4). `links`: those that exist on the node. */
+export function decideAsOwner(
   { addresses, advertisements }: Elected,
+  election: ElectionResult,
   node: Candidate,
   links: readonly string[],
-): { readonly announcements: readonly Announcement[]; readonly event: EventNote } {
+): Layer2Decision {
   const here = advertisements.filter((ad) => anySelectorMatches(ad.nodeSelectors, node.labels));
   const everywhere = here.some((ad) => ad.interfaces.length === 0);
   const wanted = [...new Set(here.flatMap((ad) => ad.interfaces))].sort();
   if (!everywhere && !wanted.some((name) => links.includes(name))) {
     const message = `${addresses.map(formatAddress).join(', ')} cannot be announced from node "${node.name}" with protocol "layer2": none of the interfaces ${wanted.join(', ')} exists there; correct spec.interfaces of the L2Advertisement`;
-    return { announcements: [], event: { reason: 'announceFailed', message } };
+    return { kind: 'owner', election, announcements: [], event: { reason: 'announceFailed', message } };
   }
   return {
+    kind: 'owner',
+    election,
     announcements: addresses.map((address) => (everywhere ? { address } : { address, interfaces: wanted })),
     event: { reason: 'nodeAssigned', message: `announcing from node "${node.name}" with protocol "layer2"` },
   };
+}
+
+/** Make before break: what this node answered for until now it answers for until the new owner claims it. */
+export function decideElsewhere(election: ElectionResult, before: Layer2Decision): Layer2Decision {
+  if (election.owner === undefined) return { kind: 'elsewhere', election, handingOver: [] };
+  const announced = announcementsOf(before);
+  return { kind: 'elsewhere', election, handingOver: announced.length > 0 ? announced : handingOverOf(before) };
 }
 
 /** Services that share an address announce it once, on the union of their interfaces; in a fixed order. */

@@ -23,7 +23,7 @@ export function decideRoutes(
   const { settings, config, candidates, cache, advertised } = state;
   const self = candidates.find(({ name }) => name === settings.node);
   if (self === undefined || (config.peers.length === 0 && advertised.size === 0)) return state.plans;
-  const [facts, hasLeft] = [factsOf(state), state.drain?.hasLeft === true];
+  const [facts, hasLeft] = [factsOf(state), state.drain.kind === 'left'];
   let isNews = isAll;
   for (const key of keys) {
     const service = cache.get<Service>('services', key);

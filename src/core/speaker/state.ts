@@ -1,9 +1,10 @@
 /**
- * What a speaker knows, hears and says; speaker.ts is what it makes of it.
+ * What a speaker hears, says and knows; fsm.ts is what it makes of it.
  * @module
  */
 import { type EndpointSlice, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import type { Labels } from '../api/selector.ts';
 import type { RouteTable } from '../bgp/rib/route-table.ts';
 import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
 import type { Gateway } from '../config/peer-location.ts';
@@ -11,12 +12,13 @@ import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
 import { Cache, type Change } from '../kubernetes/cache.ts';
-import type { Announce, Announcement } from '../layer2/state.ts';
+import type { Announce } from '../layer2/state.ts';
 import type { LivenessView, Member } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
 import type { BgpVerdict, EventNote, EventTarget } from '../reasons/reasons.ts';
 import { AdvertisedRoutes } from './advertised-routes.ts';
-import type { Elected, Layer2Facts } from './layer2-decision.ts';
+import { type Elected, electionOf, type Layer2Decision, NOTHING } from './layer2-decision.ts';
+import type { ServiceFacts } from './service-facts.ts';
 
 export const SPEAKER_RESOURCES = [
   'services',
@@ -135,20 +137,21 @@ export type SpeakerOutput =
       readonly duplicates: readonly string[];
     };
 
-/** What this node does with a Service at layer 2. */
-export interface Decision {
-  readonly announcements: readonly Announcement[];
-  /** What was announced before another node was elected. */
-  readonly handingOver?: readonly Announcement[];
-  readonly election: ElectionResult | undefined;
-  readonly events: readonly EventNote[];
-}
-
-interface Drain {
-  /** When routers have had the time to send elsewhere. */
-  readonly leavesAt: Millis;
+/** How far this node has gone with its drain: the annotation metallb.io/drain is on it, or what counts as it. */
+export type Drain =
+  | { readonly kind: 'none' }
+  /** Routers have been asked to send elsewhere, and have time for it until then. */
+  | { readonly kind: 'leaving'; readonly until: Millis }
   /** What others announce too is not announced from here any more. */
-  readonly hasLeft: boolean;
+  | { readonly kind: 'left' };
+
+/** The whole of what this node announces at layer 2. */
+export type Announced = Omit<Announce, 'kind'>;
+
+/** The labels of a Node as the configuration in force took them into account. */
+export interface NodeLabels {
+  readonly name: string;
+  readonly labels: Labels;
 }
 
 export interface SpeakerState {
@@ -164,9 +167,8 @@ export interface SpeakerState {
   readonly elections: Map<string, Elected>;
   /** With rules of our own: the owner of each address. */
   readonly owners: ReadonlyMap<string, string | undefined>;
-  readonly decisions: Map<string, Decision>;
-  /** The annotation metallb.io/drain is on this node, or what counts as it; undefined: it is not. */
-  readonly drain: Drain | undefined;
+  readonly decisions: Map<string, Layer2Decision>;
+  readonly drain: Drain;
   readonly advertised: AdvertisedRoutes;
   readonly silent: readonly SilentPeer[];
   /** What the routers were to hold last, and what was told of each Service. */
@@ -174,10 +176,10 @@ export interface SpeakerState {
   readonly toldBgp: Map<string, BgpDecided>;
   /** By address. */
   readonly duplicates: ReadonlyMap<string, Duplicate>;
-  readonly members: string;
-  readonly announced: string;
-  /** Labels of all Nodes, as the configuration in force took them into account. */
-  readonly nodeLabels: string;
+  /** Who should be there, by name of the node. */
+  readonly members: readonly Member[];
+  readonly announced: Announced;
+  readonly nodeLabels: readonly NodeLabels[];
 }
 
 export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
@@ -193,20 +195,20 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     elections: new Map(),
     owners: new Map(),
     decisions: new Map(),
-    drain: undefined,
+    drain: { kind: 'none' },
     advertised: new AdvertisedRoutes(),
     silent: [],
     plans: '',
     toldBgp: new Map(),
     duplicates: new Map(),
-    members: '[]',
-    announced: '[[],[]]',
-    nodeLabels: '',
+    members: [],
+    announced: { announcements: [], handingOver: [] },
+    nodeLabels: [],
   };
 }
 
 /** What decisions about Services go by, besides the Services. */
-export function factsOf({ settings, config, candidates, dead, view }: SpeakerState): Layer2Facts {
+export function factsOf({ settings, config, candidates, dead, view }: SpeakerState): ServiceFacts {
   const { loadBalancerClass, ignoreExcludeLabel } = settings;
   return { loadBalancerClass, ignoreExcludeLabel, fenced: settings.fenced && !view.quorum, config, candidates, dead };
 }
@@ -215,4 +217,9 @@ export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[]
   return [...(state.slices.get(objectKey(service)) ?? [])].flatMap(
     (key) => state.cache.get<EndpointSlice>('endpointslices', key) ?? [],
   );
+}
+
+/** Who was elected for the Service; undefined: there is nothing to announce. */
+export function electionFor({ decisions }: SpeakerState, service: string): ElectionResult | undefined {
+  return electionOf(decisions.get(service) ?? NOTHING);
 }
