@@ -59,6 +59,18 @@ function unsolicited(link: Interface, address: IpAddress): NeighborAdvertisement
   };
 }
 
+export function arpReply(link: Interface, { senderMac, senderAddress, targetAddress }: ArpFrame): ArpFrame {
+  return {
+    destination: senderMac,
+    source: link.mac,
+    operation: 'reply',
+    senderMac: link.mac,
+    senderAddress: targetAddress,
+    targetMac: senderMac,
+    targetAddress: senderAddress,
+  };
+}
+
 /** RFC 4861 §7.2.4. Who asks without an address checks for duplicates: the answer goes to all. */
 export function advertisement(link: Interface, solicitation: NeighborSolicitation): NeighborAdvertisement {
   const { target, sourceAddress, sourceLinkLayer, source } = solicitation;

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, parseMac } from '../net/mac.ts';
 import { decodeArp, encodeArp } from './arp-codec.ts';
-import { GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW, layer2Machine, TICK } from './fsm.ts';
+import { layer2Machine, TICK } from './fsm.ts';
+import { GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW } from './gratuitous.ts';
 import type { ArpFrame, Interface } from './messages.ts';
 import { type Announcement, initialLayer2, type Layer2Input } from './state.ts';
 
@@ -141,6 +142,15 @@ describe('a claim of somebody else', () => {
       '2100 192.0.2.7 02:00:00:00:00:64 eth0',
       '62100 192.0.2.7 02:00:00:00:00:64 eth0',
     ]);
+  });
+
+  it('that was made once is forgotten: no timer goes off for it again and again', () => {
+    const node = announcer(owned);
+    for (let at = node.deadline(); at !== undefined; at = node.deadline()) node.feed(TICK, at);
+    node.feed(claim(CLIENT), 10_000);
+    expect(node.deadline()).toBe(130_000);
+    node.feed(TICK, 130_000);
+    expect(node.deadline()).toBeUndefined();
   });
 
   it('is none while an address moves, nor when it is our own, nor for an address that is not ours', () => {

@@ -2,7 +2,7 @@
  * What the machine of layer 2 knows, hears and asks for. fsm.ts is how it moves.
  * @module
  */
-import type { Millis } from '../machine.ts';
+import type { Millis, Step } from '../machine.ts';
 import type { IpAddress } from '../net/address.ts';
 import type { Interface } from './messages.ts';
 
@@ -24,22 +24,63 @@ export interface Layer2Settings {
   readonly answerPing: boolean;
 }
 
-/** Why an address that is ours by election is not answered for now. */
-type Waiting =
-  /** The network is asked first whether anybody has it. */
-  | { readonly kind: 'probing'; readonly next: Millis; readonly left: number }
-  /** Another of our speakers has it, and the lower MAC. */
-  | { readonly kind: 'yielded'; readonly next: Millis; readonly unanswered: number };
+/**
+ * One address that this node owns, by what the node does about it:
+ *
+ *   announce ───────────────▶ announced ◀──── nobody answers, or the other one lets go ─── yielded
+ *      │                       ▲    │ │                                                      ▲
+ *      │ --probe-before-use    │    │ └── one of our speakers has it too, and the lower MAC ──┘
+ *      ▼                       │    │
+ *   probing ── nobody answers ─┘    └── another node owns it from now on ──▶ handing-over ──▶ not ours any more
+ *
+ * Only an address that is announced or being handed over is answered for.
+ */
+export type Owned = Announced | Probing | Yielded | HandingOver;
 
-export interface Owned {
+export interface Announced {
+  readonly kind: 'announced';
   readonly announcement: Announcement;
-  /** When gratuitous packets are next due; `until`: the end of the window after a takeover. */
-  readonly burst?: { readonly next: Millis; readonly until: Millis };
-  /** Another node takes the address over: it is answered for until that node claims it, or until `until`. */
-  readonly handOver?: { readonly nextProbe: Millis; readonly until: Millis };
-  readonly waiting?: Waiting;
-  /** Another of our speakers claims it too. */
-  readonly dispute?: { readonly since: Millis; readonly last: Millis; readonly next: Millis; readonly wins: boolean };
+  readonly burst: Burst | undefined;
+  /** Another of our speakers claims the address too. */
+  readonly dispute: Dispute | undefined;
+}
+
+/** When gratuitous packets are due next; `until`: the end of the window after a takeover. */
+export interface Burst {
+  readonly next: Millis;
+  readonly until: Millis;
+}
+
+/** `last`: when the other speaker was last heard to claim the address. `wins`: our MAC is the lower one. */
+interface Dispute {
+  readonly since: Millis;
+  readonly last: Millis;
+  readonly next: Millis;
+  readonly wins: boolean;
+}
+
+/** The network is asked first whether anybody has the address: `left` more times. */
+export interface Probing {
+  readonly kind: 'probing';
+  readonly announcement: Announcement;
+  readonly next: Millis;
+  readonly left: number;
+}
+
+/** Another of our speakers has the address, and the lower MAC; `unanswered`: questions whether it still has. */
+export interface Yielded {
+  readonly kind: 'yielded';
+  readonly announcement: Announcement;
+  readonly next: Millis;
+  readonly unanswered: number;
+}
+
+/** Another node takes the address over. It is answered for until that node claims it, or until `until`. */
+export interface HandingOver {
+  readonly kind: 'handing-over';
+  readonly announcement: Announcement;
+  readonly nextProbe: Millis;
+  readonly until: Millis;
 }
 
 export interface Layer2State {
@@ -49,17 +90,21 @@ export interface Layer2State {
   readonly interfaces: ReadonlyMap<number, Interface>;
   /** By canonical address text. */
   readonly owned: ReadonlyMap<string, Owned>;
-  /** Claims of others, by address and MAC. */
+  /** Claims of strangers, by address and MAC. */
   readonly conflicts: ReadonlyMap<string, Claim>;
   /** MACs of our other speakers. */
   readonly siblings: ReadonlySet<string>;
-  /** When the next gratuitous packet is due: kept, so that nobody has to look through ten thousand addresses for it. */
+  /** When the first of the owned addresses wants something: kept, so that nobody has to look through ten thousand for it. */
   readonly due: Millis | undefined;
 }
 
+/** A station that is none of ours says that an address of ours is its own. */
 export interface Claim {
+  readonly address: string;
+  readonly mac: string;
   readonly since: Millis;
   readonly last: Millis;
+  /** When it was reported last. */
   readonly told: Millis | undefined;
   readonly interface: string;
 }
@@ -92,6 +137,8 @@ export type Layer2Output =
   /** It has not been heard of for two CONFLICT_INTERVALs. */
   | { readonly kind: 'conflict-ended'; readonly address: string; readonly mac: string; readonly interface: string }
   | { readonly kind: 'counted'; readonly counter: Layer2Counter; readonly address: string; readonly by: number };
+
+export type Outcome = Step<Layer2State, Layer2Output>;
 
 export interface MulticastGroup {
   readonly interface: number;
