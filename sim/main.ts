@@ -1,10 +1,11 @@
 /**
- * `npm run sim -- [--seeds N] [--first SEED] [--nodes N] [--bgp]`: many runs, and what went wrong in which.
+ * `npm run sim -- [--seeds N] [--first SEED] [--nodes N] [--bgp | --writer]`: many runs, and what went wrong in which.
  * @module
  */
 import { parseArgs } from 'node:util';
 import { simulateBgp } from './bgp.ts';
 import { simulate } from './simulation.ts';
+import { simulateWriter } from './writer.ts';
 
 const { values } = parseArgs({
   options: {
@@ -14,13 +15,22 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '4' },
     // Sessions with a router instead.
     bgp: { type: 'boolean', default: false },
+    // What keeps objects of the API as they should be instead.
+    writer: { type: 'boolean', default: false },
   },
 });
+/** One life of what was asked for. */
+function run(seed: number) {
+  if (values.bgp) return { failovers: [], ...simulateBgp(seed) };
+  if (values.writer) return { failovers: [], ...simulateWriter(seed) };
+  return simulate({ seed, nodes: Number(values.nodes) });
+}
+
 const began = performance.now();
 const failovers: number[] = [];
 let bad = 0;
 for (let seed = Number(values.first); seed < Number(values.first) + Number(values.seeds); seed++) {
-  const report = values.bgp ? { failovers: [], ...simulateBgp(seed) } : simulate({ seed, nodes: Number(values.nodes) });
+  const report = run(seed);
   failovers.push(...report.failovers);
   if (report.violations.length === 0) continue;
   bad++;

@@ -14,6 +14,7 @@ const SIMULATIONS = [
   ['two controllers', '--seeds', '10000', '--nodes', '0'],
   ['two controllers and four speakers', '--seeds', '1000'],
   ['BGP sessions', '--bgp', '--seeds', '3000'],
+  ['writers of objects', '--writer', '--seeds', '3000'],
 ] as const;
 
 const counts: Counts[] = [];

@@ -1,0 +1,169 @@
+/**
+ * What has to be asked of the API server next so that one object is as it should be, and what its answers mean.
+ * @module
+ */
+import type { KubernetesObject } from '../../api/kubernetes.ts';
+import { type Content, carries, contentOf, isOlder, wantedContent } from './content.ts';
+import type { Desired, WriteCall } from './messages.ts';
+import type { Entry, Progress, WriterState } from './state.ts';
+
+/** The next request for an object; undefined: nothing is left to do. */
+export function nextCall(state: WriterState, entry: Entry): WriteCall | undefined {
+  const { desired, resource } = entry;
+  const progress = progressOf(entry);
+  if (desired === undefined) return removal(state, entry, progress);
+  if (isForeign(state, entry)) return undefined;
+  if (desired.supersedes !== undefined && entry.written !== entry.revision) {
+    if (progress.superseded === undefined) return { verb: 'list', resource, labels: desired.supersedes };
+    const [oldest] = progress.superseded;
+    if (oldest !== undefined) return deletion(resource, oldest);
+  }
+  return state.settings.mode === 'apply'
+    ? application(state, entry, desired, progress)
+    : replacement(state, entry, desired, progress);
+}
+
+/** True when an object of that name is there that somebody else has made, and that is theirs. */
+export function isForeign({ settings }: WriterState, { observed }: Entry): boolean {
+  return !settings.adopts && observed !== undefined && !carries(observed, settings.mark);
+}
+
+/** True when the object is not as we left it, or is there although nobody wants it. */
+export function isDrifted(state: WriterState, entry: Entry): boolean {
+  const { desired, observed, expected } = entry;
+  if (desired === undefined) return isRemovable(state, observed) && (state.isSwept || entry.revision > 0);
+  if (isForeign(state, entry) || entry.written !== entry.revision) return false;
+  if (observed === undefined) return state.resources.get(entry.resource)!.isListed;
+  const is = contentOf(observed, desired.object, state.owner);
+  return is.main !== expected?.main || is.status !== expected.status;
+}
+
+/** Takes in what a request has achieved. `objects` are those of the answer; `isCurrent`: it was for the newest desired state. */
+export function achieved(
+  state: WriterState,
+  entry: Entry,
+  call: WriteCall,
+  objects: readonly KubernetesObject[],
+  isCurrent: boolean,
+): void {
+  const [object] = objects;
+  if (call.verb === 'delete' && call.name === entry.name) {
+    if (call.uid === undefined || call.uid === entry.observed?.metadata.uid) entry.observed = undefined;
+  } else if (call.verb === 'read') entry.observed = object;
+  else if (call.verb === 'apply' || call.verb === 'create' || call.verb === 'replace') observe(entry, object!);
+  if (!isCurrent) return;
+  const progress = progressOf(entry);
+  switch (call.verb) {
+    case 'list':
+      progress.superseded = objects.filter(({ metadata }) => metadata.name !== entry.name);
+      return;
+    case 'delete':
+      progress.hasWritten = true;
+      if (call.name !== entry.name) progress.superseded = progress.superseded?.slice(1);
+      return;
+    case 'read':
+      progress.read = object ?? null;
+      return;
+    case 'apply':
+    case 'create':
+    case 'replace': {
+      progress.hasWritten = true;
+      const content = contentOf(object!, entry.desired!.object, state.owner);
+      if (call.verb === 'apply' && call.subresource === 'status') progress.status = content.status;
+      else progress.main = content.main;
+    }
+  }
+}
+
+/**
+ * What is to be there from now on: what was answered to what we have written, and what was right already. Others may have changed the
+ * object since: that is to be noticed, not to be taken for ours.
+ */
+export function expectedOf(state: WriterState, entry: Entry): Content | undefined {
+  const { desired } = entry;
+  if (desired === undefined || isForeign(state, entry)) return undefined;
+  const { main, status } = progressOf(entry);
+  const wanted = wantedOf(state, entry, desired);
+  return { main: main ?? wanted.main, status: status ?? wanted.status };
+}
+
+/** Remembers the object as it is now, unless what is known is newer. */
+export function observe(entry: Entry, object: KubernetesObject): void {
+  if (isOlder(object.metadata.resourceVersion, entry.observed?.metadata.resourceVersion)) return;
+  entry.observed = object;
+}
+
+/** What has been done for the newest desired state: nothing when it has changed since. */
+export function progressOf(entry: Entry): Progress {
+  if (entry.progress?.revision !== entry.revision)
+    entry.progress = {
+      revision: entry.revision,
+      superseded: undefined,
+      read: undefined,
+      main: undefined,
+      status: undefined,
+      hasWritten: false,
+    };
+  return entry.progress;
+}
+
+/** It is ours, and not on its way out already. */
+function isRemovable({ settings }: WriterState, object: KubernetesObject | undefined): object is KubernetesObject {
+  return object !== undefined && carries(object, settings.mark) && object.metadata.deletionTimestamp === undefined;
+}
+
+function removal(state: WriterState, entry: Entry, progress: Progress): WriteCall | undefined {
+  const { resource, name, observed } = entry;
+  const { isListed } = state.resources.get(resource)!;
+  if (observed !== undefined) return isRemovable(state, observed) ? deletion(resource, observed) : undefined;
+  if (isListed || progress.hasWritten || !state.settings.adopts) return undefined;
+  return { verb: 'delete', resource, name };
+}
+
+function deletion(resource: string, { metadata: { name, uid } }: KubernetesObject): WriteCall {
+  return { verb: 'delete', resource, name, ...(uid !== undefined && { uid }) };
+}
+
+function application(state: WriterState, entry: Entry, desired: Desired, progress: Progress): WriteCall | undefined {
+  const { resource, name, observed } = entry;
+  const { apiVersion, kind, metadata, status, ...fields } = desired.object;
+  const wanted = wantedOf(state, entry, desired);
+  const is = observed && contentOf(observed, desired.object, state.owner);
+  if (progress.main === undefined && is?.main !== wanted.main) {
+    const body = { apiVersion, kind, metadata: fullMetadata(state, metadata), ...fields };
+    return { verb: 'apply', resource, name, body };
+  }
+  if (status === undefined || progress.status !== undefined || is?.status === wanted.status) return undefined;
+  const body = { apiVersion, kind, metadata: { name, namespace: state.settings.namespace }, status };
+  return { verb: 'apply', resource, name, subresource: 'status', body };
+}
+
+function replacement(state: WriterState, entry: Entry, desired: Desired, progress: Progress): WriteCall | undefined {
+  const { resource, name } = entry;
+  if (progress.main !== undefined) return undefined;
+  const { read } = progress;
+  if (read === undefined) return { verb: 'read', resource, name };
+  const { apiVersion, kind, metadata, status: _, ...fields } = desired.object;
+  if (read === null) {
+    const body = { apiVersion, kind, metadata: fullMetadata(state, metadata), ...fields };
+    return { verb: 'create', resource, name, body };
+  }
+  if (contentOf(read, desired.object, state.owner).main === wantedOf(state, entry, desired).main) return undefined;
+  return { verb: 'replace', resource, name, body: { apiVersion, kind, metadata: read.metadata, ...fields } };
+}
+
+/** What was answered to the last write of the same: servers default and prune, which is nobody's doing. */
+function wantedOf(state: WriterState, entry: Entry, desired: Desired): Content {
+  const isWritten = entry.written === entry.revision;
+  return (isWritten ? entry.expected : undefined) ?? wantedContent(desired.object, state.owner);
+}
+
+function fullMetadata({ settings, owner }: WriterState, metadata: Desired['object']['metadata']): object {
+  const { name, labels } = metadata;
+  return {
+    name,
+    namespace: settings.namespace,
+    ...(labels !== undefined && { labels }),
+    ...(owner !== undefined && { ownerReferences: [owner] }),
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * What of an object we have a say in, as texts to compare.
+ * @module
+ */
+import type { KubernetesObject } from '../../api/kubernetes.ts';
+import type { DesiredObject, Labels, OwnerReference } from './messages.ts';
+
+/** The two parts that are written apart. */
+export interface Content {
+  readonly main: string;
+  readonly status: string;
+}
+
+type AnyObject = KubernetesObject & Readonly<Record<string, unknown>>;
+
+/** Of `object`, what `desired` is about: its labels and the owner, and each whole field such as spec. */
+export function contentOf(
+  object: KubernetesObject,
+  desired: DesiredObject,
+  owner: OwnerReference | undefined,
+): Content {
+  const { apiVersion: _, kind: __, metadata, status, ...fields } = desired;
+  const { labels = {}, ownerReferences = [] } = object.metadata as AnyObject['metadata'] & {
+    readonly ownerReferences?: readonly OwnerReference[];
+  };
+  const main = {
+    labels: Object.fromEntries(Object.keys(metadata.labels ?? {}).map((key) => [key, labels[key]])),
+    isOwned: owner === undefined || ownerReferences.some(({ uid }) => uid === owner.uid),
+    fields: Object.fromEntries(Object.keys(fields).map((key) => [key, (object as AnyObject)[key]])),
+  };
+  return {
+    main: canonical(main),
+    status: status === undefined ? '' : canonical((object as AnyObject).status),
+  };
+}
+
+/** The content that `desired` asks for. */
+export function wantedContent(desired: DesiredObject, owner: OwnerReference | undefined): Content {
+  const metadata = { ...desired.metadata, ...(owner !== undefined && { ownerReferences: [owner] }) };
+  return contentOf({ ...desired, metadata }, desired, owner);
+}
+
+export function carries({ metadata }: KubernetesObject, labels: Labels): boolean {
+  return Object.entries(labels).every(([key, value]) => metadata.labels?.[key] === value);
+}
+
+/** True when `version` was given before `known`. Versions are whole numbers of any length; of others nothing is known. */
+export function isOlder(version: string | undefined, known: string | undefined): boolean {
+  if (version === undefined || known === undefined || !DIGITS.test(version) || !DIGITS.test(known)) return false;
+  return BigInt(version) < BigInt(known);
+}
+
+const DIGITS = /^\d+$/;
+
+/** The same text for the same content, whatever the order of the fields. When a condition changed last is no content. */
+export function canonical(value: unknown): string {
+  const text = JSON.stringify(value, (key, part: unknown) => {
+    if (key === 'lastTransitionTime') return undefined;
+    return part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part;
+  });
+  return text ?? '';
+}
