@@ -66,7 +66,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const BESIDES: Readonly<Record<string, readonly string[]>> = {
   test: ['vitest', 'fast-check', 'ipaddr.js', 'zod', 'protobufjs'],
   bench: ['@kubernetes/client-node', 'ipaddr.js'],
-  tools: ['protobufjs'],
+  tools: ['protobufjs', 'vitest'],
 };
 
 /** What adapters share: it touches nothing outside. */
@@ -94,14 +94,7 @@ export function breaches(path: string, source: string): string[] {
 
 /** Every circle of files that import each other, each as the paths along it; `sources` by path. */
 export function circles(sources: ReadonlyMap<string, string>): string[] {
-  const targets = new Map(
-    [...sources].map(([path, source]) => [
-      path,
-      importsOf(source)
-        .filter((specifier) => specifier.startsWith('.'))
-        .map((specifier) => resolve(path, specifier)),
-    ]),
-  );
+  const targets = new Map([...sources].map(([path, source]) => [path, importedFiles(path, source)]));
   const found: string[] = [];
   const done = new Set<string>();
   const visit = (path: string, trail: readonly string[]): void => {
@@ -113,6 +106,13 @@ export function circles(sources: ReadonlyMap<string, string>): string[] {
   };
   for (const path of targets.keys()) visit(path, []);
   return found;
+}
+
+/** The paths of the repository's own files that a source imports. */
+export function importedFiles(path: string, source: string): string[] {
+  return importsOf(source)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => resolve(path, specifier));
 }
 
 function importsOf(source: string): string[] {
