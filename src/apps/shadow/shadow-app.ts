@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { Driver } from '../../adapters/driver/driver.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { ApiError, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Reflector } from '../../adapters/kubernetes/reflector.ts';
@@ -12,8 +13,19 @@ import type { Log } from '../../adapters/log/log.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import { Cache } from '../../core/kubernetes/cache.ts';
-import { type Aspect, type ComparedResource, compareWithCluster } from '../../core/offline/differences.ts';
-import { initialShadow, stepShadow } from '../../core/offline/shadow.ts';
+import {
+  type Aspect,
+  type ComparedResource,
+  type Comparison,
+  compareWithCluster,
+} from '../../core/offline/differences.ts';
+import {
+  INITIAL_SHADOW,
+  type ShadowInput,
+  type ShadowOutput,
+  type ShadowState,
+  shadowMachine,
+} from '../../core/offline/shadow.ts';
 import { SPEAKER_RESOURCES } from '../../core/speaker/state.ts';
 
 export interface ShadowOptions {
@@ -27,9 +39,6 @@ export interface ShadowOptions {
   readonly node?: string;
 }
 
-/** Milliseconds between comparisons, as long as something changes or has not settled. */
-const INTERVAL = 1000;
-
 /** Who announces what, as speakers tell it. MetalLB before 0.14 does not. */
 const TOLD = ['servicel2statuses', 'servicebgpstatuses'] as const;
 
@@ -42,14 +51,11 @@ export class ShadowApp {
   #resources: readonly ComparedResource[] = [];
   #reflectors: Reflector[] = [];
   #aspects: readonly Aspect[] = [];
-  #state = initialShadow;
-  #isDirty = true;
-  #timer: NodeJS.Timeout | undefined;
-  #agreeing = '';
-  #problems = '';
+  readonly #driver: Driver<ShadowState, ShadowInput, ShadowOutput>;
 
   constructor(options: ShadowOptions) {
     this.#options = options;
+    this.#driver = new Driver(shadowMachine, INITIAL_SHADOW, { perform: (output) => this.#perform(output) });
   }
 
   get readiness(): Readiness {
@@ -81,46 +87,47 @@ export class ShadowApp {
           namespace: ours.includes(resource) ? namespace : undefined,
           onChange: (change) => {
             this.#cache.apply({ ...change, resource });
-            this.#isDirty = true;
+            // A part of the cluster would differ from the whole.
+            if (this.#cache.synced) this.#driver.feed({ kind: 'changed' });
           },
           onTrouble: (what, message) => log.warn({ event: what, resource, error: message }, message),
         }),
     );
     for (const reflector of this.#reflectors) reflector.start();
-    this.#timer = setInterval(() => this.#look(), INTERVAL);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#driver.stop();
     for (const reflector of this.#reflectors) reflector.stop();
   }
 
-  #look(): void {
-    const hasPending = [...this.#state.seen.values()].some(({ told }) => !told);
-    if (!this.#cache.synced || !(this.#isDirty || hasPending)) return;
-    this.#isDirty = false;
-    const { log, loadBalancerClass, node } = this.#options;
-    const objects = Object.fromEntries(this.#resources.map((resource) => [resource, this.#cache.all(resource)]));
-    const comparison = compareWithCluster(objects, this.#aspects, loadBalancerClass, sha256, node);
-    const { next, news } = stepShadow(this.#state, comparison.differences, performance.now());
-    this.#state = next;
-    for (const { kind, text } of news) {
-      if (kind === 'differs') log.warn({ event: 'shadowDiffers' }, text);
-      else log.info({ event: 'shadowAgreesAgain' }, `no more: ${text}`);
+  #perform(output: ShadowOutput): void {
+    const { log } = this.#options;
+    switch (output.kind) {
+      case 'compare':
+        this.#driver.feed({ kind: 'compared', comparison: this.#compare() });
+        return;
+      case 'differs':
+        log.warn({ event: 'shadowDiffers' }, output.text);
+        return;
+      case 'agrees-again':
+        log.info({ event: 'shadowAgreesAgain' }, `no more: ${output.text}`);
+        return;
+      case 'problems':
+        for (const problem of output.problems) log.warn({ event: 'invalidConfiguration' }, formatProblem(problem));
+        return;
+      case 'summary': {
+        const { services, differing } = output;
+        const summary = `${services - differing} of ${services} Services as now`;
+        log.info({ event: 'shadowCompared', services, differing, aspects: this.#aspects }, summary);
+      }
     }
-    this.#tellProblems(comparison.problems.map(formatProblem));
-    const differing = new Set(comparison.differences.map(({ service }) => service)).size;
-    const summary = `${comparison.services - differing} of ${comparison.services} Services as now`;
-    if (summary === this.#agreeing) return;
-    this.#agreeing = summary;
-    log.info({ event: 'shadowCompared', services: comparison.services, differing, aspects: this.#aspects }, summary);
   }
 
-  #tellProblems(problems: readonly string[]): void {
-    const text = problems.join('\n');
-    if (text === this.#problems) return;
-    this.#problems = text;
-    for (const problem of problems) this.#options.log.warn({ event: 'invalidConfiguration' }, problem);
+  #compare(): Comparison {
+    const { loadBalancerClass, node } = this.#options;
+    const objects = Object.fromEntries(this.#resources.map((resource) => [resource, this.#cache.all(resource)]));
+    return compareWithCluster(objects, this.#aspects, loadBalancerClass, sha256, node);
   }
 }
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type ComparedObjects, compareWithCluster, describeDifference } from './differences.ts';
-import { initialShadow, SETTLING_TIME, stepShadow } from './shadow.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const meta = (name: string, more = {}) => ({ name, namespace: 'n', ...more });
@@ -67,29 +66,5 @@ describe('what would be different', () => {
   it('is nothing where nothing is', () => {
     const objects = { ...CLUSTER, services: [service('kept', '192.0.2.2')] };
     expect(compareWithCluster(objects, ['addresses', 'bgp'], '', sha256).differences).toEqual([]);
-  });
-});
-
-describe('the shadow', () => {
-  const one = [{ aspect: 'addresses', service: 'n/s', theirs: 'a', ours: 'b', why: '' }] as const;
-
-  it('tells of a difference once, after its time, and that it has gone', () => {
-    let state = initialShadow;
-    const step = (differences: Parameters<typeof stepShadow>[1], now: number) => {
-      const { next, news } = stepShadow(state, differences, now);
-      state = next;
-      return news.map(({ kind }) => kind);
-    };
-    expect(step(one, 0)).toEqual([]);
-    expect(step(one, SETTLING_TIME - 1)).toEqual([]);
-    expect(step(one, SETTLING_TIME)).toEqual(['differs']);
-    expect(step(one, SETTLING_TIME + 1)).toEqual([]);
-    expect(step([], SETTLING_TIME + 2)).toEqual(['agrees-again']);
-    expect(step([], SETTLING_TIME + 3)).toEqual([]);
-  });
-
-  it('says nothing of what settles by itself', () => {
-    const { next } = stepShadow(initialShadow, one, 0);
-    expect(stepShadow(next, [], 1000).news).toEqual([]);
   });
 });
