@@ -353,7 +353,7 @@ class Simulation {
     if (this.#violations.length < 10) this.#violations.push(`${this.#clock.now} ms: ${text}`);
   }
 
-  /** Invariants of DESIGN §7 that never rest. */
+  /** Invariants that never rest. */
   #checkAlways(): void {
     if (this.#api.version === this.#checkedVersion) return;
     this.#checkedVersion = this.#api.version;

@@ -1,6 +1,6 @@
 /**
  * `npm run manifests`: writes `config/`, the plain manifests and the kustomizations, from the chart, so that there is one description of what runs.
- * Names and labels become those of MetalLB's own manifests (behaviour reference §8.1). Needs Helm, from the Go module proxy.
+ * Names and labels become those of MetalLB's own manifests (docs/behaviour/manifests.md). Needs Helm, from the Go module proxy.
  * @module
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

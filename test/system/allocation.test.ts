@@ -1,5 +1,5 @@
 /**
- * What takes an address away or moves it (behaviour reference §3.9), and every reason for having none: one case each, with
+ * What takes an address away or moves it (docs/behaviour/allocation.md#what-moves-or-takes-an-address), and every reason for having none: one case each, with
  * the controller process on the embedded API, or on the server that METALLB_TEST_KUBECONFIG points to.
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The file that names the links to pass over (behaviour reference §4.5).
+ * The file that names the links to pass over (docs/behaviour/layer2.md#usable-interfaces).
  * @module
  */
 import { readFileSync } from 'node:fs';

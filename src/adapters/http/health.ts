@@ -1,5 +1,5 @@
 /**
- * The health port of a process: `/healthz` and `/readyz` (behaviour reference §6.1), and `/metrics` on a port of its own.
+ * The health port of a process: `/healthz` and `/readyz` (docs/behaviour/metrics.md), and `/metrics` on a port of its own.
  * @module
  */
 import { type HttpRequest, type HttpResponse, type HttpServer, plain, serve } from './server.ts';

@@ -1,6 +1,6 @@
 /**
  * The ConfigurationState of one process: what it thinks of the configuration, for `kubectl get configurationstates`
- * (behaviour reference §3.13).
+ * (docs/behaviour/status.md#configurationstate).
  * @module
  */
 import { formatProblem, type Problem } from '../../core/api/problem.ts';

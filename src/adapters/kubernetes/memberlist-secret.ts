@@ -1,5 +1,5 @@
 /**
- * The Secret that the speakers authenticate each other with, made by the controller (behaviour reference §3.12).
+ * The Secret that the speakers authenticate each other with, made by the controller (docs/behaviour/layer2.md#the-secret-of-the-speakers).
  * @module
  */
 import { randomBytes } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * What a speaker says of itself in objects: ServiceL2Status and ServiceBGPStatus, one for each Service that this node announces (behaviour
- * reference §4.11, §5.7), and BGPSessionStatus, one for each router.
+ * What a speaker says of itself in objects: ServiceL2Status and ServiceBGPStatus, one for each Service that this node announces (see
+ * docs/behaviour/status.md), and BGPSessionStatus, one for each router.
  * @module
  */
 import { createHash } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
  * May the bearer of this token read our metrics? The API server is asked, as Kubernetes' own components do
- * (behaviour reference §6.1).
+ * (docs/behaviour/metrics.md).
  * @module
  */
 import type { KubernetesClient } from './client.ts';

@@ -1,6 +1,6 @@
 /**
  * The certificates of the webhook server: kept in a Secret that all controllers share, renewed in time, and made known
- * to the API server (behaviour reference §1.10).
+ * to the API server (docs/behaviour/webhooks.md#certificates).
  * @module
  */
 import { ApiError, JSON_PATCH, type KubernetesClient } from './client.ts';

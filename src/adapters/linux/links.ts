@@ -1,5 +1,5 @@
 /**
- * The links of this machine, as /sys/class/net shows them (behaviour reference §4.5).
+ * The links of this machine, as /sys/class/net shows them (docs/behaviour/layer2.md#usable-interfaces).
  * @module
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

@@ -8,7 +8,7 @@ import type { LocalEnd } from '../../core/bgp/session/negotiation.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../core/net/address.ts';
 
 /**
- * Behaviour reference §5.4: the identifier that is configured; else the local IPv4 address of the connection; else the first one of the
+ * The BGP identifier (docs/behaviour/bgp.md#bgp-identifier): the one that is configured; else the local IPv4 address of the connection; else the first one of the
  * same interface; else a checksum of the node's name. To a daemon on this very node (a CNI's) our end is the first interface that others can
  * see, so that it can tell them how they reach us; the address of that one is its own identifier already, so we take the checksum.
  */

@@ -6,7 +6,7 @@ import pino, { type Logger } from 'pino';
 
 export type Log = Logger;
 
-/** Values of --log-level (behaviour reference §7.1) as levels of the logger. */
+/** Values of --log-level (docs/behaviour/flags.md#log-levels) as levels of the logger. */
 export const LOG_LEVELS = {
   all: 'trace',
   debug: 'debug',

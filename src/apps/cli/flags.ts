@@ -1,5 +1,5 @@
 /**
- * Upstream's flags and environment names (behaviour reference §7), as data.
+ * Upstream's flags and environment names (docs/behaviour/flags.md), as data.
  * @module
  */
 

@@ -15,7 +15,7 @@ export interface WebhookServerOptions extends WebhookOptions {
   readonly certificates: { readonly secret: string; readonly service: string } | Tls;
 }
 
-/** Upstream's periods (behaviour reference §1.10), in days. */
+/** Upstream's periods (docs/behaviour/webhooks.md#certificates), in days. */
 const LIFETIME = { authority: 3650, server: 365, ahead: 90 };
 /** Milliseconds between looks at the certificates, and at whether the API server still trusts them. */
 const INTERVAL = 60_000;

@@ -1,5 +1,5 @@
 /**
- * BGP by frr-k8s: this node's FRRConfiguration is kept as it should be, and FRR does the rest (behaviour reference §5.5). Unlike upstream's
+ * BGP by frr-k8s: this node's FRRConfiguration is kept as it should be, and FRR does the rest (docs/behaviour/bgp.md#frr-k8s). Unlike upstream's
  * it is not deleted at start, and stays when the speaker ends: FRR goes on announcing.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What is said of a configuration object that is about to be written: by the validating webhook on a cluster
- * (behaviour reference §1.10), and by the embedded API itself.
+ * (docs/behaviour/webhooks.md#admission), and by the embedded API itself.
  * @module
  */
 import { referenceTo } from '../api/kind.ts';

@@ -1,5 +1,5 @@
 /**
- * The admission webhooks as data (behaviour reference §1.10): what is asked where, and the manifest that says so to the
+ * The admission webhooks as data (docs/behaviour/webhooks.md#admission): what is asked where, and the manifest that says so to the
  * API server.
  * @module
  */
@@ -14,7 +14,7 @@ export interface Webhook {
   readonly operations: readonly ('CREATE' | 'UPDATE' | 'DELETE')[];
 }
 
-/** BFDProfiles are also checked on UPDATE, unlike upstream (Appendix B, item 12). */
+/** BFDProfiles are also checked on UPDATE, unlike upstream. */
 export const WEBHOOKS: readonly Webhook[] = [
   { resource: 'bgppeers', name: 'bgppeersvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
   { resource: 'bfdprofiles', name: 'bfdprofilevalidationwebhook', operations: ['CREATE', 'UPDATE', 'DELETE'] },

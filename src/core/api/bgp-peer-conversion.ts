@@ -1,5 +1,5 @@
 /**
- * BGPPeer between its two versions (behaviour reference §1.6): what the conversion webhook answers.
+ * BGPPeer between its two versions (docs/behaviour/resources.md#conversion): what the conversion webhook answers.
  * @module
  */
 import type { KubernetesObject, LabelSelector } from './kubernetes.ts';

@@ -1,5 +1,5 @@
 /**
- * The kinds of `metallb.io`: upstream's nine, field for field (behaviour reference §1), and BGPSessionStatus, which is ours.
+ * The kinds of `metallb.io`: upstream's nine, field for field (docs/behaviour/resources.md), and BGPSessionStatus, which is ours.
  * Each `...Spec` value below is the one source of its type, its validation and its CRD.
  * @module
  */
@@ -58,7 +58,7 @@ const advertisementColumns = [
   column('IPAddressPool Selectors', '.spec.ipAddressPoolSelectors'),
 ];
 
-/** IPAddressPool v1beta1 (behaviour reference §1.2). */
+/** IPAddressPool v1beta1 (docs/behaviour/resources.md#ipaddresspool). */
 export const ipAddressPool = z.object({
   spec: z
     .object({
@@ -97,7 +97,7 @@ export const ipAddressPool = z.object({
 });
 export type IPAddressPoolSpec = z.output<typeof ipAddressPool>['spec'];
 
-/** L2Advertisement v1beta1 (behaviour reference §1.3). */
+/** L2Advertisement v1beta1 (docs/behaviour/resources.md#l2advertisement). */
 export const l2Advertisement = z.object({
   spec: z
     .object({
@@ -121,7 +121,7 @@ export const l2Advertisement = z.object({
 const AGGREGATION_RULE =
   'aggregationLength and aggregationLengthV6 must be 32 and 128 (or absent) when serviceSelectors is used';
 
-/** BGPAdvertisement v1beta1 (behaviour reference §1.4). */
+/** BGPAdvertisement v1beta1 (docs/behaviour/resources.md#bgpadvertisement). */
 export const bgpAdvertisement = z.object({
   spec: withRules(
     z
@@ -150,7 +150,7 @@ export const bgpAdvertisement = z.object({
 
 const MAX_ASN = 4294967295;
 
-/** BGPPeer v1beta2 (behaviour reference §1.5). */
+/** BGPPeer v1beta2 (docs/behaviour/resources.md#bgppeer). */
 export const bgpPeer = z.object({
   spec: z
     .object({
@@ -216,7 +216,7 @@ export const bgpPeer = z.object({
 });
 export type BGPPeerSpec = NonNullable<z.output<typeof bgpPeer>['spec']>;
 
-/** BGPPeer v1beta1 (behaviour reference §1.6). */
+/** BGPPeer v1beta1 (docs/behaviour/resources.md#conversion). */
 const bgpPeerV1beta1 = z.object({
   spec: z
     .object({
@@ -255,7 +255,7 @@ const bgpPeerV1beta1 = z.object({
 
 const milliseconds = (description: string) => integer('int32', `${description} in milliseconds.`, 10, 60000);
 
-/** BFDProfile v1beta1 (behaviour reference §1.7). */
+/** BFDProfile v1beta1 (docs/behaviour/resources.md#bfdprofile). */
 export const bfdProfile = z.object({
   spec: z
     .object({
@@ -272,7 +272,7 @@ export const bfdProfile = z.object({
   status: acceptance,
 });
 
-/** Community v1beta1 (behaviour reference §1.8). */
+/** Community v1beta1 (docs/behaviour/resources.md#community). */
 export const community = z.object({
   spec: z
     .object({
@@ -373,7 +373,7 @@ const announcedColumns = [
 
 const nodeSelectorColumn = column('Node Selectors', '.spec.nodeSelectors', 'string', 10);
 
-/** Every custom resource, in the order of the behaviour reference §1.1. */
+/** Every custom resource, in the order of docs/behaviour/resources.md#kinds. */
 export const KINDS = [
   {
     kind: 'IPAddressPool',

@@ -1,5 +1,5 @@
 /**
- * The shape of the configuration before 0.13 (behaviour reference §9). Keys that it does not know are ignored, as ever.
+ * The shape of the configuration before 0.13 (docs/behaviour/config-map.md). Keys that it does not know are ignored, as ever.
  * @module
  */
 import * as z from 'zod';

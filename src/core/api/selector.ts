@@ -25,7 +25,7 @@ export function selectorMatches(selector: LabelSelector, labels: Labels = NO_LAB
   return true;
 }
 
-/** Selector lists are OR-ed; an empty list restricts nothing (behaviour reference, vocabulary). */
+/** Selector lists are OR-ed; an empty list restricts nothing (docs/behaviour/index.md#words). */
 export function anySelectorMatches(selectors: readonly LabelSelector[], labels: Labels = NO_LABELS): boolean {
   return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
 }
@@ -38,7 +38,7 @@ export interface SelectorFault {
   readonly cure: string;
 }
 
-/** Every rule that Kubernetes and upstream's parser set for one selector (behaviour reference §1.9, generic rules). */
+/** Every rule that Kubernetes and upstream's parser set for one selector (docs/behaviour/resources.md, rule G2). */
 export function selectorFaults(selector: LabelSelector): SelectorFault[] {
   const faults: SelectorFault[] = [];
   const seen = new Set<string>();

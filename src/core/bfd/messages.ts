@@ -34,7 +34,7 @@ export interface BfdPacket {
   readonly requiredMinEchoRx: number;
 }
 
-/** Names of upstream's metrics (behaviour reference §6.2), after `metallb_bfd_`. */
+/** Names of upstream's metrics, after `metallb_bfd_`. */
 export const BFD_COUNTERS = [
   'control_packet_input',
   'control_packet_output',

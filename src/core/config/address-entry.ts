@@ -1,5 +1,5 @@
 /**
- * One entry of `spec.addresses`: a CIDR, or a range (behaviour reference §2).
+ * One entry of `spec.addresses`: a CIDR, or a range (docs/behaviour/addresses.md#entries).
  * @module
  */
 import { formatAddress, parseAddress } from '../net/address.ts';

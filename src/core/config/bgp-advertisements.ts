@@ -1,5 +1,5 @@
 /**
- * BGPAdvertisements (behaviour reference §1.9, rules B1 to B6 and X1).
+ * BGPAdvertisements (docs/behaviour/resources.md, rules B1 to B6 and X1).
  * @module
  */
 import { bgpAdvertisement } from '../api/kinds.ts';

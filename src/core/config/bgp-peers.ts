@@ -1,5 +1,5 @@
 /**
- * BFDProfiles and BGPPeers (behaviour reference §1.9, rules F1 and R1 to R7, and what of M2 concerns any BGP speaker).
+ * BFDProfiles and BGPPeers (docs/behaviour/resources.md, rules F1, R1 to R7 and M2).
  * @module
  */
 import { parseDuration } from '../api/duration.ts';

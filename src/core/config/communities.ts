@@ -1,5 +1,5 @@
 /**
- * BGP communities: literals (behaviour reference §5.6) and the Community objects that name them (rule C1).
+ * BGP communities: literals (docs/behaviour/bgp.md#communities) and the Community objects that name them (rule C1).
  * @module
  */
 import { community } from '../api/kinds.ts';

@@ -16,7 +16,7 @@ export interface Pool {
   readonly ranges: readonly AddressRange[];
   readonly autoAssign: boolean;
   readonly avoidBuggyIPs: boolean;
-  /** Present when the pool is reserved for some namespaces or Services (behaviour reference §3.5). */
+  /** Present when the pool is reserved for some namespaces or Services (docs/behaviour/allocation.md#which-pools-a-service-may-use). */
   readonly allocation?: PoolAllocation;
 }
 
@@ -127,7 +127,7 @@ export interface Peer {
   readonly ebgpMultiHop: boolean;
   readonly vrf: string;
   readonly dualStack: boolean;
-  /** Of FRR's; it has no effect there either (behaviour reference §5.5). */
+  /** Of FRR's; it has no effect there either. */
   readonly disableMP: boolean;
   /** The router connects to us. */
   readonly passive: boolean;

@@ -1,5 +1,5 @@
 /**
- * L2Advertisements (behaviour reference §1.9, rule A1), and what they have in common with BGPAdvertisements.
+ * L2Advertisements (docs/behaviour/resources.md, rule A1), and what they have in common with BGPAdvertisements.
  * @module
  */
 import { l2Advertisement } from '../api/kinds.ts';
@@ -53,7 +53,7 @@ export function parseTargets(
   };
 }
 
-/** Both fields empty: all pools. Otherwise the union of both (behaviour reference §1.3). */
+/** Both fields empty: all pools. Otherwise the union of both (docs/behaviour/resources.md#l2advertisement). */
 function coveredPools(
   names: readonly string[],
   selectors: readonly LabelSelector[],

@@ -1,5 +1,5 @@
 /**
- * IPAddressPools (behaviour reference §1.9, rules P1 to P3).
+ * IPAddressPools (docs/behaviour/resources.md, rules P1 to P3).
  * @module
  */
 import { type IPAddressPoolSpec, ipAddressPool } from '../api/kinds.ts';

@@ -1,5 +1,5 @@
 /**
- * What is to become of one Service: the steps of behaviour reference §3.3 as one function. It changes the allocator
+ * What is to become of one Service: rules S1 to S10 of docs/behaviour/allocation.md as one function. It changes the allocator
  * and nothing else, and it says everything that should be told.
  * @module
  */
@@ -95,7 +95,7 @@ function clusterFamilies(service: Service): IpFamily[] | EventNote {
   return families as IpFamily[];
 }
 
-/** How the Service uses an address (behaviour reference §3.8). */
+/** How the Service uses an address (docs/behaviour/allocation.md#sharing). */
 export function useOf(service: Service): AddressUse {
   const { selector = {}, ports = [], externalTrafficPolicy } = service.spec ?? {};
   const pairs = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
@@ -138,7 +138,7 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text) => b.includes(text));
 }
 
-/** Steps 6 to 8: what the status says is claimed again, which also rebuilds ownership after a restart. */
+/** Rules S5 and S6: what the status says is claimed again, which also rebuilds ownership after a restart. */
 function keepCurrent(
   service: Service,
   request: AllocationRequest,
@@ -200,7 +200,7 @@ function wishedAddresses(service: Service): Wish {
   return { ok: true, addresses };
 }
 
-/** Step 10, for Services whose cluster IPs really are dual-stack (behaviour reference, Appendix B item 1). */
+/** Adds the second family for Services whose cluster IPs really are dual-stack (docs/behaviour/allocation.md, rule S8). */
 function addMissingFamily(request: AllocationRequest, policy: string, allocator: Allocator, events: EventNote[]): void {
   const { families } = request;
   const held = allocator.allocationOf(request.service)!;
@@ -212,7 +212,7 @@ function addMissingFamily(request: AllocationRequest, policy: string, allocator:
   events.push({ reason: 'IPAllocated', message: `Assigned IP "${formatAddress(added)}" of pool "${extended.pool}"` });
 }
 
-/** Step 11 and §3.4. */
+/** Rule S9. */
 function allocateAnew(
   request: AllocationRequest,
   wished: readonly IpAddress[],

@@ -31,7 +31,7 @@ const order = (c: Contest, nodes = kube) =>
     .join('');
 
 describe('the election', () => {
-  // Behaviour reference, Appendix C.
+  // The order of docs/behaviour/layer2.md#who-announces.
   it.each([
     ['198.51.100.7', '2143'],
     ['198.51.100.8', '3241'],

@@ -1,5 +1,5 @@
 /**
- * Which node speaks for an address at layer 2, and why no other (behaviour reference §4.3).
+ * Which node speaks for an address at layer 2, and why no other (docs/behaviour/layer2.md#who-announces).
  * Every speaker computes this from the same facts and needs nobody's word for it.
  * @module
  */

@@ -97,7 +97,7 @@ export class Allocator {
     return { ok: true, allocation: this.#hold(request, { pool, addresses }) };
   }
 
-  /** Finds the lowest usable addresses (behaviour reference §3.4 and §3.6) and gives them to the Service. */
+  /** Finds the lowest usable addresses (docs/behaviour/allocation.md#which-address) and gives them to the Service. */
   allocate(request: AllocationRequest): AllocationDecision {
     const checks: PoolCheck[] = [];
     for (const tier of this.#tiers(request, checks)) {
@@ -282,7 +282,7 @@ export class Allocator {
   }
 }
 
-/** Pinned pools before open ones; among them the lower priority first, and 0 last (behaviour reference §3.5). */
+/** Pinned pools before open ones; among them the lower priority first, and 0 last (docs/behaviour/allocation.md#which-pools-a-service-may-use). */
 function byRank(a: PoolState, b: PoolState): number {
   const [first, second] = [a, b].map(({ pool: { allocation } }) => allocation);
   if (first === undefined || second === undefined) return Number(first === undefined) - Number(second === undefined);

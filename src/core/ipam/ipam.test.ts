@@ -214,7 +214,7 @@ describe('a change of pools', () => {
   });
 });
 
-describe('counters (Appendix C of the behaviour reference)', () => {
+describe('counters (docs/behaviour/addresses.md)', () => {
   it.each<[string, boolean, number]>([
     ['203.0.113.0/24', false, 256],
     ['203.0.113.0/24', true, 254],
@@ -236,7 +236,7 @@ describe('counters (Appendix C of the behaviour reference)', () => {
   });
 });
 
-describe('sharing (behaviour reference §3.8)', () => {
+describe('sharing (docs/behaviour/allocation.md)', () => {
   const use = (sharingKey: string, backendKey: string, ...ports: string[]) => ({
     use: { sharingKey, backendKey, ports },
   });

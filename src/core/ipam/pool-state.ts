@@ -80,7 +80,7 @@ export class PoolState {
     return undefined;
   }
 
-  /** Behaviour reference §3.5, with one difference: a pool whose namespace selectors match nothing is open to nobody. */
+  /** See docs/behaviour/allocation.md#which-pools-a-service-may-use; unlike upstream a pool whose namespace selectors match nothing is open to nobody. */
   isOpenTo(request: AllocationRequest): boolean {
     const { allocation } = this.pool;
     if (allocation === undefined) return true;

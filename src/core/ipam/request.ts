@@ -8,7 +8,7 @@ import type { IpAddress, IpFamily } from '../net/address.ts';
 /** `namespace/name`. */
 export type ServiceKey = string;
 
-/** How a Service uses an address, which decides with whom it can share it (behaviour reference §3.8). */
+/** How a Service uses an address, which decides with whom it can share it (docs/behaviour/allocation.md#sharing). */
 export interface AddressUse {
   /** Value of the annotation allow-shared-ip; empty: shares with nobody. */
   readonly sharingKey: string;

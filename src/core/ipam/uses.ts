@@ -55,7 +55,7 @@ export class Uses {
     return sharingKey === '' ? [] : [...(this.#bySharingKey.get(sharingKey)?.values() ?? [])];
   }
 
-  /** Why the Service may not use the address beside those who do; undefined when it may (behaviour reference §3.8). */
+  /** Why the Service may not use the address beside those who do; undefined when it may (docs/behaviour/allocation.md#sharing). */
   fault(service: ServiceKey, address: IpAddress, use: AddressUse): ShareFault | undefined {
     for (const [holder, theirs] of this.#byAddress.get(formatAddress(address)) ?? []) {
       if (holder === service) continue;

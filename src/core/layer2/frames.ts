@@ -1,5 +1,5 @@
 /**
- * The frames that are sent for an address: answers, claims and questions (behaviour reference §4.6-§4.8).
+ * The frames that are sent for an address: answers, claims and questions (docs/behaviour/layer2.md).
  * @module
  */
 import type { IpAddress } from '../net/address.ts';
@@ -28,7 +28,7 @@ export function probes(state: Layer2State, announcement: Announcement): Layer2Ou
 
 /**
  * A request and a reply. The reply names our own MAC as its target, not broadcast: Linux ignores a broadcast target in
- * replies while its entry is younger than a second (measured, networking notes §2).
+ * replies while its entry is younger than a second (measured).
  */
 function gratuitousArp(link: Interface, address: IpAddress): Layer2Output[] {
   const base = {

@@ -1,6 +1,6 @@
 /**
  * The layer 2 announcer of one node: answers ARP and Neighbor Solicitations for the addresses that the node owns
- * (behaviour reference §4.6, §4.7), tells the network when it takes one over (§4.8) and again from time to time, and
+ * (docs/behaviour/layer2.md), tells the network when it takes one over and again from time to time, and
  * notices who else claims one. What it does about each address: see `Owned` in state.ts.
  * @module
  */

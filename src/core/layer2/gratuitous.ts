@@ -1,5 +1,5 @@
 /**
- * Gratuitous packets: a burst after a takeover, and one from time to time afterwards (behaviour reference §4.8).
+ * Gratuitous packets: a burst after a takeover, and one from time to time afterwards (docs/behaviour/layer2.md#gratuitous-packets).
  * @module
  */
 import type { Millis } from '../machine.ts';

@@ -1,6 +1,6 @@
 /**
  * Membership of the multicast groups in which Neighbor Solicitations arrive (RFC 4861 §7.2.1). It follows what is owned where, also
- * on interfaces that come later (unlike upstream, Appendix B item 7).
+ * on interfaces that come later (unlike upstream).
  * @module
  */
 import { formatAddress } from '../net/address.ts';

@@ -54,7 +54,7 @@ export interface Interface {
   readonly name: string;
   readonly index: number;
   readonly mac: MacAddress;
-  /** Fit for IPv4: broadcasts (behaviour reference §4.5). */
+  /** Fit for IPv4: broadcasts (docs/behaviour/layer2.md#usable-interfaces). */
   readonly arp: boolean;
   /** Fit for IPv6: has a link-local address. */
   readonly ndp: boolean;

@@ -17,7 +17,7 @@ export function encodeRouterSolicitation(mac: MacAddress): Uint8Array {
   return withMac(new ByteWriter().u8(SOLICITATION).u8(0).u16(0).u32(0), mac);
 }
 
-/** "Here I am": with a router lifetime of 0, so that no host takes us for its default gateway (§4.2). */
+/** "Here I am": with a router lifetime of 0, so that no host takes us for its default gateway (RFC 4861 §4.2). */
 export function encodeRouterAdvertisement(mac: MacAddress): Uint8Array {
   const head = new ByteWriter().u8(ROUTER_ADVERTISEMENT).u8(0).u16(0);
   return withMac(head.u8(0).u8(0).u16(0).u32(0).u32(0), mac);

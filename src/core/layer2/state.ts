@@ -145,7 +145,7 @@ export interface MulticastGroup {
   readonly group: string;
 }
 
-/** Counters of behaviour reference §6.2 (metallb_layer2_...); conflicts are ours. */
+/** Counters of docs/metrics.md (metallb_layer2_...); conflicts are ours. */
 export type Layer2Counter = 'requests_received' | 'responses_sent' | 'gratuitous_sent' | 'conflicts_seen';
 
 export function initialLayer2(settings: Layer2Settings): Layer2State {

@@ -1,5 +1,5 @@
 /**
- * Which speakers are alive (DESIGN §4). Membership comes from the API; the absence of news about the API changes nothing here.
+ * Which speakers are alive. Membership comes from the API; the absence of news about the API changes nothing here.
  *
  *   watch     each speaker pings the three that follow it on a ring (ring.ts), in every interval; they answer
  *   suspect   who has missed more than two intervals is pinged back, and the others that watch it are asked

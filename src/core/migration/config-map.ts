@@ -1,6 +1,6 @@
 /**
  * A ConfigMap in the format before 0.13 that is followed live: the custom resources that it stands for
- * (behaviour reference §9). The ConfigMap is the user's word; the resources are what controller and speakers read.
+ * (docs/behaviour/config-map.md). The ConfigMap is the user's word; the resources are what controller and speakers read.
  * @module
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';

@@ -1,6 +1,6 @@
 /**
  * The configuration format of releases before 0.13, a YAML text in a ConfigMap, turned into custom resources
- * (behaviour reference §9).
+ * (docs/behaviour/config-map.md).
  * @module
  */
 import { parseDuration } from '../api/duration.ts';
@@ -140,7 +140,7 @@ function toSelector(selector: NonNullable<Legacy['peers'][number]['node-selector
 
 const LEGAL = /^[a-z][-a-z0-9]{0,61}[a-z0-9]$/;
 
-/** Names were free once; object names are not (behaviour reference §9). */
+/** Names were free once; object names are not (docs/behaviour/config-map.md#names). */
 function legalName(path: readonly PropertyKey[], text: string, fail: Fail): string {
   if (LEGAL.test(text)) return text;
   const name = text

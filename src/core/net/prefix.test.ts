@@ -56,7 +56,7 @@ describe('prefixes', () => {
 });
 
 describe('a range splits into prefixes', () => {
-  it('as the behaviour reference works it out', () => {
+  it('as docs/behaviour/addresses.md works it out', () => {
     expect(split('192.0.2.5', '192.0.2.18')).toEqual([
       '192.0.2.5/32',
       '192.0.2.6/31',

@@ -8,7 +8,7 @@ import type { NodeVerdict } from '../election/election.ts';
 import type { ClaimRefusal, PoolCheck, PoolVerdict, ShareFault } from '../ipam/request.ts';
 import { formatAddress } from '../net/address.ts';
 
-/** Event reasons with their type (behaviour reference §3.11; those marked "ours" are new). */
+/** Event reasons with their type (docs/behaviour/events.md; those marked "ours" are new). */
 export const EVENT_TYPES = {
   IPAllocated: 'Normal',
   ClearAssignment: 'Normal',

@@ -1,5 +1,5 @@
 /**
- * The annotations that users put on Services, under the present and the old prefix (behaviour reference §3.2).
+ * The annotations that users put on Services, under the present and the old prefix (docs/behaviour/allocation.md#annotations).
  * @module
  */
 import type { Service } from '../api/kubernetes.ts';

@@ -12,12 +12,12 @@ export function serviceOf({ metadata: { namespace = '', labels } }: EndpointSlic
   return name === undefined ? undefined : `${namespace}/${name}`;
 }
 
-/** Behaviour reference §4.2: what is not said counts as yes, and an endpoint that ends may still serve. */
+/** What is not said counts as yes, and an endpoint that ends may still serve. */
 export function isServing(conditions: EndpointConditions): boolean {
   return conditions?.ready === undefined || conditions.ready || conditions.serving === true;
 }
 
-/** Behaviour reference §4.2. `withAddress`: endpoints without any do not count (§5.2). */
+/** See docs/behaviour/layer2.md#endpoints. `withAddress`: endpoints without any do not count. */
 export function servingNodes(
   slices: readonly EndpointSlice[],
   dead: ReadonlySet<string>,

@@ -1,5 +1,5 @@
 /**
- * Which Services are ours (behaviour reference §3.1).
+ * Which Services are ours (docs/behaviour/allocation.md#service-class).
  * @module
  */
 import type { Service } from '../api/kubernetes.ts';

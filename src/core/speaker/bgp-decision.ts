@@ -1,5 +1,5 @@
 /**
- * What one Service means for BGP on this node (behaviour reference §5.2), and what each router is to hold (§5.3).
+ * What one Service means for BGP on this node (docs/behaviour/bgp.md#whether-a-node-announces-a-service), and what each router is to hold.
  * @module
  */
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
@@ -230,7 +230,7 @@ function unique<T extends readonly number[]>(values: readonly T[]): T[] {
   });
 }
 
-/** Names of the routers that get something of the Service (behaviour reference §5.7). */
+/** Names of the routers that get something of the Service (docs/behaviour/status.md#servicebgpstatus). */
 export function peersOf({ advertised }: BgpDecision, peers: readonly Pick<Peer, 'name'>[]): string[] {
   const names = peers.map(({ name }) => name);
   return names.filter((name) => advertised.some(({ peers: only }) => only.length === 0 || only.includes(name))).sort();

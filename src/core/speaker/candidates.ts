@@ -10,7 +10,7 @@ import type { Millis } from '../machine.ts';
 import { DRAIN_ANNOTATION } from '../service/annotations.ts';
 import type { Drain, SpeakerSettings, SpeakerState } from './state.ts';
 
-/** Who should be there: the Pods of the speakers, as upstream finds them (behaviour reference §4.10). */
+/** Who should be there: the Pods of the speakers, as upstream finds them (docs/behaviour/layer2.md#who-counts-as-alive). */
 export function membersOf({ cache }: SpeakerState): Member[] {
   const members = cache.all<Pod>('pods').flatMap((pod): Member[] => {
     const node = pod.spec?.nodeName;

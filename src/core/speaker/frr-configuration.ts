@@ -1,5 +1,5 @@
 /**
- * What an FRR that others share is to do for this node: the FRRConfiguration of frr-k8s (behaviour reference §5.5).
+ * What an FRR that others share is to do for this node: the FRRConfiguration of frr-k8s (docs/behaviour/bgp.md#frr-k8s).
  * @module
  */
 import type { Route } from '../bgp/rib/route.ts';

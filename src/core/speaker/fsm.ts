@@ -2,7 +2,7 @@
  * The speaker of one node as a machine: changes of the cluster in; what this node announces, and Events, out.
  *
  *   gather  the cache of watched objects, the dead nodes, the local links
- *   decide  the election, for each Service (behaviour reference §4.1-§4.4)
+ *   decide  the election, for each Service (docs/behaviour/layer2.md)
  *   act     the whole of what to announce, whenever it differs from before
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What one Service means at layer 2: who may announce it (behaviour reference §4.1-§4.3), and on which interfaces its owner does (§4.4).
+ * What one Service means at layer 2: who may announce it, and on which interfaces its owner does (docs/behaviour/layer2.md).
  * @module
  */
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
@@ -89,7 +89,7 @@ export function electFor(
   return { addresses: valid, advertisements, election };
 }
 
-/** What the owner does (behaviour reference §4.4). `links`: those that exist on the node. */
+/** What the owner does (docs/behaviour/layer2.md#on-which-interfaces). `links`: those that exist on the node. */
 export function decideAsOwner(
   { addresses, advertisements }: Elected,
   election: ElectionResult,

@@ -17,7 +17,7 @@ import {
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
-/** For this address the hash orders the nodes 2, 1, 4, 3 (behaviour reference, Appendix C). */
+/** For this address the hash orders the nodes 2, 1, 4, 3 (docs/behaviour/layer2.md#who-announces). */
 const ADDRESS = '198.51.100.7';
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 

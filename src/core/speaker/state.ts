@@ -46,7 +46,7 @@ export interface SpeakerSettings {
   readonly drainOnCordon: boolean;
   /** --drain-wait, in milliseconds: from asking routers to come by other nodes until the routes of a drained node go. */
   readonly drainWait: Millis;
-  /** False: there is no speaker list, every known node is taken to have a speaker (behaviour reference §4.10). */
+  /** False: there is no speaker list, every known node is taken to have a speaker (docs/behaviour/layer2.md#who-counts-as-alive). */
   readonly liveness: boolean;
   /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
   readonly fenced: boolean;

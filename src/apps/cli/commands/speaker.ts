@@ -74,7 +74,7 @@ export function addSpeakerCommand(program: Command): void {
   });
 }
 
-/** Upstream's rule: without a bind address or a label selector there is no speaker list (behaviour reference §4.10). */
+/** Upstream's rule: without a bind address or a label selector there is no speaker list (docs/behaviour/layer2.md#who-counts-as-alive). */
 function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOptions['liveness'] {
   const bindAddress = textFlag(values, 'ml-bindaddr');
   const labelSelector = textFlag(values, 'ml-labels');
@@ -113,7 +113,7 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   };
 }
 
-/** Who speaks BGP (behaviour reference §7.2, rule M3). Throws CliError for a type that nobody knows. */
+/** Who speaks BGP (docs/behaviour/resources.md, rule M3). Throws CliError for a type that nobody knows. */
 function bgpOptions(values: FlagValues, namespace: string, log: Log): SpeakerOptions['bgp'] {
   const type = process.env.METALLB_BGP_TYPE || 'native';
   const frrNamespace = textFlag(values, 'frrk8s-namespace');

@@ -6,7 +6,7 @@ import { formatPrefix, type Prefix } from '../../net/prefix.ts';
 
 export interface Route {
   readonly prefix: Prefix;
-  /** Towards iBGP peers; 0: not set (behaviour reference §5.3), which is 100 (RFC 4271 leaves it open, all routers agree). */
+  /** Towards iBGP peers; 0: not set, which is 100 (RFC 4271 leaves it open, all routers agree). */
   readonly localPref: number;
   readonly communities: readonly (readonly [number, number])[];
   readonly largeCommunities: readonly (readonly [number, number, number])[];

@@ -2,7 +2,7 @@
  * One BGP session as a machine (RFC 4271 §8), whichever side connects. What the peer should hold comes in as a whole; a change of it never
  * touches the session. Routes of the peer are read, as the protocol asks, and never taken.
  *
- * While both sides connect at once there are two connections for a moment; one of them survives (§6.8).
+ * While both sides connect at once there are two connections for a moment; one of them survives (RFC 4271 §6.8).
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';

@@ -90,7 +90,7 @@ export type SessionOutput =
   | { readonly kind: 'attempt-failed'; readonly why: string }
   | { readonly kind: 'counted'; readonly counter: SessionCounter; readonly by: number };
 
-/** Names of upstream's metrics (behaviour reference §6.2), after `metallb_bgp_`. */
+/** Names of upstream's metrics, after `metallb_bgp_`. */
 export const SESSION_COUNTERS = [
   'opens_sent',
   'opens_received',

@@ -9,7 +9,7 @@ import type { NotificationMessage } from './messages.ts';
 const WITH_WORDS: readonly number[] = [2, 4];
 const NOT_ASCII = /[^\x20-\x7e]/g;
 
-/** A length and UTF-8 (§2); ours is ASCII. */
+/** A length and UTF-8 (RFC 9003 §2); ours is ASCII. */
 export function shutdownCommunication(text: string): Uint8Array {
   const shown = text.replace(NOT_ASCII, '?').slice(0, 255);
   return Uint8Array.of(shown.length, ...Uint8Array.from(shown, (character) => character.charCodeAt(0)));
