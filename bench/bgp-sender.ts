@@ -5,7 +5,7 @@
  */
 import { createInterface } from 'node:readline';
 import { BgpSessions } from '../src/apps/speaker/bgp-sessions.ts';
-import type { Route } from '../src/core/bgp/rib/route.ts';
+import { keyOf, type Route } from '../src/core/bgp/rib/route.ts';
 import { RouteTable } from '../src/core/bgp/rib/route-table.ts';
 import type { Peer } from '../src/core/config/config.ts';
 import { parseAddress } from '../src/core/net/address.ts';
@@ -38,20 +38,27 @@ const routes = Array.from({ length: Number(count) }, (_, i): Route => {
 const sessions = new BgpSessions({
   node: 'bench',
   listenPort: 0,
-  onNews: (_, news) => {
-    if (news.kind === 'session-down' || news.kind === 'attempt-failed') console.error(news.why);
+  onOutput: (output) => {
+    if (output.kind === 'attempt-failed') console.error(output.why);
+    if (output.kind === 'session' && output.output.kind === 'session-down') console.error(output.output.why);
   },
   onListenFailed: () => {},
-  onRemoved: () => {},
 });
-const table = RouteTable.of(routes);
-const set = () => sessions.set(peers.map((peer) => ({ peer, bfd: undefined, routes: table })));
+const table = new RouteTable(1);
+for (const route of routes) table.set(route);
+const plans = peers.map((peer) => ({ peer, bfd: undefined, audience: table.audience }));
+let told: number | undefined;
+const set = () => {
+  const update = table.updateSince(told);
+  told = table.version;
+  sessions.feed({ kind: 'wanted', plans, routes: update === undefined ? [] : [update] });
+};
 const say = (what: string) => console.log(`${what} ${performance.timeOrigin + performance.now()}`);
 set();
 createInterface({ input: process.stdin }).on('line', (line) => {
   say(line);
   if (line === 'change') table.set({ ...routes[4]!, communities: [[64500, 7]] });
-  else for (const key of [...table.keys()]) table.delete(key);
+  else for (const route of routes) table.delete(keyOf(route));
   set();
   const { user, system } = process.cpuUsage();
   console.log(`used ${(user + system) / 1000} ${process.memoryUsage.rss()}`);

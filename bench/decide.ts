@@ -5,7 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
-import { type Outbound, type Sent, synchronize } from '../src/core/bgp/rib/difference.ts';
+import { follow, type Outbound, type Sent, synchronize } from '../src/core/bgp/rib/difference.ts';
+import { applyUpdate, noRoutes } from '../src/core/bgp/rib/route-update.ts';
 import { controllerMachine } from '../src/core/controller/fsm.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -14,13 +15,7 @@ import {
   initialController,
 } from '../src/core/controller/state.ts';
 import { speakerMachine } from '../src/core/speaker/fsm.ts';
-import {
-  initialSpeaker,
-  type PeerPlan,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerInput,
-} from '../src/core/speaker/state.ts';
+import { initialSpeaker, SPEAKER_DEFAULTS, SPEAKER_RESOURCES, type SpeakerInput } from '../src/core/speaker/state.ts';
 import { median, printTable, show } from './table.ts';
 
 const SIZES = [1000, 10_000, 20_000];
@@ -57,11 +52,16 @@ const CHANGES = 200;
 function changeRoutes(size: number): number[] {
   const machine = speakerMachine((text) => createHash('sha256').update(text).digest());
   let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'node-1' });
-  let plan: PeerPlan | undefined;
+  const wanted = noRoutes();
+  const sent: Sent = new Map();
+  let updates: readonly Uint8Array[] = [];
   const feed = (input: SpeakerInput) => {
     const { next, outputs } = machine.step(state, input, performance.now());
     state = next;
-    for (const output of outputs) if (output.kind === 'bgp') plan = output.plans[0];
+    for (const update of outputs.flatMap((output) => (output.kind === 'bgp' ? output.routes : []))) {
+      applyUpdate(wanted, update);
+      updates = update.kind === 'delta' ? follow(sent, wanted, update, OUTBOUND) : synchronize(sent, wanted, OUTBOUND);
+    }
   };
   const named = (name: string, spec: object) => ({ metadata: { name, namespace: 'm', resourceVersion: '1' }, spec });
   const address = (i: number) => `198.${18 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
@@ -89,13 +89,9 @@ function changeRoutes(size: number): number[] {
     endpointslices: all.map((i) => slice(i, i < CHANGES ? 'node-2' : 'node-1', '1')),
   };
   for (const resource of SPEAKER_RESOURCES) feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
-  const sent: Sent = new Map();
-  synchronize(sent, plan!.routes, undefined, OUTBOUND);
   return all.slice(0, CHANGES).map((i) => {
-    const { version } = plan!.routes;
     const began = performance.now();
     feed({ kind: 'applied', resource: 'endpointslices', object: slice(i, 'node-1', '2') });
-    const updates = synchronize(sent, plan!.routes, version, OUTBOUND);
     const took = performance.now() - began;
     if (updates.length !== 1 || sent.size !== size - CHANGES + i + 1) throw new Error('it is not one route more');
     return took;

@@ -5,6 +5,7 @@
  */
 
 import { RouteTable } from '../src/core/bgp/rib/route-table.ts';
+import { applyUpdate, noRoutes } from '../src/core/bgp/rib/route-update.ts';
 import { sessionMachine } from '../src/core/bgp/session/fsm.ts';
 import type { SessionSettings } from '../src/core/bgp/session/negotiation.ts';
 import {
@@ -74,7 +75,10 @@ class BgpSimulation {
   readonly #graceful: boolean;
   readonly #routerDials: boolean;
   readonly #holdTime: number;
-  readonly #wanted = new RouteTable();
+  readonly #wanted = new RouteTable(1);
+  /** What the speaker was told of it last; its process may know nothing of that yet. */
+  #known = noRoutes();
+  #told: number | undefined;
   /** What the router has: prefix, communities, and whether the route is from before a restart of the speaker. */
   #table = new Map<string, { readonly mark: string; isStale: boolean }>();
   #inPeace = false;
@@ -126,7 +130,7 @@ class BgpSimulation {
   }
 
   #begin(side: Side): void {
-    if (side.name === 'speaker') side.driver.feed({ kind: 'routes', routes: this.#wanted });
+    if (side.name === 'speaker') this.#tellRoutes();
     side.driver.feed({ kind: 'start' });
   }
 
@@ -277,8 +281,16 @@ class BgpSimulation {
       this.#wanted.set({ prefix, localPref: 0, communities, largeCommunities: [] });
       kept.add(formatPrefix(prefix));
     }
-    for (const key of [...this.#wanted.keys()]) if (!kept.has(key)) this.#wanted.delete(key);
-    this.#sides.speaker?.driver.feed({ kind: 'routes', routes: this.#wanted });
+    for (const key of [...this.#known.routes.keys()]) if (!kept.has(key)) this.#wanted.delete(key);
+    this.#tellRoutes();
+  }
+
+  #tellRoutes(): void {
+    const routes = this.#wanted.updateSince(this.#told);
+    if (routes === undefined) return;
+    this.#told = routes.kind === 'snapshot' ? routes.version : routes.to;
+    applyUpdate(this.#known, routes);
+    this.#sides.speaker.driver.feed({ kind: 'routes', routes });
   }
 
   #fault(): void {
@@ -318,6 +330,7 @@ class BgpSimulation {
     side.newcomer = undefined;
     if (side.name === 'router') this.#table.clear();
     side.driver = this.#driver(side);
+    if (side.name === 'speaker') this.#told = undefined;
     const { driver } = side;
     this.#clock.after(this.#random.between(10, 5000), () => {
       if (side.driver === driver) this.#begin(side);
@@ -340,7 +353,7 @@ class BgpSimulation {
       if (driver.state.connections.size > 1) this.#violations.push(`the ${name} has two connections at the end`);
     }
     const has = [...this.#table].map(([prefix, { mark }]) => `${prefix} ${mark}`).sort();
-    const should = [...this.#wanted.values()]
+    const should = [...this.#known.routes.values()]
       .map(({ prefix, communities }) => `${formatPrefix(prefix)} ${communities.join(' ')}`)
       .sort();
     if (has.join() !== should.join())

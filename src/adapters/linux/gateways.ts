@@ -3,7 +3,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
-import type { Gateway } from '../../core/config/peer-location.ts';
+import type { Gateway } from '../../core/bgp/peers/peer-location.ts';
 import { addressFromBytes, formatAddress } from '../../core/net/address.ts';
 
 /** Route flags (linux/route.h). */

@@ -3,7 +3,7 @@
  * @module
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Gateway } from '../../core/config/peer-location.ts';
+import type { Gateway } from '../../core/bgp/peers/peer-location.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { parseMac } from '../../core/net/mac.ts';
 import { readGateways } from './gateways.ts';

@@ -14,10 +14,10 @@ import {
   bmpTermination,
 } from '../../core/bgp/bmp/messages.ts';
 import { endOfRib, synchronize } from '../../core/bgp/rib/difference.ts';
-import { established, outboundOf } from '../../core/bgp/session/state.ts';
+import { established, outboundOf, type SessionOutput } from '../../core/bgp/session/state.ts';
 import { isUpdate } from '../../core/bgp/wire/codec.ts';
 import { parseAddress } from '../../core/net/address.ts';
-import type { BgpSession, SessionNews } from './bgp-session.ts';
+import type { BgpSessions } from './bgp-sessions.ts';
 
 export interface Station {
   readonly host: string;
@@ -30,10 +30,12 @@ const STATISTICS_INTERVAL = 60_000;
 export class BmpExporter {
   readonly #station: StationConnection;
   readonly #timer: NodeJS.Timeout;
-  /** Sessions that the station has been told of, as they were then. */
-  readonly #told = new Map<BgpSession, BmpPeer>();
+  readonly #sessions: BgpSessions;
+  /** By name of the BGPPeer: routers whose sessions the station has been told of, as they were then. */
+  readonly #told = new Map<string, BmpPeer>();
 
-  constructor(where: Station, node: string, log: Log, sessions: () => readonly BgpSession[]) {
+  constructor(where: Station, node: string, log: Log, sessions: BgpSessions) {
+    this.#sessions = sessions;
     const text = `${where.host}:${where.port}`;
     this.#station = new StationConnection({
       ...where,
@@ -41,29 +43,30 @@ export class BmpExporter {
         log.info({ event: 'bmpConnected', station: text }, `BMP station ${text} is told of all sessions`);
         this.#station.write(bmpInitiation(node, 'metallb-ts speaker'));
         this.#told.clear();
-        for (const session of sessions()) this.#introduce(session);
+        for (const name of sessions.state.peers.keys()) this.#introduce(name);
       },
       onLost: (why) => log.warn({ event: 'bmpLost', station: text, error: why }, `no BMP station at ${text}: ${why}`),
     });
     this.#timer = setInterval(() => {
-      for (const [session, peer] of this.#told)
-        this.#station.write(bmpStatistics(peer, session.state.sent.size, Date.now()));
+      for (const [name, peer] of this.#told)
+        this.#station.write(bmpStatistics(peer, sessions.session(name)?.sent.size ?? 0, Date.now()));
     }, STATISTICS_INTERVAL).unref();
   }
 
-  news(session: BgpSession, news: SessionNews): void {
-    if (news.kind === 'session-up') this.#introduce(session, false);
-    if (news.kind === 'session-down') this.forget(session);
-    const peer = this.#told.get(session);
-    if (news.kind === 'send' && peer !== undefined && isUpdate(news.bytes))
-      this.#station.write(bmpRoute(peer, news.bytes, Date.now()));
+  /** `name`: of the BGPPeer. */
+  onOutput(name: string, output: SessionOutput): void {
+    if (output.kind === 'session-up') this.#introduce(name, false);
+    if (output.kind === 'session-down') this.#forget(name);
+    const peer = this.#told.get(name);
+    if (output.kind === 'send' && peer !== undefined && isUpdate(output.bytes))
+      this.#station.write(bmpRoute(peer, output.bytes, Date.now()));
   }
 
   /** The session has ended. */
-  forget(session: BgpSession): void {
-    const peer = this.#told.get(session);
+  #forget(name: string): void {
+    const peer = this.#told.get(name);
     if (peer !== undefined) this.#station.write(bmpPeerDown(peer, Date.now()));
-    this.#told.delete(session);
+    this.#told.delete(name);
   }
 
   stop(): void {
@@ -73,24 +76,30 @@ export class BmpExporter {
   }
 
   /** `withRoutes`: it has been up for a while, and its routes will not come by themselves. */
-  #introduce(session: BgpSession, withRoutes = true): void {
-    const connection = established(session.state);
-    const { negotiated, initiator, opens } = connection ?? {};
-    const ends = initiator && session.ends(initiator);
-    if (negotiated === undefined || ends === undefined || opens?.sent === undefined || opens.received === undefined)
+  #introduce(name: string, withRoutes = true): void {
+    const session = this.#sessions.session(name);
+    const { negotiated, initiator, opens } = (session && established(session)) ?? {};
+    const ends = initiator && this.#sessions.ends(name, initiator);
+    if (
+      session === undefined ||
+      negotiated === undefined ||
+      ends === undefined ||
+      opens?.sent === undefined ||
+      opens.received === undefined
+    )
       return;
     const bare = (text: string | undefined) => parseAddress((text ?? '').replace(/%.*$/, ''));
     const [address, localAddress] = [bare(ends.remoteAddress), bare(ends.localAddress)];
     if (address === undefined || localAddress === undefined) return;
     const { peerAsn, identifier, fourOctetAs } = negotiated;
     const peer: BmpPeer = { address, asn: peerAsn, identifier, fourOctetAs };
-    this.#told.set(session, peer);
+    this.#told.set(name, peer);
     const ports = { localPort: ends.localPort ?? 0, remotePort: ends.remotePort ?? 0 };
     const { sent, received } = opens;
     this.#station.write(bmpPeerUp(peer, { localAddress, ...ports }, { sent, received }, Date.now()));
-    const outbound = withRoutes ? outboundOf(session.state) : undefined;
+    const outbound = withRoutes ? outboundOf(session) : undefined;
     if (outbound === undefined) return;
-    const updates = synchronize(new Map(), session.state.wanted, undefined, outbound);
+    const updates = synchronize(new Map(), session.wanted, outbound);
     const endings = negotiated.families.map((family) => endOfRib(family, outbound));
     for (const update of [...updates, ...endings]) this.#station.write(bmpRoute(peer, update, Date.now()));
   }

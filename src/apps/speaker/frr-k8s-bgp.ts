@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { collectionPath, objectPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
+import { applyUpdates, type RouteSet } from '../../core/bgp/rib/route-update.ts';
 import {
   type FrrConfiguration,
   type FrrSecrets,
@@ -39,18 +40,24 @@ export class FrrK8sBgp implements BgpBackend {
   #isDue = false;
   #stopped = false;
   readonly #told = new Set<string>();
+  readonly #audiences = new Map<number, RouteSet>();
 
   constructor(options: FrrK8sOptions) {
     this.#options = options;
   }
 
-  set({ plans, profiles }: BgpOutput): void {
+  set({ plans, routes, profiles }: BgpOutput): void {
     const { node, secrets, log } = this.#options;
-    this.#wanted = frrConfiguration(node, plans, profiles, secrets);
-    for (const plan of plans)
-      for (const what of lostWithFrr(plan)) {
-        const message = `frr-k8s has nothing for ${what}: it has no effect on ${plan.peer.name}`;
-        if (!this.#told.has(message)) log.warn({ event: 'frrLacks', peer: plan.peer.name }, message);
+    applyUpdates(this.#audiences, routes, new Set(plans.map(({ audience }) => audience)));
+    const peers = plans.map(({ peer, audience }) => ({
+      peer,
+      routes: [...(this.#audiences.get(audience)?.routes.values() ?? [])],
+    }));
+    this.#wanted = frrConfiguration(node, peers, profiles, secrets);
+    for (const each of peers)
+      for (const what of lostWithFrr(each)) {
+        const message = `frr-k8s has nothing for ${what}: it has no effect on ${each.peer.name}`;
+        if (!this.#told.has(message)) log.warn({ event: 'frrLacks', peer: each.peer.name }, message);
         this.#told.add(message);
       }
     this.#later(DEBOUNCE);

@@ -6,7 +6,7 @@
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
-import { type Renewal, renewals } from '../bgp/session/peer-change.ts';
+import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
 
 export interface Admission {

@@ -38,7 +38,7 @@ export function parsePeer(
     return undefined;
   }
   const peerASN = peerAsnOf(spec, inspection);
-  const target = targetOf(object, spec, inspection);
+  const target = peerTargetOf(object, spec, inspection);
   const timers = timersOf(spec, inspection);
   const sourceAddress = inspection.address(['spec', 'sourceAddress'], spec.sourceAddress);
   if (target?.kind === 'address' && sourceAddress && sourceAddress.family !== target.address.family) {
@@ -117,7 +117,7 @@ function peerAsnOf(spec: BGPPeerSpec, inspection: Inspection): Peer['peerASN'] |
   return dynamicASN ?? (peerASN === 0 ? undefined : peerASN);
 }
 
-function targetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: Inspection): PeerTarget | undefined {
+function peerTargetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: Inspection): PeerTarget | undefined {
   const { peerAddress, interface: name } = spec;
   if (peerAddress && name) {
     inspection.report(['spec', 'interface'], name, 'peerAddress and interface are both set', 'remove one of the two');
@@ -236,7 +236,7 @@ export function peerClashes(
   for (const other of accepted) {
     if (!mayShareNode(peer.nodeSelectors, other.nodeSelectors, nodes)) continue;
     if (engine === 'frr-k8s') routerClashes(peer, other, inspection);
-    if (whereabouts(peer) !== whereabouts(other)) continue;
+    if (routerKey(peer) !== routerKey(other)) continue;
     const [field, value] = placeOf(peer);
     inspection.report(
       field,
@@ -284,7 +284,7 @@ export function placeOf({ target }: Pick<Peer, 'target'>): [field: readonly stri
 
 const TEMPLATE = ['metadata', 'annotations', `metallb.io/${PEER_ADDRESS_FROM}`];
 
-function whereabouts(peer: Peer): string {
+function routerKey(peer: Peer): string {
   const { target, port, vrf } = peer;
   return JSON.stringify([target.kind, ...placeOf(peer), port, vrf]);
 }

@@ -10,7 +10,7 @@ import type { Peer } from '../config/config.ts';
 import type { Sha256 } from '../election/election.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
-import { decideBgpFor, peersOf } from '../speaker/bgp-decision.ts';
+import { decideBgpFor, toldPeers } from '../speaker/bgp-decision.ts';
 import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
@@ -130,7 +130,7 @@ function bgpDifference(
       const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
       if (decision?.verdict !== 'announced') return [];
       const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
-      return peersOf(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
+      return toldPeers(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
     });
   return difference('bgp', objectKey(service), theirs, ours);
 }

@@ -7,6 +7,7 @@ import type { BGPSessionStatus } from '../api/kinds.ts';
 import { type EndpointSlice, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
+import { familiesOf } from '../bgp/peers/session-settings.ts';
 import type { Peer } from '../config/config.ts';
 import { requestOfService, withSetAside } from '../controller/service-decision.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
@@ -21,9 +22,8 @@ import {
   decideBgpFor,
   describeRoute,
   describeRoutes,
-  familiesOf,
-  peersOf,
   routesFor,
+  toldPeers,
 } from '../speaker/bgp-decision.ts';
 import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
@@ -162,7 +162,7 @@ function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpA
     const { verdict } = decision;
     const routes =
       decision.verdict === 'announced' ? routers.flatMap((peer) => toldRoutes(peer, candidate, decision)) : [];
-    const told = { prefixes: describeRoutes(decision), peers: peersOf(decision, peers), routes };
+    const told = { prefixes: describeRoutes(decision), peers: toldPeers(decision, peers), routes };
     return [{ node: candidate.name, verdict, ...told }];
   });
 }

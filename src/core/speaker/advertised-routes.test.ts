@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { goingAway, keyOf, markOf } from '../bgp/rib/route.ts';
+import { goingAway, markOf } from '../bgp/rib/route.ts';
+import { applyUpdate, noRoutes, type RouteSet } from '../bgp/rib/route-update.ts';
 import type { BgpAdvertisement } from '../config/config.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import { AdvertisedRoutes } from './advertised-routes.ts';
@@ -82,6 +83,12 @@ describe('what routers are to hold', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const routes = new AdvertisedRoutes();
+        const readers = new Map<number, RouteSet>();
+        const heldBy = (audience: number) => {
+          const held = readers.get(audience) ?? noRoutes();
+          readers.set(audience, held);
+          return held;
+        };
         const services = new Map<string, readonly Given[]>();
         let [peers, isLeaving, lists]: [string[], boolean, Lists] = [[], false, LISTS];
         const wanted = (peer: string) => {
@@ -89,7 +96,6 @@ describe('what routers are to hold', () => {
           return gathered(new Map(decisions), peer, isLeaving);
         };
         for (const next of steps) {
-          const before = peers.map((peer) => ({ peer, mark: routes.markFor(peer), held: wanted(peer) }));
           if ('service' in next) {
             routes.decide(next.service, next.routes && decisionOf(next.routes, lists));
             if (next.routes === undefined) services.delete(next.service);
@@ -99,12 +105,13 @@ describe('what routers are to hold', () => {
             for (const [name, each] of services) routes.decide(name, decisionOf(each, lists));
             routes.address(peers, advertisementsFor(lists), isLeaving);
           }
+          for (const update of routes.takeUpdates()) applyUpdate(heldBy(update.audience), update);
+          expect(routes.takeUpdates()).toEqual([]);
           for (const peer of peers) {
-            const held = new Map([...routes.tableFor(peer).values()].map((route) => [keyOf(route), markOf(route)]));
-            expect(held).toEqual(wanted(peer));
-            const old = before.find((each) => each.peer === peer);
-            const isSame = JSON.stringify([...(old?.held ?? [])].sort()) === JSON.stringify([...held].sort());
-            if (!isSame) expect(routes.markFor(peer)).not.toBe(old?.mark);
+            const held = [...heldBy(routes.audienceOf(peer)).routes].map(
+              ([key, route]) => [key, markOf(route)] as const,
+            );
+            expect(new Map(held)).toEqual(wanted(peer));
           }
         }
       }),
@@ -112,10 +119,10 @@ describe('what routers are to hold', () => {
     );
   });
 
-  it('is one table for routers that no BGPAdvertisement sets apart', () => {
+  it('is told to all routers together that no BGPAdvertisement sets apart', () => {
     const routes = new AdvertisedRoutes();
     routes.address(['r1', 'r2', 'r3', 'r4'], advertisementsFor(LISTS), false);
-    expect(routes.tableFor('r3')).toBe(routes.tableFor('r4'));
-    expect(new Set(['r1', 'r2', 'r3'].map((peer) => routes.tableFor(peer))).size).toBe(3);
+    expect(routes.audienceOf('r3')).toBe(routes.audienceOf('r4'));
+    expect(new Set(['r1', 'r2', 'r3'].map((peer) => routes.audienceOf(peer))).size).toBe(3);
   });
 });

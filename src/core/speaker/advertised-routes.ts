@@ -5,7 +5,9 @@
  */
 import { goingAway } from '../bgp/rib/route.ts';
 import { RouteTable } from '../bgp/rib/route-table.ts';
+import type { RouteUpdate } from '../bgp/rib/route-update.ts';
 import type { BgpAdvertisement } from '../config/config.ts';
+import { equal } from '../net/equal.ts';
 import { fingerprint } from '../net/fingerprint.ts';
 import { type Advertised, type BgpDecision, byPrefix, routeOf } from './bgp-decision.ts';
 
@@ -13,21 +15,19 @@ import { type Advertised, type BgpDecision, byPrefix, routeOf } from './bgp-deci
 interface Audience {
   readonly peer: string;
   readonly table: RouteTable;
-  /** Differs from that of every other audience that ever was. */
-  readonly id: number;
+  /** The version that was told of last; undefined: none. */
+  told: number | undefined;
 }
 
-const NOTHING = fingerprint(undefined);
-
 export class AdvertisedRoutes {
-  readonly #decisions = new Map<string, { readonly decision: BgpDecision; readonly mark: string }>();
+  readonly #decisions = new Map<string, BgpDecision>();
   /** By prefix and Service. */
   readonly #givers = new Map<string, Map<string, readonly Advertised[]>>();
   /** By the BGPAdvertisements that name the router. */
   #audiences = new Map<string, Audience>();
   #audienceOf = new Map<string, Audience>();
   #isLeaving = false;
-  #lastId = 0;
+  #lastAudience = 0;
 
   /** How many Services BGP has to do with. */
   get size(): number {
@@ -35,21 +35,19 @@ export class AdvertisedRoutes {
   }
 
   decisionOf(service: string): BgpDecision | undefined {
-    return this.#decisions.get(service)?.decision;
+    return this.#decisions.get(service);
   }
 
-  /** Undefined: BGP has nothing to do with the Service any more. True: that is another decision than before. */
-  decide(service: string, decision: BgpDecision | undefined): boolean {
+  /** Undefined: BGP has nothing to do with the Service any more. */
+  decide(service: string, decision: BgpDecision | undefined): void {
     const old = this.#decisions.get(service);
-    const mark = fingerprint(decision);
-    if ((old?.mark ?? NOTHING) === mark) return false;
+    if (equal(old, decision)) return;
     if (decision === undefined) this.#decisions.delete(service);
-    else this.#decisions.set(service, { decision, mark });
-    const [before, after] = [old?.decision, decision].map((each) => byPrefix(each?.advertised ?? []));
+    else this.#decisions.set(service, decision);
+    const [before, after] = [old, decision].map((each) => byPrefix(each?.advertised ?? []));
     for (const key of before!.keys()) if (!after!.has(key)) this.#give(key, service, undefined);
     for (const [key, advertised] of after!) this.#give(key, service, advertised);
     this.#refresh(new Set([...before!.keys(), ...after!.keys()]));
-    return true;
   }
 
   /** The routers of this node, and whether they are to be told that it is about to go. */
@@ -69,21 +67,24 @@ export class AdvertisedRoutes {
     this.#refresh(this.#givers.keys());
   }
 
-  /** What a router that has been addressed is to hold. The table lives on, and changes with later decisions. */
-  tableFor(peer: string): RouteTable {
-    return this.#audienceOf.get(peer)!.table;
+  /** Of a router that has been addressed: the number of the audience that it is in, which no other audience ever had. */
+  audienceOf(peer: string): number {
+    return this.#audienceOf.get(peer)!.table.audience;
   }
 
-  /** Another text whenever the router is to hold something else. */
-  markFor(peer: string): string {
-    const { id, table } = this.#audienceOf.get(peer)!;
-    return `${id}:${table.version}`;
+  /** What is new for all audiences since the last time that this was called. */
+  takeUpdates(): RouteUpdate[] {
+    return [...this.#audiences.values()].flatMap((audience) => {
+      const update = audience.table.updateSince(audience.told);
+      audience.told = audience.table.version;
+      return update ?? [];
+    });
   }
 
   /** Whoever stood for the audience may be named by other advertisements now. */
   #headedBy(peer: string, known: Audience | undefined): Audience {
     if (known?.peer === peer) return known;
-    const audience = { ...(known ?? { table: new RouteTable(), id: ++this.#lastId }), peer };
+    const audience = { ...(known ?? { table: new RouteTable(++this.#lastAudience), told: undefined }), peer };
     this.#refresh(this.#givers.keys(), [audience]);
     return audience;
   }

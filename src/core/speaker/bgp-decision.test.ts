@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
-import type { Gateway } from '../config/peer-location.ts';
+import type { Gateway } from '../bgp/peers/peer-location.ts';
+import type { PeerPlan } from '../bgp/peers/wanted.ts';
+import { keyOf } from '../bgp/rib/route.ts';
+import { applyUpdates, type RouteSet } from '../bgp/rib/route-update.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { speakerMachine } from './fsm.ts';
 import {
   initialSpeaker,
-  type PeerPlan,
   SPEAKER_DEFAULTS,
   SPEAKER_RESOURCES,
   type SpeakerOutput,
@@ -43,10 +45,16 @@ function routesOf(world: World, gateways: readonly Gateway[] = []) {
   }
   const links = { kind: 'links', names: ['eth0'], fit: ['eth0'], gateways } as const;
   outputs.push(...machine.step(state, links, 0).outputs);
-  const plans: readonly PeerPlan[] = outputs.flatMap((o) => (o.kind === 'bgp' ? [o.plans] : [])).at(-1) ?? [];
-  const show = ({ routes }: PeerPlan) =>
-    routes
-      .sorted()
+  const held = new Map<number, RouteSet>();
+  let plans: readonly PeerPlan[] = [];
+  for (const output of outputs) {
+    if (output.kind !== 'bgp') continue;
+    plans = output.plans;
+    applyUpdates(held, output.routes, new Set(plans.map(({ audience }) => audience)));
+  }
+  const show = ({ audience }: PeerPlan) =>
+    [...held.get(audience)!.routes.values()]
+      .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
       .map(({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }) =>
         [
           formatPrefix(prefix),

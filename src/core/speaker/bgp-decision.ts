@@ -7,7 +7,7 @@ import { anySelectorMatches } from '../api/selector.ts';
 import { keyOf, type Route } from '../bgp/rib/route.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
-import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
 import { formatPrefix, prefixOf } from '../net/prefix.ts';
 import type { BgpVerdict } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
@@ -231,7 +231,7 @@ function unique<T extends readonly number[]>(values: readonly T[]): T[] {
 }
 
 /** Names of the routers that get something of the Service (docs/behaviour/status.md#servicebgpstatus). */
-export function peersOf({ advertised }: BgpDecision, peers: readonly Pick<Peer, 'name'>[]): string[] {
+export function toldPeers({ advertised }: BgpDecision, peers: readonly Pick<Peer, 'name'>[]): string[] {
   const names = peers.map(({ name }) => name);
   return names.filter((name) => advertised.some(({ peers: only }) => only.length === 0 || only.includes(name))).sort();
 }
@@ -239,13 +239,6 @@ export function peersOf({ advertised }: BgpDecision, peers: readonly Pick<Peer, 
 /** For the log and for Events. */
 export function describeRoutes({ advertised }: BgpDecision): string[] {
   return [...new Set(advertised.map(({ route }) => formatPrefix(route.prefix)))].sort();
-}
-
-/** What the session with a router carries: its own family alone, unless it is told to carry both. */
-export function familiesOf({ target, dualStack }: Pick<Peer, 'target' | 'dualStack'>): readonly IpFamily[] {
-  if (dualStack || target.kind === 'interface') return ['ipv4', 'ipv6'];
-  if (target.kind === 'address') return [target.address.family];
-  return [target.kind === 'default-gateway' ? target.family : 'ipv4'];
 }
 
 /** The attributes of a route besides path and next hop, for people. */

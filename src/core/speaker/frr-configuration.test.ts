@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { configured } from '../../../test/builders.ts';
 import { goingAway, type Route } from '../bgp/rib/route.ts';
-import { RouteTable } from '../bgp/rib/route-table.ts';
 import { resolveConfig } from '../config/resolve.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import { frrConfiguration, lostWithFrr } from './frr-configuration.ts';
@@ -23,7 +22,7 @@ const secrets = [
 ];
 const plan = (spec: object, routes: readonly Route[], name = 'r') => {
   const { config } = resolveConfig({ bgppeers: [configured(name, { ...PEER, ...spec })], secrets });
-  return { peer: config.peers[0]!, bfd: undefined, routes: RouteTable.of(routes) };
+  return { peer: config.peers[0]!, routes };
 };
 const decode = (text: string) => Buffer.from(text, 'base64').toString();
 const byReference = { byReference: true, decode };

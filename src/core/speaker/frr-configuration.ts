@@ -7,7 +7,6 @@ import type { BfdProfile, Peer } from '../config/config.ts';
 import type { Millis } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { formatPrefix } from '../net/prefix.ts';
-import type { PeerPlan } from './state.ts';
 
 /** How passwords reach FRR. */
 export interface FrrSecrets {
@@ -15,6 +14,12 @@ export interface FrrSecrets {
   readonly byReference: boolean;
   /** From base64 to text. */
   readonly decode: (base64: string) => string;
+}
+
+/** A router, and all that it is to hold. */
+export interface FrrPeer {
+  readonly peer: Peer;
+  readonly routes: readonly Route[];
 }
 
 export interface FrrConfiguration {
@@ -27,11 +32,11 @@ const GRACEFUL_SHUTDOWN = '65535:0';
 
 export function frrConfiguration(
   node: string,
-  plans: readonly PeerPlan[],
+  plans: readonly FrrPeer[],
   profiles: readonly BfdProfile[],
   secrets: FrrSecrets,
 ): FrrConfiguration {
-  const instances = new Map<string, PeerPlan[]>();
+  const instances = new Map<string, FrrPeer[]>();
   for (const plan of plans) {
     if (!hasPlace(plan.peer)) continue;
     const key = JSON.stringify([plan.peer.vrf, plan.peer.myASN, routerIdOf(plan.peer)]);
@@ -52,7 +57,7 @@ function routerIdOf({ routerId }: Peer): string {
   return routerId === undefined ? '' : formatAddress(routerId);
 }
 
-function routerOf(plans: readonly PeerPlan[], secrets: FrrSecrets): object {
+function routerOf(plans: readonly FrrPeer[], secrets: FrrSecrets): object {
   const { peer } = plans[0]!;
   const id = routerIdOf(peer);
   const neighbors = plans.map((plan) => neighborOf(plan, secrets));
@@ -61,13 +66,12 @@ function routerOf(plans: readonly PeerPlan[], secrets: FrrSecrets): object {
 }
 
 /** Without both families on one session, only routes of the family of the router's address go there. */
-function sendable({ peer: { target, dualStack }, routes }: PeerPlan): readonly Route[] {
-  const all = [...routes.values()];
-  if (dualStack || target.kind !== 'address') return all;
-  return all.filter(({ prefix }) => prefix.family === target.address.family);
+function sendable({ peer: { target, dualStack }, routes }: FrrPeer): readonly Route[] {
+  if (dualStack || target.kind !== 'address') return routes;
+  return routes.filter(({ prefix }) => prefix.family === target.address.family);
 }
 
-function neighborOf(plan: PeerPlan, secrets: FrrSecrets): object {
+function neighborOf(plan: FrrPeer, secrets: FrrSecrets): object {
   const { peer } = plan;
   const { target, peerASN, port, holdTime, keepaliveTime, connectTime, bfdProfile } = peer;
   const routes = sendable(plan);
@@ -128,8 +132,7 @@ function unique(texts: readonly string[]): string[] {
 }
 
 /** What of the peer FRR is not told, and would do otherwise; empty: nothing. */
-export function lostWithFrr({ peer, routes: table }: PeerPlan): string[] {
-  const routes = [...table.values()];
+export function lostWithFrr({ peer, routes }: FrrPeer): string[] {
   const lost = [
     peer.sourceAddress !== undefined && 'spec.sourceAddress',
     peer.localASN !== undefined && 'spec.localASN',

@@ -163,6 +163,6 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   if (dirty === 'none') return state;
   const keys = new Set(dirty === 'all' ? [...state.cache.keys('services'), ...state.decisions.keys()] : dirty);
   const owners = electOwners(state, keys, sha256);
-  const next = { ...state, owners, plans: decideRoutes(state, keys, dirty === 'all', outputs) };
+  const next = { ...state, owners, peers: decideRoutes(state, keys, dirty === 'all', outputs) };
   return decideAnnouncements(next, keys, outputs);
 }

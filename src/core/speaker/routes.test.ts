@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service } from '../../../test/builders.ts';
-import type { KubernetesObject } from '../api/kubernetes.ts';
+import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
+import { keyOf } from '../bgp/rib/route.ts';
+import { applyUpdates, type RouteSet } from '../bgp/rib/route-update.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { explainService } from '../offline/explain.ts';
 import { speakerMachine } from './fsm.ts';
@@ -42,10 +44,14 @@ function speaker(world: World = {}, settings: Partial<SpeakerSettings> = {}) {
   let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01', ...settings });
   let now = 1000;
   const outputs: SpeakerOutput[] = [];
+  const held = new Map<number, RouteSet>();
   const feed = (input: SpeakerInput | { kind: 'tick' }) => {
     const result = machine.step(state, input, now);
     state = result.next;
     outputs.push(...result.outputs);
+    for (const output of result.outputs)
+      if (output.kind === 'bgp')
+        applyUpdates(held, output.routes, new Set(output.plans.map(({ audience }) => audience)));
   };
   for (const [resource, objects] of Object.entries({ ...WORLD, ...world }))
     feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
@@ -66,9 +72,10 @@ function speaker(world: World = {}, settings: Partial<SpeakerSettings> = {}) {
     now: () => now,
     /** As `prefix`, or `prefix going`. */
     routes: () =>
-      last('bgp')!
-        .plans[0]!.routes.sorted()
+      [...held.get(last('bgp')!.plans[0]!.audience)!.routes.values()]
+        .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
         .map(({ prefix, gracefulShutdown }) => `${formatPrefix(prefix)}${gracefulShutdown ? ' going' : ''}`),
+    last,
     verdict: () => last('bgp-decided')!.verdict,
     events: () => outputs.splice(0).flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
   };
@@ -132,6 +139,34 @@ describe('a drained node', () => {
   it('whose speaker starts does not announce for a moment what it would withdraw', () => {
     const one = speaker({ nodes: [drained('kube-01'), node('kube-02')] });
     expect([one.routes(), one.wait()]).toEqual([[], false]);
+  });
+});
+
+describe('routers of a node', () => {
+  const peers = (one: ReturnType<typeof speaker>) => one.last('bgp')!.plans.map(({ peer: { name } }) => name);
+
+  it('go with their BGPPeers, though no Service was ever announced', () => {
+    const one = speaker({ services: [], endpointslices: [] });
+    expect(peers(one)).toEqual(['r', 's']);
+    for (const key of ['metallb-system/r', 'metallb-system/s'])
+      one.feed({
+        kind: 'deleted',
+        resource: 'bgppeers',
+        object: WORLD.bgppeers!.find((each) => objectKey(each) === key)!,
+      });
+    expect(peers(one)).toEqual([]);
+  });
+
+  it('are told what has changed, and not what they know', () => {
+    const one = speaker();
+    expect(one.last('bgp')!.routes).toMatchObject([{ kind: 'snapshot', routes: [{}] }]);
+    const { plans } = one.last('bgp')!;
+    one.apply(service('more', {}, {}, ['198.51.100.9']), 'services');
+    one.apply(endpoints('more', 'kube-01'), 'endpointslices');
+    expect(one.last('bgp')).toMatchObject({ routes: [{ kind: 'delta', changed: [{}], withdrawn: [] }] });
+    expect(one.last('bgp')!.plans).toBe(plans);
+    one.feed({ kind: 'deleted', resource: 'services', object: service('more', {}, {}, ['198.51.100.9']) });
+    expect(one.last('bgp')).toMatchObject({ routes: [{ changed: [], withdrawn: ['198.51.100.9/32'] }] });
   });
 });
 

@@ -4,49 +4,56 @@
  */
 import type { Node, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
+import { located } from '../bgp/peers/peer-location.ts';
+import type { PeerPlan } from '../bgp/peers/wanted.ts';
 import type { Peer } from '../config/config.ts';
-import { located } from '../config/peer-location.ts';
 import type { Candidate } from '../election/election.ts';
-import { fingerprint } from '../net/fingerprint.ts';
+import { equal } from '../net/equal.ts';
 import { eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
-import { announcesToo, decideBgpFor, describeRoutes, peersOf } from './bgp-decision.ts';
-import { type BgpDecided, factsOf, type PeerPlan, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
+import { announcesToo, decideBgpFor, describeRoutes, toldPeers } from './bgp-decision.ts';
+import { type BgpDecided, factsOf, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
 
-/** Decides anew about some Services; gives a text that differs whenever routers are to hold something else. */
+/** Decides about some Services again; `isAll`: routers, or where they are, may have changed as well. Gives what routers there are. */
 export function decideRoutes(
   state: SpeakerState,
   keys: ReadonlySet<string>,
   isAll: boolean,
   outputs: SpeakerOutput[],
-): string {
+): SpeakerState['peers'] {
   const { settings, config, candidates, cache, advertised } = state;
   const self = candidates.find(({ name }) => name === settings.node);
-  if (self === undefined || (config.peers.length === 0 && advertised.size === 0)) return state.plans;
+  const isIdle = config.peers.length === 0 && advertised.size === 0 && !state.peers?.plans.length;
+  if (self === undefined || isIdle) return state.peers;
   const [facts, hasLeft] = [factsOf(state), state.drain.kind === 'left'];
-  let isNews = isAll;
   for (const key of keys) {
     const service = cache.get<Service>('services', key);
     const decision = service && decideBgpFor(facts, self, service, slicesOf(state, service), hasLeft);
-    if (advertised.decide(key, decision)) isNews = true;
+    advertised.decide(key, decision);
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   const names = peers.map(({ name }) => name);
   // A node that is drained serves what still comes, and asks routers to come by others.
   if (isAll) advertised.address(names, config.bgpAdvertisements, self.drained);
   for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
+  const told = isAll || state.peers === undefined ? routersOf(state, peers) : state.peers;
+  const routes = advertised.takeUpdates();
   // Most changes of Services and endpoints change no route.
-  if (!isNews) return state.plans;
+  if (told !== state.peers || routes.length > 0) outputs.push({ kind: 'bgp', ...told, routes });
+  return told;
+}
+
+/** What was told before where nothing has changed: whoever is told it again sees so at a glance. */
+function routersOf(state: SpeakerState, templates: readonly Peer[]): NonNullable<SpeakerState['peers']> {
+  const { settings, config, cache, advertised, links } = state;
   const node = cache.get<Node>('nodes', `/${settings.node}`);
-  const plans = peers.map((template): PeerPlan => {
-    const peer = located(template, node, state.links.gateways ?? []);
+  const plans = templates.map((template): PeerPlan => {
+    const peer = located(template, node, links.gateways ?? []);
     const bfd = config.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
-    return { peer, bfd, routes: advertised.tableFor(peer.name) };
+    return { peer, bfd, audience: advertised.audienceOf(peer.name) };
   });
-  const marks = plans.map(({ peer, bfd }) => [peer, bfd, advertised.markFor(peer.name)]);
-  const text = fingerprint([marks, config.bfdProfiles]);
-  if (text !== state.plans) outputs.push({ kind: 'bgp', plans, profiles: config.bfdProfiles });
-  return text;
+  const now = { plans, profiles: config.bfdProfiles };
+  return state.peers !== undefined && equal(state.peers, now) ? state.peers : now;
 }
 
 /** None of the routers that are told of the Service hears it, neither from here nor from another node. */
@@ -66,7 +73,7 @@ function isSpokesman(state: SpeakerState, service: Service): boolean {
 function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
   const decision = state.advertised.decisionOf(key);
   const service = state.cache.get<Service>('services', key);
-  const names = decision === undefined ? [] : peersOf(decision, peers);
+  const names = decision === undefined ? [] : toldPeers(decision, peers);
   const prefixes = decision === undefined ? [] : describeRoutes(decision);
   const told: BgpDecided = {
     kind: 'bgp-decided',

@@ -5,9 +5,10 @@
 import { type EndpointSlice, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import type { Labels } from '../api/selector.ts';
-import type { RouteTable } from '../bgp/rib/route-table.ts';
-import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG, type Peer } from '../config/config.ts';
-import type { Gateway } from '../config/peer-location.ts';
+import type { Gateway } from '../bgp/peers/peer-location.ts';
+import type { SilentPeer } from '../bgp/peers/state.ts';
+import type { WantedPeers } from '../bgp/peers/wanted.ts';
+import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
@@ -54,7 +55,7 @@ export interface SpeakerSettings {
   readonly bgpEngine: BgpEngine;
 }
 
-/** The whole of the routers that this node talks to, and all BFDProfiles, used or not. */
+/** `profiles`: all BFDProfiles, used or not. */
 export type BgpOutput = Extract<SpeakerOutput, { kind: 'bgp' }>;
 export type BgpDecided = Extract<SpeakerOutput, { kind: 'bgp-decided' }>;
 
@@ -88,29 +89,16 @@ export type SpeakerInput =
       readonly gateways?: readonly Gateway[];
     };
 
-/** A router that does not hear this node, and why. */
-export interface SilentPeer {
-  readonly peer: string;
-  readonly why: string;
-}
-
 /** A station that claims an address of ours. */
 export interface Duplicate {
   readonly mac: string;
   readonly interface: string;
 }
 
-/** One router, and all that it is to hold. */
-export interface PeerPlan {
-  readonly peer: Peer;
-  /** The BFDProfile that the peer names. */
-  readonly bfd: BfdProfile | undefined;
-  readonly routes: RouteTable;
-}
-
 export type SpeakerOutput =
   | Announce
-  | { readonly kind: 'bgp'; readonly plans: readonly PeerPlan[]; readonly profiles: readonly BfdProfile[] }
+  /** Routers of this node, or what they are to hold, have changed. */
+  | ({ readonly kind: 'bgp'; readonly profiles: readonly BfdProfile[] } & WantedPeers)
   /** For metrics, logs and status: what this node tells routers of a Service has changed. */
   | {
       readonly kind: 'bgp-decided';
@@ -171,8 +159,9 @@ export interface SpeakerState {
   readonly drain: Drain;
   readonly advertised: AdvertisedRoutes;
   readonly silent: readonly SilentPeer[];
-  /** What the routers were to hold last, and what was told of each Service. */
-  readonly plans: string;
+  /** What the last `bgp` output said of routers; undefined: there was none. */
+  readonly peers: Pick<BgpOutput, 'plans' | 'profiles'> | undefined;
+  /** What was told of each Service. */
   readonly toldBgp: Map<string, BgpDecided>;
   /** By address. */
   readonly duplicates: ReadonlyMap<string, Duplicate>;
@@ -198,7 +187,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     drain: { kind: 'none' },
     advertised: new AdvertisedRoutes(),
     silent: [],
-    plans: '',
+    peers: undefined,
     toldBgp: new Map(),
     duplicates: new Map(),
     members: [],

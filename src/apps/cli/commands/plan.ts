@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { formatProblem } from '../../../core/api/problem.ts';
-import { renewals } from '../../../core/bgp/session/peer-change.ts';
+import { renewals } from '../../../core/bgp/peers/peer-change.ts';
 import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';

@@ -14,8 +14,8 @@ import {
   type UpdateMessage,
 } from '../wire/messages.ts';
 import { prefixSize } from '../wire/nlri.ts';
-import { markOf, type Route } from './route.ts';
-import type { RouteTable } from './route-table.ts';
+import { keyOf, markOf, type Route } from './route.ts';
+import type { RouteDelta, RouteSet, RouteSnapshot } from './route-update.ts';
 
 /** Well-known community (RFC 8326 §5). */
 const GRACEFUL_SHUTDOWN = [0xffff, 0] as const;
@@ -34,67 +34,61 @@ export interface Outbound {
 
 const DEFAULT_LOCAL_PREF = 100;
 
-/** By prefix. */
-export type Sent = Map<string, { readonly route: Route; readonly mark: string }>;
+/** What the router has been sent, by prefix as keyOf writes it. */
+export type Sent = Map<string, Route>;
 
 function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
   return families.includes(family) && nextHops[family] !== undefined;
 }
 
-/** Everything that one version of a table comes to for routers that are alike. */
+/** Everything that a snapshot comes to for routers that are alike. */
 interface WholeTable {
   readonly messages: readonly Uint8Array[];
   readonly sent: Sent;
 }
-const wholeTables = new WeakMap<RouteTable, { readonly version: number; readonly byRouter: Map<string, WholeTable> }>();
+const wholeTables = new WeakMap<RouteSnapshot, Map<string, WholeTable>>();
 
-/** Routers of a group are given the same table: the first one pays for the encoding. */
-function wholeTable(wanted: RouteTable, outbound: Outbound): WholeTable {
-  const tables = wholeTables.get(wanted) ?? { version: wanted.version, byRouter: new Map() };
-  wholeTables.set(wanted, tables);
+/** Routers of an audience are given the same snapshot: the first one pays for the encoding. */
+function wholeTable(snapshot: RouteSnapshot, wanted: RouteSet['routes'], outbound: Outbound): WholeTable {
+  const tables = wholeTables.get(snapshot) ?? new Map<string, WholeTable>();
+  wholeTables.set(snapshot, tables);
   const key = fingerprint(outbound);
-  let table = tables.byRouter.get(key);
+  let table = tables.get(key);
   if (table === undefined) {
     const sent: Sent = new Map();
     table = { messages: difference(sent, wanted, wanted.keys(), outbound), sent };
-    tables.byRouter.set(key, table);
+    tables.set(key, table);
   }
   return table;
 }
 
-/**
- * Brings `sent` up to what is wanted, in place, and gives the messages that tell the router: withdrawals first. `since` is the version of
- * the table that it was brought up to before; undefined: it never was.
- */
-export function synchronize(
-  sent: Sent,
-  wanted: RouteTable,
-  since: number | undefined,
-  outbound: Outbound,
-): readonly Uint8Array[] {
-  // What an older version came to is of use to nobody any more.
-  if (wholeTables.get(wanted)?.version !== wanted.version) wholeTables.delete(wanted);
-  const changed = since === undefined ? undefined : wanted.changedSince(since);
-  if (changed !== undefined) return difference(sent, wanted, changed, outbound);
-  if (sent.size > 0) return difference(sent, wanted, new Set([...sent.keys(), ...wanted.keys()]), outbound);
-  const table = wholeTable(wanted, outbound);
-  for (const [key, entry] of table.sent) sent.set(key, entry);
+/** Brings `sent`, whatever it was, up to all that is wanted, in place; gives the messages that tell the router: withdrawals first. */
+export function synchronize(sent: Sent, { routes, origin }: RouteSet, outbound: Outbound): readonly Uint8Array[] {
+  if (sent.size > 0) return difference(sent, routes, new Set([...sent.keys(), ...routes.keys()]), outbound);
+  if (origin === undefined) return difference(sent, routes, routes.keys(), outbound);
+  const table = wholeTable(origin, routes, outbound);
+  for (const [key, route] of table.sent) sent.set(key, route);
   return table.messages;
 }
 
-function difference(sent: Sent, wanted: RouteTable, keys: Iterable<string>, outbound: Outbound): Uint8Array[] {
+/** The same where everything but `delta` has been brought up to date before: looks at nothing else. */
+export function follow(sent: Sent, { routes }: RouteSet, delta: RouteDelta, outbound: Outbound): readonly Uint8Array[] {
+  return difference(sent, routes, [...delta.withdrawn, ...delta.changed.map(keyOf)], outbound);
+}
+
+function difference(sent: Sent, wanted: RouteSet['routes'], keys: Iterable<string>, outbound: Outbound): Uint8Array[] {
   const groups = new Map<string, Route[]>();
   const gone: Prefix[] = [];
   for (const key of keys) {
     const [route, old] = [wanted.get(key), sent.get(key)];
     if (route === undefined || !canSend(outbound, route)) {
-      if (old !== undefined) gone.push(old.route.prefix);
+      if (old !== undefined) gone.push(old.prefix);
       sent.delete(key);
       continue;
     }
     const mark = markOf(route);
-    if (old?.mark === mark) continue;
-    sent.set(key, { route, mark });
+    if (old !== undefined && markOf(old) === mark) continue;
+    sent.set(key, route);
     const group = `${route.prefix.family} ${mark}`;
     const routes = groups.get(group);
     if (routes === undefined) groups.set(group, [route]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parsePrefix } from '../../net/prefix.ts';
 import { keyOf, type Route } from './route.ts';
 import { RouteTable } from './route-table.ts';
+import { applyUpdate, noRoutes, type RouteSet, snapshotOf } from './route-update.ts';
 
 const route = (i: number, med: number): Route => ({
   prefix: parsePrefix(`198.51.${i >> 8}.${i & 255}/32`)!,
@@ -11,57 +12,86 @@ const route = (i: number, med: number): Route => ({
   largeCommunities: [],
   med,
 });
+const tableOf = (...routes: Route[]) => {
+  const table = new RouteTable(7);
+  for (const each of routes) table.set(each);
+  return table;
+};
 
 describe('a table of routes', () => {
   it('knows what has changed since a version', () => {
-    const table = RouteTable.of([route(1, 1), route(2, 1)]);
+    const table = tableOf(route(1, 1), route(2, 1));
     const { version } = table;
     table.set(route(1, 1));
     expect(table.version).toBe(version);
-    expect(table.changedSince(version)).toEqual([]);
+    expect(table.updateSince(version)).toBeUndefined();
     table.set(route(1, 2));
     table.delete(keyOf(route(2, 1)));
     table.delete('192.0.2.0/24');
-    expect(table.changedSince(version)).toEqual(['198.51.0.1/32', '198.51.0.2/32']);
+    expect(table.updateSince(version)).toEqual({
+      kind: 'delta',
+      audience: 7,
+      from: version,
+      to: version + 2,
+      changed: [route(1, 2)],
+      withdrawn: ['198.51.0.2/32'],
+    });
   });
 
-  it('always tells the last changes, and nothing of those long ago', () => {
-    const table = new RouteTable();
+  it('always tells the last changes, and the whole where a reader is far behind', () => {
+    const table = tableOf();
     for (let i = 0; i < 5000; i++) {
       const { version } = table;
       table.set(route(i % 10, i));
-      expect(table.changedSince(version)).toHaveLength(1);
+      expect(table.updateSince(version)).toMatchObject({ kind: 'delta', changed: [{ med: i }], withdrawn: [] });
     }
-    expect(table.changedSince(1)).toBeUndefined();
+    expect(table.updateSince(1)).toMatchObject({ kind: 'snapshot', version: 5000 });
+    expect(table.updateSince(undefined)).toMatchObject({ kind: 'snapshot', version: 5000 });
   });
 
-  it('lets a reader who follows the journal, or starts anew where it does not reach, hold what it holds', () => {
+  it('lets its readers hold what it holds, and those who read from them', () => {
     const change = fc.tuple(fc.nat(40), fc.option(fc.nat(2), { nil: undefined }));
     fc.assert(
       fc.property(fc.array(fc.array(change, { maxLength: 700 }), { maxLength: 8 }), (turns) => {
-        const table = new RouteTable();
-        let [known, version] = [new Map<string, Route>(), 0];
+        const table = tableOf();
+        const wanted = new Map<string, Route>();
+        const reader = noRoutes();
+        let known: number | undefined;
         for (const turn of turns) {
-          for (const [i, med] of turn)
-            if (med === undefined) table.delete(keyOf(route(i, 0)));
+          for (const [i, med] of turn) {
+            const key = keyOf(route(i, 0));
+            if (med === undefined) table.delete(key);
             else table.set(route(i, med));
-          const changed = table.changedSince(version);
-          if (changed === undefined) known = new Map();
-          for (const key of changed ?? table.keys()) {
-            const now = table.get(key);
-            if (now === undefined) known.delete(key);
-            else known.set(key, now);
+            if (med === undefined) wanted.delete(key);
+            else wanted.set(key, route(i, med));
           }
-          version = table.version;
-          expect(new Map(known)).toEqual(new Map([...table.values()].map((each) => [keyOf(each), each])));
+          const update = table.updateSince(known);
+          if (update !== undefined) applyUpdate(reader, update);
+          known = table.version;
+          const late: RouteSet = noRoutes();
+          applyUpdate(late, snapshotOf(reader));
+          for (const set of [reader, late]) {
+            expect(set.version).toBe(table.version);
+            expect(set.routes).toEqual(wanted);
+          }
         }
       }),
       { numRuns: 60 },
     );
   });
 
-  it('is written down in the order of its prefixes', () => {
-    const table = RouteTable.of([route(9, 0), route(1, 0)]);
-    expect(JSON.parse(JSON.stringify(table.toJSON().map(keyOf)))).toEqual(['198.51.0.1/32', '198.51.0.9/32']);
+  it('is not followed by whoever holds another version, or what others are told', () => {
+    const table = tableOf(route(1, 1));
+    const reader = noRoutes();
+    applyUpdate(reader, table.updateSince(undefined)!);
+    const { version } = table;
+    table.set(route(2, 1));
+    const skipped = table.version;
+    table.set(route(3, 1));
+    expect(() => applyUpdate(reader, table.updateSince(skipped)!)).toThrow(RangeError);
+    const foreign = { ...table.updateSince(version)!, audience: 8 };
+    expect(() => applyUpdate(reader, foreign)).toThrow(RangeError);
+    applyUpdate(reader, table.updateSince(version)!);
+    expect(reader.routes.size).toBe(3);
   });
 });

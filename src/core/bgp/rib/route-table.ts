@@ -4,48 +4,28 @@
  * @module
  */
 import { keyOf, markOf, type Route } from './route.ts';
+import type { RouteUpdate } from './route-update.ts';
 
 /** A journal that has grown longer than the table, and than this, saves nothing. */
 const SHORTEST_JOURNAL = 1000;
 
-/** Is changed in place, by its owner only. */
+/** Changed in place, by its owner only; others are told by updates. */
 export class RouteTable {
+  /** Stands in every update: whom the routes are for. */
+  readonly audience: number;
   readonly #routes = new Map<string, Route>();
   /** Keys in the order of their changes. */
   #journal: string[] = [];
   /** The version that the table had before the first change in the journal. */
   #first = 0;
 
-  static of(routes: Iterable<Route>): RouteTable {
-    const table = new RouteTable();
-    for (const route of routes) table.set(route);
-    return table;
+  constructor(audience: number) {
+    this.audience = audience;
   }
 
   /** Grows with every change. */
   get version(): number {
     return this.#first + this.#journal.length;
-  }
-
-  get size(): number {
-    return this.#routes.size;
-  }
-
-  get(key: string): Route | undefined {
-    return this.#routes.get(key);
-  }
-
-  keys(): Iterable<string> {
-    return this.#routes.keys();
-  }
-
-  values(): Iterable<Route> {
-    return this.#routes.values();
-  }
-
-  /** By prefix, as text. */
-  sorted(): Route[] {
-    return [...this.#routes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route);
   }
 
   set(route: Route): void {
@@ -60,19 +40,26 @@ export class RouteTable {
     if (this.#routes.delete(key)) this.#note(key);
   }
 
-  /** Keys of what has changed since a version, perhaps some of them twice; undefined: that is too long ago to be known. */
-  changedSince(version: number): readonly string[] | undefined {
-    return version < this.#first ? undefined : this.#journal.slice(version - this.#first);
-  }
-
-  toJSON(): readonly Route[] {
-    return this.sorted();
+  /** For a reader that holds version `known` (undefined: nothing). Undefined: it is up to date. */
+  updateSince(known: number | undefined): RouteUpdate | undefined {
+    const { audience, version } = this;
+    if (known === version) return undefined;
+    if (known === undefined || known < this.#first)
+      return { kind: 'snapshot', audience, version, routes: [...this.#routes.values()] };
+    const changed: Route[] = [];
+    const withdrawn: string[] = [];
+    for (const key of new Set(this.#journal.slice(known - this.#first))) {
+      const route = this.#routes.get(key);
+      if (route === undefined) withdrawn.push(key);
+      else changed.push(route);
+    }
+    return { kind: 'delta', audience, from: known, to: version, changed, withdrawn };
   }
 
   #note(key: string): void {
     this.#journal.push(key);
     if (this.#journal.length <= Math.max(SHORTEST_JOURNAL, this.#routes.size)) return;
-    // The older half goes: who is up to date, or nearly so, goes on by the journal.
+    // The older half goes: a reader that is up to date, or nearly so, goes on by the journal.
     const dropped = this.#journal.length >> 1;
     this.#journal = this.#journal.slice(dropped);
     this.#first += dropped;

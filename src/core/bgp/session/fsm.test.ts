@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../net/address.ts';
-import { parsePrefix } from '../../net/prefix.ts';
+import { formatPrefix, parsePrefix } from '../../net/prefix.ts';
 import type { Route } from '../rib/route.ts';
-import { RouteTable } from '../rib/route-table.ts';
+import type { RouteSnapshot } from '../rib/route-update.ts';
 import { BEFORE_OPEN, decodeMessage, encodeMessage } from '../wire/codec.ts';
 import type { BgpMessage, Capability, CodecOptions, OpenMessage, UpdateMessage } from '../wire/messages.ts';
 import { sessionMachine } from './fsm.ts';
@@ -30,6 +30,7 @@ const route = (prefix: string, more: Partial<Route> = {}): Route => ({
   largeCommunities: [],
   ...more,
 });
+const whole = (routes: readonly Route[]): RouteSnapshot => ({ kind: 'snapshot', audience: 1, version: 1, routes });
 const peerOpen = (more: Partial<OpenMessage> = {}, ...capabilities: Capability[]): OpenMessage => ({
   kind: 'open',
   version: 4,
@@ -93,7 +94,7 @@ describe('a BGP session', () => {
     expect(open).toMatchObject({ kind: 'open', asn: 64500, holdTime: 90, identifier: LOCAL.identifier });
     expect(s.sent(s.hear(peerOpen()))).toEqual([{ kind: 'keepalive' }]);
     expect(s.state.phase).toBe('open-confirm');
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32', { communities: [[64500, 7]] })]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32', { communities: [[64500, 7]] })]) });
     const outputs = s.hear({ kind: 'keepalive' });
     expect(outputs[0]).toMatchObject({ kind: 'counted' });
     expect(outputs.some(({ kind }) => kind === 'session-up')).toBe(true);
@@ -109,14 +110,14 @@ describe('a BGP session', () => {
   it('sends only what changes, withdrawals with it, and never touches the session for it', () => {
     const s = session();
     const routes = Array.from({ length: 3000 }, (_, i) => route(`10.${i >> 8}.${i & 255}.0/24`));
-    s.feed({ kind: 'routes', routes: RouteTable.of(routes) });
+    s.feed({ kind: 'routes', routes: whole(routes) });
     const first = s.updates(s.establish());
     // Four bytes each, some thousand in one message of 4096; and End-of-RIB.
     expect(first.length).toBe(4);
     expect(first.flatMap(({ announced }) => announced)).toHaveLength(3000);
-    expect(s.updates(s.feed({ kind: 'routes', routes: RouteTable.of([...routes]) }))).toEqual([]);
+    expect(s.updates(s.feed({ kind: 'routes', routes: whole([...routes]) }))).toEqual([]);
     const changed = [...routes.slice(2), route('10.0.1.0/24', { communities: [[1, 2]] })];
-    const next = s.updates(s.feed({ kind: 'routes', routes: RouteTable.of(changed) }));
+    const next = s.updates(s.feed({ kind: 'routes', routes: whole(changed) }));
     expect(next.map(({ withdrawn, announced }) => [withdrawn.length, announced.length])).toEqual([
       [1, 0],
       [0, 1],
@@ -124,11 +125,29 @@ describe('a BGP session', () => {
     expect(s.state.phase).toBe('established');
   });
 
+  it('is told by what has changed, and says no more to the router', () => {
+    const s = session();
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32'), route('192.0.2.2/32')]) });
+    const delta = { kind: 'delta', audience: 1, from: 1, to: 2, withdrawn: ['192.0.2.1/32'] } as const;
+    // Whoever is not connected yet hears all of it later.
+    s.feed({ kind: 'routes', routes: { ...delta, changed: [route('192.0.2.3/32')] } });
+    expect(s.updates(s.establish()).flatMap(({ announced }) => announced.map(formatPrefix))).toEqual([
+      '192.0.2.2/32',
+      '192.0.2.3/32',
+    ]);
+    const next = { ...delta, from: 2, to: 3, withdrawn: ['192.0.2.2/32'], changed: [route('192.0.2.3/32')] };
+    const updates = s.updates(s.feed({ kind: 'routes', routes: next }));
+    expect(updates.map(({ withdrawn, announced }) => [withdrawn.map(formatPrefix), announced.length])).toEqual([
+      [['192.0.2.2/32'], 0],
+    ]);
+    expect(() => s.feed({ kind: 'routes', routes: next })).toThrow(RangeError);
+  });
+
   it('to an iBGP peer has no path and a local preference, which is 100 where none is wanted', () => {
     const s = session({ peerAsn: 64500 });
     s.feed({
       kind: 'routes',
-      routes: RouteTable.of([route('192.0.2.1/32'), route('192.0.2.2/32', { localPref: 300 })]),
+      routes: whole([route('192.0.2.1/32'), route('192.0.2.2/32', { localPref: 300 })]),
     });
     const [one, two] = s.updates(s.establish(peerOpen({ asn: 64500 })));
     expect(one!.attributes).toMatchObject({ asPath: [], localPref: 100 });
@@ -137,27 +156,27 @@ describe('a BGP session', () => {
 
   it('carries both families where both sides want them, each with its own next hop', () => {
     const s = session({ families: ['ipv4', 'ipv6'] });
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32'), route('2001:db8:1::1/128')]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32'), route('2001:db8:1::1/128')]) });
     const updates = s.updates(s.establish(peerOpen({}, { kind: 'multiprotocol', family: 'ipv6' })));
     expect(updates[1]!.reach).toMatchObject({
       family: 'ipv6',
       nextHops: [LOCAL.addresses[1]],
       prefixes: [{ length: 128 }],
     });
-    const gone = s.updates(s.feed({ kind: 'routes', routes: RouteTable.of([]) }));
+    const gone = s.updates(s.feed({ kind: 'routes', routes: whole([]) }));
     expect(gone.map(({ withdrawn, unreach }) => [withdrawn.length, unreach?.prefixes.length ?? 0])).toEqual([
       [1, 0],
       [0, 1],
     ]);
     // A peer that speaks IPv4 only gets nothing else.
     const old = session({ families: ['ipv4', 'ipv6'] });
-    old.feed({ kind: 'routes', routes: RouteTable.of([route('2001:db8:1::1/128')]) });
+    old.feed({ kind: 'routes', routes: whole([route('2001:db8:1::1/128')]) });
     expect(old.updates(old.establish())).toHaveLength(1);
   });
 
   it('goes by another AS number towards a peer (localASN), alone', () => {
     const s = session({ localAsn: 65000, peerAsn: 'external' });
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32')]) });
     s.feed({ kind: 'start' });
     expect(s.sent(s.connected())[0]).toMatchObject({ asn: 65000 });
     s.hear(peerOpen());
@@ -251,7 +270,7 @@ describe('a BGP session', () => {
 
   it('repeats everything when it is asked to (route refresh), between marks where the peer knows them', () => {
     const s = session();
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32')]) });
     s.establish(peerOpen({}, { kind: 'enhanced-route-refresh' }));
     const answer = s.sent(s.hear({ kind: 'route-refresh', family: 'ipv4', subtype: 'request' }));
     expect(answer.map((message) => (message.kind === 'route-refresh' ? message.subtype : message.kind))).toEqual([
@@ -263,7 +282,7 @@ describe('a BGP session', () => {
 
   it('ignores a refresh of what it has not agreed on, as well as one that it does not understand', () => {
     const s = session();
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32')]) });
     s.establish();
     for (const [family, subtype] of [
       [{ afi: 1, safi: 128 }, 'request'],
@@ -417,7 +436,7 @@ describe('a BGP session', () => {
 
   it('makes a way look longer, gives MED, and says what it can bear (link bandwidth)', () => {
     const s = session();
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32', { prepend: 2, med: 50, bandwidth: 2e9 })]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32', { prepend: 2, med: 50, bandwidth: 2e9 })]) });
     const [update] = s.updates(s.establish());
     expect(update!.attributes).toMatchObject({
       asPath: [{ type: 'sequence', asns: [64500, 64500, 64500] }],
@@ -429,7 +448,7 @@ describe('a BGP session', () => {
 
   it('on an unnumbered link gives IPv4 routes an IPv6 next hop where the peer takes it (RFC 8950)', () => {
     const s = session({ families: ['ipv4', 'ipv6'] });
-    s.feed({ kind: 'routes', routes: RouteTable.of([route('192.0.2.1/32')]) });
+    s.feed({ kind: 'routes', routes: whole([route('192.0.2.1/32')]) });
     s.feed({ kind: 'start' });
     const ends = ['fe80::1', '2001:db8::1', '10.0.0.1'].map((text) => parseAddress(text)!);
     s.feed({ kind: 'connected', initiator: 'ours', local: { identifier: 1, addresses: ends } });

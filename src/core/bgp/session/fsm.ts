@@ -6,7 +6,8 @@
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
-import { endOfRib, synchronize } from '../rib/difference.ts';
+import { endOfRib, follow, synchronize } from '../rib/difference.ts';
+import { applyUpdate, type RouteUpdate } from '../rib/route-update.ts';
 import { decodeMessage, encodeMessage } from '../wire/codec.ts';
 import { type BgpError, bgpError, describeNotification, NOTIFICATION_CODES } from '../wire/errors.ts';
 import type { AddressFamily, BgpMessage, OpenMessage, RouteRefreshMessage } from '../wire/messages.ts';
@@ -62,8 +63,8 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
         if (established(state) !== undefined) bfdDown(turn, established(state)!);
         break;
       case 'routes':
-        state.wanted = input.routes;
-        update(turn);
+        applyUpdate(state.wanted, input.routes);
+        update(turn, input.routes);
         break;
       case 'tick':
         onTick(turn);
@@ -266,7 +267,7 @@ function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
   s.connections.delete(connection.initiator);
   outputs.push({ kind: 'close', initiator: connection.initiator });
   const isUp = connection.phase === 'established';
-  if (isUp) forgetSent(s);
+  if (isUp) s.sent.clear();
   // Another connection goes on: nothing has failed yet.
   if (!isUp && (s.connections.size > 0 || isDialling(s))) return;
   s.lastError = why;
@@ -356,26 +357,21 @@ function establish(turn: Turn, connection: Connection): void {
   s.isFirst = false;
   s.lastError = undefined;
   if (negotiated.holdTime === 0) connection.holdAt = NEVER;
-  outputs.push({ kind: 'session-up', connection, negotiated });
+  outputs.push({ kind: 'session-up', initiator: connection.initiator, negotiated });
   update(turn);
   const ends = negotiated.families.map((family) => endOfRib(family, { options: negotiated }));
   for (const end of ends) send(turn, connection, [end]);
 }
 
-/** What the peer lacks or has too much. */
-function update(turn: Turn): void {
+/** What the peer lacks or has too much. With a delta, what it was sent before is up to date but for that. */
+function update(turn: Turn, news?: RouteUpdate): void {
   const { s } = turn;
   const connection = established(s);
   const outbound = outboundOf(s);
   if (connection === undefined || outbound === undefined) return;
-  const since = s.sentOf?.table === s.wanted ? s.sentOf.version : undefined;
-  send(turn, connection, synchronize(s.sent, s.wanted, since, outbound));
-  s.sentOf = { table: s.wanted, version: s.wanted.version };
-}
-
-function forgetSent(s: SessionState): void {
-  s.sent.clear();
-  s.sentOf = undefined;
+  const updates =
+    news?.kind === 'delta' ? follow(s.sent, s.wanted, news, outbound) : synchronize(s.sent, s.wanted, outbound);
+  send(turn, connection, updates);
 }
 
 function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Uint8Array[]): void {
@@ -394,8 +390,7 @@ function onRefresh(turn: Turn, connection: Connection, { family, subtype }: Rout
 /** RFC 2918, between the marks of RFC 7313 where the peer knows them. */
 function resend(turn: Turn, connection: Connection, family: AddressFamily): void {
   const { s } = turn;
-  for (const [key, { route }] of s.sent) if (route.prefix.family === family) s.sent.delete(key);
-  s.sentOf = undefined;
+  for (const [key, { prefix }] of s.sent) if (prefix.family === family) s.sent.delete(key);
   const { enhancedRefresh } = connection.negotiated!;
   if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'begin' });
   update(turn);

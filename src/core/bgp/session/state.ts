@@ -4,7 +4,7 @@
  */
 import type { Millis } from '../../machine.ts';
 import { nextHopsFor, type Outbound, type Sent } from '../rib/difference.ts';
-import { RouteTable } from '../rib/route-table.ts';
+import { noRoutes, type RouteSet, type RouteUpdate } from '../rib/route-update.ts';
 import { BEFORE_OPEN } from '../wire/codec.ts';
 import type { BgpError } from '../wire/errors.ts';
 import type { CodecOptions } from '../wire/messages.ts';
@@ -40,10 +40,10 @@ export interface SessionState {
   readonly connections: Map<Initiator, Connection>;
   /** False: the session is not to be. */
   running: boolean;
-  wanted: RouteTable;
+  /** What the peer is to hold. */
+  readonly wanted: RouteSet;
+  /** What it has been sent since the session stands. */
   readonly sent: Sent;
-  /** The table that `sent` was brought up to last, and its version then; undefined: none on this session. */
-  sentOf: { readonly table: RouteTable; readonly version: number } | undefined;
   attempts: number;
   /** The identifier that we last had, for the jitter of attempts. */
   identifier: number;
@@ -64,7 +64,7 @@ export type SessionInput =
   | { readonly kind: 'start' }
   /** Ends the session for good; `hold`: the peer is to keep what it has, for we come back (RFC 4724). */
   | { readonly kind: 'stop'; readonly cause: StopCause; readonly why: string; readonly hold: boolean }
-  /** Others, that a session can be kept with (core/bgp/session/peer-change.ts). */
+  /** Others, that a session can be kept with (core/bgp/peers/peer-change.ts). */
   | { readonly kind: 'settings'; readonly settings: SessionSettings }
   | { readonly kind: 'connected'; readonly initiator: Initiator; readonly local: LocalEnd }
   | { readonly kind: 'connect-failed'; readonly why: string }
@@ -74,8 +74,8 @@ export type SessionInput =
   | { readonly kind: 'unframeable'; readonly initiator: Initiator; readonly error: BgpError }
   /** BFD has lost the peer (RFC 5882 §4). */
   | { readonly kind: 'bfd-down' }
-  /** The whole of what the peer should hold: another table, or the same after changes. */
-  | { readonly kind: 'routes'; readonly routes: RouteTable };
+  /** What the peer should hold: the whole, or what has changed since the last time. */
+  | { readonly kind: 'routes'; readonly routes: RouteUpdate };
 
 export type SessionOutput =
   | { readonly kind: 'connect' }
@@ -84,7 +84,7 @@ export type SessionOutput =
   | { readonly kind: 'close'; readonly initiator: Initiator }
   /** Closes the connection that has just come. */
   | { readonly kind: 'refuse' }
-  | { readonly kind: 'session-up'; readonly connection: Connection; readonly negotiated: Negotiated }
+  | { readonly kind: 'session-up'; readonly initiator: Initiator; readonly negotiated: Negotiated }
   | { readonly kind: 'session-down'; readonly why: string }
   /** Before it was ever up. */
   | { readonly kind: 'attempt-failed'; readonly why: string }
@@ -114,9 +114,8 @@ export function initialSession(settings: SessionSettings): SessionState {
     since: 0,
     connections: new Map(),
     running: false,
-    wanted: new RouteTable(),
+    wanted: noRoutes(),
     sent: new Map(),
-    sentOf: undefined,
     attempts: 0,
     identifier: 0,
     retryAt: NEVER,

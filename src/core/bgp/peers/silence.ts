@@ -3,7 +3,7 @@
  * none for a moment, which means nothing.
  * @module
  */
-import type { Deadline, Millis } from '../../machine.ts';
+import { type Deadline, earliest, type Millis } from '../../machine.ts';
 
 const PATIENCE: Millis = 10_000;
 
@@ -17,14 +17,17 @@ export interface Silence {
 export const NO_SILENCE: Silence = { since: new Map(), peers: [] };
 
 /** `isUp` of every session, by name of the BGPPeer. */
-export function listen({ since: known }: Silence, isUp: ReadonlyMap<string, boolean>, now: Millis): Silence {
+export function nextSilence({ since: known }: Silence, isUp: ReadonlyMap<string, boolean>, now: Millis): Silence {
   const since = new Map<string, Millis>();
   for (const [peer, up] of isUp) if (!up) since.set(peer, known.get(peer) ?? now);
   return { since, peers: [...since].filter(([, from]) => now >= from + PATIENCE).map(([peer]) => peer) };
 }
 
-/** When to listen again although nothing has happened. */
-export function listenAgain({ since, peers }: Silence): Deadline | undefined {
-  const waiting = [...since].filter(([peer]) => !peers.includes(peer)).map(([, from]) => from + PATIENCE);
-  return waiting.length === 0 ? undefined : { at: Math.min(...waiting), why: 'a router that may not hear us' };
+/** When a router becomes silent although nothing happens. */
+export function silenceDeadline({ since, peers }: Silence): Deadline | undefined {
+  return earliest(
+    [...since].map(([peer, from]) =>
+      peers.includes(peer) ? undefined : { at: from + PATIENCE, why: 'a router that may not hear us' },
+    ),
+  );
 }

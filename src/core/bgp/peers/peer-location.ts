@@ -2,9 +2,9 @@
  * Where the router of a peer template is for one node: its default gateway, or what an annotation of the Node says.
  * @module
  */
-import type { Node } from '../api/kubernetes.ts';
-import { parseAddress } from '../net/address.ts';
-import type { Peer, PeerTarget } from './config.ts';
+import type { Node } from '../../api/kubernetes.ts';
+import type { Peer, PeerTarget } from '../../config/config.ts';
+import { parseAddress } from '../../net/address.ts';
 
 /** A default gateway of the node, and the interface that it is on. */
 export interface Gateway {
