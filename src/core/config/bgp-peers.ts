@@ -2,12 +2,14 @@
  * BFDProfiles and BGPPeers (docs/behaviour/resources.md, rules F1, R1 to R7 and M2).
  * @module
  */
+
+import { annotation } from '../api/annotations.ts';
 import { parseDuration } from '../api/duration.ts';
 import { type BGPPeerSpec, bfdProfile, bgpPeer } from '../api/kinds.ts';
 import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
 import { formatAddress } from '../net/address.ts';
 import type { BfdProfile, BgpEngine, Peer, PeerTarget } from './config.ts';
-import { hasTemplate, PEER_ADDRESS_FROM, peerExtensions, peerTemplate } from './extensions.ts';
+import { hasTemplate, peerExtensions, peerTemplate } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
 
@@ -126,7 +128,7 @@ function peerTargetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: I
   const template = peerTemplate(object, inspection);
   if (template !== undefined && (peerAddress || name)) {
     const [field, value] = peerAddress ? ['peerAddress', peerAddress] : ['interface', name!];
-    const message = `the annotation metallb.io/${PEER_ADDRESS_FROM} says otherwise where the peer is`;
+    const message = `the annotation ${annotation('peer-address-from')} says otherwise where the peer is`;
     inspection.report(['spec', field], value, message, 'remove one of the two');
     return undefined;
   }
@@ -282,7 +284,7 @@ export function placeOf({ target }: Pick<Peer, 'target'>): [field: readonly stri
   }
 }
 
-const TEMPLATE = ['metadata', 'annotations', `metallb.io/${PEER_ADDRESS_FROM}`];
+const TEMPLATE = ['metadata', 'annotations', annotation('peer-address-from')];
 
 function routerKey(peer: Peer): string {
   const { target, port, vrf } = peer;

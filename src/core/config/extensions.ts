@@ -2,14 +2,12 @@
  * What we can do beyond upstream's fields: annotations on BGPPeers and BGPAdvertisements, so that the CRDs stay as they are.
  * @module
  */
+import { type AnnotationOn, annotation } from '../api/annotations.ts';
 import { parseDuration } from '../api/duration.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { BgpAdvertisement, Peer, PeerTarget } from './config.ts';
 import type { Inspection } from './inspection.ts';
 
-const PREFIX = 'metallb.io/';
-/** Annotation on a BGPPeer that takes the place of spec.peerAddress. */
-export const PEER_ADDRESS_FROM = 'peer-address-from';
 const NODE_ANNOTATION = 'node-annotation/';
 const LONGEST_PREPEND = 32;
 
@@ -19,15 +17,15 @@ type Reader<T> = (text: string) => T | undefined;
 function read<T>(
   { metadata }: KubernetesObject,
   inspection: Inspection,
-  name: string,
+  name: AnnotationOn<'BGPPeer' | 'BGPAdvertisement'>,
   reader: Reader<T>,
   cure: string,
 ): T | undefined {
-  const text = metadata.annotations?.[PREFIX + name];
+  const text = metadata.annotations?.[annotation(name)];
   if (text === undefined) return undefined;
   const value = reader(text);
   if (value === undefined)
-    inspection.report(['metadata', 'annotations', PREFIX + name], text, 'this value has no meaning here', cure);
+    inspection.report(['metadata', 'annotations', annotation(name)], text, 'this value has no meaning here', cure);
   return value;
 }
 
@@ -59,7 +57,7 @@ export function peerExtensions(object: KubernetesObject, inspection: Inspection)
 
 /** True when the object says that it is a template, whether that can be read or not. */
 export function hasTemplate({ metadata }: KubernetesObject): boolean {
-  return metadata.annotations?.[PREFIX + PEER_ADDRESS_FROM] !== undefined;
+  return metadata.annotations?.[annotation('peer-address-from')] !== undefined;
 }
 
 /** Where a peer template finds the router; undefined: the peer is none. */
@@ -71,7 +69,7 @@ export function peerTemplate(object: KubernetesObject, inspection: Inspection): 
     const key = text.startsWith(NODE_ANNOTATION) ? text.slice(NODE_ANNOTATION.length) : '';
     return key === '' ? undefined : { kind: 'node-annotation', key };
   };
-  return read(object, inspection, PEER_ADDRESS_FROM, reader, cure);
+  return read(object, inspection, 'peer-address-from', reader, cure);
 }
 
 export type AdvertisementExtensions = Pick<BgpAdvertisement, 'prepend' | 'med' | 'linkBandwidth'>;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { configured, namespace, pool, service } from '../../../test/builders.ts';
+import { OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
-import { OLD_PREFIX, POOL_ANNOTATION } from '../service/annotations.ts';
 import { controllerMachine } from './fsm.ts';
 import {
   CONTROLLER_RESOURCES,

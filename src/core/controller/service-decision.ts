@@ -3,6 +3,7 @@
  * and nothing else, and it says everything that should be told.
  * @module
  */
+import { ANNOTATION_PREFIX, OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { Allocator } from '../ipam/allocator.ts';
@@ -16,7 +17,7 @@ import {
   mainVerdict,
   type UnservedReason,
 } from '../reasons/reasons.ts';
-import { annotationKey, OLD_PREFIX, POOL_ANNOTATION, userAnnotation } from '../service/annotations.ts';
+import { annotationKey, userAnnotation } from '../service/annotations.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 
 export interface ServiceDecision {
@@ -278,6 +279,6 @@ export function deprecatedAnnotations(service: Service): EventNote[] {
     .sort()
     .map((name) => ({
       reason: 'deprecatedAnnotation' as const,
-      message: `annotation ${name} still works, but is deprecated; use metallb.io/${name.slice(OLD_PREFIX.length)}`,
+      message: `annotation ${name} still works, but is deprecated; use ${ANNOTATION_PREFIX}${name.slice(OLD_PREFIX.length)}`,
     }));
 }

@@ -2,6 +2,7 @@
  * Decides about the Services that have changed, those with addresses first, and writes what their status should say.
  * @module
  */
+import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
@@ -9,7 +10,6 @@ import { type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
-import { POOL_ANNOTATION } from '../service/annotations.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
 import { decideService, deprecatedAnnotations, type ServiceDecision, useOf } from './service-decision.ts';

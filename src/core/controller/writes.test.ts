@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pool, service } from '../../../test/builders.ts';
+import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
-import { POOL_ANNOTATION } from '../service/annotations.ts';
 import { controllerMachine } from './fsm.ts';
 import {
   CONTROLLER_RESOURCES,

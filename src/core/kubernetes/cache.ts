@@ -2,10 +2,10 @@
  * What a process knows of the API: one map per resource, kept by the changes that reflectors report.
  * @module
  */
+import { ANNOTATION_PREFIX } from '../api/annotations.ts';
 import { type KubernetesObject, type Node, objectKey, type Pod } from '../api/kubernetes.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import { equal } from '../net/equal.ts';
-import { ANNOTATION_PREFIX } from '../service/annotations.ts';
 
 /** A change of one watched resource; `R` is the set of names of the resources that the process watches. */
 export type Change<R extends string> =

@@ -2,6 +2,7 @@
  * The controller without a cluster: the same machine, its writes done at once in memory. For `plan` and `explain`.
  * @module
  */
+import { POOL_ANNOTATION } from '../api/annotations.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import { controllerMachine } from '../controller/fsm.ts';
@@ -16,7 +17,6 @@ import {
 import type { Allocator } from '../ipam/allocator.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
 import type { EventNote } from '../reasons/reasons.ts';
-import { POOL_ANNOTATION } from '../service/annotations.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 
 export type ControllerObjects = Readonly<Partial<Record<ControllerResource, readonly KubernetesObject[]>>>;

@@ -2,12 +2,12 @@
  * The nodes as elections see them, and how far this one has gone with its drain.
  * @module
  */
+import { annotation } from '../api/annotations.ts';
 import type { Node, Pod } from '../api/kubernetes.ts';
 import type { Candidate } from '../election/election.ts';
 import { MAX_LINKS } from '../liveness/codec.ts';
 import type { Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
-import { DRAIN_ANNOTATION } from '../service/annotations.ts';
 import type { Drain, SpeakerSettings, SpeakerState } from './state.ts';
 
 /** Who should be there: the Pods of the speakers, as upstream finds them (docs/behaviour/layer2.md#who-counts-as-alive). */
@@ -59,7 +59,7 @@ function isDrained(
   annotations: Readonly<Record<string, string>> | undefined,
   unschedulable: boolean | undefined,
 ): boolean {
-  const wish = annotations?.[DRAIN_ANNOTATION];
+  const wish = annotations?.[annotation('drain')];
   return (wish !== undefined && wish !== 'false') || (drainOnCordon && unschedulable === true);
 }
 

@@ -2,6 +2,7 @@
  * What an FRR that others share is to do for this node: the FRRConfiguration of frr-k8s (docs/behaviour/bgp.md#frr-k8s).
  * @module
  */
+import { annotation } from '../api/annotations.ts';
 import type { Route } from '../bgp/rib/route.ts';
 import type { BfdProfile, Peer } from '../config/config.ts';
 import type { Millis } from '../machine.ts';
@@ -136,8 +137,8 @@ export function lostWithFrr({ peer, routes }: FrrPeer): string[] {
   const lost = [
     peer.sourceAddress !== undefined && 'spec.sourceAddress',
     peer.localASN !== undefined && 'spec.localASN',
-    peer.passive && 'the annotation metallb.io/passive',
-    peer.ttlSecurityHops !== undefined && 'the annotation metallb.io/ttl-security-hops',
+    peer.passive && `the annotation ${annotation('passive')}`,
+    peer.ttlSecurityHops !== undefined && `the annotation ${annotation('ttl-security-hops')}`,
     routes.some(({ prepend }) => prepend !== undefined) && 'as-path-prepend of a BGPAdvertisement',
     routes.some(({ med }) => med !== undefined) && 'med of a BGPAdvertisement',
     routes.some(({ bandwidth }) => bandwidth !== undefined) && 'link-bandwidth of a BGPAdvertisement',
