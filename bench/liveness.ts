@@ -12,7 +12,7 @@ import { sleep } from '../lab/net/waiting.ts';
 import { LivenessCluster } from '../sim/liveness-cluster.ts';
 import { decodeMessage, encodeMessage } from '../src/core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
-import type { Content, News } from '../src/core/liveness/messages.ts';
+import type { Content, Update } from '../src/core/liveness/messages.ts';
 import { initialLiveness, type LivenessState } from '../src/core/liveness/state.ts';
 import type { Tick } from '../src/core/machine.ts';
 import { printTable, quantile, show } from './table.ts';
@@ -115,7 +115,7 @@ class OneOfMany {
     this.#feed({ kind: 'start' });
     this.#feed({ kind: 'members', members });
     this.#feed({ kind: 'ready' });
-    for (const { node } of members.slice(1)) this.#hear(node, { kind: 'news' });
+    for (const { node } of members.slice(1)) this.#hear(node, { kind: 'gossip' });
   }
 
   run(milliseconds: number): void {
@@ -137,8 +137,8 @@ class OneOfMany {
   }
 
   #hear(node: string, content: Content): void {
-    const from: News = { node, incarnation: 1n, version: 1, status: 'active', age: 0, links: [], unheard: false };
-    const head = { from, sequence: this.#sequence++, digest: this.state.digest, news: [] };
+    const from: Update = { node, incarnation: 1n, version: 1, status: 'active', age: 0, links: [], unheard: false };
+    const head = { from, sequence: this.#sequence++, digest: this.state.digest, updates: [] };
     const bytes = encodeMessage({ ...content, ...head });
     this.in.datagrams++;
     this.in.bytes += bytes.length;

@@ -10,8 +10,8 @@ import {
   type LivenessOutput,
   type LivenessSettings,
   type LivenessState,
-  livenessView,
 } from '../src/core/liveness/state.ts';
+import { livenessView } from '../src/core/liveness/view.ts';
 import type { Tick } from '../src/core/machine.ts';
 import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
@@ -133,7 +133,7 @@ export class LivenessCluster {
   opinions(about: string): NodeState[] {
     return this.running
       .filter((name) => name !== about)
-      .map((name) => this.#processes.get(name)!.state.peers.get(about)!.told);
+      .map((name) => this.#processes.get(name)!.state.peers.get(about)!.reported);
   }
 
   hasQuorum(name: string): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { livenessView } from '../src/core/liveness/state.ts';
+import { livenessView } from '../src/core/liveness/view.ts';
 import { type Change, INTERVAL, LivenessCluster } from './liveness-cluster.ts';
 
 const deaths = (changes: readonly Change[]) => changes.filter(({ state }) => state === 'dead');
@@ -133,7 +133,7 @@ describe('a partition', () => {
     cluster.run(3000);
     for (const name of cluster.names) {
       const others = cluster.running.filter((other) => half(other) !== half(name));
-      for (const other of others) expect(cluster.state(name).peers.get(other)!.told).toBe('dead');
+      for (const other of others) expect(cluster.state(name).peers.get(other)!.reported).toBe('dead');
     }
     cluster.changes.length = 0;
     cluster.cut = () => false;
@@ -169,7 +169,7 @@ describe('a speaker that starts', () => {
     cluster.start('node-5');
     cluster.run(350);
     const known = ['node-7', 'node-20', 'node-33', 'node-59'].map(
-      (name) => cluster.state('node-5').peers.get(name)!.told,
+      (name) => cluster.state('node-5').peers.get(name)!.reported,
     );
     expect(known).toEqual(all('dead', 4));
   });
@@ -179,7 +179,7 @@ describe('a speaker that starts', () => {
     cluster.start('node-3');
     cluster.run(1200);
     for (const name of cluster.names.filter((other) => other !== 'node-3'))
-      expect(cluster.state('node-3').peers.get(name)!.told).toBe('passive');
+      expect(cluster.state('node-3').peers.get(name)!.reported).toBe('passive');
     for (const name of cluster.names.filter((other) => other !== 'node-3')) cluster.start(name);
     cluster.run(2500);
     for (const name of cluster.names) expect(cluster.opinions(name)).toEqual(all('alive', 19));

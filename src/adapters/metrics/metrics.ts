@@ -7,7 +7,7 @@ import { BFD_COUNTERS, type BfdCounter } from '../../core/bfd/messages.ts';
 import { SESSION_COUNTERS, type SessionCounter } from '../../core/bgp/session/state.ts';
 import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/state.ts';
-import type { PeerReport } from '../../core/liveness/state.ts';
+import type { PeerReport } from '../../core/liveness/view.ts';
 
 export class Metrics {
   readonly #registry = new Registry();

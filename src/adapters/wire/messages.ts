@@ -5,7 +5,8 @@
 import type { Interface } from '../../core/layer2/messages.ts';
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
-import type { LivenessOutput, LivenessSettings, PeerReport } from '../../core/liveness/state.ts';
+import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
+import type { PeerReport } from '../../core/liveness/view.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
 import type { BfdChange, BfdCount, BfdTarget } from './bfd-sessions.ts';
 import type { RouterFound } from './router-discovery.ts';

@@ -22,9 +22,8 @@ import {
   type LivenessOutput,
   type LivenessSettings,
   type LivenessState,
-  livenessView,
-  peerReports,
 } from '../../core/liveness/state.ts';
+import { livenessView, peerReports } from '../../core/liveness/view.ts';
 import type { Millis } from '../../core/machine.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';

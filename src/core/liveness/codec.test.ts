@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeMessage, encodeMessage, fitting, MAX_LINKS } from './codec.ts';
-import { type Content, type Message, type News, STATUSES, type Status } from './messages.ts';
+import { type Content, type Message, STATUSES, type Status, type Update } from './messages.ts';
 
 const name = fc.stringMatching(/^[a-z0-9]([-.a-z0-9]{0,60}[a-z0-9])?$/);
 const u32 = fc.nat(0xffffffff);
@@ -10,7 +10,7 @@ const link = fc.record({
   name: fc.stringMatching(/^[a-z0-9.]{1,15}$/),
   mac: fc.uint8Array({ minLength: 6, maxLength: 6 }),
 });
-const news: fc.Arbitrary<News> = fc.record({
+const update: fc.Arbitrary<Update> = fc.record({
   node: name,
   incarnation: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
   version: u32,
@@ -20,15 +20,15 @@ const news: fc.Arbitrary<News> = fc.record({
   unheard: fc.boolean(),
 });
 const content: fc.Arbitrary<Content> = fc.oneof(
-  fc.record({ kind: fc.constantFrom('ping' as const, 'news' as const) }),
+  fc.record({ kind: fc.constantFrom('ping' as const, 'gossip' as const) }),
   fc.record({ kind: fc.constant('ack' as const), echo: u32 }),
-  fc.record({ kind: fc.constant('ask' as const), about: name }),
-  fc.record({ kind: fc.constant('tell' as const), about: name, silentFor: fc.option(age, { nil: undefined }) }),
+  fc.record({ kind: fc.constant('ping-req' as const), about: name }),
+  fc.record({ kind: fc.constant('indirect-ack' as const), about: name, silentFor: fc.option(age, { nil: undefined }) }),
   fc.record({ kind: fc.constant('pull' as const), after: fc.oneof(fc.constant(''), name) }),
-  fc.record({ kind: fc.constant('page' as const), last: fc.oneof(fc.constant(''), name) }),
+  fc.record({ kind: fc.constant('push' as const), last: fc.oneof(fc.constant(''), name) }),
 );
 const message: fc.Arbitrary<Message> = fc
-  .tuple(content, fc.record({ from: news, sequence: u32, digest: u32, news: fc.array(news, { maxLength: 12 }) }))
+  .tuple(content, fc.record({ from: update, sequence: u32, digest: u32, updates: fc.array(update, { maxLength: 12 }) }))
   .map(([body, head]) => ({ ...head, ...body }));
 
 describe('the liveness codec', () => {
@@ -58,7 +58,7 @@ describe('the liveness codec', () => {
   });
 
   it('refuses to send a name that is none', () => {
-    const bad: News = {
+    const bad: Update = {
       node: 'Käse',
       incarnation: 0n,
       version: 0,
@@ -67,11 +67,11 @@ describe('the liveness codec', () => {
       links: [],
       unheard: false,
     };
-    expect(() => encodeMessage({ kind: 'ping', from: bad, sequence: 0, digest: 0, news: [] })).toThrow(RangeError);
+    expect(() => encodeMessage({ kind: 'ping', from: bad, sequence: 0, digest: 0, updates: [] })).toThrow(RangeError);
   });
 
   it('fits what is sent into a datagram that no path has to fragment', () => {
-    const long: News = {
+    const long: Update = {
       node: 'n'.repeat(63),
       incarnation: 1n,
       version: 1,
@@ -82,7 +82,7 @@ describe('the liveness codec', () => {
     };
     const some = fitting(Array.from({ length: 50 }, () => long));
     expect(some.length).toBeGreaterThan(4);
-    const sent = encodeMessage({ kind: 'ping', from: long, sequence: 0, digest: 0, news: some });
+    const sent = encodeMessage({ kind: 'ping', from: long, sequence: 0, digest: 0, updates: some });
     // Less what IPv6, UDP and the seal add.
     expect(sent.length).toBeLessThan(1280 - 40 - 8 - 28);
   });

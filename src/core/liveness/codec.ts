@@ -1,49 +1,54 @@
 /**
  * Liveness messages to bytes and back. Authentication wraps around this: see the wire adapter.
  *
- *   magic "MLBH" | version 4 | kind (1) | sequence (4) | digest (4) | record of the sender | number of news (1) | news …
- *   then by kind: ack: echo (4); ask, pull, page: name; tell: name, silence in ms (4, all ones: never)
+ *   magic "MLBH" | version 4 | kind (1) | sequence (4) | digest (4) | record of the sender | number of updates (1) | updates …
+ *   then by kind: ack: echo (4); ping-req, pull, push: name; indirect-ack: name, silence in ms (4, all ones: never)
  *   record: name | incarnation (8) | version (4) | status (1) | flags (1; 1: unheard) | age in ms (4) | number of links (1) | name, MAC (6) …
  *   name: length (1), ASCII
  * @module
  */
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
 import type { MessageDecodeError } from './errors.ts';
-import { type Content, type FitLink, type Message, type News, STATUSES, type Status } from './messages.ts';
+import { type Content, type FitLink, type Message, STATUSES, type Status, type Update } from './messages.ts';
 
 const MAGIC = 0x4d4c4248;
 const VERSION = 4;
-const KINDS = { ping: 1, ack: 2, ask: 3, tell: 4, news: 5, pull: 6, page: 7 } as const satisfies Record<
-  Content['kind'],
-  number
->;
+const KINDS = {
+  ping: 1,
+  ack: 2,
+  'ping-req': 3,
+  'indirect-ack': 4,
+  gossip: 5,
+  pull: 6,
+  push: 7,
+} as const satisfies Record<Content['kind'], number>;
 const KIND_NAMES = new Map<number, Content['kind']>(invert(KINDS));
 const STATUS_NAMES = new Map<number, Status>(invert(STATUSES));
 const UNHEARD = 1;
-const NEVER = 0xffffffff;
+const NEVER_HEARD = 0xffffffff;
 const MAX_AGE = 0xfffffffe;
 
-/** So many news fit into one datagram, by their number and by their bytes: no path has to fragment it (RFC 8200 §5: 1280 bytes). */
-export const MAX_NEWS = 24;
-const NEWS_BYTES = 900;
-/** More links than this are not told. */
+/** How many updates one datagram carries at most, and how many bytes of them: no path has to fragment it (RFC 8200 §5: 1280 bytes). */
+export const MAX_UPDATES = 24;
+const UPDATES_BYTES = 900;
+/** More links than this are not sent. */
 export const MAX_LINKS = 16;
 
 export type Decoded =
   | { readonly ok: true; readonly message: Message }
   | { readonly ok: false; readonly error: MessageDecodeError };
 
-/** As many of the first news as fit into one datagram. */
-export function fitting(news: readonly News[]): readonly News[] {
+/** As many of the first updates as fit into one datagram. */
+export function fitting(updates: readonly Update[]): readonly Update[] {
   let bytes = 0;
-  const end = news.findIndex((item, i) => {
+  const end = updates.findIndex((item, i) => {
     bytes += sizeOf(item);
-    return i >= MAX_NEWS || bytes > NEWS_BYTES;
+    return i >= MAX_UPDATES || bytes > UPDATES_BYTES;
   });
-  return end < 0 ? news : news.slice(0, Math.max(1, end));
+  return end < 0 ? updates : updates.slice(0, Math.max(1, end));
 }
 
-function sizeOf({ node, links }: News): number {
+function sizeOf({ node, links }: Update): number {
   return node.length + 20 + links.reduce((sum, link) => sum + link.name.length + 7, 0);
 }
 
@@ -51,24 +56,24 @@ function sizeOf({ node, links }: News): number {
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new ByteWriter().u32(MAGIC).u8(VERSION).u8(KINDS[message.kind]).u32(message.sequence);
   writer.u32(message.digest);
-  writeNews(writer, message.from);
-  writer.u8(message.news.length);
-  for (const news of message.news) writeNews(writer, news);
+  writeUpdate(writer, message.from);
+  writer.u8(message.updates.length);
+  for (const update of message.updates) writeUpdate(writer, update);
   switch (message.kind) {
     case 'ack':
       writer.u32(message.echo);
       break;
-    case 'ask':
+    case 'ping-req':
       writeName(writer, message.about);
       break;
-    case 'tell':
+    case 'indirect-ack':
       writeName(writer, message.about);
-      writer.u32(message.silentFor === undefined ? NEVER : milliseconds(message.silentFor));
+      writer.u32(message.silentFor === undefined ? NEVER_HEARD : milliseconds(message.silentFor));
       break;
     case 'pull':
       writeName(writer, message.after);
       break;
-    case 'page':
+    case 'push':
       writeName(writer, message.last);
   }
   return writer.finish();
@@ -78,8 +83,8 @@ function milliseconds(value: number): number {
   return Math.min(MAX_AGE, Math.max(0, Math.round(value)));
 }
 
-function writeNews(writer: ByteWriter, { node, incarnation, version, status, age, links, unheard }: News): void {
-  if (!NAME.test(node)) throw new RangeError(`${JSON.stringify(node)} is no node name`);
+function writeUpdate(writer: ByteWriter, { node, incarnation, version, status, age, links, unheard }: Update): void {
+  if (!NAME.test(node)) throw new RangeError(`${JSON.stringify(node)} is not a node name`);
   writeName(writer, node);
   writer
     .u64(incarnation)
@@ -87,9 +92,9 @@ function writeNews(writer: ByteWriter, { node, incarnation, version, status, age
     .u8(STATUSES[status])
     .u8(unheard ? UNHEARD : 0)
     .u32(milliseconds(age));
-  const told = links.slice(0, MAX_LINKS);
-  writer.u8(told.length);
-  for (const { name, mac } of told) {
+  const sent = links.slice(0, MAX_LINKS);
+  writer.u8(sent.length);
+  for (const { name, mac } of sent) {
     writeName(writer, name);
     writer.bytes(mac);
   }
@@ -106,13 +111,13 @@ export function decodeMessage(bytes: Uint8Array): Decoded {
   const kindCode = reader.u8();
   const sequence = reader.u32();
   const digest = reader.u32();
-  const from = readNews(reader);
+  const from = readUpdate(reader);
   if (typeof from === 'string') return refuse(from);
-  const news: News[] = [];
+  const updates: Update[] = [];
   for (let left = reader.u8() ?? 0; left > 0; left--) {
-    const item = readNews(reader);
+    const item = readUpdate(reader);
     if (typeof item === 'string') return refuse(item);
-    news.push(item);
+    updates.push(item);
   }
   if (kindCode === undefined || sequence === undefined || digest === undefined) return refuse('truncated');
   const kind = KIND_NAMES.get(kindCode);
@@ -120,30 +125,30 @@ export function decodeMessage(bytes: Uint8Array): Decoded {
   const content = readContent(reader, kind);
   if (typeof content === 'string') return refuse(content);
   if (reader.remaining > 0) return refuse('trailing-bytes');
-  return { ok: true, message: { ...content, from, sequence, digest, news } };
+  return { ok: true, message: { ...content, from, sequence, digest, updates } };
 }
 
 function readContent(reader: ByteReader, kind: Content['kind']): Content | MessageDecodeError {
   switch (kind) {
     case 'ping':
-    case 'news':
+    case 'gossip':
       return { kind };
     case 'ack': {
       const echo = reader.u32();
       return echo === undefined ? 'truncated' : { kind, echo };
     }
-    case 'ask':
-    case 'tell': {
+    case 'ping-req':
+    case 'indirect-ack': {
       const about = readName(reader);
       if (about === undefined) return 'truncated';
       if (!NAME.test(about)) return 'bad-name';
-      if (kind === 'ask') return { kind, about };
+      if (kind === 'ping-req') return { kind, about };
       const silentFor = reader.u32();
       if (silentFor === undefined) return 'truncated';
-      return { kind, about, silentFor: silentFor === NEVER ? undefined : silentFor };
+      return { kind, about, silentFor: silentFor === NEVER_HEARD ? undefined : silentFor };
     }
     case 'pull':
-    case 'page': {
+    case 'push': {
       const name = readName(reader);
       if (name === undefined) return 'truncated';
       if (name !== '' && !NAME.test(name)) return 'bad-name';
@@ -152,7 +157,7 @@ function readContent(reader: ByteReader, kind: Content['kind']): Content | Messa
   }
 }
 
-function readNews(reader: ByteReader): News | MessageDecodeError {
+function readUpdate(reader: ByteReader): Update | MessageDecodeError {
   const node = readName(reader);
   const incarnation = reader.u64();
   const version = reader.u32();

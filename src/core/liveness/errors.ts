@@ -1,5 +1,5 @@
 /**
- * Why a datagram says nothing.
+ * Why a datagram cannot be decoded.
  * @module
  */
 export type MessageDecodeError =

@@ -1,13 +1,13 @@
 /**
- * What speakers tell each other to prove that they are there, and what they know of the others.
+ * What speakers send each other to prove that they are alive, and what they know about the others.
  * @module
  */
 import type { MacAddress } from '../net/mac.ts';
 
 /**
  * What a speaker is doing. Only an active one announces; an unsteady one announces what no other can; one that starts does not know
- * the cluster yet; one that leaves is being stopped in good order, and its silence afterwards is no death. These four a speaker
- * says of itself. That it is dead, or absent (a member of which nobody has ever heard), others say. The numbers are those on the wire.
+ * the cluster yet; one that leaves is being shut down, and its silence afterwards is not a death. A speaker says these four about
+ * itself. Others say that it is dead, or absent (a member that nobody has ever heard from). The numbers are those on the wire.
  */
 export const STATUSES = { absent: 0, starting: 1, active: 2, unsteady: 3, leaving: 4, dead: 5 } as const;
 export type Status = keyof typeof STATUSES;
@@ -18,12 +18,12 @@ export interface FitLink {
   readonly mac: MacAddress;
 }
 
-/** What is known of one speaker. Of two records the one with the higher incarnation and version holds; see records.ts. */
+/** What is known about one speaker. Of two records, the one with the higher incarnation and version wins; see records.ts. */
 export interface MemberRecord {
   readonly node: string;
   /** Grows over restarts: milliseconds since 1970 at the start of the speaker. */
   readonly incarnation: bigint;
-  /** Grows within an incarnation with everything that the speaker says anew of itself. */
+  /** Grows within an incarnation whenever the speaker's own record changes, or it refutes what others say. */
   readonly version: number;
   readonly status: Status;
   readonly links: readonly FitLink[];
@@ -31,36 +31,37 @@ export interface MemberRecord {
   readonly unheard: boolean;
 }
 
-/** A record on its way. */
-export interface News extends MemberRecord {
+/** A membership update: a record on its way. */
+export interface Update extends MemberRecord {
   /** Milliseconds since the status came about. */
   readonly age: number;
 }
 
-/** What a datagram is for; every one of them is also a sign of life, and carries news. */
+/** What a datagram is for. Whatever it is for, it is also a sign of life and carries updates. */
 export type Content =
-  /** Are you there, and do you hear me? Goes to the monitors in every interval. */
+  /** Are you there? Goes to the monitors once per interval. */
   | { readonly kind: 'ping' }
   /** The answer; `echo` is the sequence number of the ping. */
   | { readonly kind: 'ack'; readonly echo: number }
-  /** Have you heard of that node lately? */
-  | { readonly kind: 'ask'; readonly about: string }
-  /** The answer, in milliseconds; undefined: never. */
-  | { readonly kind: 'tell'; readonly about: string; readonly silentFor: number | undefined }
-  | { readonly kind: 'news' }
-  /** Send a page of all that you know, from the node after this one on; empty: from the start. */
+  /** Have you heard from that node? If not lately, ping it. */
+  | { readonly kind: 'ping-req'; readonly about: string }
+  /** The answer: milliseconds since that node was heard from; undefined: never. */
+  | { readonly kind: 'indirect-ack'; readonly about: string; readonly silentFor: number | undefined }
+  /** Nothing but updates. */
+  | { readonly kind: 'gossip' }
+  /** Send a page of all records that you have, from the node after this one on; empty: from the start. */
   | { readonly kind: 'pull'; readonly after: string }
-  /** A page, as news; `last` is where the next one goes on, empty: this was the last. */
-  | { readonly kind: 'page'; readonly last: string };
+  /** A page, as updates; `last` is where the next one goes on; empty: this was the last. */
+  | { readonly kind: 'push'; readonly last: string };
 
 export type Message = Content & {
   /** The sender, about itself. */
-  readonly from: News;
+  readonly from: Update;
   /** Grows with every datagram of one incarnation. */
   readonly sequence: number;
-  /** Of all records that the sender has: two that know the same have the same. */
+  /** Over all records that the sender has: two that have the same records have the same digest. */
   readonly digest: number;
-  readonly news: readonly News[];
+  readonly updates: readonly Update[];
 };
 
 /** One other speaker, as the API knows it. */

@@ -1,22 +1,22 @@
 /**
- * Which of two records about a speaker holds, and what all of them come to.
+ * Which of two records about a speaker wins, and the digest over all of them.
  * @module
  */
 import { type MemberRecord, type NodeState, STATUSES, type Status } from './messages.ts';
 
-/** A member that we take to be active because we have just come: every other record beats it. */
+/** A member that we assume to be active because we have just started: every other record beats it. */
 export const ASSUMED = -1n;
-/** A member of which nobody has ever heard: every record that it makes itself beats it. */
+/** A member that nobody has ever heard from: every record that it makes itself beats it. */
 export const ABSENT = 0n;
 
-/** The later word of a speaker about itself; of one word's worth, that it is dead beats that it is alive. */
+/** The later record of a speaker about itself wins. At the same incarnation and version, dead beats alive (SWIM §4.2). */
 export function beats(a: MemberRecord, b: MemberRecord): boolean {
   if (a.incarnation !== b.incarnation) return a.incarnation > b.incarnation;
   if (a.version !== b.version) return a.version > b.version;
   return a.status === 'dead' && b.status !== 'dead';
 }
 
-/** It is awake: it can watch others, and its silence means something. */
+/** It can watch others, and its silence means something. */
 export function isRunning({ status }: MemberRecord): boolean {
   return status === 'starting' || status === 'active' || status === 'unsteady';
 }
@@ -34,8 +34,8 @@ export function stateOf({ status }: MemberRecord): NodeState {
   return STATES[status];
 }
 
-/** A part of the digest: those of all records, combined by exclusive or, tell two knowledges apart. */
-export function fingerprint({ node, incarnation, version, status }: MemberRecord): number {
+/** What one record adds to the digest. Combined by exclusive or, those of all records tell whether two speakers know the same. */
+export function digestOf({ node, incarnation, version, status }: MemberRecord): number {
   if (incarnation === ASSUMED) return 0;
   return hash(`${node} ${incarnation} ${version} ${STATUSES[status]}`);
 }

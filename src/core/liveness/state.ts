@@ -1,25 +1,17 @@
 /**
- * What the liveness machine knows, and what can be read off it.
+ * What the liveness machine knows, hears and asks for. fsm.ts is how it moves.
  * @module
  */
 import type { Millis } from '../machine.ts';
-import type {
-  FitLink,
-  LivenessView,
-  Member,
-  MemberRecord,
-  Message,
-  News,
-  NodeLiveness,
-  NodeState,
-  Status,
-} from './messages.ts';
-import { ASSUMED, fingerprint, hash, isRunning, stateOf } from './records.ts';
+import type { FitLink, Member, MemberRecord, Message, NodeState, Status, Update } from './messages.ts';
+import { ASSUMED, digestOf, hash } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
 
-export const NEVER = Number.POSITIVE_INFINITY;
-export const LONG_AGO = Number.NEGATIVE_INFINITY;
+/** Intervals after which an isolated speaker takes itself to be the last one, and a starting one takes those it has not heard from to be absent. */
+export const PATIENCE = 10;
+/** Suspicion begins so many intervals before a death is declared. */
+export const SUSPECT_EARLIER = 0.75;
 
 export interface LivenessSettings {
   readonly self: string;
@@ -32,43 +24,48 @@ export interface LivenessSettings {
   readonly fenced: boolean;
 }
 
+/** One other speaker. Times that are undefined: it has not happened yet. */
 export interface Peer {
   member: Member;
   record: MemberRecord;
   /** When its status came about. */
-  since: Millis;
+  since: Millis | undefined;
   /** When a datagram of its own came in. */
-  lastHeard: Millis;
-  /** When another one heard of it, by its own word. */
-  vouched: Millis;
-  /** Since when it is ours to watch: nobody is late before having had the time to speak. */
-  watchedSince: Millis;
+  lastHeard: Millis | undefined;
+  /** When another speaker heard from it, according to an indirect ack. */
+  indirectlyHeard: Millis | undefined;
+  /** Since when we watch it: nobody is late before having had the time to speak. */
+  watchedSince: Millis | undefined;
   window: ReplayWindow;
-  /** The incarnation that the window is about. */
+  /** The incarnation that the window belongs to. */
   windowOf: bigint;
-  suspicion: { agreed: number } | undefined;
-  /** Who waits for a sign of life of it. */
-  readonly askers: Set<string>;
-  /** Late news of its death, which it may refute until then. */
-  doubt: { readonly news: News; readonly until: Millis } | undefined;
-  /** Since when it has known other things than we do. */
+  /** `confirmations`: others that have not heard from it either. */
+  suspicion: { confirmations: number } | undefined;
+  /** Who has sent a ping-req about it and waits for a sign of life. */
+  readonly requesters: Set<string>;
+  /** A death that we heard of late, which it may refute until then. */
+  lateDeath: { readonly update: Update; readonly until: Millis } | undefined;
+  /** Since when its digest has differed from ours. */
   differsSince: Millis | undefined;
   pinged: { readonly sequence: number; readonly at: Millis } | undefined;
   roundTrip: Millis | undefined;
-  /** What the election makes of it, as told last. */
-  told: NodeState;
+  /** Its state as last reported to the election. */
+  reported: NodeState;
 }
 
-/** Owned by the machine and changed in place: copying what is known of thousands for every datagram would cost too much. */
+/**
+ * Owned by the machine and changed in place: copying what is known of thousands for every datagram would cost too much.
+ * Times that are undefined: it has not happened yet, or is not planned.
+ */
 export interface LivenessState {
   readonly settings: LivenessSettings;
   readonly peers: Map<string, Peer>;
   ring: Ring;
   /** This speaker's own record. */
   own: MemberRecord;
-  ownSince: Millis;
+  ownSince: Millis | undefined;
   /** When we begin to say that we are active. */
-  activeAt: Millis;
+  activeAt: Millis | undefined;
   isReady: boolean;
   knowsMembers: boolean;
   isLeaving: boolean;
@@ -76,39 +73,40 @@ export interface LivenessState {
   unheard: boolean;
   sequence: number;
   digest: number;
-  nextPing: Millis;
-  /** When all that we took for granted when we came is doubted. */
-  assumedUntil: Millis;
+  nextPing: Millis | undefined;
+  /** When members that we only assume to be there become absent. */
+  assumedUntil: Millis | undefined;
   /** Who watches us, and whom we watch. */
   monitors: readonly string[];
-  monitorsSince: Millis;
+  monitorsSince: Millis | undefined;
   watched: readonly string[];
-  /** Those who do not run, as far as we know; undefined: to be gathered anew. One of them is pinged in every interval. */
-  outcasts: string[] | undefined;
-  nextOutcast: number;
-  heardAt: Millis;
-  ackedAt: Millis;
+  /** Members that do not run, as far as we know; undefined: to be gathered again. One of them is pinged in every interval. */
+  notRunning: string[] | undefined;
+  nextNotRunning: number;
+  heardAt: Millis | undefined;
+  ackedAt: Millis | undefined;
   /** Before this moment nobody had the time to speak: we were not listening. */
-  graceFrom: Millis;
-  /** How late our own timers are, as steps by which our windows grow. */
+  graceFrom: Millis | undefined;
+  /** How late our own timers are, as steps by which our windows grow (Lifeguard's local health). */
   lateness: number;
   isolatedSince: Millis | undefined;
   isAlone: boolean;
-  /** Until when this speaker holds itself down, for it came and went too often. */
-  holdUntil: Millis;
-  /** When it was refuted, or unheard, lately. */
-  faults: Millis[];
-  /** What still has to be told, and how often it was. */
-  readonly rumors: Map<string, number>;
-  /** What nobody has been told yet. */
-  readonly fresh: Set<string>;
-  toldAt: Millis;
+  /** Until when this speaker holds itself down, because it has flapped. */
+  holdUntil: Millis | undefined;
+  /** When it refuted its death, or was not acknowledged, lately. */
+  flaps: Millis[];
+  /** Updates that ride on every datagram, by node, with how often each was sent. */
+  readonly piggyback: Map<string, number>;
+  /** Nodes whose updates nobody has been sent yet. */
+  readonly unsent: Set<string>;
+  /** Not before this moment do datagrams go out for the sake of updates alone. */
+  gossipFrom: Millis | undefined;
   pull: { readonly from: string; readonly until: Millis } | undefined;
-  pulledAt: Millis;
-  /** Those of whose death there is late news. */
-  readonly doubted: Set<string>;
-  /** Deaths that have not taken effect yet, with `fenced`. */
-  readonly held: Set<string>;
+  pulledAt: Millis | undefined;
+  /** Nodes with a `lateDeath`. */
+  readonly lateDeaths: Set<string>;
+  /** Nodes whose death has not taken effect yet, with `fenced`. */
+  readonly deferredDeaths: Set<string>;
   random: number;
   quorum: boolean;
 }
@@ -121,37 +119,37 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
     peers: new Map(),
     ring: new Ring([node]),
     own,
-    ownSince: LONG_AGO,
-    activeAt: NEVER,
+    ownSince: undefined,
+    activeAt: undefined,
     isReady: false,
     knowsMembers: false,
     isLeaving: false,
     links: [],
     unheard: false,
     sequence: 0,
-    digest: fingerprint(own),
-    nextPing: NEVER,
-    assumedUntil: NEVER,
+    digest: digestOf(own),
+    nextPing: undefined,
+    assumedUntil: undefined,
     monitors: [],
-    monitorsSince: LONG_AGO,
+    monitorsSince: undefined,
     watched: [],
-    outcasts: undefined,
-    nextOutcast: 0,
-    heardAt: LONG_AGO,
-    ackedAt: LONG_AGO,
-    graceFrom: LONG_AGO,
+    notRunning: undefined,
+    nextNotRunning: 0,
+    heardAt: undefined,
+    ackedAt: undefined,
+    graceFrom: undefined,
     lateness: 0,
     isolatedSince: undefined,
     isAlone: false,
-    holdUntil: LONG_AGO,
-    faults: [],
-    rumors: new Map(),
-    fresh: new Set(),
-    toldAt: LONG_AGO,
+    holdUntil: undefined,
+    flaps: [],
+    piggyback: new Map(),
+    unsent: new Set(),
+    gossipFrom: undefined,
     pull: undefined,
-    pulledAt: LONG_AGO,
-    doubted: new Set(),
-    held: new Set(),
+    pulledAt: undefined,
+    lateDeaths: new Set(),
+    deferredDeaths: new Set(),
     random: hash(`${node} ${incarnation}`) || 1,
     quorum: true,
   };
@@ -161,23 +159,32 @@ export function newPeer(member: Member, incarnation: bigint, status: Status): Pe
   return {
     member,
     record: { node: member.node, incarnation, version: 0, status, links: [], unheard: false },
-    since: LONG_AGO,
-    lastHeard: LONG_AGO,
-    vouched: LONG_AGO,
-    watchedSince: LONG_AGO,
+    since: undefined,
+    lastHeard: undefined,
+    indirectlyHeard: undefined,
+    watchedSince: undefined,
     window: new ReplayWindow(),
     windowOf: ASSUMED,
     suspicion: undefined,
-    askers: new Set(),
-    doubt: undefined,
+    requesters: new Set(),
+    lateDeath: undefined,
     differsSince: undefined,
     pinged: undefined,
     roundTrip: undefined,
-    told: 'alive',
+    reported: 'alive',
   };
 }
 
-/** A whole number below `limit` (xorshift32): who is told something by chance is no secret. */
+export function nodeOf({ member }: Peer): string {
+  return member.node;
+}
+
+/** Somebody has heard from it: we do not only assume that it is there. */
+export function isKnown({ record }: Peer): boolean {
+  return record.incarnation !== ASSUMED;
+}
+
+/** A whole number below `limit` (xorshift32): whom gossip goes to is no secret. */
 export function nextRandom(state: LivenessState, limit: number): number {
   let x = state.random;
   x ^= x << 13;
@@ -187,66 +194,11 @@ export function nextRandom(state: LivenessState, limit: number): number {
   return state.random % limit;
 }
 
-/** All that the election has to know. */
-export function livenessView(state: LivenessState): LivenessView {
-  const nodes: NodeLiveness[] = [];
-  for (const { record, told } of state.peers.values()) {
-    const { node, unheard } = record;
-    const isHeardOf = record.incarnation > 0n;
-    if (told !== 'alive' || isHeardOf)
-      nodes.push({ node, state: told, links: isHeardOf ? record.links : undefined, unheard });
-  }
-  const { own, links, unheard } = state;
-  if (own.status === 'unsteady') nodes.push({ node: own.node, state: 'unsteady', links, unheard });
-  nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
-  return { nodes, quorum: state.quorum };
-}
-
-/** What is known first-hand of one of those that this speaker watches or is watched by. */
-export interface PeerReport {
-  readonly node: string;
-  /** Milliseconds since it was heard; undefined: never. */
-  readonly silentFor: Millis | undefined;
-  readonly roundTrip: Millis | undefined;
-  readonly suspected: boolean;
-}
-
-export function peerReports(state: LivenessState, now: Millis): PeerReport[] {
-  return [...new Set([...state.monitors, ...state.watched])].sort().flatMap((node) => {
-    const peer = state.peers.get(node);
-    if (peer === undefined) return [];
-    const silentFor = peer.lastHeard === LONG_AGO ? undefined : now - peer.lastHeard;
-    return [{ node, silentFor, roundTrip: peer.roundTrip, suspected: peer.suspicion !== undefined }];
-  });
-}
-
-/**
- * Most of those that run or should: a half needs the first by name. Who leaves, or has never come, is not counted. An isolated
- * speaker counts itself only.
- */
-export function hasQuorum(state: LivenessState): boolean {
-  let running = 1;
-  let all = 1;
-  let first = state.own.node;
-  let isFirstHere = true;
-  for (const { record } of state.peers.values()) {
-    const runs = isRunning(record) && state.isolatedSince === undefined;
-    if (!isRunning(record) && stateOf(record) !== 'dead') continue;
-    all++;
-    if (runs) running++;
-    if (record.node < first) {
-      first = record.node;
-      isFirstHere = runs;
-    }
-  }
-  return running * 2 > all || (running * 2 === all && isFirstHere);
-}
-
 export type LivenessOutput =
   | { readonly kind: 'send-message'; readonly message: Message; readonly to: Member }
   /** What livenessView says has changed. */
   | { readonly kind: 'view-changed' }
-  /** For logs and metrics: how the view has changed. `silentFor` with `dead`: since when this speaker has not heard it itself. */
+  /** For logs and metrics: how the view has changed. `silentFor` with `dead`: for how long this speaker itself has not heard from it. */
   | {
       readonly kind: 'node-changed';
       readonly node: string;

@@ -1,0 +1,79 @@
+/**
+ * What this speaker says about itself: its status, refutations of what others say, and holding itself down when it flaps.
+ * @module
+ */
+import { isDue, type Millis } from '../machine.ts';
+import { disseminate } from './dissemination.ts';
+import { latest, stretchedInterval } from './local-health.ts';
+import type { MemberRecord, Status, Update } from './messages.ts';
+import { beats, digestOf } from './records.ts';
+import type { LivenessState, Turn } from './state.ts';
+
+/** Milliseconds: how long flaps are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
+const FLAP_MEMORY = 60_000;
+const HOLD_DOWN = 2000;
+
+/** Makes a new version of our own record, one above `base`. */
+export function renewOwnRecord(
+  turn: Turn,
+  status: Status = turn.s.own.status,
+  base: Pick<MemberRecord, 'incarnation' | 'version'> = turn.s.own,
+): void {
+  const { s, now } = turn;
+  if (status !== s.own.status) s.ownSince = now;
+  s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
+  const { incarnation, version } = base;
+  s.own = { node: s.own.node, incarnation, version: version + 1, status, links: s.links, unheard: s.unheard };
+  s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
+  disseminate(turn, s.own.node);
+}
+
+export function updateOwnStatus(turn: Turn): void {
+  const { s, now } = turn;
+  if (isDue(s.activeAt, now)) {
+    s.isReady = true;
+    s.activeAt = undefined;
+  }
+  const isUnsteady = isUnacknowledged(s, now);
+  if (isUnsteady && s.own.status === 'active') noteFlap(turn);
+  const isHeldDown = s.holdUntil !== undefined && now < s.holdUntil;
+  const status = ownStatus(s, isUnsteady || isHeldDown);
+  if (status === s.own.status) return;
+  renewOwnRecord(turn, status);
+  turn.outputs.push({ kind: 'view-changed' });
+}
+
+function ownStatus({ isLeaving, isReady }: LivenessState, isUnsteady: boolean): Status {
+  if (isLeaving) return 'leaving';
+  if (!isReady) return 'starting';
+  return isUnsteady ? 'unsteady' : 'active';
+}
+
+/** Nobody has acknowledged our pings for longer than it takes to be declared dead: others have what was ours by now. */
+function isUnacknowledged(s: LivenessState, now: Millis): boolean {
+  const since = latest(s.ackedAt, s.monitorsSince, s.graceFrom);
+  if (since === undefined || s.monitors.length === 0) return false;
+  return now - since >= stretchedInterval(s) * (s.settings.misses + 1);
+}
+
+/** Once may happen; a speaker that comes and goes again and again must not take its addresses along each time. */
+function noteFlap({ s, now }: Turn): void {
+  const remembered = s.flaps.filter((at) => now - at < FLAP_MEMORY);
+  const last = remembered.at(-1);
+  // Being unacknowledged and being called dead are the same incident.
+  if (last !== undefined && now - last < s.settings.interval * s.settings.misses) return;
+  s.flaps = [...remembered, now];
+  if (s.flaps.length > 1) s.holdUntil = now + Math.min(FLAP_MEMORY, HOLD_DOWN * 2 ** (s.flaps.length - 2));
+}
+
+/** Others say something about us that we have not said, or that belongs to a later incarnation than this one. */
+export function refute(turn: Turn, update: Update): void {
+  const { s } = turn;
+  // An older claim has been refuted already: whoever repeats it hears so from us, for our record is in every datagram.
+  if (!beats(update, s.own)) return;
+  if (update.status === 'dead' && s.own.status === 'active') noteFlap(turn);
+  // The clock was ahead in an earlier life of ours: this incarnation has to come after that one.
+  const isEarlier = update.incarnation > s.own.incarnation;
+  renewOwnRecord(turn, s.own.status, isEarlier ? { incarnation: update.incarnation + 1n, version: 0 } : update);
+  updateOwnStatus(turn);
+}
