@@ -4,7 +4,7 @@
  */
 import { type KubernetesObject, objectKey } from '../src/core/api/kubernetes.ts';
 import {
-  INITIAL_REFLECTOR,
+  initialReflector,
   type ReflectorInput,
   type ReflectorOutput,
   type ReflectorState,
@@ -158,7 +158,13 @@ export class VirtualReflector {
       else if (output.kind === 'abandon') this.#close();
       else if (output.kind !== 'reported') onChange(output);
     };
-    this.#driver = new VirtualDriver(reflectorMachine, INITIAL_REFLECTOR, clock, perform, gate);
+    this.#driver = new VirtualDriver(
+      reflectorMachine,
+      initialReflector(random.between(1, 2 ** 31)),
+      clock,
+      perform,
+      gate,
+    );
   }
 
   start(): void {

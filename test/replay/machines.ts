@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { controllerMachine } from '../../src/core/controller/fsm.ts';
 import { type ControllerSettings, initialController } from '../../src/core/controller/state.ts';
-import { INITIAL_REFLECTOR, reflectorMachine } from '../../src/core/kubernetes/reflector/fsm.ts';
+import { initialReflector, reflectorMachine } from '../../src/core/kubernetes/reflector/fsm.ts';
 import { layer2Machine } from '../../src/core/layer2/fsm.ts';
 import { initialLayer2, type Layer2Settings } from '../../src/core/layer2/state.ts';
 import { livenessMachine } from '../../src/core/liveness/fsm.ts';
@@ -28,7 +28,7 @@ export const MACHINES: Readonly<Record<string, Replayable>> = {
   speaker: entry(speakerMachine(sha256), (settings: SpeakerSettings) =>
     initialSpeaker({ ...SPEAKER_DEFAULTS, ...settings }),
   ),
-  reflector: entry(reflectorMachine, () => INITIAL_REFLECTOR),
+  reflector: entry(reflectorMachine, ({ seed }: { readonly seed: number }) => initialReflector(seed)),
   liveness: entry(livenessMachine, (settings: LivenessSettings) => initialLiveness(settings)),
   layer2: entry(layer2Machine, (settings: Layer2Settings) => initialLayer2(settings)),
 };

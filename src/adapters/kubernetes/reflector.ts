@@ -4,7 +4,7 @@
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import {
-  INITIAL_REFLECTOR,
+  initialReflector,
   type ReflectorInput,
   type ReflectorOutput,
   type ReflectorState,
@@ -31,6 +31,8 @@ export interface ReflectorOptions {
   readonly onTrouble: (what: string, message: string) => void;
   /** Default: the clock of this process. */
   readonly clock?: Clock | undefined;
+  /** Of the jitter; default: any. */
+  readonly seed?: number | undefined;
   readonly record?: DriverOptions<ReflectorInput, ReflectorOutput>['record'];
 }
 
@@ -46,8 +48,8 @@ export class Reflector {
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
-    const { clock, record } = options;
-    this.#driver = new Driver(reflectorMachine, INITIAL_REFLECTOR, {
+    const { clock, record, seed = Math.trunc(Math.random() * 2 ** 32) } = options;
+    this.#driver = new Driver(reflectorMachine, initialReflector(seed), {
       perform: (output) => this.#perform(output),
       clock,
       record,

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Millis } from '../machine.ts';
+import { nextRandom as randomAfter } from '../random.ts';
 import type { FitLink, Member, MemberRecord, Message, NodeState, Status, Update } from './messages.ts';
 import { ASSUMED, digestOf, hash } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -184,13 +185,9 @@ export function isKnown({ record }: Peer): boolean {
   return record.incarnation !== ASSUMED;
 }
 
-/** A whole number below `limit` (xorshift32): whom gossip goes to is no secret. */
+/** A whole number below `limit`: whom gossip goes to is no secret. */
 export function nextRandom(state: LivenessState, limit: number): number {
-  let x = state.random;
-  x ^= x << 13;
-  x ^= x >>> 17;
-  x ^= x << 5;
-  state.random = x >>> 0;
+  state.random = randomAfter(state.random);
   return state.random % limit;
 }
 

@@ -10,21 +10,31 @@
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import type { Deadline, Machine, Millis } from '../../machine.ts';
+import { nextRandom, randomFrom } from '../../random.ts';
+import { type BackOff, pauseAfter } from '../back-off.ts';
 
 /** Objects in one page of a list: the server's recommendation for large collections. */
 export const PAGE_SIZE = 500;
 /** Seconds after which the server is asked to end a watch, so that a dead connection cannot last. */
 export const WATCH_SECONDS = 290;
-/** Silence after which a watch counts as half-open. Real servers send bookmarks every minute; the timeout above ends it before. */
+/** A page of a list, or the head of a watch, that takes longer will not come, in milliseconds. */
+const ANSWER_WITHIN = 30_000;
+/**
+ * Silence after which a watch counts as half-open: it should have ended by then. That the server's host is gone TCP says earlier, by
+ * keepalive (see the client); this is for a server whose kernel still answers, or for a proxy that answers in its place.
+ */
 const HALF_OPEN_AFTER = (WATCH_SECONDS + 10) * 1000;
 /** A watch that was shorter than this and brought nothing was no watch, in milliseconds. */
 const SHORTEST_WATCH = 1000;
-/** First and longest pause after a failure, in milliseconds. */
-const BACKOFF = { first: 200, longest: 30_000 };
+/** Between requests that fail. */
+const BACK_OFF: BackOff = { first: 200, longest: 30_000 };
+/** Between watches that open and end at once: the server is there, so there is less to wait for. */
+const SHORT_WATCH_BACK_OFF: BackOff = { first: 200, longest: 5000 };
 
 type Phase =
+  | { readonly kind: 'idle' }
   | { readonly kind: 'waiting'; readonly until: Millis; readonly next: 'list' | 'watch' }
-  | { readonly kind: 'listing'; readonly items: readonly KubernetesObject[] }
+  | { readonly kind: 'listing'; readonly since: Millis; readonly items: readonly KubernetesObject[] }
   | { readonly kind: 'connecting'; readonly since: Millis }
   | { readonly kind: 'watching'; readonly openedAt: Millis; readonly lastHeard: Millis };
 
@@ -32,7 +42,12 @@ export interface ReflectorState {
   readonly phase: Phase;
   /** Where to resume; undefined before the first complete list. */
   readonly resourceVersion: string | undefined;
+  /** Requests in a row that had no answer, or a refusal. */
   readonly failures: number;
+  /** Watches in a row that ended at once. */
+  readonly shortWatches: number;
+  /** What the next pause is drawn from. */
+  readonly random: number;
   /** Goes up with every request, so that answers to an abandoned one are not taken for the current one's. */
   readonly request: number;
 }
@@ -77,21 +92,26 @@ export type ReflectorOutput =
       readonly message: string;
     };
 
-export const INITIAL_REFLECTOR: ReflectorState = {
-  phase: { kind: 'waiting', until: Number.POSITIVE_INFINITY, next: 'list' },
-  resourceVersion: undefined,
-  failures: 0,
-  request: 0,
-};
+/** `seed`: two reflectors with the same one retry in step. */
+export function initialReflector(seed: number): ReflectorState {
+  return {
+    phase: { kind: 'idle' },
+    resourceVersion: undefined,
+    failures: 0,
+    shortWatches: 0,
+    random: randomFrom(seed),
+    request: 0,
+  };
+}
 
 type Outcome = { readonly next: ReflectorState; readonly outputs: readonly ReflectorOutput[] };
 
 export const reflectorMachine: Machine<ReflectorState, ReflectorInput, ReflectorOutput> = {
   step(state, input, now) {
-    if (input.kind === 'start') return list(state);
+    if (input.kind === 'start') return list(state, now);
     if (input.kind === 'tick') return onTick(state, now);
     if (input.kind === 'relist') {
-      const { next, outputs } = list(state);
+      const { next, outputs } = list(state, now);
       return { next, outputs: [{ kind: 'abandon', request: state.request }, ...outputs] };
     }
     if (input.request !== state.request) return { next: state, outputs: [] };
@@ -99,7 +119,10 @@ export const reflectorMachine: Machine<ReflectorState, ReflectorInput, Reflector
       case 'page-received':
         return onPage(state, input, now);
       case 'watch-opened':
-        return { next: { ...state, phase: { kind: 'watching', openedAt: now, lastHeard: now } }, outputs: [] };
+        return {
+          next: { ...state, failures: 0, phase: { kind: 'watching', openedAt: now, lastHeard: now } },
+          outputs: [],
+        };
       case 'event-received':
         return onEvent(state, input.type, input.object, now);
       case 'watch-closed':
@@ -110,14 +133,14 @@ export const reflectorMachine: Machine<ReflectorState, ReflectorInput, Reflector
   },
   nextDeadline({ phase }): Deadline | undefined {
     switch (phase.kind) {
-      case 'waiting':
-        return phase.until === Number.POSITIVE_INFINITY
-          ? undefined
-          : { at: phase.until, why: `retry of ${phase.next}` };
-      case 'listing':
+      case 'idle':
         return undefined;
+      case 'waiting':
+        return { at: phase.until, why: `retry of ${phase.next}` };
+      case 'listing':
+        return { at: phase.since + ANSWER_WITHIN, why: 'list is not answered' };
       case 'connecting':
-        return { at: phase.since + HALF_OPEN_AFTER, why: 'watch does not open' };
+        return { at: phase.since + ANSWER_WITHIN, why: 'watch does not open' };
       case 'watching':
         return { at: phase.lastHeard + HALF_OPEN_AFTER, why: 'watch has gone silent' };
     }
@@ -129,10 +152,10 @@ export function isSynced(state: ReflectorState): boolean {
   return state.resourceVersion !== undefined;
 }
 
-function list(state: ReflectorState, token?: string, items: readonly KubernetesObject[] = []): Outcome {
+function list(state: ReflectorState, now: Millis, token?: string, items: readonly KubernetesObject[] = []): Outcome {
   const request = state.request + 1;
   const output = { kind: 'list', request, limit: PAGE_SIZE, ...(token !== undefined && { continue: token }) } as const;
-  return { next: { ...state, request, phase: { kind: 'listing', items } }, outputs: [output] };
+  return { next: { ...state, request, phase: { kind: 'listing', since: now, items } }, outputs: [output] };
 }
 
 function watch(state: ReflectorState, now: Millis): Outcome {
@@ -146,7 +169,7 @@ function watch(state: ReflectorState, now: Millis): Outcome {
 function onPage(state: ReflectorState, page: Extract<ReflectorInput, { kind: 'page-received' }>, now: Millis): Outcome {
   if (state.phase.kind !== 'listing') return { next: state, outputs: [] };
   const items = [...state.phase.items, ...page.items];
-  if (page.continue !== undefined && page.continue !== '') return list(state, page.continue, items);
+  if (page.continue !== undefined && page.continue !== '') return list(state, now, page.continue, items);
   const watched = watch({ ...state, resourceVersion: page.resourceVersion, failures: 0 }, now);
   return { next: watched.next, outputs: [{ kind: 'replaced', objects: items }, ...watched.outputs] };
 }
@@ -162,6 +185,7 @@ function onEvent(state: ReflectorState, type: string, object: KubernetesObject, 
     ...state,
     resourceVersion,
     failures: 0,
+    shortWatches: 0,
     phase: { kind: 'watching', openedAt, lastHeard: now },
   };
   switch (type) {
@@ -177,47 +201,59 @@ function onEvent(state: ReflectorState, type: string, object: KubernetesObject, 
 
 /** The server ends every watch in the end. One that ends at once would make us ask without pause: that is a failure. */
 function onClosed(state: ReflectorState, now: Millis): Outcome {
-  const { phase } = state;
-  const lasted =
-    phase.kind === 'watching' && (now - phase.openedAt >= SHORTEST_WATCH || phase.lastHeard > phase.openedAt);
-  return lasted ? watch({ ...state, failures: 0 }, now) : onFailure(state, 0, 'the watch was closed at once', now);
+  return hasLasted(state.phase, now)
+    ? watch({ ...state, shortWatches: 0 }, now)
+    : onFailure(state, 0, 'the watch was closed at once', now);
+}
+
+function hasLasted(phase: Phase, now: Millis): boolean {
+  return phase.kind === 'watching' && (now - phase.openedAt >= SHORTEST_WATCH || phase.lastHeard > phase.openedAt);
 }
 
 function onFailure(state: ReflectorState, status: number, message: string, now: Millis): Outcome {
-  const abandon = { kind: 'abandon', request: state.request } as const;
-  const listing = state.phase.kind === 'listing';
+  const { phase, failures, resourceVersion, request } = state;
+  const abandon = { kind: 'abandon', request } as const;
+  const isListing = phase.kind === 'listing';
+  const isWatching = phase.kind === 'watching';
+  // However long the server was away: a watch that has opened shows that it is back, and is not paid for with the old pauses.
+  const shortWatches = hasLasted(phase, now) ? 0 : state.shortWatches;
+  const setbacks = failures + shortWatches;
+  const counted = {
+    ...state,
+    failures: isWatching ? failures : failures + 1,
+    shortWatches: isWatching && !hasLasted(phase, now) ? shortWatches + 1 : shortWatches,
+  };
   // 410 while watching: what we know is too old to follow. 410 while paging: the pages' snapshot is gone.
-  if (status === 410) {
-    const relisted = list({ ...state, failures: state.failures + 1 });
-    if (state.failures === 0)
-      return {
-        next: relisted.next,
-        outputs: [abandon, { kind: 'reported', what: 'expired', message }, ...relisted.outputs],
-      };
+  if (status === 410 && setbacks === 0) {
+    const relisted = list(counted, now);
+    return {
+      next: relisted.next,
+      outputs: [abandon, { kind: 'reported', what: 'expired', message }, ...relisted.outputs],
+    };
   }
-  const until = now + Math.min(BACKOFF.first * 2 ** state.failures, BACKOFF.longest);
-  const next = listing || state.resourceVersion === undefined || status === 410 ? 'list' : 'watch';
+  const random = nextRandom(state.random);
+  const until = now + pauseAfter(isWatching ? SHORT_WATCH_BACK_OFF : BACK_OFF, setbacks, random);
+  const next = isListing || resourceVersion === undefined || status === 410 ? 'list' : 'watch';
   return {
-    next: {
-      ...state,
-      failures: state.failures + 1,
-      request: state.request + 1,
-      phase: { kind: 'waiting', until, next },
-    },
-    outputs: [abandon, { kind: 'reported', what: listing ? 'list-failed' : 'watch-failed', message }],
+    next: { ...counted, random, request: request + 1, phase: { kind: 'waiting', until, next } },
+    outputs: [abandon, { kind: 'reported', what: isListing ? 'list-failed' : 'watch-failed', message }],
   };
 }
 
 function onTick(state: ReflectorState, now: Millis): Outcome {
   const { phase } = state;
-  if (phase.kind === 'waiting' && now >= phase.until) return phase.next === 'list' ? list(state) : watch(state, now);
-  const since =
-    phase.kind === 'watching' ? phase.lastHeard : phase.kind === 'connecting' ? phase.since : Number.POSITIVE_INFINITY;
-  if (now < since + HALF_OPEN_AFTER) return { next: state, outputs: [] };
-  const silent: ReflectorOutput[] = [
-    { kind: 'abandon', request: state.request },
-    { kind: 'reported', what: 'half-open', message: `nothing heard for ${(now - since) / 1000} s` },
-  ];
-  const resumed = watch(state, now);
-  return { next: resumed.next, outputs: [...silent, ...resumed.outputs] };
+  const due = reflectorMachine.nextDeadline(state);
+  if (due === undefined || now < due.at) return { next: state, outputs: [] };
+  switch (phase.kind) {
+    case 'waiting':
+      return phase.next === 'list' ? list(state, now) : watch(state, now);
+    case 'watching': {
+      const silence = `nothing heard for ${(now - phase.lastHeard) / 1000} s`;
+      const { next, outputs } = watch(state, now);
+      const abandon = { kind: 'abandon', request: state.request } as const;
+      return { next, outputs: [abandon, { kind: 'reported', what: 'half-open', message: silence }, ...outputs] };
+    }
+    default:
+      return onFailure(state, 0, `no answer for ${ANSWER_WITHIN / 1000} s`, now);
+  }
 }

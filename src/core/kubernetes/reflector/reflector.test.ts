@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import {
-  INITIAL_REFLECTOR,
+  initialReflector,
   isSynced,
   type ReflectorInput,
   type ReflectorOutput,
@@ -12,8 +12,8 @@ import {
 const object = (name: string, resourceVersion = '1'): KubernetesObject => ({ metadata: { name, resourceVersion } });
 
 /** A reflector with a clock; `feed` answers the request that is open. */
-function reflector() {
-  let state = INITIAL_REFLECTOR;
+function reflector(seed = 1) {
+  let state = initialReflector(seed);
   let now = 0;
   type Loose = ReflectorInput extends infer I ? (I extends { request: number } ? Omit<I, 'request'> : I) : never;
   const step = (input: ReflectorInput | { kind: 'tick' }): readonly ReflectorOutput[] => {
@@ -99,11 +99,79 @@ describe('the reflector', () => {
       waits.push(waited);
       expect(outputs).toMatchObject([{ kind: 'watch', resourceVersion: '10' }]);
     }
-    expect(waits).toEqual([200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+    const longest = [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000];
+    expect(waits.every((wait, i) => wait >= longest[i]! / 2 && wait <= longest[i]!)).toBe(true);
     r.feed({ kind: 'watch-opened' });
     r.feed({ kind: 'event-received', type: 'BOOKMARK', object: object('', '11') });
     r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
-    expect(r.wait().waited).toBe(200);
+    expect(r.wait().waited).toBeLessThanOrEqual(200);
+  });
+
+  it('does not come back in step with others that lost the server in the same moment', () => {
+    const waits = (seed: number) => {
+      const r = reflector(seed);
+      r.feed({ kind: 'start' });
+      return Array.from({ length: 5 }, () => {
+        r.feed({ kind: 'failed', status: 0, message: 'ECONNREFUSED' });
+        return r.wait().waited;
+      });
+    };
+    const all = Array.from({ length: 20 }, (_, seed) => waits(seed + 1));
+    for (const [i, first] of [200, 400, 800, 1600, 3200].entries()) {
+      const pauses = all.map((own) => own[i]!);
+      expect(new Set(pauses).size).toBe(all.length);
+      expect(Math.max(...pauses) - Math.min(...pauses)).toBeGreaterThan(first / 4);
+    }
+    expect(waits(1)).toEqual(all[0]);
+  });
+
+  it('takes a watch that opens for the end of an outage, however soon that one is cut', () => {
+    const r = watching();
+    for (let i = 0; i < 10; i++) {
+      r.feed({ kind: 'failed', status: 0, message: 'ECONNREFUSED' });
+      r.wait();
+    }
+    r.feed({ kind: 'watch-opened' });
+    r.pass(500);
+    r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
+    expect(r.wait().waited).toBeLessThanOrEqual(400);
+  });
+
+  it('waits the shortest pause after a quiet watch that lasted, each time', () => {
+    const r = watching();
+    for (let i = 0; i < 10; i++) {
+      r.pass(20_000);
+      r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
+      expect(r.wait().waited).toBeLessThanOrEqual(200);
+      r.feed({ kind: 'watch-opened' });
+    }
+  });
+
+  it('waits longer, up to five seconds, where each watch opens and is cut at once', () => {
+    const r = watching();
+    const waits = Array.from({ length: 10 }, () => {
+      r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' });
+      const { waited } = r.wait();
+      r.feed({ kind: 'watch-opened' });
+      return waited;
+    });
+    expect(waits[0]).toBeLessThanOrEqual(200);
+    expect(waits.at(-1)).toBeGreaterThanOrEqual(2500);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(5000);
+  });
+
+  it('gives up a list that is not answered, page by page, and a watch that does not open', () => {
+    const r = reflector();
+    r.feed({ kind: 'start' });
+    r.pass(29_000);
+    r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10', continue: 'next' });
+    const list = r.wait();
+    expect([list.waited, kinds(list.outputs)]).toEqual([30_000, ['abandon', 'list-failed']]);
+    expect(kinds(r.wait().outputs)).toEqual(['list']);
+    r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10' });
+    const watch = r.wait();
+    expect([watch.waited, kinds(watch.outputs)]).toEqual([30_000, ['abandon', 'watch-failed']]);
+    expect(r.wait().outputs).toMatchObject([{ kind: 'watch', resourceVersion: '10' }]);
   });
 
   it('pauses when the server closes each watch at once', () => {

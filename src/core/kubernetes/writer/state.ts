@@ -4,6 +4,7 @@
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import type { Millis } from '../../machine.ts';
+import { fractionOf, nextRandom as randomAfter, randomFrom } from '../../random.ts';
 import type { Content } from './content.ts';
 import type { Desired, Labels, OwnerReference, WriteCall } from './messages.ts';
 
@@ -154,7 +155,7 @@ export function initialWriter(settings: WriterSettings): WriterState {
     isSwept: false,
     phase: 'new',
     stopBy: undefined,
-    random: settings.seed >>> 0 || 1,
+    random: randomFrom(settings.seed),
   };
 }
 
@@ -162,12 +163,8 @@ export function keyOf({ resource, name }: { readonly resource: string; readonly 
   return `${resource}/${name}`;
 }
 
-/** From 0 up to, but not including, 1 (xorshift32): retries of many processes are to spread, no more. */
+/** From 0 up to, but not including, 1: retries of many processes are to spread, no more. */
 export function nextRandom(state: WriterState): number {
-  let x = state.random;
-  x ^= x << 13;
-  x ^= x >>> 17;
-  x ^= x << 5;
-  state.random = x >>> 0;
-  return state.random / 2 ** 32;
+  state.random = randomAfter(state.random);
+  return fractionOf(state.random);
 }
