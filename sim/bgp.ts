@@ -227,7 +227,7 @@ class BgpSimulation {
     const initiator = this.#initiatorOf(side, wire);
     if (initiator === undefined) return;
     const connection = side.driver.state.connections.get(initiator);
-    if (side.name === 'router' && connection?.phase === 'established') this.#take(connection, bytes);
+    if (side.name === 'router' && connection?.stage.kind === 'established') this.#take(connection, bytes);
     side.driver.feed({ kind: 'frame', initiator, bytes });
   }
 
@@ -339,7 +339,7 @@ class BgpSimulation {
 
   #check(): void {
     for (const { name, driver } of Object.values(this.#sides)) {
-      const up = [...driver.state.connections.values()].filter(({ phase }) => phase === 'established');
+      const up = [...driver.state.connections.values()].filter(({ stage }) => stage.kind === 'established');
       if (up.length > 1) this.#violations.push(`the ${name} has two sessions at ${this.#clock.now}`);
     }
   }

@@ -78,16 +78,10 @@ export class BmpExporter {
   /** `withRoutes`: it has been up for a while, and its routes will not come by themselves. */
   #introduce(name: string, withRoutes = true): void {
     const session = this.#sessions.session(name);
-    const { negotiated, initiator, opens } = (session && established(session)) ?? {};
-    const ends = initiator && this.#sessions.ends(name, initiator);
-    if (
-      session === undefined ||
-      negotiated === undefined ||
-      ends === undefined ||
-      opens?.sent === undefined ||
-      opens.received === undefined
-    )
-      return;
+    const connection = session && established(session);
+    const ends = connection && this.#sessions.ends(name, connection.initiator);
+    if (session === undefined || connection === undefined || ends === undefined) return;
+    const { negotiated, opens } = connection.stage;
     const bare = (text: string | undefined) => parseAddress((text ?? '').replace(/%.*$/, ''));
     const [address, localAddress] = [bare(ends.remoteAddress), bare(ends.localAddress)];
     if (address === undefined || localAddress === undefined) return;
@@ -95,8 +89,7 @@ export class BmpExporter {
     const peer: BmpPeer = { address, asn: peerAsn, identifier, fourOctetAs };
     this.#told.set(name, peer);
     const ports = { localPort: ends.localPort ?? 0, remotePort: ends.remotePort ?? 0 };
-    const { sent, received } = opens;
-    this.#station.write(bmpPeerUp(peer, { localAddress, ...ports }, { sent, received }, Date.now()));
+    this.#station.write(bmpPeerUp(peer, { localAddress, ...ports }, opens, Date.now()));
     const outbound = withRoutes ? outboundOf(session) : undefined;
     if (outbound === undefined) return;
     const updates = synchronize(new Map(), session.wanted, outbound);

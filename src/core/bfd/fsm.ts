@@ -2,7 +2,7 @@
  * One BFD session as a machine (RFC 5880 §6.8): asynchronous mode, active or passive.
  * @module
  */
-import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
+import { type Deadline, deadline, earliest, earliestTime, isDue, type Machine, type Millis } from '../machine.ts';
 import { type BfdPacket, type BfdState, DIAGNOSTICS } from './messages.ts';
 
 /** Times in milliseconds. */
@@ -23,17 +23,24 @@ export interface BfdSettings {
 /** Upstream's, which are FRR's. */
 export const BFD_DEFAULTS = { transmitInterval: 300, receiveInterval: 300, detectMultiplier: 3 } as const;
 
+interface EchoState {
+  readonly sendAt: Millis;
+  /** When the last echo that came back will be too long ago. */
+  readonly detectAt: Millis;
+}
+
 export interface BfdSessionState {
   readonly settings: BfdSettings;
   readonly state: BfdState;
   readonly diagnostic: number;
   /** What the other side said last; undefined: nothing yet, or not for long. */
   readonly remote: BfdPacket | undefined;
-  readonly nextTx: Millis;
-  readonly detectAt: Millis;
-  readonly nextEcho: Millis;
-  /** When the last echo that came back will be too long ago. */
-  readonly echoDetectAt: Millis;
+  /** When the next packet goes out; undefined: the other side has to speak first, or wants none. */
+  readonly sendAt: Millis | undefined;
+  /** When the other side has been silent for too long; undefined: it has not spoken. */
+  readonly detectAt: Millis | undefined;
+  /** Undefined: none are sent. */
+  readonly echo: EchoState | undefined;
   /** We have told of new timers, and the other side has not confirmed (RFC 5880 §6.5). */
   readonly polling: boolean;
   /** Counts packets: the jitter needs no randomness besides. */
@@ -54,15 +61,13 @@ export type BfdOutput =
   /** `administrative`: the other side has turned BFD off, which says nothing of the path (RFC 5882 §3.2). */
   | { readonly kind: 'bfd-down'; readonly diagnostic: number; readonly administrative: boolean };
 
-const NEVER = Number.POSITIVE_INFINITY;
 /** While a session is not up, nobody sends more often (RFC 5880 §6.8.3). */
 const SLOW = 1000;
 
-const NO_ECHO = { nextEcho: NEVER, echoDetectAt: NEVER };
+const SILENT = { sendAt: undefined, detectAt: undefined, echo: undefined };
 
 export function initialBfd(settings: BfdSettings): BfdSessionState {
-  const times = { nextTx: NEVER, detectAt: NEVER, ...NO_ECHO };
-  return { settings, state: 'down', diagnostic: 0, remote: undefined, ...times, polling: false, sent: 0 };
+  return { settings, state: 'down', diagnostic: 0, remote: undefined, ...SILENT, polling: false, sent: 0 };
 }
 
 type Outcome = { readonly next: BfdSessionState; readonly outputs: readonly BfdOutput[] };
@@ -71,29 +76,25 @@ export const bfdMachine: Machine<BfdSessionState, BfdInput, BfdOutput> = {
   step(state, input, now) {
     switch (input.kind) {
       case 'start':
-        return { next: { ...state, nextTx: state.settings.passive ? NEVER : now }, outputs: [] };
+        return { next: { ...state, sendAt: state.settings.passive ? undefined : now }, outputs: [] };
       case 'stop': {
         const next = { ...state, state: 'admin-down', diagnostic: DIAGNOSTICS['administratively-down'] } as const;
-        return {
-          next: { ...next, nextTx: NEVER, detectAt: NEVER, ...NO_ECHO },
-          outputs: [{ kind: 'send', packet: say(next) }],
-        };
+        return { next: { ...next, ...SILENT }, outputs: [{ kind: 'send', packet: say(next) }] };
       }
       case 'received':
         return onPacket(state, input.packet, now);
       case 'echoed':
-        return { next: { ...state, echoDetectAt: echoDetection(state, now) }, outputs: [] };
+        return { next: state.echo === undefined ? state : withEcho(state, state.echo.sendAt, now), outputs: [] };
       case 'tick':
         return onTick(state, now);
     }
   },
-  nextDeadline({ nextTx, detectAt, nextEcho, echoDetectAt }): Deadline | undefined {
-    const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
+  nextDeadline({ sendAt, detectAt, echo }): Deadline | undefined {
     return earliest([
-      at(nextTx, 'BFD packet'),
-      at(detectAt, 'BFD detection time'),
-      at(nextEcho, 'BFD echo'),
-      at(echoDetectAt, 'no BFD echo'),
+      deadline(sendAt, 'BFD packet'),
+      deadline(detectAt, 'BFD detection time'),
+      deadline(echo?.sendAt, 'BFD echo'),
+      deadline(echo?.detectAt, 'no BFD echo'),
     ]);
   },
 };
@@ -129,8 +130,7 @@ function pause(s: BfdSessionState): Millis {
 }
 
 /** RFC 5880 §6.8.4. */
-function detectionTime({ settings, remote }: BfdSessionState): Millis {
-  if (remote === undefined) return NEVER;
+function detectionTime({ settings }: BfdSessionState, remote: BfdPacket): Millis {
   return remote.detectMultiplier * Math.max(settings.receiveInterval, remote.desiredMinTx / 1000);
 }
 
@@ -141,44 +141,38 @@ function echoPause({ state, settings, remote }: BfdSessionState): Millis | undef
   return Math.max(echoInterval, remote.requiredMinEchoRx / 1000);
 }
 
-/** Never, while no echo is expected. */
-function echoDetection(s: BfdSessionState, now: Millis): Millis {
+/** The next echo goes out at `sendAt`, and one has to come back in time from now on; none, where either side does not want or cannot. */
+function withEcho(s: BfdSessionState, sendAt: Millis, now: Millis): BfdSessionState {
   const interval = echoPause(s);
-  return interval === undefined ? NEVER : now + s.settings.detectMultiplier * interval;
-}
-
-/** Echoes begin and end with what both sides want and can. */
-function withEcho(s: BfdSessionState, now: Millis): BfdSessionState {
-  const isOn = echoPause(s) !== undefined;
-  if (!isOn) return s.nextEcho === NEVER ? s : { ...s, ...NO_ECHO };
-  // The first one is waited for as long as for any other.
-  return s.nextEcho === NEVER ? { ...s, nextEcho: now, echoDetectAt: echoDetection(s, now) } : s;
+  if (interval === undefined) return { ...s, echo: undefined };
+  return { ...s, echo: { sendAt, detectAt: now + s.settings.detectMultiplier * interval } };
 }
 
 function onTick(s: BfdSessionState, now: Millis): Outcome {
   let next = s;
   const outputs: BfdOutput[] = [];
-  if (now >= s.detectAt || now >= s.echoDetectAt) {
-    const isSilent = now >= s.detectAt;
+  const isSilent = isDue(s.detectAt, now);
+  if (isSilent || isDue(s.echo?.detectAt, now)) {
     const diagnostic = DIAGNOSTICS[isSilent ? 'detection-time-expired' : 'echo-failed'];
     const wasUp = s.state === 'up';
-    next = { ...s, state: 'down', diagnostic, polling: false, ...NO_ECHO };
+    next = { ...s, state: 'down', diagnostic, polling: false, echo: undefined };
     // The discriminator of a side that is silent is forgotten (RFC 5880 §6.8.1).
-    if (isSilent) next = { ...next, remote: undefined, detectAt: NEVER };
+    if (isSilent) next = { ...next, remote: undefined, detectAt: undefined };
     // The other side is to know at once, where it is to be spoken to.
-    if (s.settings.passive && isSilent) next = { ...next, nextTx: NEVER };
-    else if (wasUp) next = { ...next, nextTx: now };
+    if (s.settings.passive && isSilent) next = { ...next, sendAt: undefined };
+    else if (wasUp) next = { ...next, sendAt: now };
     if (wasUp) outputs.push({ kind: 'bfd-down', diagnostic, administrative: false });
   }
-  if (now >= next.nextEcho) {
+  const interval = echoPause(next);
+  if (next.echo !== undefined && interval !== undefined && now >= next.echo.sendAt) {
     outputs.push({ kind: 'send-echo' });
-    next = { ...next, nextEcho: now + (echoPause(next) ?? NEVER) };
+    next = { ...next, echo: { ...next.echo, sendAt: now + interval } };
   }
-  if (now < next.nextTx) return { next, outputs };
+  if (!isDue(next.sendAt, now)) return { next, outputs };
   outputs.push({ kind: 'send', packet: say(next) });
   const sent = { ...next, sent: next.sent + 1 };
-  const later = next.remote?.requiredMinRx === 0 ? NEVER : now + pause(sent);
-  return { next: { ...sent, nextTx: later }, outputs };
+  const later = next.remote?.requiredMinRx === 0 ? undefined : now + pause(sent);
+  return { next: { ...sent, sendAt: later }, outputs };
 }
 
 function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
@@ -190,16 +184,19 @@ function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
   if (packet.final) next = { ...next, polling: false };
   // Timers become quick with the session, which the other side has to confirm.
   if (before !== 'up' && state === 'up') next = { ...next, polling: true };
-  next = { ...next, detectAt: now + detectionTime(next) };
+  next = { ...next, detectAt: now + detectionTime(next, packet) };
   if (packet.poll) outputs.push({ kind: 'send', packet: say(next, { final: true }) });
   if (before !== state) {
     if (state === 'up') outputs.push({ kind: 'bfd-up' });
     if (before === 'up') outputs.push({ kind: 'bfd-down', diagnostic, administrative: packet.state === 'admin-down' });
   }
   // News goes out at once; and what is due is never later than the pause that holds now.
-  const latest = before !== state || s.nextTx === NEVER ? now : Math.min(s.nextTx, now + pause(next));
-  const silent = packet.requiredMinRx === 0 && before === state;
-  return { next: withEcho({ ...next, nextTx: silent ? NEVER : latest }, now), outputs };
+  const isNews = before !== state;
+  const latest = isNews || s.sendAt === undefined ? now : earliestTime(s.sendAt, now + pause(next));
+  next = { ...next, sendAt: packet.requiredMinRx === 0 && !isNews ? undefined : latest };
+  // The first echo is waited for as long as any other.
+  const isEchoing = next.echo !== undefined && echoPause(next) !== undefined;
+  return { next: isEchoing ? next : withEcho(next, now, now), outputs };
 }
 
 /** The table of RFC 5880 §6.8.6. */

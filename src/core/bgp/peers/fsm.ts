@@ -266,7 +266,7 @@ function onRouter(turn: Turn, { interface: name, address }: Extract<PeersInput, 
   for (const peer of s.peers.values()) {
     const { target } = peer.plan.peer;
     // A session that is to be has no need to wait for its next attempt.
-    if (isNews && peer.session.running && target.kind === 'interface' && target.name === name)
+    if (isNews && peer.session.attempt.kind !== 'stopped' && target.kind === 'interface' && target.name === name)
       feed(turn, peer, { kind: 'start' });
   }
   watch(turn);

@@ -10,7 +10,7 @@ import { foundRouter, type PeerState, type PeersState, type SessionStatus } from
 
 export function sessionStatus(state: Pick<PeersState, 'routers'>, peerState: PeerState): SessionStatus {
   const { plan, session, bfd, lostAt } = peerState;
-  const { negotiated } = established(session) ?? {};
+  const negotiated = established(session)?.stage.negotiated;
   const [label, found] = [addressLabel(plan.peer), foundRouter(state, plan.peer)];
   return {
     address: found === undefined ? label : `${formatAddress(found)}%${label}`,

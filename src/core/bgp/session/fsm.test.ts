@@ -51,7 +51,7 @@ function session(settings: Partial<SessionSettings> = {}) {
   const feed = (input: SessionInput | { kind: 'tick' }): SessionOutput[] => [
     ...sessionMachine.step(state, input, now).outputs,
   ];
-  const options = () => established(state)?.negotiated ?? NOW;
+  const options = () => established(state)?.stage.negotiated ?? NOW;
   const sent = (outputs: readonly SessionOutput[]) =>
     outputs.flatMap((output): BgpMessage[] => {
       if (output.kind !== 'send') return [];

@@ -5,7 +5,7 @@
  * While both sides connect at once there are two connections for a moment; one of them survives (RFC 4271 §6.8).
  * @module
  */
-import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
+import { type Deadline, deadline, earliest, earliestTime, isDue, type Machine, type Millis } from '../../machine.ts';
 import { endOfRib, follow, synchronize } from '../rib/difference.ts';
 import { applyUpdate, type RouteUpdate } from '../rib/route-update.ts';
 import { decodeMessage, encodeMessage } from '../wire/codec.ts';
@@ -14,11 +14,13 @@ import type { AddressFamily, BgpMessage, OpenMessage, RouteRefreshMessage } from
 import { shutdownCommunication, shutdownText } from '../wire/shutdown-communication.ts';
 import { keepaliveTimeOf, type LocalEnd, negotiate, ourOpen, peerAsnOf, type SessionSettings } from './negotiation.ts';
 import {
+  type AgreedConnection,
   type Connection,
   established,
   holdsRoutes,
   type Initiator,
-  NEVER,
+  isAgreed,
+  negotiatedOf,
   optionsOf,
   outboundOf,
   type SessionCounter,
@@ -57,7 +59,7 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
         connected(turn, input.initiator, input.local);
         break;
       case 'connect-failed':
-        if (isDialling(state)) dialFailed(turn, input.why);
+        if (isDialing(state)) dialFailed(turn, input.why);
         break;
       case 'bfd-down':
         if (established(state) !== undefined) bfdDown(turn, established(state)!);
@@ -80,28 +82,31 @@ export const sessionMachine: Machine<SessionState, SessionInput, SessionOutput> 
     notePhase(turn);
     return { next: state, outputs: turn.outputs };
   },
-  nextDeadline({ retryAt, dialUntil, connections }): Deadline | undefined {
-    const at = (when: Millis, why: string) => (when === NEVER ? undefined : { at: when, why });
-    const own = [at(retryAt, 'connect again'), at(dialUntil, 'no connection')];
-    const more = [...connections.values()].flatMap(({ holdAt, keepaliveAt, openAt }) => [
-      at(holdAt, 'the peer is silent'),
-      at(keepaliveAt, 'keepalive'),
-      at(openAt, 'OPEN'),
+  nextDeadline({ attempt, connections }): Deadline | undefined {
+    return earliest([
+      attempt.kind === 'waiting' ? deadline(attempt.retryAt, 'connect again') : undefined,
+      attempt.kind === 'dialing' ? deadline(attempt.until, 'no connection') : undefined,
+      ...[...connections.values()].flatMap(({ holdAt, stage }) => [
+        deadline(holdAt, 'the peer is silent'),
+        stage.kind === 'open-delayed' ? deadline(stage.openAt, 'OPEN') : undefined,
+        'keepaliveAt' in stage ? deadline(stage.keepaliveAt, 'keepalive') : undefined,
+      ]),
     ]);
-    return earliest([...own, ...more]);
   },
 };
 
-function isDialling({ dialUntil }: SessionState): boolean {
-  return dialUntil !== NEVER;
+function isDialing({ attempt }: SessionState): boolean {
+  return attempt.kind === 'dialing';
 }
 
 const ORDER = ['open-sent', 'open-confirm', 'established'] as const;
 
 function notePhase({ s, now }: Turn): void {
-  const phases = [...s.connections.values()].map(({ phase }) => (phase === 'open-delayed' ? 'open-sent' : phase));
+  const phases = [...s.connections.values()].map(({ stage: { kind } }) =>
+    kind === 'open-delayed' ? 'open-sent' : kind,
+  );
   const farthest = ORDER.findLast((phase) => phases.includes(phase));
-  const phase = !s.running ? 'idle' : (farthest ?? (isDialling(s) ? 'connect' : 'active'));
+  const phase = s.attempt.kind === 'stopped' ? 'idle' : (farthest ?? (isDialing(s) ? 'connect' : 'active'));
   if (phase === s.phase) return;
   s.phase = phase;
   s.since = now;
@@ -110,13 +115,12 @@ function notePhase({ s, now }: Turn): void {
 /** Also when there is news of the peer: then it is not waited for any longer. */
 function start(turn: Turn): void {
   const { s } = turn;
-  s.running = true;
-  if (!s.settings.passive && s.connections.size === 0 && !isDialling(s)) dial(turn);
+  if (s.attempt.kind === 'stopped') s.attempt = { kind: 'resting' };
+  if (!s.settings.passive && s.connections.size === 0 && !isDialing(s)) dial(turn);
 }
 
 function dial({ s, now, outputs }: Turn): void {
-  s.retryAt = NEVER;
-  s.dialUntil = now + CONNECT_TIMEOUT;
+  s.attempt = { kind: 'dialing', until: now + CONNECT_TIMEOUT };
   outputs.push({ kind: 'connect' });
 }
 
@@ -124,36 +128,29 @@ function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
   const { s, now, outputs } = turn;
   const current = established(s);
   // A peer that restarts gracefully comes anew while we still take it to be there (RFC 4724 §5).
-  const hasRestarted = initiator === 'theirs' && current?.negotiated?.gracefulRestart !== undefined;
-  if (!s.running || (initiator === 'ours' && !isDialling(s)) || (current !== undefined && !hasRestarted)) {
+  const hasRestarted = initiator === 'theirs' && current?.stage.negotiated.gracefulRestart !== undefined;
+  const isWanted = initiator === 'ours' ? isDialing(s) : s.attempt.kind !== 'stopped';
+  if (!isWanted || (current !== undefined && !hasRestarted)) {
     outputs.push({ kind: 'refuse' });
     return;
   }
   const former = hasRestarted ? current : s.connections.get(initiator);
   if (former !== undefined) drop(turn, former, 'the router has connected anew');
-  if (initiator === 'ours') s.dialUntil = NEVER;
-  s.retryAt = NEVER;
+  if (initiator === 'ours' || !isDialing(s)) s.attempt = { kind: 'resting' };
   s.identifier = local.identifier;
-  const connection: Connection = {
-    initiator,
-    local,
-    phase: 'open-delayed',
-    negotiated: undefined,
-    opens: {},
-    holdAt: now + OPEN_TIMEOUT,
-    keepaliveAt: NEVER,
-    openAt: NEVER,
-  };
+  const openAt = now + (initiator === 'theirs' ? s.settings.delayOpen : 0);
+  const stage = { kind: 'open-delayed', openAt } as const;
+  const connection: Connection = { initiator, local, stage, holdAt: now + OPEN_TIMEOUT };
   s.connections.set(initiator, connection);
-  if (initiator === 'theirs' && s.settings.delayOpen > 0) connection.openAt = now + s.settings.delayOpen;
-  else open(turn, connection);
+  if (openAt <= now) open(turn, connection);
 }
 
-function open(turn: Turn, connection: Connection): void {
+/** Gives our OPEN, as it goes over the wire. */
+function open(turn: Turn, connection: Connection): Uint8Array {
   const { s } = turn;
-  connection.phase = 'open-sent';
-  connection.openAt = NEVER;
-  connection.opens.sent = say(turn, connection, ourOpen(s.settings, connection.local, s.isFirst));
+  const sent = say(turn, connection, ourOpen(s.settings, connection.local, s.isFirst));
+  connection.stage = { kind: 'open-sent', sent };
+  return sent;
 }
 
 const COUNTERS: Readonly<Partial<Record<BgpMessage['kind'], SessionCounter>>> = {
@@ -178,30 +175,31 @@ function adjust(turn: Turn, settings: SessionSettings): void {
   const { s, now } = turn;
   s.settings = settings;
   for (const connection of s.connections.values()) {
-    const { negotiated } = connection;
-    if (negotiated === undefined) continue;
-    const keepaliveTime = keepaliveTimeOf(settings, negotiated.holdTime);
-    connection.negotiated = { ...negotiated, keepaliveTime };
-    if (keepaliveTime > 0) connection.keepaliveAt = Math.min(connection.keepaliveAt, now + keepaliveTime);
+    if (!isAgreed(connection)) continue;
+    const { stage } = connection;
+    const keepaliveTime = keepaliveTimeOf(settings, stage.negotiated.holdTime);
+    connection.stage = {
+      ...stage,
+      negotiated: { ...stage.negotiated, keepaliveTime },
+      keepaliveAt: earliestTime(stage.keepaliveAt, keepaliveTime > 0 ? now + keepaliveTime : undefined),
+    };
   }
-  if (settings.passive) s.retryAt = NEVER;
-  else if (s.retryAt !== NEVER) s.retryAt = Math.min(s.retryAt, now + retryAfter(s, false));
-  else if (s.running) start(turn);
+  const { attempt } = s;
+  if (attempt.kind === 'stopped') return;
+  if (attempt.kind !== 'waiting') start(turn);
+  else if (settings.passive) s.attempt = { kind: 'resting' };
+  else s.attempt = { kind: 'waiting', retryAt: Math.min(attempt.retryAt, now + retryAfter(s, false)) };
 }
 
 function stop(turn: Turn, { cause, why, hold }: Extract<SessionInput, { kind: 'stop' }>): void {
   const { s, outputs } = turn;
-  s.running = false;
-  s.retryAt = NEVER;
-  if (isDialling(s)) {
-    s.dialUntil = NEVER;
-    outputs.push({ kind: 'close', initiator: 'ours' });
-  }
+  if (isDialing(s)) outputs.push({ kind: 'close', initiator: 'ours' });
+  s.attempt = { kind: 'stopped' };
   for (const connection of [...s.connections.values()]) {
     // A peer that holds our routes over a restart must not be told that the session ends for good.
     const isHeld = hold && holdsRoutes(s, connection);
     const words = cause === 'shutdown' ? shutdownCommunication(why) : new Uint8Array();
-    if (!isHeld && connection.phase !== 'open-delayed') cease(turn, connection, STOP_CAUSES[cause], words);
+    if (!isHeld && connection.stage.kind !== 'open-delayed') cease(turn, connection, STOP_CAUSES[cause], words);
     drop(turn, connection, why);
   }
 }
@@ -213,7 +211,7 @@ const BFD_DOWN = 10;
 
 /** To a peer that would keep our routes even after a NOTIFICATION, it has to be a hard reset (RFC 8538 §3.1). */
 function cease(turn: Turn, connection: Connection, subcode: number, data: Uint8Array): void {
-  const isHard = holdsRoutes(turn.s, connection) && connection.negotiated!.gracefulRestart!.notification;
+  const isHard = holdsRoutes(turn.s, connection) && negotiatedOf(connection)!.gracefulRestart!.notification;
   const wrapped = Uint8Array.of(NOTIFICATION_CODES.cease, subcode, ...data);
   say(turn, connection, {
     kind: 'notification',
@@ -234,14 +232,14 @@ function refuse(turn: Turn, connection: Connection, { code, subcode, data, messa
 }
 
 function fail(turn: Turn, connection: Connection, why: string): void {
-  const wasUp = connection.phase === 'established';
+  const wasUp = connection.stage.kind === 'established';
   drop(turn, connection, why);
-  if (turn.s.connections.size === 0 && !isDialling(turn.s)) again(turn, wasUp);
+  if (turn.s.connections.size === 0 && !isDialing(turn.s)) again(turn, wasUp);
 }
 
 function dialFailed(turn: Turn, why: string): void {
   const { s, outputs } = turn;
-  s.dialUntil = NEVER;
+  s.attempt = { kind: 'resting' };
   outputs.push({ kind: 'close', initiator: 'ours' });
   if (s.connections.size > 0) return;
   s.lastError = why;
@@ -250,14 +248,14 @@ function dialFailed(turn: Turn, why: string): void {
 }
 
 function again({ s, now }: Turn, wasUp: boolean): void {
-  if (!s.settings.passive) s.retryAt = now + retryAfter(s, wasUp);
-  s.attempts = wasUp ? 0 : s.attempts + 1;
+  if (!s.settings.passive) s.attempt = { kind: 'waiting', retryAt: now + retryAfter(s, wasUp) };
+  s.failures = wasUp ? 0 : s.failures + 1;
 }
 
 /** After a session that was up at once; then with growing pauses, spread over a quarter so that nodes do not all come together. */
-function retryAfter({ settings, attempts, identifier }: SessionState, wasUp: boolean): Millis {
+function retryAfter({ settings, failures, identifier }: SessionState, wasUp: boolean): Millis {
   if (wasUp) return settings.connectTime === undefined ? FIRST_RETRY / 4 : Math.min(FIRST_RETRY, settings.connectTime);
-  const full = settings.connectTime ?? Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts);
+  const full = settings.connectTime ?? Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** failures);
   // The identifier differs from node to node, which is all the chance that this needs.
   return full * (0.75 + (identifier % 251) / 1004);
 }
@@ -266,10 +264,10 @@ function retryAfter({ settings, attempts, identifier }: SessionState, wasUp: boo
 function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
   s.connections.delete(connection.initiator);
   outputs.push({ kind: 'close', initiator: connection.initiator });
-  const isUp = connection.phase === 'established';
+  const isUp = connection.stage.kind === 'established';
   if (isUp) s.sent.clear();
   // Another connection goes on: nothing has failed yet.
-  if (!isUp && (s.connections.size > 0 || isDialling(s))) return;
+  if (!isUp && (s.connections.size > 0 || isDialing(s))) return;
   s.lastError = why;
   outputs.push({ kind: isUp ? 'session-down' : 'attempt-failed', why });
 }
@@ -283,35 +281,34 @@ function onFrame(turn: Turn, connection: Connection, bytes: Uint8Array): void {
     return;
   }
   const { message } = decoded;
-  const { phase } = connection;
   if (message.kind === 'notification') {
     const { code, subcode } = message;
     const why = `the router says: ${describeNotification(code as number, subcode)}${shutdownText(message)}`;
     fail(turn, connection, why);
     return;
   }
-  if (phase === 'open-sent' || phase === 'open-delayed') {
+  if (!isAgreed(connection)) {
     if (message.kind === 'open') onOpen(turn, connection, message, bytes);
     else refuse(turn, connection, bgpError('fsm', 1, `the router sends ${message.kind} before OPEN`));
     return;
   }
-  if (message.kind === 'open' || (phase === 'open-confirm' && message.kind !== 'keepalive')) {
-    const subcode = phase === 'open-confirm' ? 2 : 3;
+  const isConfirmed = connection.stage.kind === 'established';
+  if (message.kind === 'open' || (!isConfirmed && message.kind !== 'keepalive')) {
+    const subcode = isConfirmed ? 3 : 2;
     refuse(turn, connection, bgpError('fsm', subcode, `the router sends ${message.kind} out of turn`));
     return;
   }
   rearm(turn, connection);
   if (message.kind === 'keepalive') outputs.push({ kind: 'counted', counter: 'keepalives_received', by: 1 });
   if (message.kind === 'update') outputs.push({ kind: 'counted', counter: 'updates_total_received', by: 1 });
-  if (phase === 'open-confirm') establish(turn, connection);
+  if (!isConfirmed) establish(turn, connection);
   else if (message.kind === 'route-refresh') onRefresh(turn, connection, message);
 }
 
 function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes: Uint8Array): void {
   const { s, now, outputs } = turn;
   outputs.push({ kind: 'counted', counter: 'opens_received', by: 1 });
-  connection.opens.received = bytes.slice();
-  if (connection.phase === 'open-delayed') open(turn, connection);
+  const sent = connection.stage.kind === 'open-sent' ? connection.stage.sent : open(turn, connection);
   const result = negotiate(s.settings, connection.local, message);
   if ('code' in result) {
     refuse(turn, connection, result);
@@ -323,10 +320,13 @@ function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes:
     drop(turn, loser, 'both sides have connected at once');
     if (loser === connection) return;
   }
-  connection.negotiated = result;
-  connection.phase = 'open-confirm';
+  connection.stage = {
+    kind: 'open-confirm',
+    opens: { sent, received: bytes.slice() },
+    negotiated: result,
+    keepaliveAt: result.keepaliveTime === 0 ? undefined : now + result.keepaliveTime,
+  };
   connection.holdAt = now + (result.holdTime === 0 ? OPEN_TIMEOUT : result.holdTime);
-  connection.keepaliveAt = result.keepaliveTime === 0 ? NEVER : now + result.keepaliveTime;
   say(turn, connection, { kind: 'keepalive' });
 }
 
@@ -334,8 +334,8 @@ function onOpen(turn: Turn, connection: Connection, message: OpenMessage, bytes:
 function collision({ s }: Turn, connection: Connection, message: OpenMessage): Connection | undefined {
   const other = s.connections.get(connection.initiator === 'ours' ? 'theirs' : 'ours');
   // What the other one is worth is known when its OPEN has come.
-  if (other === undefined || other.negotiated === undefined) return undefined;
-  if (other.phase === 'established') return connection;
+  if (other === undefined || !isAgreed(other)) return undefined;
+  if (other.stage.kind === 'established') return connection;
   const { identifier } = connection.local;
   const isLower =
     identifier === message.identifier ? s.settings.localAsn < peerAsnOf(message) : identifier < message.identifier;
@@ -343,20 +343,20 @@ function collision({ s }: Turn, connection: Connection, message: OpenMessage): C
   return connection.initiator === loser ? connection : other;
 }
 
-function establish(turn: Turn, connection: Connection): void {
+function establish(turn: Turn, connection: AgreedConnection): void {
   const { s, outputs } = turn;
-  const negotiated = connection.negotiated!;
-  connection.phase = 'established';
+  const { negotiated } = connection.stage;
+  connection.stage = { ...connection.stage, kind: 'established' };
   for (const other of [...s.connections.values()])
     if (other !== connection) drop(turn, other, 'another connection stands');
-  if (isDialling(s)) {
-    s.dialUntil = NEVER;
+  if (isDialing(s)) {
+    s.attempt = { kind: 'resting' };
     outputs.push({ kind: 'close', initiator: 'ours' });
   }
-  s.attempts = 0;
+  s.failures = 0;
   s.isFirst = false;
   s.lastError = undefined;
-  if (negotiated.holdTime === 0) connection.holdAt = NEVER;
+  if (negotiated.holdTime === 0) connection.holdAt = undefined;
   outputs.push({ kind: 'session-up', initiator: connection.initiator, negotiated });
   update(turn);
   const ends = negotiated.families.map((family) => endOfRib(family, { options: negotiated }));
@@ -382,23 +382,23 @@ function send({ outputs }: Turn, { initiator }: Connection, updates: readonly Ui
 }
 
 /** Families that we have not agreed on, and subtypes that are not known, are ignored (RFC 2918 §4, RFC 7313 §5). */
-function onRefresh(turn: Turn, connection: Connection, { family, subtype }: RouteRefreshMessage): void {
-  const agreed = connection.negotiated!.families.find((each) => each === family);
+function onRefresh(turn: Turn, connection: AgreedConnection, { family, subtype }: RouteRefreshMessage): void {
+  const agreed = connection.stage.negotiated.families.find((each) => each === family);
   if (agreed !== undefined && subtype === 'request') resend(turn, connection, agreed);
 }
 
 /** RFC 2918, between the marks of RFC 7313 where the peer knows them. */
-function resend(turn: Turn, connection: Connection, family: AddressFamily): void {
+function resend(turn: Turn, connection: AgreedConnection, family: AddressFamily): void {
   const { s } = turn;
   for (const [key, { prefix }] of s.sent) if (prefix.family === family) s.sent.delete(key);
-  const { enhancedRefresh } = connection.negotiated!;
+  const { enhancedRefresh } = connection.stage.negotiated;
   if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'begin' });
   update(turn);
   if (enhancedRefresh) say(turn, connection, { kind: 'route-refresh', family, subtype: 'end' });
 }
 
-function rearm({ now }: Turn, connection: Connection): void {
-  const holdTime = connection.negotiated?.holdTime ?? 0;
+function rearm({ now }: Turn, connection: AgreedConnection): void {
+  const { holdTime } = connection.stage.negotiated;
   if (holdTime > 0) connection.holdAt = now + holdTime;
 }
 
@@ -406,17 +406,19 @@ const NO_CONNECTION = `no connection within ${CONNECT_TIMEOUT / 1000} s: the rou
 
 function onTick(turn: Turn): void {
   const { s, now } = turn;
-  if (now >= s.dialUntil) dialFailed(turn, NO_CONNECTION);
-  if (now >= s.retryAt) dial(turn);
+  if (s.attempt.kind === 'dialing' && now >= s.attempt.until) dialFailed(turn, NO_CONNECTION);
+  if (s.attempt.kind === 'waiting' && now >= s.attempt.retryAt) dial(turn);
   for (const connection of [...s.connections.values()]) {
-    if (now >= connection.openAt) open(turn, connection);
-    if (now >= connection.holdAt) {
-      const isNew = connection.phase === 'open-sent' || connection.phase === 'open-delayed';
-      const why = isNew ? 'accepts the connection and says nothing' : 'has been silent for the hold time';
+    const { stage } = connection;
+    if (stage.kind === 'open-delayed' && now >= stage.openAt) open(turn, connection);
+    if (isDue(connection.holdAt, now)) {
+      const why = isAgreed(connection)
+        ? 'has been silent for the hold time'
+        : 'accepts the connection and says nothing';
       refuse(turn, connection, bgpError('hold-timer-expired', 0, `the router ${why}`));
-    } else if (now >= connection.keepaliveAt) {
+    } else if ('keepaliveAt' in stage && isDue(stage.keepaliveAt, now)) {
       say(turn, connection, { kind: 'keepalive' });
-      connection.keepaliveAt = now + connection.negotiated!.keepaliveTime;
+      connection.stage = { ...stage, keepaliveAt: now + stage.negotiated.keepaliveTime };
     }
   }
 }

@@ -19,16 +19,38 @@ export type Initiator = 'ours' | 'theirs';
 export interface Connection {
   readonly initiator: Initiator;
   readonly local: LocalEnd;
-  /** `open-delayed`: the peer may speak first. */
-  phase: 'open-delayed' | 'open-sent' | 'open-confirm' | 'established';
-  negotiated: Negotiated | undefined;
-  /** Both OPENs, as they went over the wire: for those who watch (RFC 7854). */
-  opens: { sent?: Uint8Array; received?: Uint8Array };
-  /** When the peer has been silent for too long, or has not come to an agreement. */
-  holdAt: Millis;
-  keepaliveAt: Millis;
-  openAt: Millis;
+  stage: Stage;
+  /** When the peer has been silent for too long, or has not come to an agreement; undefined: it may be silent. */
+  holdAt: Millis | undefined;
 }
+
+/** How far a connection has come. OPENs are whole messages, as they went over the wire. */
+export type Stage =
+  /** The peer may speak first, until `openAt`. */
+  | { readonly kind: 'open-delayed'; readonly openAt: Millis }
+  | { readonly kind: 'open-sent'; readonly sent: Uint8Array }
+  | Agreed;
+
+/** Both OPENs are there, and fit. */
+export interface Agreed {
+  readonly kind: 'open-confirm' | 'established';
+  readonly opens: { readonly sent: Uint8Array; readonly received: Uint8Array };
+  readonly negotiated: Negotiated;
+  /** Undefined: none are to be sent. */
+  readonly keepaliveAt: Millis | undefined;
+}
+
+/** A connection that is past its OPENs. */
+export type AgreedConnection = Connection & { stage: Agreed };
+
+/** What we do to get a connection of our own. */
+export type Attempt =
+  /** Nothing: the session is not to be. */
+  | { readonly kind: 'stopped' }
+  /** Nothing: the peer has to connect to us, or there is a connection. */
+  | { readonly kind: 'resting' }
+  | { readonly kind: 'waiting'; readonly retryAt: Millis }
+  | { readonly kind: 'dialing'; readonly until: Millis };
 
 /** Owned by the machine and changed in place: a peer may hold a hundred thousand routes. */
 export interface SessionState {
@@ -38,18 +60,15 @@ export interface SessionState {
   /** When the phase was entered. */
   since: Millis;
   readonly connections: Map<Initiator, Connection>;
-  /** False: the session is not to be. */
-  running: boolean;
+  attempt: Attempt;
   /** What the peer is to hold. */
   readonly wanted: RouteSet;
   /** What it has been sent since the session stands. */
   readonly sent: Sent;
-  attempts: number;
+  /** How many have failed since there was a session. */
+  failures: number;
   /** The identifier that we last had, for the jitter of attempts. */
   identifier: number;
-  retryAt: Millis;
-  /** Until when our own connection may take to stand. */
-  dialUntil: Millis;
   /** Why the last session, or the last attempt at one, ended. */
   lastError: string | undefined;
   /** This speaker has not had a session with the peer since it was started. */
@@ -105,46 +124,54 @@ export const SESSION_COUNTERS = [
 ] as const;
 export type SessionCounter = (typeof SESSION_COUNTERS)[number];
 
-export const NEVER = Number.POSITIVE_INFINITY;
-
 export function initialSession(settings: SessionSettings): SessionState {
   return {
     settings,
     phase: 'idle',
     since: 0,
     connections: new Map(),
-    running: false,
+    attempt: { kind: 'stopped' },
     wanted: noRoutes(),
     sent: new Map(),
-    attempts: 0,
+    failures: 0,
     identifier: 0,
-    retryAt: NEVER,
-    dialUntil: NEVER,
     lastError: undefined,
     isFirst: true,
   };
 }
 
 /** The connection that the session runs on; undefined while it is not up. */
-export function established({ connections }: SessionState): Connection | undefined {
-  for (const connection of connections.values()) if (connection.phase === 'established') return connection;
+export function established({ connections }: SessionState): AgreedConnection | undefined {
+  for (const connection of connections.values())
+    if (isAgreed(connection) && connection.stage.kind === 'established') return connection;
   return undefined;
+}
+
+export function isAgreed(connection: Connection): connection is AgreedConnection {
+  return connection.stage.kind === 'open-confirm' || connection.stage.kind === 'established';
+}
+
+/** Undefined: the OPENs are not exchanged yet. */
+export function negotiatedOf(connection: Connection | undefined): Negotiated | undefined {
+  return connection !== undefined && isAgreed(connection) ? connection.stage.negotiated : undefined;
 }
 
 /** How messages of a connection are written. */
 export function optionsOf(connection: Connection | undefined): CodecOptions {
-  return connection?.negotiated ?? BEFORE_OPEN;
+  return negotiatedOf(connection) ?? BEFORE_OPEN;
 }
 
 /** True when the peer keeps our routes for a while when we go without a word. */
 export function holdsRoutes({ settings }: SessionState, connection: Connection | undefined): boolean {
-  return settings.gracefulRestart && connection?.negotiated?.gracefulRestart !== undefined;
+  return settings.gracefulRestart && negotiatedOf(connection)?.gracefulRestart !== undefined;
 }
 
 /** Undefined while the session is not up. */
 export function outboundOf(state: SessionState): Outbound | undefined {
-  const { negotiated, local } = established(state) ?? {};
-  if (negotiated === undefined || local === undefined) return undefined;
+  const connection = established(state);
+  if (connection === undefined) return undefined;
+  const { local } = connection;
+  const { negotiated } = connection.stage;
   const mayCross = negotiated.capabilities.some(
     (capability) => capability.kind === 'extended-next-hop' && capability.family === 'ipv4',
   );
