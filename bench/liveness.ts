@@ -181,7 +181,7 @@ function benchSpread(): void {
       cluster.run(1000 + cluster.random.between(0, 100));
       cluster.changes.length = 0;
       cluster.kill(victim);
-      const died = cluster.clock.now;
+      const died = cluster.clock.now();
       cluster.run(1500);
       const times = cluster.changes
         .filter(({ node, state }) => node === victim && state === 'dead')

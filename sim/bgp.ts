@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Driver } from '../src/adapters/driver/driver.ts';
 import { RouteTable } from '../src/core/bgp/rib/route-table.ts';
 import { applyUpdate, noRoutes } from '../src/core/bgp/rib/route-update.ts';
 import { sessionMachine } from '../src/core/bgp/session/fsm.ts';
@@ -22,7 +23,7 @@ import { BEFORE_OPEN, decodeMessage } from '../src/core/bgp/wire/codec.ts';
 import type { UpdateMessage } from '../src/core/bgp/wire/messages.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
-import { VirtualClock, VirtualDriver } from './clock.ts';
+import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
 
 export interface BgpReport {
@@ -50,7 +51,7 @@ interface Wire {
 
 class Side {
   readonly name: Name;
-  driver: VirtualDriver<SessionState, SessionInput, SessionOutput>;
+  driver: Driver<SessionState, SessionInput, SessionOutput>;
   readonly wires = new Map<Initiator, Wire>();
   newcomer: { readonly initiator: Initiator; readonly wire: Wire } | undefined;
 
@@ -124,9 +125,10 @@ class BgpSimulation {
       passive: !isSpeaker && !this.#routerDials,
       delayOpen: isSpeaker ? 0 : this.#random.pick([0, 1000])!,
     };
-    return new VirtualDriver(sessionMachine, initialSession(settings), this.#clock, (output) =>
-      this.#perform(side, output),
-    );
+    return new Driver(sessionMachine, initialSession(settings), {
+      clock: this.#clock,
+      perform: (output) => this.#perform(side, output),
+    });
   }
 
   #begin(side: Side): void {
@@ -163,7 +165,7 @@ class BgpSimulation {
   }
 
   #note(text: string): void {
-    this.#happenings.push(`${Math.round(this.#clock.now)} ${text}`);
+    this.#happenings.push(`${Math.round(this.#clock.now())} ${text}`);
   }
 
   #dial(side: Side): void {
@@ -183,7 +185,7 @@ class BgpSimulation {
       };
       const accepted = this.#random.between(0, 50);
       // What is written before the other side has taken the connection waits for it.
-      wire.arrives[peer.name] = this.#clock.now + accepted;
+      wire.arrives[peer.name] = this.#clock.now() + accepted;
       this.#clock.after(accepted, () => {
         if (wire.isOpen[peer.name]) this.#connected(peer, 'theirs', wire);
       });
@@ -216,9 +218,9 @@ class BgpSimulation {
 
   /** Never before what was sent earlier. */
   #inOrder(wire: Wire, to: Name, act: () => void): void {
-    const at = Math.max(wire.arrives[to], this.#clock.now + this.#random.between(0, 30));
+    const at = Math.max(wire.arrives[to], this.#clock.now() + this.#random.between(0, 30));
     wire.arrives[to] = at;
-    this.#clock.after(at - this.#clock.now, () => {
+    this.#clock.after(at - this.#clock.now(), () => {
       if (!wire.isDead) act();
     });
   }
@@ -340,7 +342,7 @@ class BgpSimulation {
   #check(): void {
     for (const { name, driver } of Object.values(this.#sides)) {
       const up = [...driver.state.connections.values()].filter(({ stage }) => stage.kind === 'established');
-      if (up.length > 1) this.#violations.push(`the ${name} has two sessions at ${this.#clock.now}`);
+      if (up.length > 1) this.#violations.push(`the ${name} has two sessions at ${this.#clock.now()}`);
     }
   }
 

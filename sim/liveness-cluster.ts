@@ -2,6 +2,7 @@
  * Speakers without anything but their liveness, on a virtual clock and a virtual network with faults: up to thousands of them.
  * @module
  */
+import { Driver } from '../src/adapters/driver/driver.ts';
 import { encodeMessage } from '../src/core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
 import type { Message, NodeState } from '../src/core/liveness/messages.ts';
@@ -12,9 +13,9 @@ import {
   type LivenessState,
 } from '../src/core/liveness/state.ts';
 import { livenessView } from '../src/core/liveness/view.ts';
-import type { Tick } from '../src/core/machine.ts';
 import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
+import { VirtualProcess, type World } from './virtual-process.ts';
 
 export interface ClusterOptions {
   readonly size: number;
@@ -24,12 +25,9 @@ export interface ClusterOptions {
   readonly fenced?: boolean;
 }
 
-interface Process {
-  state: LivenessState;
-  /** Deadline for which a tick is planned. */
-  armedFor: number;
-  /** What waits while it stands still. */
-  asleep: (() => void)[] | undefined;
+interface Speaker {
+  readonly process: VirtualProcess;
+  readonly driver: Driver<LivenessState, LivenessInput, LivenessOutput>;
 }
 
 /** One change of one speaker's view. */
@@ -55,12 +53,17 @@ export class LivenessCluster {
   /** True: nothing gets from the one to the other. */
   cut: (from: string, to: string) => boolean = () => false;
   readonly #fenced: boolean;
-  readonly #processes = new Map<string, Process>();
+  readonly #speakers = new Map<string, Speaker>();
+  readonly #world: World;
 
   constructor({ size, seed = 1, loss = 0, fenced = false }: ClusterOptions) {
     this.random = new Random(seed);
     this.loss = loss;
     this.#fenced = fenced;
+    const onBreach = (text: string) => {
+      throw new Error(text);
+    };
+    this.#world = { clock: this.clock, random: this.random, onBreach };
     this.names = Array.from({ length: size }, (_, i) => `node-${i + 1}`);
   }
 
@@ -75,13 +78,18 @@ export class LivenessCluster {
   start(name: string, settings: Partial<LivenessSettings> = {}): void {
     const state = initialLiveness({
       self: name,
-      incarnation: BigInt(Math.round(this.clock.now)) + 1n,
+      incarnation: BigInt(Math.round(this.clock.now())) + 1n,
       interval: INTERVAL,
       misses: 3,
       fenced: this.#fenced,
       ...settings,
     });
-    this.#processes.set(name, { state, armedFor: Number.POSITIVE_INFINITY, asleep: undefined });
+    const process = new VirtualProcess(this.#world, name);
+    const driver = new Driver(livenessMachine, state, {
+      clock: process.wire.clock,
+      perform: (output) => this.#perform(name, output),
+    });
+    this.#speakers.set(name, { process, driver });
     this.feed(name, { kind: 'start' });
     const members = this.names.map((node) => ({ node, address: node }));
     this.feed(name, { kind: 'members', members });
@@ -89,71 +97,44 @@ export class LivenessCluster {
   }
 
   kill(name: string): void {
-    this.#processes.delete(name);
+    this.#speakers.get(name)?.process.kill();
+    this.#speakers.delete(name);
   }
 
   /** It stands still, as under SIGSTOP or a long garbage collection; then it takes in what has come meanwhile. */
   sleep(name: string, milliseconds: number): void {
-    const process = this.#processes.get(name);
-    if (process === undefined || process.asleep !== undefined) return;
-    process.asleep = [];
-    this.clock.after(milliseconds, () => {
-      const waiting = process.asleep ?? [];
-      process.asleep = undefined;
-      for (const run of waiting) run();
-      if (this.#processes.get(name) === process) this.feed(name, { kind: 'tick' });
-    });
+    this.#speakers.get(name)?.process.sleep(milliseconds);
   }
 
   run(milliseconds: number): void {
-    this.clock.runUntil(this.clock.now + milliseconds, () => {});
+    this.clock.runUntil(this.clock.now() + milliseconds, () => {});
   }
 
-  feed(name: string, input: LivenessInput | Tick): void {
-    const process = this.#processes.get(name);
-    if (process === undefined) return;
-    if (process.asleep !== undefined) {
-      if (input.kind === 'received') process.asleep.push(() => this.feed(name, input));
-      return;
-    }
-    const { outputs } = livenessMachine.step(process.state, input, this.clock.now);
-    for (const output of outputs) this.#perform(name, output);
-    this.#arm(name, process);
+  feed(name: string, input: LivenessInput): void {
+    const speaker = this.#speakers.get(name);
+    speaker?.process.wire.run('sockets', () => speaker.driver.feed(input));
   }
 
   get running(): string[] {
-    return [...this.#processes.keys()];
+    return [...this.#speakers.keys()];
   }
 
   state(name: string): LivenessState {
-    return this.#processes.get(name)!.state;
+    return this.#speakers.get(name)!.driver.state;
   }
 
   /** What each running speaker makes of a node; its own view left out. */
   opinions(about: string): NodeState[] {
-    return this.running
-      .filter((name) => name !== about)
-      .map((name) => this.#processes.get(name)!.state.peers.get(about)!.reported);
+    return this.running.filter((name) => name !== about).map((name) => this.state(name).peers.get(about)!.reported);
   }
 
   hasQuorum(name: string): boolean {
     return livenessView(this.state(name)).quorum;
   }
 
-  #arm(name: string, process: Process): void {
-    const at = livenessMachine.nextDeadline(process.state)?.at;
-    if (at === undefined || at >= process.armedFor) return;
-    process.armedFor = at;
-    this.clock.after(at - this.clock.now, () => {
-      if (process.armedFor !== at || this.#processes.get(name) !== process) return;
-      process.armedFor = Number.POSITIVE_INFINITY;
-      this.feed(name, { kind: 'tick' });
-    });
-  }
-
   #perform(name: string, output: LivenessOutput): void {
     if (output.kind === 'node-changed')
-      this.changes.push({ at: this.clock.now, by: name, node: output.node, state: output.state });
+      this.changes.push({ at: this.clock.now(), by: name, node: output.node, state: output.state });
     if (output.kind === 'send-message') this.#deliver(name, output.message, output.to.node);
   }
 

@@ -18,7 +18,7 @@ describe.each([2, 3, 5, 12, 60])('%i speakers', (size) => {
       const victim = cluster.names[i % size]!;
       cluster.run(cluster.random.between(3000, 4000));
       cluster.changes.length = 0;
-      const died = cluster.clock.now;
+      const died = cluster.clock.now();
       cluster.kill(victim);
       cluster.run(2000);
       expect(deaths(cluster.changes).map(({ node }) => node)).toEqual(all(victim, size - 1));
@@ -112,10 +112,10 @@ describe('a node that can be reached by some only', () => {
       cluster.cut = (from, to) => from === 'node-1' || to === 'node-1';
       cluster.run(600);
       cluster.cut = () => false;
-      const healed = cluster.clock.now;
-      while (cluster.opinions('node-1').some((state) => state !== 'alive') && cluster.clock.now < healed + 30_000)
+      const healed = cluster.clock.now();
+      while (cluster.opinions('node-1').some((state) => state !== 'alive') && cluster.clock.now() < healed + 30_000)
         cluster.run(10);
-      back.push(cluster.clock.now - healed);
+      back.push(cluster.clock.now() - healed);
     }
     expect(back[0]).toBeLessThan(500);
     expect(back[1]).toBeGreaterThan(1500);
@@ -149,7 +149,7 @@ describe('a partition', () => {
     for (let i = 0; i < 3000; i += 10) {
       cluster.run(10);
       for (const name of cluster.names)
-        if (!cluster.hasQuorum(name) && !lost.has(name)) lost.set(name, cluster.clock.now);
+        if (!cluster.hasQuorum(name) && !lost.has(name)) lost.set(name, cluster.clock.now());
     }
     expect([...lost.keys()].sort()).toEqual(cluster.names.filter(half));
     for (const { node, at } of deaths(cluster.changes)) if (half(node)) expect(at).toBeGreaterThan(lost.get(node)!);

@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seeds N] [--first SEED] [--nodes N] [--bgp | --writer]`: many runs, and what went wrong in which.
+ * `npm run sim -- [--seeds N] [--first SEED] [--nodes N] [--loss SHARE] [--bgp | --writer]`: many runs, and what went wrong in which.
  * @module
  */
 import { parseArgs } from 'node:util';
@@ -13,17 +13,20 @@ const { values } = parseArgs({
     first: { type: 'string', default: '1' },
     // 0: the controllers alone, which is faster.
     nodes: { type: 'string', default: '4' },
+    // Of the liveness messages, 0 to 1.
+    loss: { type: 'string', default: '0.02' },
     // Sessions with a router instead.
     bgp: { type: 'boolean', default: false },
     // What keeps objects of the API as they should be instead.
     writer: { type: 'boolean', default: false },
   },
 });
+
 /** One life of what was asked for. */
 function run(seed: number) {
   if (values.bgp) return { failovers: [], ...simulateBgp(seed) };
   if (values.writer) return { failovers: [], ...simulateWriter(seed) };
-  return simulate({ seed, nodes: Number(values.nodes) });
+  return simulate({ seed, nodes: Number(values.nodes), loss: Number(values.loss) });
 }
 
 const began = performance.now();

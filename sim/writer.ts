@@ -4,6 +4,7 @@
  * what is there is what is wanted, nothing of others' was touched, and there never were more requests under way than allowed.
  * @module
  */
+import { Driver } from '../src/adapters/driver/driver.ts';
 import type { KubernetesObject, ObjectMeta } from '../src/core/api/kubernetes.ts';
 import { writerMachine } from '../src/core/kubernetes/writer/fsm.ts';
 import type {
@@ -15,7 +16,7 @@ import type {
   WriterOutput,
 } from '../src/core/kubernetes/writer/messages.ts';
 import { initialWriter, type WriterSettings, type WriterState } from '../src/core/kubernetes/writer/state.ts';
-import { VirtualClock, VirtualDriver } from './clock.ts';
+import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
 
 export interface WriterReport {
@@ -96,7 +97,7 @@ class WriterSimulation {
   }
 
   #note(text: string): void {
-    this.#happenings.push(`${this.#clock.now} ${text}`);
+    this.#happenings.push(`${this.#clock.now()} ${text}`);
   }
 
   /** A process is born; what an earlier one has sent may still arrive. */
@@ -124,10 +125,10 @@ class WriterSimulation {
   #send(life: Life, id: number, call: WriteCall): void {
     life.underWay.set(id, call);
     if (life.underWay.size > this.#settings.limit)
-      this.#violations.push(`${life.underWay.size} requests under way at ${this.#clock.now}`);
+      this.#violations.push(`${life.underWay.size} requests under way at ${this.#clock.now()}`);
     const target = targetOf(call);
     const same = [...life.underWay].filter(([, other]) => target !== undefined && targetOf(other) === target);
-    if (same.length > 1) this.#violations.push(`two requests under way for ${target} at ${this.#clock.now}`);
+    if (same.length > 1) this.#violations.push(`two requests under way for ${target} at ${this.#clock.now()}`);
     const random = this.#random;
     const there = random.between(1, this.#slowness);
     const back = random.between(1, this.#slowness);
@@ -156,10 +157,10 @@ class WriterSimulation {
   #carryOut(call: WriteCall): WriteAnswer {
     if (call.verb === 'read-owner') return { ok: true, objects: [OWNER] };
     const before = this.#server.version;
-    const answer = this.#server.take(call, (text) => this.#violations.push(`${text} at ${this.#clock.now}`));
+    const answer = this.#server.take(call, (text) => this.#violations.push(`${text} at ${this.#clock.now()}`));
     if (this.#server.version !== before) {
       this.#writes++;
-      this.#lastWriteAt = this.#clock.now;
+      this.#lastWriteAt = this.#clock.now();
     }
     return answer;
   }
@@ -167,10 +168,10 @@ class WriterSimulation {
   #watch(life: Life, resource: string): void {
     life.watches.get(resource)?.close();
     let isOpen = true;
-    let last = this.#clock.now;
+    let last = this.#clock.now();
     const later = (run: () => void) => {
-      last = Math.max(last, this.#clock.now + this.#random.between(1, this.#slowness));
-      this.#clock.after(last - this.#clock.now, () => {
+      last = Math.max(last, this.#clock.now() + this.#random.between(1, this.#slowness));
+      this.#clock.after(last - this.#clock.now(), () => {
         if (isOpen) run();
       });
     };
@@ -340,10 +341,10 @@ class WriterSimulation {
 class Life {
   readonly underWay = new Map<number, WriteCall>();
   readonly watches = new Map<string, { close(): void }>();
-  readonly #driver: VirtualDriver<WriterState, WriterInput, WriterOutput>;
+  readonly #driver: Driver<WriterState, WriterInput, WriterOutput>;
 
   constructor(settings: WriterSettings, clock: VirtualClock, perform: (output: WriterOutput) => void) {
-    this.#driver = new VirtualDriver(writerMachine, initialWriter(settings), clock, perform);
+    this.#driver = new Driver(writerMachine, initialWriter(settings), { clock, perform });
   }
 
   feed(input: WriterInput): void {

@@ -32,6 +32,8 @@ export interface ProcessOptions {
   /** Default: the clock of this process. */
   readonly clock?: Clock | undefined;
   readonly wallClock?: WallClock | undefined;
+  /** From 0 up to, but not including, 1; what makes the pauses of processes differ. Default: another in every process. */
+  readonly random?: (() => number) | undefined;
 }
 
 /** What is watched of one resource; without a namespace, all of it. */
@@ -70,7 +72,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     onStepped?: () => void,
   ) {
     this.#options = options;
-    const { client, log, metrics, clock, wallClock } = options;
+    const { client, log, metrics, clock, wallClock, random = Math.random } = options;
     this.#events = new EventRecorder({
       client,
       component,
@@ -98,6 +100,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
         new Reflector({
           client,
           clock,
+          seed: Math.trunc(random() * 2 ** 32),
           ...scope,
           onChange: (change) => {
             metrics.updated();

@@ -29,7 +29,7 @@ export function lendAddress(
   });
   wire.send({ kind: 'interfaces', interfaces: links });
   wire.send({ kind: 'announce', announcements: [{ address }], handingOver: [] });
-  return () => wire.stop();
+  return () => new Promise((resolve) => wire.stop(resolve));
 }
 
 export interface NeighbourAnswer {

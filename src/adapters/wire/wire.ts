@@ -14,7 +14,16 @@ const OTHERS_NICENESS = 10;
 /** Beside this file: its source, or, in the image, the bundle. */
 const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.mjs';
 
-export class Wire {
+/** The main thread's end of whatever answers neighbors and watches other speakers. */
+export interface WirePort {
+  send(message: ToWire): void;
+  /** Rejects when it ends by itself. */
+  readonly failed: Promise<never>;
+  /** Calls back when nothing will be sent or reported any more. */
+  stop(onStopped: () => void): void;
+}
+
+export class Wire implements WirePort {
   readonly #worker: Worker;
   readonly #wakeFd = eventfd();
   readonly #ended: Promise<void>;
@@ -44,12 +53,14 @@ export class Wire {
     this.#wake();
   }
 
-  async stop(): Promise<void> {
+  stop(onStopped: () => void): void {
     this.send({ kind: 'stop' });
-    await this.#ended;
-    process.off('exit', this.#wakeAtExit);
-    process.off('uncaughtExceptionMonitor', this.#wakeAtExit);
-    close(this.#wakeFd);
+    void this.#ended.then(() => {
+      process.off('exit', this.#wakeAtExit);
+      process.off('uncaughtExceptionMonitor', this.#wakeAtExit);
+      close(this.#wakeFd);
+      onStopped();
+    });
   }
 
   #wake(): void {

@@ -5,10 +5,16 @@
 import { createHash } from 'node:crypto';
 import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
-import { type AnnouncedOn, BGP, L2, SpeakerStatus } from '../../adapters/kubernetes/speaker-status.ts';
-import { LinkFollower } from '../../adapters/linux/links.ts';
-import type { FromWire, LivenessOptions } from '../../adapters/wire/messages.ts';
-import { Wire } from '../../adapters/wire/wire.ts';
+import {
+  type AnnouncedOn,
+  BGP,
+  L2,
+  SpeakerStatus,
+  type SpeakerStatusOptions,
+} from '../../adapters/kubernetes/speaker-status.ts';
+import { LinkFollower, type Links } from '../../adapters/linux/links.ts';
+import type { FromWire, LivenessOptions, WireOptions } from '../../adapters/wire/messages.ts';
+import { Wire, type WirePort } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
 import type { Layer2Settings } from '../../core/layer2/state.ts';
@@ -42,6 +48,19 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly excludeLinks: readonly RegExp[];
   readonly layer2: Layer2Settings;
   readonly bgp: NativeOptions | FrrOptions;
+  /** Default: the wire Worker. */
+  readonly openWire?: (options: Omit<WireOptions, 'wakeFd'>, onFact: (fact: FromWire) => void) => WirePort;
+  /** Default: the links of this machine. */
+  readonly followLinks?: (onChange: (links: Links) => void) => LinksPort;
+  /** Default: what `bgp` says. */
+  readonly openBgp?: () => BgpBackend;
+}
+
+/** The links of a machine, told of as a whole at first and whenever they change. */
+interface LinksPort {
+  /** Something may have changed. */
+  look(): void;
+  stop(): void;
 }
 
 type NativeOptions = { readonly engine: 'native'; readonly listenPort: number; readonly station: Station | undefined };
@@ -53,7 +72,7 @@ const LINK_INTERVAL = 10_000;
 export class SpeakerApp {
   readonly #options: SpeakerOptions;
   readonly #process: MachineProcess<SpeakerResource, SpeakerState, SpeakerInput, SpeakerOutput>;
-  readonly #wire: Wire;
+  readonly #wire: WirePort;
   readonly #clock: Clock;
   #onHandedOver: () => void = () => {};
   readonly #announced = new Map<string, readonly string[]>();
@@ -62,7 +81,7 @@ export class SpeakerApp {
   readonly #statuses: SpeakerStatus<AnnouncedOn>;
   readonly #bgpStatuses: SpeakerStatus<readonly string[]>;
   #isActive = false;
-  #links: LinkFollower | undefined;
+  #links: LinksPort | undefined;
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
@@ -83,23 +102,9 @@ export class SpeakerApp {
       layer2: options.layer2,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
-    this.#wire = new Wire(wire, (fact) => this.#onFact(fact));
-    const { bgp, log, metrics, client } = options;
-    this.#bgp =
-      bgp.engine === 'native'
-        ? new NativeBgp({
-            ...bgp,
-            node,
-            log,
-            metrics,
-            status: statuses,
-            toWire: (message) => this.#wire.send(message),
-            onSilence: (peers, isAll) => {
-              this.#wire.send({ kind: 'unheard', unheard: isAll });
-              this.#process.feed({ kind: 'silence', peers });
-            },
-          })
-        : new FrrK8sBgp({ ...bgp, node, log, client });
+    const { openWire = (...wiring) => new Wire(...wiring), openBgp = () => this.#openBgp(statuses) } = options;
+    this.#wire = openWire(wire, (fact) => this.#onFact(fact));
+    this.#bgp = openBgp();
     this.#process = new MachineProcess(
       options,
       {
@@ -147,7 +152,8 @@ export class SpeakerApp {
   }
 
   start(): void {
-    this.#links = new LinkFollower(this.#options.excludeLinks, LINK_INTERVAL, ({ names, fit, gateways }) => {
+    const { excludeLinks, followLinks = (told) => new LinkFollower(excludeLinks, LINK_INTERVAL, told) } = this.#options;
+    this.#links = followLinks(({ names, fit, gateways }) => {
       this.#wire.send({ kind: 'interfaces', interfaces: fit });
       this.#bgp.links(fit);
       this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name), gateways });
@@ -162,10 +168,9 @@ export class SpeakerApp {
   stop(onStopped: () => void): void {
     const endWire = () => {
       this.#links?.stop();
-      void this.#wire
-        .stop()
-        .then(() => Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]))
-        .then(() => onStopped());
+      this.#wire.stop(() => {
+        void Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]).then(() => onStopped());
+      });
     };
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const isStopped = awaited();
@@ -179,6 +184,23 @@ export class SpeakerApp {
         void this.#bgp.stop().then(() => isStopped.wait(endWire));
       }),
     );
+  }
+
+  #openBgp(status: SpeakerStatusOptions): BgpBackend {
+    const { bgp, node, log, metrics, client } = this.#options;
+    if (bgp.engine === 'frr-k8s') return new FrrK8sBgp({ ...bgp, node, log, client });
+    return new NativeBgp({
+      ...bgp,
+      node,
+      log,
+      metrics,
+      status,
+      toWire: (message) => this.#wire.send(message),
+      onSilence: (peers, isAll) => {
+        this.#wire.send({ kind: 'unheard', unheard: isAll });
+        this.#process.feed({ kind: 'silence', peers });
+      },
+    });
   }
 
   #leave(onLeft: () => void): void {

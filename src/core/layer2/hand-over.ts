@@ -7,7 +7,7 @@ import type { Announced, HandingOver, Layer2State, Outcome, Owned } from './stat
 import { dueOf, type Elapsed, unchanged } from './time.ts';
 
 /** No longer than so many milliseconds. */
-const GRACE = 1500;
+export const HAND_OVER_GRACE = 1500;
 /** How often the network is asked meanwhile whether the other node has the address already, in milliseconds. */
 const PROBE_INTERVAL = 250;
 
@@ -17,7 +17,7 @@ export function handingOver(old: Owned, now: Millis): HandingOver | undefined {
     case 'handing-over':
       return old;
     case 'announced':
-      return { kind: 'handing-over', announcement: old.announcement, nextProbe: now, until: now + GRACE };
+      return { kind: 'handing-over', announcement: old.announcement, nextProbe: now, until: now + HAND_OVER_GRACE };
     case 'probing':
     case 'yielded':
       return undefined;

@@ -1,0 +1,97 @@
+/**
+ * Who answers for an address: exactly one node, soon after a death, and without a gap when a move is planned.
+ * @module
+ */
+import { disputeBound, failoverBound } from './bounds.ts';
+import { LEAVE_GRACE, type VirtualCluster } from './virtual-cluster.ts';
+
+export class Ownership {
+  readonly #cluster: VirtualCluster;
+  readonly #loss: number;
+  readonly #pass: (milliseconds: number) => void;
+  /** Milliseconds of each failover that was tried. */
+  readonly failovers: number[] = [];
+
+  /** `pass` lets time pass. */
+  constructor(cluster: VirtualCluster, loss: number, pass: (milliseconds: number) => void) {
+    this.#cluster = cluster;
+    this.#loss = loss;
+    this.#pass = pass;
+  }
+
+  /** At rest each address has one owner, and nobody holds what no Service has. */
+  checkRest(addresses: ReadonlySet<string>): void {
+    const { speakers, nodes } = this.#cluster;
+    if (nodes.length > 0) for (const address of addresses) this.#settle(address, () => true, 'at rest');
+    for (const [name, { owned }] of speakers)
+      for (const address of owned)
+        if (!addresses.has(address)) this.#cluster.violated(`${name} announces ${address}, which no Service has`);
+  }
+
+  /** Kills the owner of an address on a healthy network and waits for the next one. */
+  checkFailover(address: string | undefined): void {
+    const owner = this.#movableOwner(address);
+    if (address === undefined || owner === undefined) return;
+    const { clock } = this.#cluster;
+    this.#cluster.killSpeaker(owner);
+    const died = clock.now();
+    while (this.#cluster.ownersOf(address).length === 0 && clock.now() - died < 10_000) this.#pass(5);
+    const took = clock.now() - died;
+    this.failovers.push(took);
+    if (took > failoverBound(this.#loss)) this.#cluster.violated(`failover of ${address} took ${took} ms`);
+  }
+
+  /** A speaker is asked to end, and comes back. */
+  checkMove(address: string | undefined): void {
+    const owner = this.#movableOwner(address);
+    if (address === undefined || owner === undefined) return;
+    this.#cluster.endSpeaker(owner);
+    this.#watch(address, LEAVE_GRACE + 500, 'its owner was asked to end');
+    this.#settle(address, (successor) => successor !== owner, `after ${owner} was asked to end`);
+    this.#cluster.startSpeaker(owner);
+    this.#watch(address, 3000, 'its owner came back');
+    this.#settle(address, (successor) => successor === owner, `after ${owner} came back`);
+  }
+
+  /** A node is drained, and no longer. */
+  checkDrain(address: string | undefined): void {
+    const owner = this.#movableOwner(address);
+    if (address === undefined || owner === undefined) return;
+    this.#cluster.drain(owner, true);
+    this.#watch(address, 3000, 'its owner was drained');
+    this.#settle(address, (successor) => successor !== owner, `after ${owner} was drained`);
+    this.#cluster.drain(owner, false);
+    this.#watch(address, 3000, 'its owner was no longer drained');
+    this.#settle(address, (successor) => successor === owner, `after ${owner} was no longer drained`);
+  }
+
+  /** Undefined: there is no other node to move it to. */
+  #movableOwner(address: string | undefined): string | undefined {
+    if (address === undefined || this.#cluster.speakers.size < 2) return undefined;
+    return this.#cluster.ownersOf(address)[0];
+  }
+
+  /** Lets time pass in which somebody has to answer at every moment. */
+  #watch(address: string, milliseconds: number, what: string): void {
+    for (let i = 0; i < milliseconds; i++) {
+      this.#pass(1);
+      if (this.#cluster.ownersOf(address).length > 0) continue;
+      this.#cluster.violated(`nobody answered for ${address} ${i} ms after ${what}`);
+      return;
+    }
+  }
+
+  /** There is one owner, the right one unless a node is held down; under loss within the bound for a dispute. */
+  #settle(address: string, isRight: (owner: string) => boolean, when: string): void {
+    const began = this.#cluster.clock.now();
+    for (;;) {
+      const owners = this.#cluster.ownersOf(address);
+      if (owners.length === 1 && (this.#cluster.isUnsteady || isRight(owners[0]!))) return;
+      if (this.#cluster.clock.now() - began >= disputeBound(this.#loss)) {
+        this.#cluster.violated(`${when} ${address} is answered by [${owners.join(', ')}]`);
+        return;
+      }
+      this.#pass(5);
+    }
+  }
+}

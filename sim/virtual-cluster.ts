@@ -1,0 +1,190 @@
+/**
+ * A cluster in virtual time: nodes on a LAN, an API server, two controllers, a speaker on every node; and everything that can go wrong.
+ * @module
+ */
+import { VirtualClock } from './clock.ts';
+import { ControllerProcess, type Environment, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
+import { Random } from './random.ts';
+import { VirtualApi } from './virtual-api.ts';
+import { VirtualLan } from './virtual-lan.ts';
+
+/** How long a speaker that is asked to end is let live, in milliseconds: it waits for successors for a second and a half. */
+export const LEAVE_GRACE = 1550;
+
+/** Milliseconds that a node is held down for at most. */
+const LONGEST_HOLD = 60_000;
+
+export class VirtualCluster {
+  readonly random: Random;
+  readonly clock = new VirtualClock();
+  readonly api: VirtualApi;
+  readonly nodes: readonly string[];
+  /** What must never be, and was; the first few. */
+  readonly violations: string[] = [];
+  /** By node. */
+  readonly speakers = new Map<string, SpeakerProcess>();
+  /** Two, but for moments in which one of them is being replaced. */
+  readonly #controllers = new Set<ControllerProcess>();
+  readonly #environment: Environment;
+  /** When a speaker last held another for one that comes and goes. */
+  #unsteadyAt = Number.NEGATIVE_INFINITY;
+  #launched = 0;
+
+  constructor(seed: number, nodes: number, loss: number) {
+    this.random = new Random(seed);
+    this.api = new VirtualApi(this.clock);
+    this.nodes = Array.from({ length: nodes }, (_, i) => `node-${i + 1}`);
+    this.#environment = {
+      clock: this.clock,
+      random: this.random,
+      api: this.api,
+      lan: new VirtualLan(this.clock, this.random, loss),
+      onBreach: (text) => this.violated(text),
+      onFact: (fact) => {
+        if (fact.kind === 'node-changed' && fact.state === 'unsteady') this.#unsteadyAt = this.clock.now();
+      },
+    };
+    for (const [i, name] of this.nodes.entries()) {
+      this.api.put('nodes', { metadata: { name } });
+      const pod = {
+        metadata: { name: `speaker-${name}`, namespace: NAMESPACE, labels: SPEAKER_LABELS },
+        spec: { nodeName: name },
+        status: { podIP: `192.0.2.${i + 1}` },
+      };
+      this.api.put('pods', pod);
+    }
+    this.startController();
+    this.startController();
+    for (const name of this.nodes) this.startSpeaker(name);
+  }
+
+  violated(text: string): void {
+    if (this.violations.length < 10) this.violations.push(`${this.clock.now()} ms: ${text}`);
+  }
+
+  /** Nodes whose speaker answers for an address. */
+  ownersOf(address: string): string[] {
+    return [...this.speakers].filter(([, speaker]) => speaker.answers(address)).map(([name]) => name);
+  }
+
+  /** Who came and went too often lately owns only what no other can: then it is not certain who owns an address. */
+  get isUnsteady(): boolean {
+    return this.clock.now() - this.#unsteadyAt < LONGEST_HOLD;
+  }
+
+  startController(): void {
+    const controller = new ControllerProcess(this.#environment, `controller-${++this.#launched}`, () => {
+      this.#controllers.delete(controller);
+      // The shortest pause is longer than a request on its way: a process takes that long to start.
+      this.clock.after(this.random.between(50, 2000), () => this.startController());
+    });
+    this.#controllers.add(controller);
+  }
+
+  withController(act: (controller: ControllerProcess) => void): void {
+    const controller = this.random.pick([...this.#controllers]);
+    if (controller !== undefined) act(controller);
+  }
+
+  withLeader(act: (controller: ControllerProcess) => void): void {
+    const leader = [...this.#controllers].find(({ leads }) => leads);
+    if (leader !== undefined) act(leader);
+  }
+
+  startSpeaker(name: string): void {
+    const index = this.nodes.indexOf(name) + 1;
+    const nodeAt = (address: string) => this.nodes[Number(address.split('.').at(-1)) - 1]!;
+    this.speakers.set(name, new SpeakerProcess(this.#environment, name, index, nodeAt));
+  }
+
+  withSpeaker(act: (speaker: SpeakerProcess) => void): void {
+    const speaker = this.random.pick([...this.speakers.values()]);
+    if (speaker !== undefined) act(speaker);
+  }
+
+  killSpeaker(name: string): void {
+    this.speakers.get(name)?.kill();
+    this.speakers.delete(name);
+    this.#environment.lan.unplug(name);
+  }
+
+  /** One that is left over is never the last one. */
+  killSomeSpeaker(): void {
+    if (this.speakers.size >= 2) this.killSpeaker(this.random.pick([...this.speakers.keys()])!);
+  }
+
+  endSpeaker(name: string): void {
+    const speaker = this.speakers.get(name)!;
+    speaker.end(LEAVE_GRACE, () => {
+      if (this.speakers.get(name) === speaker) this.killSpeaker(name);
+    });
+  }
+
+  endSomeSpeaker(): void {
+    const running = [...this.speakers.values()].filter(({ isEnding }) => !isEnding);
+    if (running.length >= 2) this.endSpeaker(this.random.pick(running)!.name);
+  }
+
+  reviveSomeSpeaker(): void {
+    const name = this.random.pick(this.nodes.filter((candidate) => !this.speakers.has(candidate)));
+    if (name !== undefined) this.startSpeaker(name);
+  }
+
+  drain(name: string, isDrained: boolean): void {
+    const annotations = isDrained ? { 'metallb.io/drain': 'true' } : {};
+    this.api.put('nodes', { metadata: { name, annotations } });
+  }
+
+  /** The node notices at both ends of it, as a carrier does. */
+  pullCable(name: string, milliseconds: number): void {
+    this.speakers.get(name)?.setLink(false);
+    this.#environment.lan.cut(milliseconds, (from, to) => from === name || to === name);
+    this.clock.after(milliseconds, () => this.speakers.get(name)?.setLink(true));
+  }
+
+  cutOneWay(): void {
+    const [a, b] = [this.random.pick(this.nodes), this.random.pick(this.nodes)];
+    const all = this.random.chance(0.3);
+    this.#environment.lan.cut(this.random.between(100, 5000), (from, to) => from === a && (all || to === b));
+  }
+
+  part(): void {
+    const side = new Set(this.nodes.filter(() => this.random.chance(0.5)));
+    this.#environment.lan.cut(this.random.between(100, 8000), (from, to) => side.has(from) !== side.has(to));
+  }
+
+  takeApiAway(): void {
+    this.api.isUp = false;
+    this.api.resetWatches();
+    const longest = this.random.chance(0.1) ? 60_000 : 5000;
+    this.clock.after(this.random.between(10, longest), () => {
+      this.api.isUp = true;
+    });
+  }
+
+  overloadApi(): void {
+    this.api.delay = this.random.between(0, 2000);
+    this.api.refusals = this.random.pick([0, 0.3])!;
+    this.clock.after(this.random.between(100, 10_000), () => {
+      this.api.delay = 0;
+      this.api.refusals = 0;
+    });
+  }
+
+  compactHistory(): void {
+    this.api.compact();
+    this.api.resetWatches();
+  }
+
+  /** No fault begins from now on, and those that last end soon. */
+  heal(): void {
+    this.clock.after(6000, () => {
+      this.api.isUp = true;
+    });
+    for (const name of this.nodes) this.drain(name, false);
+    // Those that are ending now are no longer there then.
+    this.clock.after(2 * LEAVE_GRACE, () => {
+      while (this.speakers.size < Math.min(2, this.nodes.length)) this.reviveSomeSpeaker();
+    });
+  }
+}
