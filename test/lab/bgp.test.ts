@@ -247,7 +247,7 @@ describe.skipIf(obstacle !== undefined)(`BGP${obstacle === undefined ? '' : ` (s
     const renewed = change({ holdTime: '30s' });
     // Real API servers of the lab have no webhooks; test/system/webhooks.test.ts gives one to them.
     if (!hasRealApi)
-      expect(renewed).toContain('Warning: the BGP session of every node with frr starts anew, because of holdTime');
+      expect(renewed).toContain('Warning: the BGP session of every node with frr restarts because of holdTime');
     await until('three new sessions', () => established().every((count, i) => count === before[i]! + 1));
     expect(logOf('node-1')).toContain('BGP session with frr ended: the BGPPeer was changed: holdTime');
     change({ keepaliveTime: null, connectTime: null, peerASN: 64501, dynamicASN: null, holdTime: '90s' });
@@ -311,7 +311,7 @@ stringData: {password: the wrong one}
       await all(frr, '198.51.100.0/32', [NODES[0]!, NODES[2]!]);
     });
     expect(later.failed).toEqual([]);
-    expect(explain()).toContain('node-2: the node is drained: routers come by others');
+    expect(explain()).toContain('node-2: the node is drained: routers use other nodes');
     cluster.kubectl(['annotate', 'node', 'node-2', 'metallb.io/drain-']);
     await until('it is back', () => pathOf(frr, NODES[1]!)?.communities === '64500:8');
   });
@@ -375,7 +375,7 @@ protocol bgp metallb { local 127.0.0.1 as 64500; neighbor 127.0.0.1 as 64500; mu
     expect(events()).toMatch(
       /node "node-1" announces it and has no BGP session.*frr: the router refuses the connection/,
     );
-    expect(explain()).toContain('no router hears of it: none of these nodes has a session');
+    expect(explain()).toContain('no router learns of it: none of these nodes has a session');
     move(null);
     await all(frr, '198.51.100.0/32', NODES);
     await until('all are back', () => logOf('node-1').split('"unheard":true').at(-1)!.includes('"unheard":false'));

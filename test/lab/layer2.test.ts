@@ -326,7 +326,7 @@ describe('layer 2 with both IP families', () => {
       { interval: 1000 },
     );
     expect(told).toContain(
-      `${address} is also claimed by the station with the MAC ${intruder.mac}, seen on eth0 of node`,
+      `${address} is also claimed by the host with the MAC address ${intruder.mac}, seen on eth0 of node`,
     );
   });
 

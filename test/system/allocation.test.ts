@@ -267,7 +267,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('a', '198.19.112.0');
         await annotate('a', { 'address-pool': 'q' });
         await has('a', '198.19.112.8');
-        await told('a', 'the annotation address-pool asks for pool "q"');
+        await told('a', 'the annotation address-pool requests pool "q"');
         await annotate('a', { 'address-pool': 'nowhere' });
         await has('a', '');
         await says(
@@ -284,7 +284,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('a', '198.19.113.0');
         await annotate('a', { loadBalancerIPs: '198.19.113.3' });
         await has('a', '198.19.113.3');
-        await told('a', 'loses 198.19.113.0: it asks for 198.19.113.3');
+        await told('a', 'loses 198.19.113.0: it requests 198.19.113.3');
         await annotate('a', { loadBalancerIPs: null });
         await patch('services', 'a', { spec: { loadBalancerIP: '198.19.113.4' } });
         await has('a', '198.19.113.4');
@@ -377,7 +377,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', '2001:db8:20::/126');
         await service('s');
       },
-      'pool "p" has no addresses of the IP family that is needed',
+      'pool "p" has no addresses of the needed IP family',
     ],
     [
       'the pool is reserved for other Services',
@@ -409,7 +409,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', V4, { autoAssign: false });
         await service('s');
       },
-      'pool "p" has autoAssign off; ask for the pool by the annotation metallb.io/address-pool, or set autoAssign',
+      'pool "p" has autoAssign off; request the pool with the annotation metallb.io/address-pool, or set autoAssign',
     ],
     [
       'the pool that is asked for does not exist',
@@ -422,7 +422,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', V4);
         await service('s', { loadBalancerIPs: '198.19.120.9' });
       },
-      'address 198.19.120.9 is in no IPAddressPool; add it to one, or ask for another address',
+      'address 198.19.120.9 is in no IPAddressPool; add it to one, or request another address',
     ],
     [
       'the address that is asked for is one that the pool avoids',
@@ -430,7 +430,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', V4, { avoidBuggyIPs: true });
         await service('s', { loadBalancerIPs: '198.19.120.0' });
       },
-      'address 198.19.120.0 ends in .0 or .255, which pool "p" avoids (avoidBuggyIPs); ask for another address',
+      'address 198.19.120.0 ends in .0 or .255, which pool "p" avoids (avoidBuggyIPs); request another address',
     ],
     [
       'the address that is asked for is in use',
@@ -440,7 +440,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('first', '198.19.120.0');
         await service('s', { loadBalancerIPs: '198.19.120.0' });
       },
-      `address 198.19.120.0 is in use by Service ${namespace}/first; ask for another, or free it there`,
+      `address 198.19.120.0 is in use by Service ${namespace}/first; request another, or free it there`,
     ],
     [
       'the address that is asked for is in use under another key',
@@ -480,7 +480,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('q', '198.19.120.8/30');
         await service('s', { 'address-pool': 'q', loadBalancerIPs: '198.19.120.0' });
       },
-      'the address is of pool "p", the annotation address-pool asks for pool "q"',
+      'the address is from pool "p", but the annotation address-pool requests pool "q"',
     ],
     [
       'the two addresses that are asked for are of different pools',
@@ -490,7 +490,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         const spec = { ipFamilyPolicy: 'RequireDualStack' };
         await service('s', { loadBalancerIPs: '198.19.120.0,2001:db8:20::' }, spec);
       },
-      'the addresses are of different pools (p, q); ask for addresses of one pool',
+      'the addresses are from different pools (p, q); request addresses from one pool',
     ],
     [
       'the address that is asked for is of the wrong family',
@@ -498,17 +498,17 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', `${V4} 2001:db8:20::/126`);
         await service('s', { loadBalancerIPs: '2001:db8:20::' });
       },
-      'it asks for ipv6, its cluster IPs are ipv4',
+      'it requests ipv6, but its cluster IPs are ipv4',
     ],
     [
       'the wish is no address',
       () => service('s', { loadBalancerIPs: '198.19.120' }),
-      'annotation metallb.io/loadBalancerIPs: "198.19.120" is no IP address; write one of a pool',
+      'annotation metallb.io/loadBalancerIPs: "198.19.120" is not an IP address; write one from a pool',
     ],
     [
       'the wish is two addresses of one family',
       () => service('s', { loadBalancerIPs: '198.19.120.0, 198.19.120.1' }),
-      'more than one ipv4 address; ask for one of each family at most',
+      'more than one ipv4 address; request at most one of each family',
     ],
     [
       'the wish is made twice',
@@ -522,7 +522,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('q', '2001:db8:20::/126');
         await service('s', {}, { ipFamilyPolicy: 'RequireDualStack' });
       },
-      'pool "p" has no addresses of the IP family that is needed, pool "q" has no addresses of the IP family that is needed',
+      'pool "p" has no addresses of the needed IP family, pool "q" has no addresses of the needed IP family',
     ],
   ];
 

@@ -45,7 +45,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
     [
       'a bad log level',
       () => ['controller', '--kubeconfig', file('k', NOWHERE), '--log-level', 'loud'],
-      '"loud" is no level; use one of all, debug, info, warn, error, none',
+      '"loud" is not a log level; use one of all, debug, info, warn, error, none',
       2,
     ],
     [
@@ -67,7 +67,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
         '--ml-labels',
         'a=b',
       ],
-      '"eth0" is no IP address',
+      '"eth0" is not an IP address',
       2,
     ],
     [
@@ -99,7 +99,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
     [
       'an address that is not ours',
       () => ['standalone', '--data-dir', join(directory.path, 'd'), '--listen', '192.0.2.77:7443'],
-      '192.0.2.77 is no address of this machine',
+      '192.0.2.77 is not an address of this machine',
       1,
     ],
   ])('%s', async (_, args, message, status) => {
@@ -191,7 +191,7 @@ describe('flags', () => {
     process.kill(pid, 'SIGTERM');
     const result = await running;
     expect(result.status).toBe(0);
-    expect(result.stdout).toContain('--webhook-http2 is accepted and without effect');
+    expect(result.stdout).toContain('--webhook-http2 is accepted but has no effect');
   });
 });
 

@@ -251,7 +251,7 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     service('legacy', { annotations: 'metallb.io/address-pool: default' });
     await gets('legacy', '192.168.1.240');
     apply(document('flux-configmap-layer2.yaml').replace('192.168.1.240-', '192.168.1.260-'));
-    await says('metallb-config', 'the range begins with "192.168.1.260", which is no IP address');
+    await says('metallb-config', 'the range begins with "192.168.1.260", which is not an IP address');
     expect(made()).toHaveLength(2);
     expect(address('legacy')).toBe('192.168.1.240');
     apply(document('flux-configmap-bgp.yaml'));

@@ -75,7 +75,7 @@ describe('explain, plan and convert', () => {
       (await metallb(['plan', '-f', file('changed-peer.yaml', peer(spec)), '--dump', dump])).stdout;
     expect(await plan('connectTime: 9s')).not.toContain('BGP');
     expect(await plan('holdTime: 30s, password: x')).toContain(
-      'BGP sessions that would start anew:\n  leaf: because of the password, holdTime\n',
+      'BGP sessions that would restart:\n  leaf: because of the password, holdTime\n',
     );
   });
 
@@ -106,7 +106,7 @@ describe('explain, plan and convert', () => {
     [
       'a ConfigMap without configuration',
       ['convert', '-f', join(MANIFESTS, 'flux-namespace.yaml')],
-      'there is no data.config',
+      'it has no data.config',
     ],
   ])('refuse %s in one line', async (_, args, message) => {
     const { status, stderr } = await metallb(args, { KUBECONFIG: standalone.kubeconfig });
@@ -124,7 +124,7 @@ describe('explain, plan and convert', () => {
       '1 IPAddressPool: read as they are',
       '1 of 2 Services keep their addresses',
       'default/lost: address: now 198.51.100.9, with us 192.0.2.0',
-      'speaker: --enable-pprof is not known here',
+      'speaker: --enable-pprof is unknown here',
       'kubectl -n metallb-system delete daemonset speaker',
     ])
       expect(stdout).toContain(line);
@@ -139,7 +139,7 @@ describe('explain, plan and convert', () => {
     const none = await metallb(['migrate', '--from', 'cilium', '--dump', pools]);
     expect([none.status, none.stderr]).toEqual([
       1,
-      'metallb: there is nothing to import: no CiliumLoadBalancerIPPool was found\n',
+      'metallb: nothing to import: no CiliumLoadBalancerIPPool was found\n',
     ]);
   });
 });

@@ -143,7 +143,7 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
     const path = '/validate-metallb-io-v1beta2-bgppeer';
     expect(await review(path, 'UPDATE', peer({ connectTime: '9s' }))).toEqual({ uid: 'u', allowed: true });
     expect((await review(path, 'UPDATE', peer({ holdTime: '30s' }))).warnings).toEqual([
-      'the BGP session of every node with leaf starts anew, because of holdTime; its routes go meanwhile',
+      'the BGP session of every node with leaf restarts because of holdTime; its routes are withdrawn meanwhile',
     ]);
   });
 

@@ -23,7 +23,8 @@ export function readExcludeFile(path: string = EXCLUDE_FILE): readonly RegExp[] 
   }
   const list: unknown =
     (parseYaml(text) as { announcedInterfacesToExclude?: unknown } | null)?.announcedInterfacesToExclude ?? [];
-  if (!Array.isArray(list)) throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude is no list`);
+  if (!Array.isArray(list))
+    throw new AdapterError('exclude-file', `${path}: announcedInterfacesToExclude is not a list`);
   return list.map((item: unknown, i) => {
     try {
       return new RegExp(String(item));

@@ -66,7 +66,7 @@ export class KubernetesClient implements ApiTransport {
     try {
       return JSON.parse(text) as T;
     } catch (error) {
-      throw new ApiError(0, 'BadAnswer', `${describe(request)}: the answer is no JSON`, error);
+      throw new ApiError(0, 'BadAnswer', `${describe(request)}: the answer is not JSON`, error);
     }
   }
 

@@ -47,14 +47,14 @@ export function flagValues(flags: readonly Flag[], given: Readonly<Record<string
 export function logLaterFlags(log: Log, flags: readonly Flag[], values: FlagValues): void {
   for (const { name, later, default: fallback } of flags) {
     if (later === undefined || values[name] === undefined || values[name] === fallback || values[name] === '') continue;
-    log.info({ event: 'flagWithoutEffect', flag: `--${name}` }, `--${name} is accepted and without effect: ${later}`);
+    log.info({ event: 'flagWithoutEffect', flag: `--${name}` }, `--${name} is accepted but has no effect: ${later}`);
   }
 }
 
 export function portFlag(values: FlagValues, name: string): number {
   const port = Number(values[name]);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is no port; give a number from 0 to 65535`, 2);
+    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is not a port; give a number from 0 to 65535`, 2);
   }
   return port;
 }
@@ -68,7 +68,7 @@ export function openLog(values: FlagValues, component: string): Log {
   const level = textFlag(values, 'log-level');
   if (!Object.hasOwn(LOG_LEVELS, level)) {
     throw new CliError(
-      `--log-level: ${JSON.stringify(level)} is no level; use one of ${Object.keys(LOG_LEVELS).join(', ')}`,
+      `--log-level: ${JSON.stringify(level)} is not a log level; use one of ${Object.keys(LOG_LEVELS).join(', ')}`,
       2,
     );
   }
@@ -145,7 +145,7 @@ function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
   return async ({ path, headers }: HttpRequest): Promise<HttpResponse> => {
     if (path !== '/metrics') return plain(404, 'not found\n');
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
-    if (token === undefined) return plain(401, 'a bearer token is needed\n');
+    if (token === undefined) return plain(401, 'a bearer token is required\n');
     try {
       const verdict = await reviewer.review(token, path);
       if (verdict === 'unauthenticated') return plain(401, 'the API server does not know this token\n');
@@ -153,7 +153,7 @@ function scrapeHandler(metrics: Metrics, reviewer: TokenReviewer, log: Log) {
         return plain(403, 'the bearer may not get the non-resource URL /metrics; bind a ClusterRole that allows it\n');
     } catch (error) {
       log.warn({ event: 'tokenReviewFailed', error: (error as Error).message }, 'a token could not be reviewed');
-      return plain(500, 'the API server could not be asked about the token\n');
+      return plain(500, 'the API server could not review the token\n');
     }
     const { contentType, body } = await metrics.scrape();
     return { status: 200, headers: { 'content-type': contentType }, body };
@@ -181,7 +181,10 @@ export function readCertificate(flag: string, directory: string): { cert: string
 export function tlsMinVersion(values: FlagValues): 'TLSv1.2' | 'TLSv1.3' {
   const text = textFlag(values, 'tls-min-version') || 'VersionTLS13';
   if (text !== 'VersionTLS12' && text !== 'VersionTLS13') {
-    throw new CliError(`--tls-min-version: ${JSON.stringify(text)} is no version; use VersionTLS12 or VersionTLS13`, 2);
+    throw new CliError(
+      `--tls-min-version: ${JSON.stringify(text)} is not a TLS version; use VersionTLS12 or VersionTLS13`,
+      2,
+    );
   }
   return text === 'VersionTLS12' ? 'TLSv1.2' : 'TLSv1.3';
 }

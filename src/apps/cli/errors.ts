@@ -29,7 +29,7 @@ export function listenError(what: string, host: string, port: number, error: unk
     case 'EACCES':
       return new CliError(`${what}: no permission to listen on ${host}:${port}; choose a port above 1023`);
     case 'EADDRNOTAVAIL':
-      return new CliError(`${what}: ${host} is no address of this machine`);
+      return new CliError(`${what}: ${host} is not an address of this machine`);
     default:
       return error;
   }

@@ -18,8 +18,8 @@ export interface Flag {
   readonly later?: string;
 }
 
-const TLS_TUNING = 'the TLS library’s own choice of suites and curves holds';
-const SPEAKER_TUNING = 'our speakers watch each other in their own way';
+const TLS_TUNING = 'the TLS library chooses suites and curves';
+const SPEAKER_TUNING = 'our speakers monitor each other in their own way';
 
 const COMMON: readonly Flag[] = [
   {
@@ -39,7 +39,7 @@ const COMMON: readonly Flag[] = [
   {
     name: 'pod-name',
     env: 'METALLB_POD_NAME',
-    help: 'name of the own pod',
+    help: 'name of this pod',
   },
   { name: 'pprof-bind-address', help: 'address for profiling', later: 'use node --inspect, or --cpu-prof' },
   {
@@ -52,7 +52,7 @@ const COMMON: readonly Flag[] = [
   {
     name: 'shadow',
     isSwitch: true,
-    help: 'decide, but write and send nothing; report where the load balancer that runs now does something else',
+    help: 'decide, but write and send nothing; report where the load balancer that runs now decides differently',
   },
   { name: 'record', help: 'write every input of the state machine to this file, for replay' },
 ];
@@ -72,7 +72,7 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
   {
     name: 'deployment',
     env: 'METALLB_DEPLOYMENT',
-    help: 'own Deployment, owner of that Secret',
+    help: 'Deployment of this controller, which owns that Secret',
   },
   {
     name: 'webhook-mode',
@@ -123,7 +123,7 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   {
     name: 'partition-mode',
     default: 'available',
-    help: 'available: each side of a network partition announces; fenced: only the greater one, a second later. The same on every speaker',
+    help: 'available: each side of a network partition announces; fenced: only the larger one, a second later. The same on every speaker',
   },
   {
     name: 'l2-election',
@@ -150,12 +150,12 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   {
     name: 'drain-on-cordon',
     isSwitch: true,
-    help: 'a cordoned node hands its addresses over; the same flag on every speaker. The annotation metallb.io/drain on a Node does it without',
+    help: 'a cordoned node hands its addresses over; the same flag on every speaker. The annotation metallb.io/drain on a Node does the same without it',
   },
   {
     name: 'drain-wait',
     default: '10',
-    help: 'seconds from asking routers to come by other nodes until a drained node withdraws what others announce too',
+    help: 'seconds between asking routers to use other nodes and withdrawing what other nodes announce too, on a drained node',
   },
   {
     name: 'bgp-debounce-timeout',
@@ -171,7 +171,7 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   {
     name: 'frrk8s-secret-passthrough',
     isSwitch: true,
-    help: 'hand Secrets on to frr-k8s by name, which then have to be in its namespace',
+    help: 'pass Secrets to frr-k8s by name; they must then be in its namespace',
   },
   {
     name: 'bgp-listen-port',

@@ -112,16 +112,16 @@ function notesOn(runs: readonly Runner[], snapshot: Snapshot): string[] {
     ...flags.flatMap((flag) => noteOnFlag(component, flag)),
     ...(others.length === 0
       ? []
-      : [`${object}: the containers ${others.join(', ')} go: the speaker speaks BGP and BFD itself`]),
+      : [`${object}: the containers ${others.join(', ')} are removed: the speaker speaks BGP and BFD itself`]),
     ...(bgpType === 'frr-k8s'
       ? [
-          'METALLB_BGP_TYPE=frr-k8s: set frrk8s.external (chart) to go on with frr-k8s; without it the speaker speaks BGP itself, to the same routers',
+          'METALLB_BGP_TYPE=frr-k8s: set frrk8s.external (chart) to keep frr-k8s; without it the speaker speaks BGP itself, to the same routers',
         ]
       : []),
   ]);
   if (snapshot.bgppeers.length > 0)
     notes.push(
-      'BGP: a router has one session with a node, so that it ends with MetalLB’s speaker there and begins with ours; graceful restart (BGPPeer spec.enableGracefulRestart) lets the router keep the routes in between',
+      'BGP: a router has one session with a node, so it ends with MetalLB’s speaker there and starts with ours; graceful restart (BGPPeer spec.enableGracefulRestart) lets the router keep the routes in between',
     );
   return [...new Set(notes)];
 }
@@ -131,8 +131,8 @@ function noteOnFlag(component: Runner['component'], argument: string): string[] 
   if (name === undefined) return [];
   const table: readonly Flag[] = component === 'controller' ? CONTROLLER_FLAGS : SPEAKER_FLAGS;
   const flag = table.find((each) => each.name === name);
-  if (flag === undefined) return [`${component}: --${name} is not known here`];
-  return flag.later === undefined ? [] : [`${component}: --${name} is accepted and without effect: ${flag.later}`];
+  if (flag === undefined) return [`${component}: --${name} is unknown here`];
+  return flag.later === undefined ? [] : [`${component}: --${name} is accepted but has no effect: ${flag.later}`];
 }
 
 /** Everything of ours that would want a port that MetalLB's speaker has on the host's network. */
@@ -165,7 +165,7 @@ function stepsFor(runs: readonly Runner[]): string[] {
   const ports = OTHER_PORTS.map((value) => `--set ${value}`).join(' ');
   return [
     ...watch,
-    `kubectl -n ${namespace} scale deployment ${nameOf(controller)} --replicas 0   # addresses stay in the Services; nothing is announced anew`,
+    `kubectl -n ${namespace} scale deployment ${nameOf(controller)} --replicas 0   # addresses stay in the Services; nothing new is announced`,
     `helm install metallb-ts charts/metallb --namespace ${namespace} --take-ownership ${ports}   # speakers beside MetalLB's: the same election, so the same node answers`,
     `kubectl -n ${namespace} delete daemonset ${nameOf(speaker)}`,
     'metallb migrate   # nothing may differ',

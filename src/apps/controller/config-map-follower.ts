@@ -126,7 +126,7 @@ export class ConfigMapFollower {
     try {
       document = parseYaml(configMap.data.config);
     } catch (error) {
-      return fault(`this is no YAML: ${(error as Error).message.split('\n')[0]}`, 'mend it');
+      return fault(`this is not YAML: ${(error as Error).message.split('\n')[0]}`, 'fix it');
     }
     const list = async (resource: ConfigResource) =>
       [resource, await client.list(collectionPath(resource, namespace))] as const;
@@ -139,7 +139,7 @@ export class ConfigMapFollower {
     const note: EventNote =
       problems.length > 0
         ? { reason: 'InvalidConfiguration', message: problems.map(formatFault).join('\n') }
-        : { reason: 'ConfigurationConverted', message: `${count} resources say what this ConfigMap says` };
+        : { reason: 'ConfigurationConverted', message: `${count} resources match this ConfigMap` };
     const text = JSON.stringify([configMap.metadata.uid, note]);
     if (text === this.#told) return;
     this.#told = text;

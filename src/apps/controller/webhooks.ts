@@ -50,12 +50,12 @@ export function webhookHandler(options: WebhookOptions): (request: HttpRequest) 
   return async ({ path, method, body }) => {
     const resource = resources.get(path);
     if (resource === undefined && path !== CONVERSION_PATH) return plain(404, 'not found\n');
-    if (method !== 'POST') return plain(405, 'reviews come by POST\n');
+    if (method !== 'POST') return plain(405, 'send reviews by POST\n');
     let review: unknown;
     try {
       review = JSON.parse(body.toString());
     } catch {
-      return plain(400, 'the body is no JSON\n');
+      return plain(400, 'the body is not JSON\n');
     }
     try {
       return json(

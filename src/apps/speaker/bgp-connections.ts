@@ -22,7 +22,7 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'the router does not answer on the link',
   ENETUNREACH: 'this node has no route to the router',
   ETIMEDOUT: 'the router does not answer',
-  EADDRNOTAVAIL: 'spec.sourceAddress is no address of this node',
+  EADDRNOTAVAIL: 'spec.sourceAddress is not an address of this node',
   ENODEV: 'spec.vrf or spec.interface names a device that this node does not have',
   ECONNRESET: 'the router closes the connection at once',
   EPERM: 'not permitted: binding to a device needs the capability NET_RAW',

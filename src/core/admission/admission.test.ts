@@ -47,11 +47,11 @@ describe('admission', () => {
         .warnings;
     expect(warnings({}, { connectTime: '5s' })).toEqual([]);
     expect(warnings({}, { holdTime: '30s', peerPort: 1179 })).toEqual([
-      'the BGP session of every node with r starts anew, because of peerPort, holdTime; its routes go meanwhile',
+      'the BGP session of every node with r restarts because of peerPort, holdTime; its routes are withdrawn meanwhile',
     ]);
     const graceful = { enableGracefulRestart: true };
     expect(warnings(graceful, { ...graceful, holdTime: '30s' })).toEqual([
-      'the BGP session of every node with r starts anew, because of holdTime; routers with graceful restart keep its routes meanwhile',
+      'the BGP session of every node with r restarts because of holdTime; routers with graceful restart keep its routes meanwhile',
     ]);
   });
 

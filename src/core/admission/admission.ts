@@ -65,8 +65,10 @@ function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): b
 /** Who changes a peer should know beforehand when that ends sessions. */
 function describeRenewal({ before, after, fields }: Renewal): string {
   const isHeld = before.gracefulRestart && after.gracefulRestart;
-  const meanwhile = isHeld ? 'routers with graceful restart keep its routes meanwhile' : 'its routes go meanwhile';
-  return `the BGP session of every node with ${after.name} starts anew, because of ${fields.join(', ')}; ${meanwhile}`;
+  const meanwhile = isHeld
+    ? 'routers with graceful restart keep its routes meanwhile'
+    : 'its routes are withdrawn meanwhile';
+  return `the BGP session of every node with ${after.name} restarts because of ${fields.join(', ')}; ${meanwhile}`;
 }
 
 function peerWarnings(object: KubernetesObject): string[] {

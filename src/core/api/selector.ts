@@ -49,7 +49,7 @@ export function selectorFaults(selector: LabelSelector): SelectorFault[] {
     const needsValues = operator === 'In' || operator === 'NotIn';
     if (key === '') fault(['key'], key, 'the label key is missing', 'name a label');
     if (!Object.hasOwn(OPERATORS, operator)) {
-      fault(['operator'], operator, 'this is no operator', `use one of ${Object.keys(OPERATORS).join(', ')}`);
+      fault(['operator'], operator, 'this is not an operator', `use one of ${Object.keys(OPERATORS).join(', ')}`);
     } else if (needsValues && values.length === 0) {
       fault(['values'], '', `${operator} needs at least one value`, 'list the values, or use Exists or DoesNotExist');
     } else if (!needsValues && values.length > 0) {

@@ -35,8 +35,9 @@ function parseRange(first: string, last: string): ParsedEntry {
   const from = parseAddress(first);
   const to = parseAddress(last);
   if (from === undefined)
-    return refuse(`the range begins with ${JSON.stringify(first)}, which is no IP address`, EXAMPLE);
-  if (to === undefined) return refuse(`the range ends with ${JSON.stringify(last)}, which is no IP address`, EXAMPLE);
+    return refuse(`the range begins with ${JSON.stringify(first)}, which is not an IP address`, EXAMPLE);
+  if (to === undefined)
+    return refuse(`the range ends with ${JSON.stringify(last)}, which is not an IP address`, EXAMPLE);
   if (from.family !== to.family) {
     return refuse('the range begins in one address family and ends in the other', 'write one range for each family');
   }

@@ -75,7 +75,7 @@ function resolveCommunity(
     inspection.awaits(
       path,
       text,
-      'this is no community, and no valid Community object has an alias of this name',
+      'this is not a community, and no valid Community object has an alias of this name',
       `create the alias, or ${COMMUNITY_CURE}`,
     );
   return undefined;

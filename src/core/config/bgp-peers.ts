@@ -128,7 +128,7 @@ function peerTargetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: I
   const template = peerTemplate(object, inspection);
   if (template !== undefined && (peerAddress || name)) {
     const [field, value] = peerAddress ? ['peerAddress', peerAddress] : ['interface', name!];
-    const message = `the annotation ${annotation('peer-address-from')} says otherwise where the peer is`;
+    const message = `the annotation ${annotation('peer-address-from')} also says where the peer is`;
     inspection.report(['spec', field], value, message, 'remove one of the two');
     return undefined;
   }
@@ -136,7 +136,7 @@ function peerTargetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: I
   if (!inspection.isClean && hasTemplate(object)) return undefined;
   if (name) return { kind: 'interface', name };
   if (!peerAddress) {
-    inspection.report(['spec', 'peerAddress'], '', 'it is not said where the peer is', 'set peerAddress, or interface');
+    inspection.report(['spec', 'peerAddress'], '', 'nothing says where the peer is', 'set peerAddress, or interface');
     return undefined;
   }
   const address = inspection.address(['spec', 'peerAddress'], peerAddress);
@@ -150,7 +150,7 @@ function timersOf(spec: BGPPeerSpec, inspection: Inspection): Pick<Peer, 'holdTi
     if (text === undefined) return undefined;
     const value = parseDuration(text);
     if (value === undefined)
-      inspection.report(['spec', field], text, 'this is no duration', 'write it with a unit, for example 90s');
+      inspection.report(['spec', field], text, 'this is not a duration', 'write it with a unit, for example 90s');
     else if (value < 0) inspection.report(['spec', field], text, 'it is negative', 'give zero or more');
     return value;
   };
@@ -216,7 +216,7 @@ function passwordOf(
   }
   if (secret.type !== BASIC_AUTH) {
     const message = `the Secret ${namespace}/${name} is of type ${secret.type ?? 'Opaque'}`;
-    inspection.report(path, name, message, `make it anew: ${create}`);
+    inspection.report(path, name, message, `recreate it: ${create}`);
     return undefined;
   }
   const { password } = secret.data ?? {};

@@ -32,17 +32,17 @@ describe('a BGPPeer', () => {
     ['R1: own AS number 0', { myASN: 0 }, 'spec.myASN: "0": AS number 0 is reserved'],
     ['R1: no AS number of the peer', { peerASN: undefined }, 'spec.peerASN: "0": the AS number of the peer is missing'],
     ['R1: two AS numbers', { dynamicASN: 'external' }, 'peerASN and dynamicASN are both set'],
-    ['R1: neither address nor interface', { peerAddress: undefined }, 'it is not said where the peer is'],
+    ['R1: neither address nor interface', { peerAddress: undefined }, 'nothing says where the peer is'],
     ['R1: address and interface', { interface: 'eth0' }, 'peerAddress and interface are both set'],
     ['R2: multihop inside the AS', { peerASN: 64512, ebgpMultiHop: true }, 'where there is no eBGP'],
     ['R2: the same by dynamicASN', { peerASN: 0, dynamicASN: 'internal', ebgpMultiHop: true }, 'there is no eBGP'],
     ['R3: a hold time of two seconds', { holdTime: '2s' }, 'the hold time is 2 s, which RFC 4271 §4.2 forbids'],
-    ['R3: a hold time that is none', { holdTime: 'soon' }, 'spec.holdTime: "soon": this is no duration'],
+    ['R3: a hold time that is none', { holdTime: 'soon' }, 'spec.holdTime: "soon": this is not a duration'],
     ['R3: keepalive beyond hold', { holdTime: '9s', keepaliveTime: '10s' }, 'longer than the hold time of 9s'],
     ['R3: three keepalives too short', { keepaliveTime: '500ms' }, 'spec.keepaliveTime: "500ms": the hold time is 1 s'],
-    ['R4: a host name', { peerAddress: 'router.example' }, 'this is no IP address'],
+    ['R4: a host name', { peerAddress: 'router.example' }, 'this is not an IP address'],
     ['R4: an identifier that is none', { routerID: '2001:db8::1' }, 'a BGP identifier has four octets'],
-    ['R4: a source that is none', { sourceAddress: 'eth0' }, 'spec.sourceAddress: "eth0": this is no IP address'],
+    ['R4: a source that is none', { sourceAddress: 'eth0' }, 'spec.sourceAddress: "eth0": this is not an IP address'],
     ['R4: families that differ', { sourceAddress: '2001:db8::1' }, 'it is an ipv6 address, peerAddress is ipv4'],
     ['R4: a selector twice', { nodeSelectors: [...on('a'), ...on('a')] }, 'this selector is listed twice'],
     ['R6: no such BFDProfile', { bfdProfile: 'fast' }, 'there is no valid BFDProfile of this name'],
@@ -79,7 +79,7 @@ describe('a BGPPeer', () => {
         .problems.map(formatProblem)
         .join();
     expect(texts()).toContain('there is no Secret metallb-system/s of type kubernetes.io/basic-auth; kubectl -n');
-    expect(texts(secret('Opaque', { password: 'aHVudGVyMg==' }))).toMatch(/is of type Opaque; make it anew/);
+    expect(texts(secret('Opaque', { password: 'aHVudGVyMg==' }))).toMatch(/is of type Opaque; recreate it/);
     expect(texts(secret('kubernetes.io/basic-auth', { pass: 'aHVudGVyMg==' }))).toContain('has no key password');
     expect(texts(secret('Opaque', { password: 'aHVudGVyMg==' }))).not.toContain('aHVudGVyMg');
     expect(resolveConfig({ bgppeers: [peer({ passwordSecret: { name: 's' } })] }).problems).toEqual([]);
@@ -239,7 +239,7 @@ describe('what goes beyond upstream, in annotations', () => {
     const both = resolveConfig({
       bgppeers: [annotated(peer(), { 'metallb.io/peer-address-from': 'default-gateway' })],
     });
-    expect(both.problems.map(formatProblem)[0]).toContain('says otherwise where the peer is; remove one of the two');
+    expect(both.problems.map(formatProblem)[0]).toContain('also says where the peer is; remove one of the two');
   });
 
   it('waits for the router, lets it speak first, and drops what comes from far away', () => {

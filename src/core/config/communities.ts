@@ -51,7 +51,7 @@ export function parseAliases(object: KubernetesObject, inspection: Inspection): 
     const parsed = parseCommunity(value);
     if (parsed.kind === 'value') values.set(name, parsed.value);
     else {
-      const message = parsed.kind === 'bad-literal' ? parsed.message : 'this is no community';
+      const message = parsed.kind === 'bad-literal' ? parsed.message : 'this is not a community';
       inspection.report([...path, 'value'], value, message, COMMUNITY_CURE);
     }
   }

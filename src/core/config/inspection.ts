@@ -68,7 +68,7 @@ export class Inspection {
   address(path: readonly PropertyKey[], text: string | undefined): IpAddress | undefined {
     if (!text) return undefined;
     const address = parseAddress(text);
-    if (address === undefined) this.report(path, text, 'this is no IP address', 'write an IPv4 or IPv6 address');
+    if (address === undefined) this.report(path, text, 'this is not an IP address', 'write an IPv4 or IPv6 address');
     return address;
   }
 }

@@ -109,7 +109,7 @@ describe('pools', () => {
         addresses: ['192.0.2.0/24'],
         serviceAllocation: { serviceSelectors: [{ matchExpressions: [{ key: 'a', operator: 'Like' }] }] },
       },
-      'spec.serviceAllocation.serviceSelectors[0].matchExpressions[0].operator: "Like": this is no operator',
+      'spec.serviceAllocation.serviceSelectors[0].matchExpressions[0].operator: "Like": this is not an operator',
     ],
     [
       'the same selector twice',

@@ -60,7 +60,7 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
   if (moves) {
     allocator.release(key);
     const asked = wished.addresses.map(formatAddress).join(', ');
-    events.push({ reason: 'ClearAssignment', message: `${key} loses ${current.join(', ')}: it asks for ${asked}` });
+    events.push({ reason: 'ClearAssignment', message: `${key} loses ${current.join(', ')}: it requests ${asked}` });
   }
   const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
   if (kept === 'untouched') {
@@ -90,7 +90,7 @@ function clusterFamilies(service: Service): IpFamily[] | EventNote {
   const texts = service.spec?.clusterIPs?.length ? service.spec.clusterIPs : [service.spec?.clusterIP ?? ''];
   const families = texts.map((text) => parseAddress(text)?.family);
   if (texts.length > 2 || families.includes(undefined) || (families.length === 2 && families[0] === families[1])) {
-    const message = `cluster IPs [${texts.join(', ')}] are not one address, nor one of each IP family`;
+    const message = `cluster IPs [${texts.join(', ')}] are neither one address nor one of each IP family`;
     return { reason: 'noclusterIPsIPFamily', message };
   }
   return families as IpFamily[];
@@ -158,12 +158,12 @@ function keepCurrent(
   };
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
   const valid = addresses.filter((address) => address !== undefined);
-  if (valid.length < addresses.length) return drop('the status holds something that is no IP address');
+  if (valid.length < addresses.length) return drop('the status holds something that is not an IP address');
   const families = valid.map(({ family }) => family);
   const fits =
     sameMembers(families, request.families) ||
     (families.length === 1 && policy === 'PreferDualStack' && request.families.length === 2);
-  if (!fits) return drop(`it is of IP family ${families.join('+')}, the Service is of ${request.families.join('+')}`);
+  if (!fits) return drop(`its IP family is ${families.join('+')}, but the Service needs ${request.families.join('+')}`);
   const claim = allocator.claim(request, valid);
   if (!claim.ok) {
     if (claim.refusal.kind === 'not-in-a-pool' && owner !== undefined && setAside.has(owner)) return 'untouched';
@@ -189,11 +189,11 @@ function wishedAddresses(service: Service): Wish {
   for (const text of texts) {
     const address = parseAddress(text);
     if (address === undefined)
-      return { ok: false, message: `${where}: ${JSON.stringify(text)} is no IP address; write one of a pool` };
+      return { ok: false, message: `${where}: ${JSON.stringify(text)} is not an IP address; write one from a pool` };
     if (addresses.some(({ family }) => family === address.family)) {
       return {
         ok: false,
-        message: `${where}: more than one ${address.family} address; ask for one of each family at most`,
+        message: `${where}: more than one ${address.family} address; request at most one of each family`,
       };
     }
     addresses.push(address);
@@ -228,7 +228,7 @@ function allocateAnew(
   if (wished.length > 0) {
     const families = wished.map(({ family }) => family);
     if (!sameMembers(families, request.families)) {
-      const message = `it asks for ${families.join('+')}, its cluster IPs are ${request.families.join('+')}`;
+      const message = `it requests ${families.join('+')}, but its cluster IPs are ${request.families.join('+')}`;
       return fail(message, 'wrong-family');
     }
     const claim = allocator.claim(request, wished);

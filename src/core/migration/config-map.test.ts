@@ -59,7 +59,7 @@ describe('a ConfigMap that is followed', () => {
     const { writes, problems } = plan(DOCUMENT, { ipaddresspools: [configured('default')] });
     expect(writes.map(({ resource }) => resource)).toEqual(['l2advertisements']);
     expect(problems.map(formatProblem)).toEqual([
-      'ConfigMap metallb-system/config: data.config: "default": IPAddressPool metallb-system/default is there already, and was not made from this ConfigMap; delete that one, or use another name here (until then that one stays as it is)',
+      'ConfigMap metallb-system/config: data.config: "default": IPAddressPool metallb-system/default exists already, and was not made from this ConfigMap; delete that object, or use another name here (until then that object stays as it is)',
     ]);
   });
 });

@@ -52,9 +52,9 @@ export function planConfigMap(
         object: { kind: 'ConfigMap', namespace, name },
         field: 'data.config',
         value: object.metadata.name,
-        message: `${formatReference({ kind: object.kind, ...object.metadata })} is there already, and was not made from this ConfigMap`,
-        cure: 'delete that one, or use another name here',
-        consequence: 'until then that one stays as it is',
+        message: `${formatReference({ kind: object.kind, ...object.metadata })} exists already, and was not made from this ConfigMap`,
+        cure: 'delete that object, or use another name here',
+        consequence: 'until then that object stays as it is',
       });
       return [];
     }

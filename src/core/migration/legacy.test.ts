@@ -87,7 +87,7 @@ describe('the configuration before 0.13', () => {
       { peers: [{ ...PEER, 'hold-time': '2s' }] },
       'data.config.peers[0].hold-time: "2s": a hold time is 0 or at least 3 seconds',
     ],
-    ['a hold time that is none', { peers: [{ ...PEER, 'hold-time': 'long' }] }, 'this is no duration'],
+    ['a hold time that is none', { peers: [{ ...PEER, 'hold-time': 'long' }] }, 'this is not a duration'],
     ['a missing field', { peers: [{}] }, 'data.config.peers[0].my-asn'],
     ['a name without letters', { 'address-pools': [{ ...POOL, name: '123' }] }, 'the name has no letter'],
   ])('is refused with %s', (_, document, text) => {

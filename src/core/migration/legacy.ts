@@ -33,7 +33,7 @@ export function convertLegacy(document: unknown, source: string, namespace: stri
       field: fieldPath(['data', 'config', ...issue.path]),
       value: showValueAt(document, issue.path),
       message: issue.message,
-      cure: 'mend it in the ConfigMap and convert again',
+      cure: 'fix it in the ConfigMap and convert again',
     }));
     return { ok: false, problems };
   }
@@ -125,7 +125,7 @@ function given(name: string, value: unknown): object {
 function seconds(path: readonly PropertyKey[], text: string, isHoldTime: boolean, fail: Fail): string {
   const milliseconds = parseDuration(text);
   const whole = Math.floor((milliseconds ?? 0) / 1000);
-  if (milliseconds === undefined) fail(path, text, 'this is no duration', 'write it with a unit, for example 90s');
+  if (milliseconds === undefined) fail(path, text, 'this is not a duration', 'write it with a unit, for example 90s');
   else if (isHoldTime && whole !== 0 && whole < 3)
     fail(path, text, 'a hold time is 0 or at least 3 seconds', 'write 0s, or 3s or more');
   return `${whole}s`;

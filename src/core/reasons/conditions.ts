@@ -33,7 +33,7 @@ export function allocated(pool: string): ConditionNote {
     type: ALLOCATED_CONDITION,
     status: 'True',
     reason: 'Allocated',
-    message: `the address is of pool "${pool}"`,
+    message: `the address is from pool "${pool}"`,
   };
 }
 

@@ -56,10 +56,10 @@ const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
   chosen: 'gave the address',
   usable: 'could give an address',
   outranked: 'could give an address, but another pool comes first',
-  'not-asked-for': 'is not the pool that the annotation address-pool asks for',
-  outside: 'does not hold the address that is asked for',
+  'not-asked-for': 'is not the pool that the annotation address-pool requests',
+  outside: 'does not contain the requested address',
   exhausted: 'is exhausted',
-  'wrong-family': 'has no addresses of the IP family that is needed',
+  'wrong-family': 'has no addresses of the needed IP family',
   'auto-assign-off': 'has autoAssign off',
   'not-selected': 'is reserved for other namespaces or Services (serviceAllocation)',
   'no-such-pool': 'does not exist',
@@ -70,12 +70,12 @@ const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
 /** What would help, by the verdict that stood in the way; the first that applies is told. */
 const CURES: readonly (readonly [PoolVerdict, string])[] = [
   ['no-such-pool', 'create the IPAddressPool, or correct the address-pool annotation'],
-  ['set-aside', 'mend the IPAddressPool: kubectl describe it to see what is wrong'],
+  ['set-aside', 'fix the IPAddressPool; kubectl describe shows what is wrong'],
   ['port-clash', 'use another port, another sharing key, or add addresses to a pool'],
   ['exhausted', 'add addresses to a pool, or delete a Service that holds one'],
   ['wrong-family', 'add addresses of that family to a pool, or change ipFamilies of the Service'],
   ['not-selected', 'change serviceAllocation of a pool, or the namespace or labels of the Service'],
-  ['auto-assign-off', 'ask for the pool by the annotation metallb.io/address-pool, or set autoAssign'],
+  ['auto-assign-off', 'request the pool with the annotation metallb.io/address-pool, or set autoAssign'],
 ];
 
 /** Why a Service has no address, in one word: the label `reason` of metrics. */
@@ -124,18 +124,18 @@ function describeShareFault(fault: ShareFault): string {
 export function describeRefusal(refusal: ClaimRefusal): string {
   switch (refusal.kind) {
     case 'not-in-a-pool':
-      return `address ${formatAddress(refusal.address)} is in no IPAddressPool; add it to one, or ask for another address`;
+      return `address ${formatAddress(refusal.address)} is in no IPAddressPool; add it to one, or request another address`;
     case 'buggy':
-      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs); ask for another address`;
+      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs); request another address`;
     case 'not-selected':
       return `pool "${refusal.pool}" is reserved for other namespaces or Services (serviceAllocation)`;
     case 'other-pool':
-      return `the address is of pool "${refusal.pool}", the annotation address-pool asks for pool "${refusal.asked}"`;
+      return `the address is from pool "${refusal.pool}", but the annotation address-pool requests pool "${refusal.asked}"`;
     case 'different-pools':
-      return `the addresses are of different pools (${refusal.pools.join(', ')}); ask for addresses of one pool`;
+      return `the addresses are from different pools (${refusal.pools.join(', ')}); request addresses from one pool`;
     case 'in-use':
     case 'other-key':
-      return `${describeShareFault(refusal)}; ask for another, or free it there`;
+      return `${describeShareFault(refusal)}; request another, or free it there`;
     case 'other-endpoints':
     case 'port-clash':
       return `${describeShareFault(refusal)}; use another port or another address`;
@@ -161,7 +161,7 @@ export type BgpVerdict =
 /** What a node does with a Service by BGP, for people. */
 export const BGP_VERDICTS: Readonly<Record<BgpVerdict, string>> = {
   announced: 'tells routers',
-  drained: 'the node is drained: routers come by others, and its routes go after --drain-wait',
+  drained: 'the node is drained: routers use other nodes, and its routes are withdrawn after --drain-wait',
   fenced: NODE_FENCED,
   'not-selected': 'no BGPAdvertisement of the pool selects the node',
   'no-advertisement': 'no BGPAdvertisement of the pool that selects the node covers the Service',
@@ -178,7 +178,7 @@ export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   owner: 'announces the address',
   'lost-election': 'could announce it; another node comes first',
   drained: 'is being drained; it announces only what no other node can',
-  unsteady: 'its speaker comes and goes, or is not heard by others; it announces only what no other node can',
+  unsteady: 'its speaker is unstable, or other speakers do not hear it; it announces only what no other node can',
   'no-link': 'none of the interfaces that it may announce on is up there',
   fenced: NODE_FENCED,
   'no-endpoints': 'no endpoint of the Service can serve',
@@ -186,7 +186,7 @@ export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   'no-advertisement': 'no L2Advertisement covers the pool and the Service',
   'not-selected': 'no L2Advertisement selects the node',
   'speaker-not-alive': 'its speaker does not answer',
-  'speaker-passive': 'its speaker starts, or has been stopped',
+  'speaker-passive': 'its speaker is starting, or has been stopped',
   'network-unavailable': 'the node has the condition NetworkUnavailable',
   'excluded-by-label': NODE_EXCLUDED,
   'no-local-endpoint': 'externalTrafficPolicy is Local and no endpoint on the node can serve',

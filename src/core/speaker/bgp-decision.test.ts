@@ -121,7 +121,7 @@ describe('what goes beyond upstream', () => {
     expect(target('node-annotation/tor', [named])).toMatchObject({ kind: 'address', address: { value: 0xc0000209n } });
     expect(target('node-annotation/bad', [named])).toMatchObject({
       kind: 'unknown',
-      why: 'the annotation bad of the Node is "x", which is no IP address',
+      why: 'the annotation bad of the Node is "x", which is not an IP address',
     });
     expect(target('node-annotation/other', [named])).toMatchObject({ kind: 'unknown' });
   });

@@ -158,5 +158,5 @@ export function announcedBy(decision: Layer2Decision): string[] {
 }
 
 export function describeDuplicate(node: string, address: string, { mac, interface: link }: Duplicate): string {
-  return `${address} is also claimed by the station with the MAC ${mac}, seen on ${link} of node "${node}": it answers for the address too, and clients reach one or the other; find the station (the MAC's first half names its maker) and take the address off it, or take it out of the pool`;
+  return `${address} is also claimed by the host with the MAC address ${mac}, seen on ${link} of node "${node}": it answers for the address too, and clients reach one or the other; find that host (the first half of the MAC address names the manufacturer) and remove the address from it, or remove it from the pool`;
 }

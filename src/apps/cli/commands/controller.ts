@@ -64,9 +64,9 @@ export function addControllerCommand(program: Command): void {
     }
     log.info({ event: 'started', server: client.server, namespace }, 'controller started');
     app.start();
-    // A controller that has lost the Lease must not write any more: it ends, and starts anew as a standby.
+    // A controller that has lost the Lease must not write any more: it exits, and restarts as a standby.
     const lostLease = once(lost, 'lost').then(([why]) => {
-      throw new CliError(`the Lease is lost: ${why}`);
+      throw new CliError(`the Lease was lost: ${why}`);
     });
     const signal = await Promise.race([untilSignal(), lostLease]);
     log.info({ event: 'stopping', signal }, 'controller stops');
@@ -94,7 +94,10 @@ async function startWebhooks(
 ): Promise<WebhookServer | undefined> {
   const mode = textFlag(values, 'webhook-mode');
   if (!MODES.includes(mode))
-    throw new CliError(`--webhook-mode: ${JSON.stringify(mode)} is no mode; use one of ${MODES.join(', ')}`, 2);
+    throw new CliError(
+      `--webhook-mode: ${JSON.stringify(mode)} is not a webhook mode; use one of ${MODES.join(', ')}`,
+      2,
+    );
   if (mode === 'disabled') return undefined;
   const port = portFlag(values, 'webhook-port');
   const minVersion = tlsMinVersion(values);

@@ -46,7 +46,7 @@ export function addConvertCommand(program: Command): void {
 function innerDocument(outer: ConfigMap, file: string): unknown {
   const config = outer?.data?.config;
   if (typeof config !== 'string')
-    throw new CliError(`${file}: there is no data.config; give a ConfigMap, or --only-data with the inner document`);
+    throw new CliError(`${file}: it has no data.config; give a ConfigMap, or --only-data with the inner document`);
   return read(config, `${file}: data.config`);
 }
 

@@ -37,7 +37,7 @@ export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
     .description(
-      'is this node fit for a speaker? each finding with its cure; to be run on the node, as the speaker runs',
+      'is this node fit for a speaker? each finding with its cure; run it on the node, the way the speaker runs',
     )
     .option('--kubeconfig <file>', 'kubeconfig file, for what only the API server knows')
     .option('--ml-bindport <port>', 'port of the liveness messages', '7946')
@@ -64,14 +64,14 @@ const MINUTE = 60_000;
 
 function addressOption(flag: string, text: string): IpAddress {
   const address = parseAddress(text);
-  if (address === undefined) throw new CliError(`${flag}: ${JSON.stringify(text)} is no IP address`, 2);
+  if (address === undefined) throw new CliError(`${flag}: ${JSON.stringify(text)} is not an IP address`, 2);
   return address;
 }
 
 async function lendFor(milliseconds: number, address: IpAddress): Promise<void> {
   const { fit } = readLinks(readExcludeFile());
   const names = fit.map(({ name, mac }) => `${name} (${formatMac(mac)})`).join(', ');
-  if (fit.length === 0) throw new CliError('no link can be announced on; metallb doctor says why');
+  if (fit.length === 0) throw new CliError('no link is fit to announce on; metallb doctor says why');
   const taken = askForAddress(address, fit);
   if (taken.length > 0)
     throw new CliError(
@@ -121,6 +121,6 @@ function forPeople(findings: readonly Finding[]): string {
     ...(cure === undefined ? [] : [`    ${cure}`]),
   ]);
   const count = findings.filter(({ verdict }) => verdict === 'problem').length;
-  const end = count === 0 ? 'nothing keeps a speaker from its work' : `${count} problem${count === 1 ? '' : 's'}`;
+  const end = count === 0 ? 'nothing keeps a speaker from working' : `${count} problem${count === 1 ? '' : 's'}`;
   return `${[`Node ${hostname()}`, ...lines, end].join('\n')}\n`;
 }

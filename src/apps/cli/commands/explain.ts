@@ -67,11 +67,11 @@ function forPeople(
   );
   section('Pools', pools.map(describeCheck));
   section(
-    `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers taken to be alive)`,
+    `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers assumed alive)`,
     election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
   );
   section('BGP', [
-    ...(unheard ? ['no router hears of it: none of these nodes has a session with any of these routers'] : []),
+    ...(unheard ? ['no router learns of it: none of these nodes has a session with any of these routers'] : []),
     ...bgp.map(({ node, verdict, prefixes, peers }) => {
       if (verdict !== 'announced') return `${node}: ${BGP_VERDICTS[verdict]}`;
       const to = peers.join(', ') || 'nobody: no BGPPeer that the BGPAdvertisement names selects the node';

@@ -50,11 +50,11 @@ export function addInstallCommand(program: Command): void {
       '--addresses <ranges>',
       'addresses to give out, for example 192.168.1.240-192.168.1.250; commas between several',
     )
-    .option('--namespace <name>', 'where it is to run', SHIPPED_NAMESPACE)
-    .option('--image <image>', 'image instead of the one of this version')
+    .option('--namespace <name>', 'namespace to install into', SHIPPED_NAMESPACE)
+    .option('--image <image>', 'image to use instead of the one of this version')
     .option('--pool <name>', 'name of the first IPAddressPool and L2Advertisement', 'default')
     .option('--print', 'print the manifests instead of applying them')
-    .option('--allow-outside', 'the addresses may be outside of the nodes’ network: routers know the way')
+    .option('--allow-outside', 'the addresses may be outside the nodes’ network: routers know the way')
     .option('--force', 'install although something is in the way')
     .option('--wait <seconds>', 'wait until controller and speakers are ready')
     .option('--kubeconfig <file>', 'kubeconfig file')
@@ -64,8 +64,8 @@ export function addInstallCommand(program: Command): void {
 export function addUninstallCommand(program: Command): void {
   program
     .command('uninstall')
-    .description('take away what install has applied; your pools and the CRDs stay')
-    .option('--namespace <name>', 'where it runs', SHIPPED_NAMESPACE)
+    .description('remove what install has applied; your pools and the CRDs stay')
+    .option('--namespace <name>', 'namespace it runs in', SHIPPED_NAMESPACE)
     .option('--all', 'the CRDs, with every pool and advertisement, and the namespace as well')
     .option('--kubeconfig <file>', 'kubeconfig file')
     .action(uninstall);
@@ -76,14 +76,14 @@ async function install(options: InstallOptions): Promise<void> {
   const client = connect(options, print === true);
   const cluster = client === undefined ? undefined : await readCluster(client, print === true);
   if (cluster === undefined)
-    process.stderr.write('no cluster answers; the addresses are not compared with its nodes\n');
+    process.stderr.write('no cluster answers; the addresses are not checked against its nodes\n');
   const subnets = cluster?.subnets ?? [];
   const findings = cluster?.findings ?? [];
   if (findings.length > 0) {
     const told = findings.map(describe).join('\n');
     if (force !== true && print !== true)
       throw new CliError(
-        `nothing was installed, because something is in the way:\n${told}\n--force installs all the same`,
+        `nothing was installed because something is in the way:\n${told}\n--force installs all the same`,
       );
     process.stderr.write(`${told}\n`);
   }
@@ -256,7 +256,7 @@ interface Workload extends KubernetesObject {
 async function untilReady(client: KubernetesClient, namespace: string, text: string): Promise<void> {
   const seconds = Number(text);
   if (!Number.isFinite(seconds) || seconds <= 0)
-    throw new CliError(`--wait: ${JSON.stringify(text)} is no number of seconds; give one above 0`, 2);
+    throw new CliError(`--wait: ${JSON.stringify(text)} is not a number of seconds; give one above 0`, 2);
   const read = (resource: 'deployments' | 'daemonsets', name: string) =>
     client.request<Workload>({ path: objectPath(resource, `${namespace}/${name}`) });
   let state = '';

@@ -29,9 +29,7 @@ interface Options extends SnapshotOptions {
 export function addMigrateCommand(program: Command): void {
   program
     .command('migrate')
-    .description(
-      'what changes, and what does not, when this takes the place of MetalLB, and in which order; changes nothing',
-    )
+    .description('what changes and what does not when this replaces MetalLB, and in which order; changes nothing')
     .option('--from <program>', 'print pools of kube-vip, purelb or cilium as IPAddressPools instead')
     .option('--dump <files...>', 'read the cluster from files instead of the API server')
     .option('--kubeconfig <file>', 'kubeconfig file')
@@ -89,8 +87,7 @@ async function imported(from: string, { dump, kubeconfig, to }: Options): Promis
     throw new CliError(`--from: ${JSON.stringify(from)} is none of ${Object.keys(IMPORTERS).join(', ')}`, 2);
   const objects = dump === undefined ? await listAll(kubeconfig, importer.collections) : readObjects(dump);
   const { objects: made, notes } = importer.read(objects, to);
-  if (made.length === 0)
-    throw new CliError([`there is nothing to import: no ${importer.what} was found`, ...notes].join('\n'));
+  if (made.length === 0) throw new CliError([`nothing to import: no ${importer.what} was found`, ...notes].join('\n'));
   const { problems } = resolveConfig(byResource(made));
   const faults = problems.map(
     ({ consequence: _unused, ...problem }) => `does not fit as it is: ${formatProblem(problem)}`,
@@ -131,7 +128,7 @@ function forPeople({ runs, resources, services, unchanged, changes, setAside, no
     ...list(
       'Runs now:',
       runs.length === 0
-        ? ['no MetalLB that could be seen']
+        ? ['no MetalLB found']
         : runs.map(
             ({ component, object, image, release }) =>
               `${component} ${object}, ${image}${release === undefined ? '' : `, by Helm as ${release}`}`,

@@ -20,7 +20,7 @@ export function addPlanCommand(program: Command): void {
   program
     .command('plan')
     .description(
-      'which Services would gain, lose or change an address, and which BGP sessions would start anew, if these manifests were applied; changes nothing',
+      'which Services would gain, lose or change an address, and which BGP sessions would restart, if these manifests were applied; changes nothing',
     )
     .requiredOption('-f, --filename <files...>', 'manifests, or folders of them')
     .option('--dump <files...>', 'read the cluster from files instead of the API server')
@@ -55,7 +55,7 @@ interface Plan {
     readonly to: string;
     readonly why: string;
   }[];
-  /** BGPPeers whose sessions would start anew, and the fields for whose sake. */
+  /** BGPPeers whose sessions would restart, and the changed fields that are the reason. */
   readonly renewed: readonly { readonly peer: string; readonly fields: readonly string[] }[];
   readonly rejected: readonly string[];
 }
@@ -97,7 +97,7 @@ function forPeople({ changes, renewed, rejected }: Plan): string {
       ? []
       : [
           [
-            'BGP sessions that would start anew:',
+            'BGP sessions that would restart:',
             ...renewed.map(({ peer, fields }) => `  ${peer}: because of ${fields.join(', ')}`),
           ].join('\n'),
         ]),

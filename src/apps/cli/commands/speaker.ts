@@ -29,7 +29,9 @@ import { runShadow } from '../shadow.ts';
 const MISSES = 3;
 
 export function addSpeakerCommand(program: Command): void {
-  const command = program.command('speaker').description('make the network send the addresses to this node');
+  const command = program
+    .command('speaker')
+    .description('make the network send traffic for the addresses to this node');
   addFlags(command, SPEAKER_FLAGS).action(async (given: Record<string, unknown>) => {
     const values = flagValues(SPEAKER_FLAGS, given);
     const node = textFlag(values, 'node-name');
@@ -81,16 +83,16 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
   if (bindAddress === '' || labelSelector === '') {
     log.info(
       { event: 'livenessOff' },
-      'no --ml-bindaddr or no --ml-labels: every node is taken to have a speaker that is alive',
+      'no --ml-bindaddr or no --ml-labels: every node is assumed to have a live speaker',
     );
     return undefined;
   }
   if (parseAddress(bindAddress) === undefined)
-    throw new CliError(`--ml-bindaddr: ${JSON.stringify(bindAddress)} is no IP address`, 2);
+    throw new CliError(`--ml-bindaddr: ${JSON.stringify(bindAddress)} is not an IP address`, 2);
   const interval = Number(values['liveness-interval']);
   if (!Number.isInteger(interval) || interval < 10) {
     throw new CliError(
-      `--liveness-interval: ${JSON.stringify(values['liveness-interval'])} is no number of milliseconds from 10 on`,
+      `--liveness-interval: ${JSON.stringify(values['liveness-interval'])} is not a number of milliseconds; give 10 or more`,
       2,
     );
   }
@@ -163,7 +165,7 @@ function choiceFlag(values: FlagValues, name: string, choices: readonly string[]
 function secondsFlag(values: FlagValues, name: string): number {
   const seconds = Number(values[name]);
   if (!Number.isFinite(seconds) || seconds < 0)
-    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is no number of seconds; give 0 or more`, 2);
+    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is not a number of seconds; give 0 or more`, 2);
   return seconds;
 }
 

@@ -19,7 +19,7 @@ interface Options {
 export function addStatusCommand(program: Command): void {
   program
     .command('status')
-    .description('how the BGP sessions of all nodes stand; exit code 1 when one is not up')
+    .description('the state of the BGP sessions of all nodes; exit code 1 when one is not up')
     .argument('<what>', 'bgp')
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the speakers (default: all)')
@@ -53,7 +53,7 @@ const COLUMNS: readonly (readonly [title: string, of: (session: ToldSession) => 
 
 function table(sessions: readonly ToldSession[]): string {
   if (sessions.length === 0)
-    return 'no speaker tells of a BGP session: there is no BGPPeer that selects a node, or its speaker does not run\n';
+    return 'no speaker reports a BGP session: no BGPPeer selects a node, or the speaker there is not running\n';
   const rows = [COLUMNS.map(([title]) => title), ...sessions.map((session) => COLUMNS.map(([, of]) => of(session)))];
   const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows

@@ -35,6 +35,6 @@ function byAnnotation(key: string, node: Node | undefined): PeerTarget {
   if (address !== undefined) return { kind: 'address', address };
   return {
     kind: 'unknown',
-    why: `the annotation ${key} of the Node is ${JSON.stringify(text)}, which is no IP address`,
+    why: `the annotation ${key} of the Node is ${JSON.stringify(text)}, which is not an IP address`,
   };
 }
