@@ -51,7 +51,7 @@ describe('bad input gets one clear line and a non-zero exit', () => {
     [
       'a bad port',
       () => ['controller', '--kubeconfig', file('k', NOWHERE), '--health-probe-port', '70000'],
-      '"70000" is no port',
+      '"70000" is not a port',
       2,
     ],
     [
