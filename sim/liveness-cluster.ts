@@ -3,9 +3,10 @@
  * @module
  */
 import { Driver } from '../src/adapters/driver/driver.ts';
+import type { SpeakerHealth } from '../src/core/election/election.ts';
 import { encodeMessage } from '../src/core/liveness/codec.ts';
 import { type LivenessInput, livenessMachine } from '../src/core/liveness/fsm.ts';
-import type { Message, NodeState } from '../src/core/liveness/messages.ts';
+import type { Message } from '../src/core/liveness/messages.ts';
 import {
   initialLiveness,
   type LivenessOutput,
@@ -35,7 +36,7 @@ export interface Change {
   readonly at: number;
   readonly by: string;
   readonly node: string;
-  readonly state: NodeState | 'forgotten';
+  readonly state: SpeakerHealth | 'forgotten';
 }
 
 export const INTERVAL = 100;
@@ -124,7 +125,7 @@ export class LivenessCluster {
   }
 
   /** What each running speaker makes of a node; its own view left out. */
-  opinions(about: string): NodeState[] {
+  opinions(about: string): SpeakerHealth[] {
     return this.running.filter((name) => name !== about).map((name) => this.state(name).peers.get(about)!.reported);
   }
 

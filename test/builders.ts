@@ -86,10 +86,8 @@ export function speakerPod(nodeName: string, podIP = '192.0.2.1'): Pod {
 /** A node as the election sees it, fit for everything. */
 export function candidate(name: string, more: Partial<Candidate> = {}): Candidate {
   const fit = {
-    alive: true,
-    passive: false,
+    speaker: 'alive' as const,
     drained: false,
-    unsteady: false,
     unheard: false,
     networkUnavailable: false,
   };

@@ -2,6 +2,7 @@
  * The speaker process: wires reflectors, the speaker machine, the wire Worker and the links together.
  * @module
  */
+
 import { createHash } from 'node:crypto';
 import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
@@ -17,8 +18,8 @@ import type { FromWire, LivenessOptions, WireOptions } from '../../adapters/wire
 import { Wire, type WirePort } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import type { AssignmentRules } from '../../core/election/assignment.ts';
+import type { SpeakerHealth } from '../../core/election/election.ts';
 import type { Layer2Settings } from '../../core/layer2/state.ts';
-import type { NodeState } from '../../core/liveness/messages.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reasons/reasons.ts';
 import { speakerMachine } from '../../core/speaker/fsm.ts';
@@ -350,7 +351,7 @@ function awaited() {
   };
 }
 
-const NODE_NEWS: Readonly<Record<NodeState | 'forgotten', (node: string) => string>> = {
+const NODE_NEWS: Readonly<Record<SpeakerHealth | 'forgotten', (node: string) => string>> = {
   alive: (node) => `speaker on ${node} counts as alive`,
   unsteady: (node) =>
     `speaker on ${node} comes and goes, or is not heard by others: it announces only what no other can`,

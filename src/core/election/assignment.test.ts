@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { candidate } from '../../../test/builders.ts';
 import { assign, type Contestant, withOwner } from './assignment.ts';
-import { type Candidate, elect } from './election.ts';
+import { type Candidate, type ElectionResult, elect } from './election.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const l2 = {
@@ -24,7 +25,7 @@ const contestants = (nodes: readonly Candidate[], incumbents: ReadonlyMap<string
       ignoreExcludeLabel: false,
     };
     const election = elect({ ...contest, fenced: false }, nodes, sha256);
-    return { address, election, incumbent: incumbents.get(address) };
+    return { service: `default/${address}`, address, election, incumbent: incumbents.get(address) };
   });
 const nodes = ['a', 'b', 'c', 'd', 'e'].map((name) => candidate(name));
 const loads = (owners: ReadonlyMap<string, string | undefined>) => {
@@ -40,6 +41,23 @@ describe('balanced ownership', () => {
     const owners = assign(contestants(nodes), rules);
     expect(owners.size).toBe(60);
     expect(Math.max(...loads(owners).values())).toBeLessThanOrEqual(15);
+  });
+
+  it.each([
+    [60, ['a', 'b', 'c', 'd', 'e'], [15, 15, 15, 15, 0]],
+    // A quarter above 3.5 is 4.375, and no address is left over.
+    [7, ['a', 'b'], [5, 2]],
+    [1, ['a', 'b'], [1, 0]],
+  ])('fills the favorite of all %i addresses up to the bound, then the next', (count, names, expected) => {
+    const election: ElectionResult = {
+      owner: names[0],
+      checks: names.map((node, i) => ({ node, verdict: i === 0 ? 'owner' : 'lost-election', score: 0 })),
+    };
+    const all = addresses
+      .slice(0, count)
+      .map((address) => ({ service: address, address, election, incumbent: undefined }));
+    const counts = loads(assign(all, rules));
+    expect(names.map((name) => counts.get(name) ?? 0)).toEqual(expected);
   });
 
   it('moves little when a node goes', () => {
@@ -84,4 +102,53 @@ it('an election with another owner still names every node once', () => {
   expect(changed.owner).toBe(last);
   expect(changed.checks.map(({ verdict }) => verdict)).toEqual(['owner', ...Array(4).fill('lost-election')]);
   expect(new Set(changed.checks.map(({ node }) => node)).size).toBe(5);
+});
+
+describe('Services that share an address', () => {
+  const rules = { balanced: true, preempt: false };
+  const { election: able, address } = contestants(nodes)[0]!;
+  const unable: ElectionResult = {
+    owner: undefined,
+    checks: nodes.map(({ name }) => ({ node: name, verdict: 'no-endpoints', score: 0 })),
+  };
+  const pair = (a: ElectionResult, b: ElectionResult): Contestant[] => [
+    { service: 'default/a', address, election: a, incumbent: 'b' },
+    { service: 'default/b', address, election: b, incumbent: 'c' },
+  ];
+
+  it.each([
+    ['the first', pair(able, unable)],
+    ['the second', pair(unable, able)],
+  ])('have an owner when only %s can be announced, in whatever order they came', (_, both) => {
+    expect(assign(both, rules)).toEqual(new Map([[address, 'b']]));
+    expect(assign(both.toReversed(), rules)).toEqual(new Map([[address, 'b']]));
+  });
+
+  it('one that cannot be announced stays so', () => {
+    expect(withOwner(unable, 'a')).toBe(unable);
+  });
+});
+
+it('the same facts in any order make the same owners', () => {
+  const some = contestants(nodes, new Map(addresses.map((address, i) => [address, nodes[i % 7]?.name]))).slice(0, 12);
+  const rules = fc.record({ balanced: fc.boolean(), preempt: fc.boolean() });
+  const facts = fc.array(fc.record({ service: fc.constantFrom('x', 'y', 'z'), of: fc.nat(11), as: fc.nat(5) }), {
+    maxLength: 20,
+  });
+  const shuffled = facts.chain((list) => {
+    // One Service has one address.
+    const unique = [...new Map(list.map((one) => [`${one.service}${one.of}`, one])).values()].map(
+      ({ service, of, as }) => ({
+        ...some[of]!,
+        service: `${service}${of}`,
+        address: some[as]!.address,
+      }),
+    );
+    return fc.tuple(fc.constant(unique), fc.shuffledSubarray(unique, { minLength: unique.length }));
+  });
+  fc.assert(
+    fc.property(rules, shuffled, (rules, [one, other]) => {
+      expect([...assign(other, rules)].sort()).toEqual([...assign(one, rules)].sort());
+    }),
+  );
 });

@@ -1,14 +1,14 @@
 /**
- * Two other ways to make owners out of elections, both off by default. Upstream's rule looks at each address alone.
+ * Two other ways to choose owners from elections, both off by default. Upstream's rule looks at each address alone.
  *
  *   balanced    no node owns more than a quarter above the average: consistent hashing with bounded loads (Mirrokni, Thorup,
  *               Zadimoghaddam 2018), so that a node that comes or goes moves little besides its own share
- *   no preempt  who announces an address goes on with it while it can
+ *   no preempt  the node that announces an address keeps it while it can
  *
- * Every speaker has to be set alike, for every one computes this for itself.
+ * Every speaker computes this for itself, so all need the same settings; the order in which a speaker learned its facts must not matter.
  * @module
  */
-import type { ElectionResult } from './election.ts';
+import { type ElectionResult, isEligible } from './election.ts';
 
 export interface AssignmentRules {
   readonly balanced: boolean;
@@ -16,6 +16,8 @@ export interface AssignmentRules {
 }
 
 export interface Contestant {
+  /** Namespace and name. */
+  readonly service: string;
   /** Canonical text: Services that share an address have one owner. */
   readonly address: string;
   readonly election: ElectionResult;
@@ -28,10 +30,12 @@ const SLACK = 1.25;
 
 /** The owner of each address. */
 export function assign(contestants: readonly Contestant[], rules: AssignmentRules): Map<string, string | undefined> {
-  const byAddress = new Map<string, Contestant>();
-  for (const contestant of contestants) {
-    const other = byAddress.get(contestant.address);
-    byAddress.set(contestant.address, { ...contestant, incumbent: other?.incumbent ?? contestant.incumbent });
+  const byAddress = new Map<string, Pick<Contestant, 'election' | 'incumbent'>>();
+  for (const { address, election, incumbent } of contestants.toSorted(inOrder)) {
+    const first = byAddress.get(address) ?? { election, incumbent };
+    // A Service that nobody can announce does not decide for those that share its address.
+    const decisive = first.election.owner === undefined ? election : first.election;
+    byAddress.set(address, { election: decisive, incumbent: first.incumbent ?? incumbent });
   }
   const addresses = [...byAddress.keys()].sort();
   const nodes = new Set(addresses.flatMap((address) => equallyFit(byAddress.get(address)!.election)));
@@ -58,6 +62,10 @@ export function assign(contestants: readonly Contestant[], rules: AssignmentRule
   return owners;
 }
 
+function inOrder(a: Contestant, b: Contestant): number {
+  return a.service < b.service ? -1 : a.service > b.service ? 1 : 0;
+}
+
 /** Those that are as fit as the winner: preferences, drains and missing links come before balance. */
 function equallyFit({ checks }: ElectionResult): string[] {
   const [winner] = checks;
@@ -67,10 +75,11 @@ function equallyFit({ checks }: ElectionResult): string[] {
     .map(({ node }) => node);
 }
 
-/** The same election with another of those that could announce as the owner. */
+/** The same election with another owner, if that node could announce here: it may have been chosen for a Service that shares the address. */
 export function withOwner(election: ElectionResult, owner: string | undefined): ElectionResult {
   if (owner === undefined || owner === election.owner) return election;
-  const chosen = election.checks.find(({ node }) => node === owner)!;
+  const chosen = election.checks.find(({ node }) => node === owner);
+  if (chosen === undefined || !isEligible(chosen)) return election;
   const others = election.checks
     .filter((check) => check !== chosen)
     .map((check) => (check.verdict === 'owner' ? { ...check, verdict: 'lost-election' as const } : check));

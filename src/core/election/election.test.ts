@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { candidate } from '../../../test/builders.ts';
 import type { L2Advertisement } from '../config/config.ts';
@@ -68,7 +69,7 @@ describe('the election', () => {
       {},
       'not-selected',
     ],
-    ['its speaker is dead', {}, { alive: false }, 'speaker-not-alive'],
+    ['its speaker is dead', {}, { speaker: 'dead' }, 'speaker-not-alive'],
     ['its network is unavailable', {}, { networkUnavailable: true }, 'network-unavailable'],
     ['it is excluded from load balancers', {}, { labels: { [EXCLUDE_LABEL]: '' } }, 'excluded-by-label'],
     ['it is on the smaller side of a fenced partition', { fenced: true }, {}, 'fenced'],
@@ -81,13 +82,35 @@ describe('the election', () => {
 
   it.each<[string, Partial<Candidate>, string]>([
     ['is drained', { drained: true }, 'drained'],
-    ['is unsteady', { unsteady: true }, 'unsteady'],
+    ['is unsteady', { speaker: 'unsteady' }, 'unsteady'],
     ['has no link that is up', { links: [] }, 'no-link'],
   ])('lets a node that %s announce only what no other can', (_, shortcoming, verdict) => {
     const nodes = [node('a', { ...shortcoming }), node('b'), node('c')];
     for (let i = 0; i < 20; i++) expect(elect(contest({ address: `192.0.2.${i}` }), nodes, sha256).owner).not.toBe('a');
     expect(elect(contest(), nodes, sha256).checks.at(-1)).toMatchObject({ node: 'a', verdict });
     expect(elect(contest(), [nodes[0]!], sha256).owner).toBe('a');
+  });
+
+  it('lets a drained node announce before an unsteady one, and that one before one without a link', () => {
+    const nodes = [node('a', { links: [] }), node('b', { speaker: 'unsteady' }), node('c', { drained: true })];
+    for (let i = 0; i < 20; i++) expect(order(contest({ address: `192.0.2.${i}` }), nodes)).toBe('cba');
+  });
+
+  it('comes out the same in whatever order the nodes are known', () => {
+    const some = fc.record({
+      speaker: fc.constantFrom('alive' as const, 'unsteady' as const, 'dead' as const),
+      drained: fc.boolean(),
+      links: fc.constantFrom(undefined, [], ['eth0']),
+    });
+    const orders = fc
+      .array(some, { maxLength: 6 })
+      .map((facts) => facts.map((one, i) => node(`n${i}`, one)))
+      .chain((nodes) => fc.tuple(fc.constant(nodes), fc.shuffledSubarray(nodes, { minLength: nodes.length })));
+    fc.assert(
+      fc.property(orders, ([one, other]) => {
+        expect(elect(contest(), other, sha256)).toEqual(elect(contest(), one, sha256));
+      }),
+    );
   });
 
   it('counts only the links that the advertisements for a node name', () => {

@@ -6,21 +6,22 @@
 import { anySelectorMatches, type Labels, selectorMatches } from '../api/selector.ts';
 import type { L2Advertisement } from '../config/config.ts';
 
+/**
+ * What the election makes of the speaker of a node: `unsteady` comes and goes, or is not acknowledged by others; `passive` starts, or is being
+ * shut down in good order.
+ */
+export type SpeakerHealth = 'alive' | 'unsteady' | 'passive' | 'dead';
+
 /** One node as the election sees it. */
 export interface Candidate {
   readonly name: string;
   readonly labels: Labels;
-  /** Its speaker answers; see the liveness room. */
-  readonly alive: boolean;
-  /** Its speaker starts, or is being stopped in good order. */
-  readonly passive: boolean;
+  readonly speaker: SpeakerHealth;
   /** It is to be emptied: it announces only what nobody else can. */
   readonly drained: boolean;
-  /** Its speaker comes and goes, or is not heard: it announces only what nobody else can. */
-  readonly unsteady: boolean;
   /** Names of the links that are up and have a carrier; undefined: it has not said. */
   readonly links: readonly string[] | undefined;
-  /** Of its BGP routers none has a session with it. */
+  /** It has BGP routers to talk to, and a session with none of them. */
   readonly unheard: boolean;
   /** Node condition NetworkUnavailable is True. */
   readonly networkUnavailable: boolean;
@@ -121,13 +122,20 @@ interface Eligible {
 const SHORTCOMINGS = ['drained', 'unsteady', 'no-link'] as const satisfies readonly NodeVerdict[];
 type Shortcoming = (typeof SHORTCOMINGS)[number];
 
+/** Whether the node could announce, if no better one could. */
+export function isEligible({ verdict }: NodeCheck): boolean {
+  return (
+    verdict === 'owner' || verdict === 'lost-election' || SHORTCOMINGS.some((shortcoming) => shortcoming === verdict)
+  );
+}
+
 function rankOf(shortcoming: Shortcoming | undefined): number {
   return shortcoming === undefined ? 0 : SHORTCOMINGS.indexOf(shortcoming) + 1;
 }
 
 function shortcomingOf(contest: Contest, node: Candidate): Shortcoming | undefined {
   if (!hasLink(contest, node)) return 'no-link';
-  if (node.unsteady) return 'unsteady';
+  if (node.speaker === 'unsteady') return 'unsteady';
   return node.drained ? 'drained' : undefined;
 }
 
@@ -151,8 +159,8 @@ function commonObstacle(contest: Contest): NodeVerdict | undefined {
 }
 
 function nodeObstacle(contest: Contest, node: Candidate): NodeVerdict | undefined {
-  if (!node.alive) return 'speaker-not-alive';
-  if (node.passive) return 'speaker-passive';
+  if (node.speaker === 'dead') return 'speaker-not-alive';
+  if (node.speaker === 'passive') return 'speaker-passive';
   if (node.networkUnavailable) return 'network-unavailable';
   if (EXCLUDE_LABEL in node.labels && !contest.ignoreExcludeLabel) return 'excluded-by-label';
   if (!contest.advertisements.some((ad) => anySelectorMatches(ad.nodeSelectors, node.labels))) return 'not-selected';

@@ -2,8 +2,9 @@
  * How what others say changes what we know: updates are merged into our records, and what differs is reported to the election.
  * @module
  */
+import type { SpeakerHealth } from '../election/election.ts';
 import { disseminate, send } from './dissemination.ts';
-import type { FitLink, MemberRecord, NodeState, Update } from './messages.ts';
+import type { FitLink, MemberRecord, Update } from './messages.ts';
 import { updateNeighbours } from './neighbours.ts';
 import { refute } from './own-record.ts';
 import { beats, digestOf, isRunning, stateOf } from './records.ts';
@@ -60,7 +61,7 @@ function sameLinks(a: readonly FitLink[], b: readonly FitLink[]): boolean {
 export function report({ s, now, outputs }: Turn, peer: Peer): void {
   const node = nodeOf(peer);
   const isDeadToUs = s.isAlone && isRunning(peer.record);
-  const state: NodeState = isDeadToUs ? 'dead' : stateOf(peer.record);
+  const state: SpeakerHealth = isDeadToUs ? 'dead' : stateOf(peer.record);
   if (state === 'dead' && s.deferredDeaths.has(node)) return;
   if (state === peer.reported) return;
   peer.reported = state;

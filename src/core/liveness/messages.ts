@@ -2,6 +2,7 @@
  * What speakers send each other to prove that they are alive, and what they know about the others.
  * @module
  */
+import type { SpeakerHealth } from '../election/election.ts';
 import type { MacAddress } from '../net/mac.ts';
 
 /**
@@ -71,13 +72,10 @@ export interface Member {
   readonly address: string;
 }
 
-/** What the election makes of a node. */
-export type NodeState = 'alive' | 'unsteady' | 'passive' | 'dead';
-
 /** What is known of one node, for the election. */
 export interface NodeLiveness {
   readonly node: string;
-  readonly state: NodeState;
+  readonly state: SpeakerHealth;
   /** Undefined: nobody has said. */
   readonly links: readonly FitLink[] | undefined;
   /** No BGP router hears it. */

@@ -2,7 +2,8 @@
  * Which of two records about a speaker wins, and the digest over all of them.
  * @module
  */
-import { type MemberRecord, type NodeState, STATUSES, type Status } from './messages.ts';
+import type { SpeakerHealth } from '../election/election.ts';
+import { type MemberRecord, STATUSES, type Status } from './messages.ts';
 
 /** A member that we assume to be active because we have just started: every other record beats it. */
 export const ASSUMED = -1n;
@@ -21,7 +22,7 @@ export function isRunning({ status }: MemberRecord): boolean {
   return status === 'starting' || status === 'active' || status === 'unsteady';
 }
 
-const STATES: Readonly<Record<Status, NodeState>> = {
+const STATES: Readonly<Record<Status, SpeakerHealth>> = {
   active: 'alive',
   unsteady: 'unsteady',
   starting: 'passive',
@@ -30,7 +31,7 @@ const STATES: Readonly<Record<Status, NodeState>> = {
   dead: 'dead',
 };
 
-export function stateOf({ status }: MemberRecord): NodeState {
+export function stateOf({ status }: MemberRecord): SpeakerHealth {
   return STATES[status];
 }
 

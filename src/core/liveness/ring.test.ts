@@ -1,6 +1,4 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReplayWindow } from './replay-window.ts';
 import { MONITORS, Ring } from './ring.ts';
 
 describe('the ring', () => {
@@ -28,33 +26,5 @@ describe('the ring', () => {
     const all = [...ring.after('')];
     expect(all).toHaveLength(50);
     expect([...ring.after(all[19]!)]).toEqual(all.slice(20));
-  });
-});
-
-describe('the replay window', () => {
-  it('takes every number once, in any order that a network makes of them', () => {
-    const window = new ReplayWindow();
-    expect([5, 3, 4, 5, 3, 6, 40, 9, 8, 40].map((n) => window.accept(n))).toEqual([
-      true,
-      true,
-      true,
-      false,
-      false,
-      true,
-      true,
-      true,
-      false,
-      false,
-    ]);
-  });
-
-  it('never takes one twice', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(100)), (numbers) => {
-        const window = new ReplayWindow();
-        const taken = numbers.filter((n) => window.accept(n));
-        expect(new Set(taken).size).toBe(taken.length);
-      }),
-    );
   });
 });

@@ -2,9 +2,10 @@
  * What the liveness machine knows, hears and asks for. fsm.ts is how it moves.
  * @module
  */
+import type { SpeakerHealth } from '../election/election.ts';
 import type { Millis } from '../machine.ts';
 import { nextRandom as randomAfter } from '../random.ts';
-import type { FitLink, Member, MemberRecord, Message, NodeState, Status, Update } from './messages.ts';
+import type { FitLink, Member, MemberRecord, Message, Status, Update } from './messages.ts';
 import { ASSUMED, digestOf, hash } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
@@ -51,7 +52,7 @@ export interface Peer {
   pinged: { readonly sequence: number; readonly at: Millis } | undefined;
   roundTrip: Millis | undefined;
   /** Its state as last reported to the election. */
-  reported: NodeState;
+  reported: SpeakerHealth;
 }
 
 /**
@@ -199,7 +200,7 @@ export type LivenessOutput =
   | {
       readonly kind: 'node-changed';
       readonly node: string;
-      readonly state: NodeState | 'forgotten';
+      readonly state: SpeakerHealth | 'forgotten';
       readonly silentFor?: Millis;
     }
   /** This speaker hears nobody any more, or somebody again. */

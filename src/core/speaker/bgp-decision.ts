@@ -78,8 +78,8 @@ export function announcesToo(
   const named = isLocal ? servingNodes(slices, facts.dead, true).named : undefined;
   return facts.candidates.some(
     (other) =>
-      other.alive &&
-      !other.passive &&
+      other.speaker !== 'dead' &&
+      other.speaker !== 'passive' &&
       isAskedAbout(other) &&
       (named === undefined || named.has(other.name)) &&
       decideBgp(facts, other, service, slices)?.verdict === 'announced',

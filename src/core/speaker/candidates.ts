@@ -22,6 +22,8 @@ export function membersOf({ cache }: SpeakerState): Member[] {
 
 export function candidatesOf(state: SpeakerState, members: readonly Member[]): Candidate[] {
   const withSpeaker = new Set(members.map(({ node }) => node));
+  const isThere = (node: string) =>
+    node === state.settings.node || (!state.dead.has(node) && (!state.settings.liveness || withSpeaker.has(node)));
   const known = new Map(state.view.nodes.map((liveness) => [liveness.node, liveness]));
   return state.cache.all<Node>('nodes').map(({ metadata, spec, status }) => {
     const { name, labels = {}, annotations } = metadata;
@@ -29,10 +31,7 @@ export function candidatesOf(state: SpeakerState, members: readonly Member[]): C
     return {
       name,
       labels,
-      alive:
-        name === state.settings.node || (!state.dead.has(name) && (!state.settings.liveness || withSpeaker.has(name))),
-      passive: liveness?.state === 'passive',
-      unsteady: liveness?.state === 'unsteady',
+      speaker: isThere(name) ? (liveness?.state ?? 'alive') : 'dead',
       unheard: liveness?.unheard === true,
       links: linksOf(state, name, liveness),
       drained: isDrained(state.settings, annotations, spec?.unschedulable),

@@ -61,6 +61,7 @@ function assignOwners(state: SpeakerState, keys: Set<string>): SpeakerState['own
   if (!rules.balanced && rules.preempt) return state.owners;
   const incumbents = incumbentsOf(state);
   const contestants = [...state.elections].map(([key, elected]) => ({
+    service: key,
     address: addressOf(elected),
     election: elected.election,
     incumbent: incumbents.get(key),

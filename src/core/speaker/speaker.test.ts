@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
-import type { NodeState } from '../liveness/messages.ts';
+import type { SpeakerHealth } from '../election/election.ts';
 import { formatAddress } from '../net/address.ts';
 import { speakerMachine } from './fsm.ts';
 import {
@@ -84,9 +84,9 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
   };
 }
 
-function liveness(states: Partial<Record<NodeState, readonly string[]>>, quorum = true): SpeakerInput {
+function liveness(states: Partial<Record<SpeakerHealth, readonly string[]>>, quorum = true): SpeakerInput {
   const nodes = Object.entries(states).flatMap(([state, names]) =>
-    names.map((node) => ({ node, state: state as NodeState, links: undefined, unheard: false })),
+    names.map((node) => ({ node, state: state as SpeakerHealth, links: undefined, unheard: false })),
   );
   return { kind: 'liveness', view: { nodes, quorum } };
 }
