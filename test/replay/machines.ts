@@ -3,8 +3,15 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { type BfdSettings, bfdMachine, initialBfd } from '../../src/core/bfd/fsm.ts';
+import { peersMachine } from '../../src/core/bgp/peers/fsm.ts';
+import { initialPeers } from '../../src/core/bgp/peers/state.ts';
+import { sessionMachine } from '../../src/core/bgp/session/fsm.ts';
+import type { SessionSettings } from '../../src/core/bgp/session/negotiation.ts';
+import { initialSession } from '../../src/core/bgp/session/state.ts';
 import { controllerMachine } from '../../src/core/controller/fsm.ts';
 import { type ControllerSettings, initialController } from '../../src/core/controller/state.ts';
+import { initialLeadership, leadershipMachine } from '../../src/core/kubernetes/leadership/fsm.ts';
 import { initialReflector, reflectorMachine } from '../../src/core/kubernetes/reflector/fsm.ts';
 import { layer2Machine } from '../../src/core/layer2/fsm.ts';
 import { initialLayer2, type Layer2Settings } from '../../src/core/layer2/state.ts';
@@ -30,5 +37,9 @@ export const MACHINES: Readonly<Record<string, Replayable>> = {
   ),
   reflector: entry(reflectorMachine, ({ seed }: { readonly seed: number }) => initialReflector(seed)),
   liveness: entry(livenessMachine, (settings: LivenessSettings) => initialLiveness(settings)),
+  bfd: entry(bfdMachine, (settings: BfdSettings) => initialBfd(settings)),
+  'bgp-session': entry(sessionMachine, (settings: SessionSettings) => initialSession(settings)),
+  'bgp-peers': entry(peersMachine, () => initialPeers()),
+  leadership: entry(leadershipMachine, (identity: string) => initialLeadership(identity)),
   layer2: entry(layer2Machine, (settings: Layer2Settings) => initialLayer2(settings)),
 };

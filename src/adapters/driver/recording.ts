@@ -13,13 +13,14 @@ export interface RecordedInput {
 /** Appends inputs to a file. */
 export class Recorder {
   readonly #file: WriteStream;
+  readonly #hiding = new SecretHiding();
 
   constructor(path: string) {
     this.#file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   }
 
   record = (input: unknown, now: number): void => {
-    this.#file.write(`${encodeLine({ now, input: withoutSecrets(input) })}\n`);
+    this.#file.write(`${encodeLine({ now, input: this.#hiding.hide(input) })}\n`);
   };
 
   close(): Promise<void> {
@@ -27,43 +28,67 @@ export class Recorder {
   }
 }
 
-const REDACTED = Buffer.from('redacted').toString('base64');
 /** What `kubectl apply` was given, passwords and all. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-interface Confidential {
-  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
-  readonly data?: object;
-  readonly spec?: { readonly password?: string };
+/** A password as configuration objects have it, or as a peer does that was made of one. */
+type Password = string | { readonly encoding: string; readonly text: string };
+
+/**
+ * Takes the secrets out of what is recorded: a recording is a file that people send to each other. Where a secret stood, there is a number
+ * instead, the same for the same secret: whether one has changed can still be told.
+ */
+export class SecretHiding {
+  readonly #numbers = new Map<string, number>();
+
+  hide(value: unknown): unknown {
+    const { resource } = value as { readonly resource?: unknown };
+    return this.#without(value, resource === 'secrets');
+  }
+
+  #without(value: unknown, isSecret: boolean): unknown {
+    if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, this.#without(item, isSecret)]));
+    if (Array.isArray(value)) return value.map((item) => this.#without(item, isSecret));
+    if (!isPlain(value)) return value;
+    const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
+      if (key === LAST_APPLIED) return [];
+      if (key === 'password' && isPassword(item)) return [[key, this.#hidden(item)]];
+      if (isSecret && (key === 'data' || key === 'stringData') && isPlain(item))
+        return [
+          [key, Object.fromEntries(Object.entries(item).map(([name, text]) => [name, this.#token(String(text))]))],
+        ];
+      return [[key, this.#without(item, isSecret)]];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  #hidden(password: Password): Password {
+    return typeof password === 'string' ? this.#token(password) : { ...password, text: this.#token(password.text) };
+  }
+
+  /** Base64, for that is what most of them have to be. */
+  #token(secret: string): string {
+    const number = this.#numbers.get(secret) ?? this.#numbers.size + 1;
+    this.#numbers.set(secret, number);
+    return Buffer.from(`redacted-${number}`).toString('base64');
+  }
 }
 
-/** Resources with passwords, and how they look without. */
-const HIDING: Readonly<Record<string, (object: Confidential) => object>> = {
-  secrets: ({ data = {} }) => ({ data: Object.fromEntries(Object.keys(data).map((key) => [key, REDACTED])) }),
-  bgppeers: ({ spec }) => (spec?.password === undefined ? {} : { spec: { ...spec, password: REDACTED } }),
-};
+function isPassword(value: unknown): value is Password {
+  return typeof value === 'string' || (isPlain(value) && typeof value.text === 'string');
+}
 
-/** A recording is a file that people send to each other: it holds the names of passwords, never their values. */
-function withoutSecrets(input: unknown): unknown {
-  const change = input as { resource?: string; object?: Confidential; objects?: readonly Confidential[] };
-  const hidden = HIDING[change.resource ?? ''];
-  if (hidden === undefined) return input;
-  const hide = (object: Confidential) => {
-    const { [LAST_APPLIED]: _, ...annotations } = object.metadata?.annotations ?? {};
-    return { ...object, metadata: { ...object.metadata, annotations }, ...hidden(object) };
-  };
-  return {
-    ...change,
-    ...(change.object !== undefined && { object: hide(change.object) }),
-    ...(change.objects !== undefined && { objects: change.objects.map(hide) }),
-  };
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** One value as one line of JSON; bigints, bytes, sets and maps are tagged. */
 export function encodeLine(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, item: unknown) {
     if (typeof item === 'bigint') return { $bigint: item.toString() };
-    if (item instanceof Uint8Array) return { $hex: Buffer.from(item).toString('hex') };
+    // What a Buffer says of itself comes before what we say of it.
+    const own = this[key];
+    if (own instanceof Uint8Array) return { $hex: Buffer.from(own).toString('hex') };
     if (item instanceof Map) return { $map: [...item] };
     if (item instanceof Set) return { $set: [...item] };
     return item;
