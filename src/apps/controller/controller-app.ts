@@ -183,9 +183,15 @@ export class ControllerApp {
 
   #write(resource: WrittenResource, key: string, body: () => object): void {
     this.#writes.add((done) => {
-      // The process may have slept since it was told to lead. Then somebody else leads, and we are about to end.
-      if (this.#election?.holds === false) done();
-      else this.#request(resource, key, body(), done);
+      if (this.#election?.holds !== false) {
+        this.#request(resource, key, body(), done);
+        return;
+      }
+      // The process has slept, and somebody else may lead. If nobody does, the answer to our last renewal is still to be read:
+      // then this controller goes on, and what was not written is still to be written.
+      const message = 'not sent: this controller does not know whether it still holds the Lease';
+      this.#process.feed({ kind: 'write-failed', resource, key, status: 0, message });
+      done();
     });
   }
 
