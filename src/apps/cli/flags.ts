@@ -54,7 +54,10 @@ const COMMON: readonly Flag[] = [
     isSwitch: true,
     help: 'decide, but write and send nothing; report where the load balancer that runs now decides differently',
   },
-  { name: 'record', help: 'write every input of the state machine to this file, for replay' },
+  {
+    name: 'record',
+    help: 'write every input of the state machine to this file, those of BGP to the same name with .bgp, for replay',
+  },
 ];
 
 export const CONTROLLER_FLAGS: readonly Flag[] = [

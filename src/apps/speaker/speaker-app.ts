@@ -188,13 +188,15 @@ export class SpeakerApp {
   }
 
   #openBgp(status: SpeakerStatusOptions): BgpBackend {
-    const { bgp, node, log, metrics, client } = this.#options;
+    const { bgp, node, log, metrics, client, recordTo } = this.#options;
     if (bgp.engine === 'frr-k8s') return new FrrK8sBgp({ ...bgp, node, log, client });
     return new NativeBgp({
       ...bgp,
       node,
       log,
       metrics,
+      clock: this.#clock,
+      recordTo: recordTo && `${recordTo}.bgp`,
       status,
       toWire: (message) => this.#wire.send(message),
       onSilence: (peers, isAll) => {
