@@ -6,15 +6,21 @@ import type { Clock, WallClock } from '../adapters/driver/clock.ts';
 import { Driver } from '../adapters/driver/driver.ts';
 import { Recorder } from '../adapters/driver/recording.ts';
 import type { KubernetesClient } from '../adapters/kubernetes/client.ts';
-import { ConfigurationState, type ConfigurationStateOptions } from '../adapters/kubernetes/configuration-state.ts';
 import { EventRecorder } from '../adapters/kubernetes/events.ts';
-import { Reflector } from '../adapters/kubernetes/reflector.ts';
+import { type ReflectedChange, Reflector } from '../adapters/kubernetes/reflector.ts';
 import type { ResourceName } from '../adapters/kubernetes/resources.ts';
+import { timestamp } from '../adapters/kubernetes/timestamp.ts';
+import { Writer } from '../adapters/kubernetes/writer.ts';
 import type { Log } from '../adapters/log/log.ts';
 import type { Metrics } from '../adapters/metrics/metrics.ts';
 import { formatProblem, type Problem } from '../core/api/problem.ts';
 import type { Change } from '../core/kubernetes/cache.ts';
 import type { Machine } from '../core/machine.ts';
+import {
+  CONFIGURATION_STATES,
+  type ConfigurationStateIdentity,
+  configurationState,
+} from '../core/reasons/configuration-state.ts';
 import type { EventNote, EventTarget } from '../core/reasons/reasons.ts';
 
 /** Options that both processes take. */
@@ -48,7 +54,7 @@ export interface Scope<R extends ResourceName> {
 export interface ProcessIdentity {
   readonly component: string;
   readonly host: string;
-  readonly state: Pick<ConfigurationStateOptions, 'name' | 'labels' | 'conditionType' | 'fieldManager'>;
+  readonly state: ConfigurationStateIdentity;
 }
 
 /** Where a process keeps its own objects that reads configuration from every namespace. */
@@ -60,11 +66,13 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
   readonly #reflectors: ReadonlyMap<R, Reflector>;
   readonly #events: EventRecorder;
   readonly #recorder: Recorder | undefined;
-  readonly #configuration: ConfigurationState;
+  readonly #identity: ProcessIdentity;
+  readonly #configuration: Writer;
+  readonly #followers = new Map<R, (change: ReflectedChange) => void>();
 
   constructor(
     options: ProcessOptions,
-    { component, host, state }: ProcessIdentity,
+    identity: ProcessIdentity,
     machine: Machine<S, I | Change<R>, O>,
     initial: S,
     scopes: readonly Scope<R>[],
@@ -72,6 +80,8 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
     onStepped?: () => void,
   ) {
     this.#options = options;
+    this.#identity = identity;
+    const { component, host, state } = identity;
     const { client, log, metrics, clock, wallClock, random = Math.random } = options;
     this.#events = new EventRecorder({
       client,
@@ -80,11 +90,17 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
       wallClock,
       onTrouble: (message) => log.warn({ event: 'eventNotWritten', error: message }, message),
     });
-    this.#configuration = new ConfigurationState({
+    this.#configuration = new Writer({
       client,
-      ...state,
+      clock,
       namespace: options.namespace ?? DEFAULT_NAMESPACE,
+      watched: { [CONFIGURATION_STATES]: { fieldSelector: `metadata.name=${state.name}` } },
+      whenMissing: () =>
+        'there will be no ConfigurationState: this cluster has no such kind; install our CRDs to see it',
+      fieldManager: state.fieldManager,
       podName: options.podName ?? '',
+      identity: host,
+      settings: { mark: state.labels },
       onTrouble: (message) => log.warn({ event: 'configurationStateNotWritten', error: message }, message),
     });
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
@@ -105,6 +121,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
           onChange: (change) => {
             metrics.updated();
             this.#driver.feed({ ...change, resource: scope.resource });
+            this.#followers.get(scope.resource)?.(change);
           },
           onTrouble: (what, message) => {
             metrics.failed();
@@ -133,7 +150,14 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
   configured(problems: readonly Problem[]): void {
     for (const problem of problems) this.#options.log.error({ event: 'invalidConfiguration' }, formatProblem(problem));
     this.#options.metrics.configured(problems.length);
-    this.#configuration.report(problems);
+    const { state } = this.#identity;
+    const now = timestamp(this.#options.wallClock?.());
+    this.#configuration.set(CONFIGURATION_STATES, state.name, configurationState(state, problems, now));
+  }
+
+  /** Hands on what is seen of a watched resource, after the machine has taken it in. */
+  follow(resource: R, listener: (change: ReflectedChange) => void): void {
+    this.#followers.set(resource, listener);
   }
 
   relist(resource: R): void {
@@ -142,6 +166,11 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
 
   start(): void {
     for (const reflector of this.#reflectors.values()) reflector.start();
+  }
+
+  /** This process speaks for itself from now on: of several controllers only the one that leads does. */
+  speak(): void {
+    this.#configuration.start();
   }
 
   /** Calls back when everything that had to be said has been. */

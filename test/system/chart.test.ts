@@ -313,10 +313,10 @@ const SELDOM: readonly RegExp[] = [
   /(get|patch) \/events$/,
   // An object of that kind is at fault.
   /controller patch metallb.io\/(l2advertisements|bgpadvertisements|bgppeers|bfdprofiles|communities)\/status$/,
-  // Frames leave, which they must not here; and --l2-no-preempt.
-  /speaker (patch|delete|watch) metallb.io\/servicel2statuses(\/status)?$/,
+  // Frames leave, which they must not here.
+  /speaker (patch|delete) metallb.io\/servicel2statuses(\/status)?$/,
   // A patch that brings an object into being is checked for both, and logged as the patch that it is.
-  /speaker create metallb.io\/\w+statuses$/,
+  /(speaker|controller) create metallb.io\/\w+stat(us)?es$/,
   // A peer goes.
   /speaker delete metallb.io\/bgpsessionstatuses$/,
 ];

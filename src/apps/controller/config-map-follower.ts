@@ -2,147 +2,136 @@
  * `--config-map`: keeps the custom resources as a ConfigMap in the format before 0.13 says.
  * @module
  */
+import type { Clock } from '../../adapters/driver/clock.ts';
+import { Driver } from '../../adapters/driver/driver.ts';
 import { parseYaml } from '../../adapters/files/yaml.ts';
-import { APPLY_PATCH, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
-import { Reflector } from '../../adapters/kubernetes/reflector.ts';
-import { collectionPath, objectPath } from '../../adapters/kubernetes/resources.ts';
+import { type ReflectedChange, Reflector } from '../../adapters/kubernetes/reflector.ts';
+import type { ApiTransport } from '../../adapters/kubernetes/transport.ts';
+import { Writer } from '../../adapters/kubernetes/writer.ts';
 import type { Log } from '../../adapters/log/log.ts';
-import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { formatFault, type Problem } from '../../core/api/problem.ts';
+import type { Problem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES, type ConfigResource } from '../../core/config/resolve.ts';
-import { type ConfigMapPlan, planConfigMap } from '../../core/migration/config-map.ts';
-import { type EventNote, type EventTarget, eventTarget } from '../../core/reasons/reasons.ts';
+import { ORIGIN_LABEL } from '../../core/migration/config-map.ts';
+import {
+  type ConfigDocument,
+  type ConfigMap,
+  type ConfigMapInput,
+  type ConfigMapOutput,
+  type ConfigMapState,
+  configMapMachine,
+  initialConfigMap,
+} from '../../core/migration/config-map-follower.ts';
+import type { EventNote, EventTarget } from '../../core/reasons/reasons.ts';
 
 export interface ConfigMapFollowerOptions {
-  readonly client: KubernetesClient;
+  readonly client: ApiTransport;
   readonly namespace: string;
   readonly name: string;
+  /** Tells this process from the others. */
+  readonly host: string;
   readonly log: Log;
   readonly tell: (target: EventTarget, note: EventNote) => void;
   /** What is wrong with the ConfigMap now. */
   readonly onProblems: (problems: readonly Problem[]) => void;
+  readonly clock?: Clock | undefined;
 }
-
-type ConfigMap = KubernetesObject & { readonly data?: { readonly config?: string } };
-
-const FIELD_MANAGER = 'metallb-config-map';
-/** Milliseconds until a failed attempt is made again. */
-const RETRY = 5000;
 
 export class ConfigMapFollower {
   readonly #options: ConfigMapFollowerOptions;
   readonly #reflector: Reflector;
-  #wanted: ConfigMap | undefined;
-  #busy = false;
-  #stopped = false;
-  #retry: NodeJS.Timeout | undefined;
-  #told = '';
+  readonly #writer: Writer;
+  readonly #driver: Driver<ConfigMapState, ConfigMapInput, ConfigMapOutput>;
 
   constructor(options: ConfigMapFollowerOptions) {
     this.#options = options;
-    const { client, namespace, name, log } = options;
+    const { client, namespace, name, host, log, clock } = options;
+    this.#driver = new Driver(configMapMachine, initialConfigMap(name, namespace), {
+      perform: (output) => this.#perform(output),
+      clock,
+    });
     this.#reflector = new Reflector({
       client,
+      clock,
       resource: 'configmaps',
       namespace,
       fieldSelector: `metadata.name=${name}`,
-      onChange: (change) => {
-        if (change.kind === 'applied') this.#follow(change.object);
-        else if (change.kind === 'replaced' && change.objects[0] !== undefined) this.#follow(change.objects[0]);
-        else
-          log.warn(
-            { event: 'noConfigMap', configMap: `${namespace}/${name}` },
-            'the ConfigMap of --config-map is not there; the resources that were made from it stay',
+      onChange: (change) => this.#onConfigMap(change),
+      onTrouble: (what, message) => log.warn({ event: what, resource: 'configmaps', error: message }, message),
+    });
+    this.#writer = new Writer({
+      client,
+      clock,
+      namespace,
+      watched: Object.fromEntries(CONFIG_RESOURCES.map((resource) => [resource, undefined])),
+      whenMissing: (resource) => `this cluster has no ${resource}; install the CRDs`,
+      fieldManager: 'metallb-config-map',
+      podName: '',
+      identity: host,
+      // One after the other: what is referred to is there before what refers to it, and goes after it.
+      settings: { mark: { [ORIGIN_LABEL]: name }, adopts: false, limit: 1 },
+      onTrouble: (error) => log.warn({ event: 'configMapNotFollowed', error }, error),
+      onDone: (what, resource, removed) => {
+        if (what === 'removed')
+          log.info(
+            { event: 'configMapRemoved', resource, name: removed },
+            `the ConfigMap no longer has ${resource} ${removed}`,
           );
       },
-      onTrouble: (what, message) => log.warn({ event: what, resource: 'configmaps', error: message }, message),
     });
   }
 
+  /** Begins to follow: of several controllers only the one that leads does. */
   start(): void {
+    this.#writer.start();
     this.#reflector.start();
   }
 
-  stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#retry);
+  /** What the process sees of the resources, from its start on. */
+  observe(resource: ConfigResource, change: ReflectedChange): void {
+    this.#writer.observe(resource, change);
+    this.#driver.feed({ ...change, resource });
+  }
+
+  /** Calls back when what is under way has ended. */
+  stop(onStopped: () => void): void {
     this.#reflector.stop();
+    this.#driver.stop();
+    this.#writer.stop(onStopped);
   }
 
-  #follow(configMap: ConfigMap): void {
-    this.#wanted = configMap;
-    if (!this.#busy) void this.#work();
+  #onConfigMap(change: ReflectedChange): void {
+    const configMap: ConfigMap | undefined =
+      change.kind === 'replaced' ? change.objects[0] : change.kind === 'applied' ? change.object : undefined;
+    if (configMap === undefined) this.#driver.feed({ kind: 'config-map-gone' });
+    else this.#driver.feed({ kind: 'config-map', configMap, document: documentOf(configMap) });
   }
 
-  async #work(): Promise<void> {
-    this.#busy = true;
-    clearTimeout(this.#retry);
-    while (this.#wanted !== undefined && !this.#stopped) {
-      const configMap = this.#wanted;
-      this.#wanted = undefined;
-      try {
-        await this.#carryOut(configMap);
-      } catch (error) {
-        const { message } = error as Error;
-        this.#options.log.warn({ event: 'configMapNotFollowed', error: message }, message);
-        this.#wanted ??= configMap;
-        this.#retry = setTimeout(() => void this.#work(), RETRY);
-        break;
-      }
-    }
-    this.#busy = false;
-  }
-
-  async #carryOut(configMap: ConfigMap): Promise<void> {
-    const { client, namespace, log, onProblems } = this.#options;
-    const { writes, removals, problems } = await this.#plan(configMap);
-    onProblems(problems);
-    this.#tell(configMap, problems, writes.length);
-    for (const { resource, object } of writes) {
-      const path = objectPath(resource, `${namespace}/${object.metadata.name}`);
-      const query = { fieldManager: FIELD_MANAGER, force: true };
-      await client.request({ method: 'PATCH', path, query, contentType: APPLY_PATCH, body: object });
-    }
-    for (const { resource, name } of removals) {
-      await client.remove(objectPath(resource, `${namespace}/${name}`));
-      log.info({ event: 'configMapRemoved', resource, name }, `the ConfigMap no longer has ${resource} ${name}`);
+  #perform(output: ConfigMapOutput): void {
+    const { namespace, name, log, tell, onProblems } = this.#options;
+    switch (output.kind) {
+      case 'set':
+        this.#writer.set(output.resource, output.name, output.desired);
+        return;
+      case 'problems':
+        onProblems(output.problems);
+        return;
+      case 'emit-event':
+        tell(output.target, output.note);
+        return;
+      case 'config-map-missing':
+        log.warn(
+          { event: 'noConfigMap', configMap: `${namespace}/${name}` },
+          'the ConfigMap of --config-map is not there; the resources that were made from it stay',
+        );
     }
   }
+}
 
-  async #plan(configMap: ConfigMap): Promise<ConfigMapPlan> {
-    const { client, namespace, name } = this.#options;
-    const fault = (message: string, cure: string): ConfigMapPlan => {
-      const object = { kind: 'ConfigMap', namespace, name };
-      const consequence = 'until then the last good version stays in force';
-      return {
-        writes: [],
-        removals: [],
-        problems: [{ object, field: 'data.config', value: '', message, cure, consequence }],
-      };
-    };
-    if (configMap.data?.config === undefined)
-      return fault('the ConfigMap has no key config', 'put the configuration there, as MetalLB before 0.13 had it');
-    let document: unknown;
-    try {
-      document = parseYaml(configMap.data.config);
-    } catch (error) {
-      return fault(`this is not YAML: ${(error as Error).message.split('\n')[0]}`, 'fix it');
-    }
-    const list = async (resource: ConfigResource) =>
-      [resource, await client.list(collectionPath(resource, namespace))] as const;
-    const present = Object.fromEntries(await Promise.all(CONFIG_RESOURCES.map(list)));
-    return planConfigMap(document, name, namespace, present);
-  }
-
-  /** Once for each state of affairs. */
-  #tell(configMap: ConfigMap, problems: readonly Problem[], count: number): void {
-    const note: EventNote =
-      problems.length > 0
-        ? { reason: 'InvalidConfiguration', message: problems.map(formatFault).join('\n') }
-        : { reason: 'ConfigurationConverted', message: `${count} resources match this ConfigMap` };
-    const text = JSON.stringify([configMap.metadata.uid, note]);
-    if (text === this.#told) return;
-    this.#told = text;
-    this.#options.tell(eventTarget('v1', 'ConfigMap', configMap), note);
+function documentOf({ data }: ConfigMap): ConfigDocument {
+  if (data?.config === undefined) return { kind: 'absent' };
+  try {
+    return { kind: 'read', value: parseYaml(data.config) };
+  } catch (error) {
+    return { kind: 'fault', fault: (error as Error).message.split('\n')[0]! };
   }
 }

@@ -9,7 +9,7 @@ import { RequestQueue } from '../../adapters/kubernetes/request-queue.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Problem } from '../../core/api/problem.ts';
-import { isConfigResource } from '../../core/config/resolve.ts';
+import { CONFIG_RESOURCES, isConfigResource } from '../../core/config/resolve.ts';
 import { controllerMachine } from '../../core/controller/fsm.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -77,7 +77,7 @@ export class ControllerApp {
       })),
       (output) => this.#perform(output),
     );
-    const { client, log, metrics, namespace, configMap } = options;
+    const { client, log, metrics, namespace, configMap, host, clock } = options;
     metrics.beforeScrape(() => {
       const { allocator, config, services, leading } = this.#process.state;
       metrics.pools(new Map(config.pools.map(({ name }) => [name, allocator.usage(name)])));
@@ -85,14 +85,19 @@ export class ControllerApp {
       metrics.leading(leading);
     });
     if (configMap === undefined) return;
-    this.#configMap = new ConfigMapFollower({
+    const follower = new ConfigMapFollower({
       client,
+      clock,
+      host,
       log,
       namespace: namespace!,
       name: configMap,
       tell: (target, note) => this.#process.tell(target, note),
       onProblems: (problems) => this.#configured({ configMap: problems }),
     });
+    for (const resource of CONFIG_RESOURCES)
+      this.#process.follow(resource, (change) => follower.observe(resource, change));
+    this.#configMap = follower;
   }
 
   get readiness(): Readiness {
@@ -103,18 +108,21 @@ export class ControllerApp {
 
   start(): void {
     this.#process.start();
-    if (this.#election === undefined) this.#configMap?.start();
+    if (this.#election === undefined) this.#speak();
     else this.#election.start();
   }
 
   /** Calls back when the process may end. */
   stop(onStopped: () => void): void {
-    this.#configMap?.stop();
+    const resign = () => {
+      if (this.#election === undefined) onStopped();
+      else this.#election.resign(onStopped);
+    };
+    // Whoever leads next must find everything that we have written.
     this.#process.stop(() =>
-      // Whoever leads next must find everything that we have written.
       this.#writes.stop(() => {
-        if (this.#election === undefined) onStopped();
-        else this.#election.resign(onStopped);
+        if (this.#configMap === undefined) resign();
+        else this.#configMap.stop(resign);
       }),
     );
   }
@@ -131,10 +139,15 @@ export class ControllerApp {
       onLead: () => {
         log.info({ event: 'leading', identity: leaderElection.identity }, 'this controller leads');
         this.#process.feed({ kind: 'lead' });
-        this.#configMap?.start();
+        this.#speak();
       },
       onTrouble: (message) => log.warn({ event: 'leaseTrouble', error: message }, message),
     });
+  }
+
+  #speak(): void {
+    this.#process.speak();
+    this.#configMap?.start();
   }
 
   #configured(news: Partial<Problems>): void {

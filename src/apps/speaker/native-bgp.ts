@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../adapters/driver/clock.ts';
 import { Recorder } from '../../adapters/driver/recording.ts';
-import { SESSION, SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
+import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Log } from '../../adapters/log/log.ts';
 import type { Metrics } from '../../adapters/metrics/metrics.ts';
@@ -18,6 +18,7 @@ import { established } from '../../core/bgp/session/state.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 import { parseAddress } from '../../core/net/address.ts';
 import type { BgpOutput } from '../../core/speaker/state.ts';
+import { SESSION_STATUS } from '../../core/speaker/status-objects.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 import { BgpSessions } from './bgp-sessions.ts';
 import { BmpExporter, type Station } from './bmp-exporter.ts';
@@ -65,7 +66,7 @@ export class NativeBgp implements BgpBackend {
           `routers cannot connect to port ${listenPort}: ${why}; another BGP (a CNI’s) may have it, or the capability NET_BIND_SERVICE is missing: choose another --bgp-listen-port`,
         ),
     });
-    this.#statuses = new SpeakerStatus(SESSION, status);
+    this.#statuses = new SpeakerStatus(SESSION_STATUS, status);
     this.#exporter = station && new BmpExporter(station, node, log, this.#sessions);
     metrics.beforeScrape(() => {
       for (const { plan, session } of this.#sessions.state.peers.values()) {
@@ -98,7 +99,7 @@ export class NativeBgp implements BgpBackend {
       this.#sessions.feed({ kind: 'stop', why: 'the speaker is being stopped' });
     });
     this.#exporter?.stop();
-    await this.#statuses.stop();
+    await new Promise<void>((resolve) => this.#statuses.stop(resolve));
     await this.#recorder?.close();
   }
 

@@ -6,13 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
-import {
-  type AnnouncedOn,
-  BGP,
-  L2,
-  SpeakerStatus,
-  type SpeakerStatusOptions,
-} from '../../adapters/kubernetes/speaker-status.ts';
+import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
 import { LinkFollower, type Links } from '../../adapters/linux/links.ts';
 import type { FromWire, LivenessOptions, WireOptions } from '../../adapters/wire/messages.ts';
 import { Wire, type WirePort } from '../../adapters/wire/wire.ts';
@@ -24,6 +18,7 @@ import { formatAddress } from '../../core/net/address.ts';
 import { NODE_VERDICTS } from '../../core/reasons/reasons.ts';
 import { speakerMachine } from '../../core/speaker/fsm.ts';
 import {
+  INCUMBENTS,
   initialSpeaker,
   type SpeakerInput,
   type SpeakerOutput,
@@ -31,6 +26,7 @@ import {
   type SpeakerState,
   speakerResources,
 } from '../../core/speaker/state.ts';
+import { type AnnouncedOn, BGP_STATUS, L2_STATUS } from '../../core/speaker/status-objects.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import type { BgpBackend } from './bgp-backend.ts';
 import type { Station } from './bmp-exporter.ts';
@@ -94,10 +90,13 @@ export class SpeakerApp {
       namespace: namespace ?? DEFAULT_NAMESPACE,
       node,
       podName: options.podName ?? '',
+      clock: options.clock,
+      wallClock: options.wallClock,
       onTrouble: (message: string) => options.log.warn({ event: 'statusNotWritten', error: message }, message),
     };
-    this.#statuses = new SpeakerStatus(L2, statuses);
-    this.#bgpStatuses = new SpeakerStatus(BGP, statuses);
+    const resources = speakerResources(rules);
+    this.#statuses = new SpeakerStatus(L2_STATUS, statuses, resources.includes(INCUMBENTS));
+    this.#bgpStatuses = new SpeakerStatus(BGP_STATUS, statuses);
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: options.layer2,
@@ -130,7 +129,7 @@ export class SpeakerApp {
         rules,
         bgpEngine: options.bgp.engine,
       }),
-      speakerResources(rules).map((resource) => ({
+      resources.map((resource) => ({
         resource,
         namespace: OURS.includes(resource) ? namespace : undefined,
         ...(resource === 'pods' && { labelSelector }),
@@ -139,6 +138,7 @@ export class SpeakerApp {
       (output) => this.#perform(output),
       () => this.#begin(),
     );
+    if (resources.includes(INCUMBENTS)) this.#process.follow(INCUMBENTS, (change) => this.#statuses.observe(change));
   }
 
   get readiness(): Readiness {
@@ -160,6 +160,7 @@ export class SpeakerApp {
       this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name), gateways });
     });
     this.#process.start();
+    this.#process.speak();
   }
 
   /**
@@ -169,9 +170,7 @@ export class SpeakerApp {
   stop(onStopped: () => void): void {
     const endWire = () => {
       this.#links?.stop();
-      this.#wire.stop(() => {
-        void Promise.all([this.#statuses.stop(), this.#bgpStatuses.stop()]).then(() => onStopped());
-      });
+      this.#wire.stop(() => this.#statuses.stop(() => this.#bgpStatuses.stop(onStopped)));
     };
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const isStopped = awaited();
@@ -188,8 +187,8 @@ export class SpeakerApp {
   }
 
   #openBgp(status: SpeakerStatusOptions): BgpBackend {
-    const { bgp, node, log, metrics, client, recordTo } = this.#options;
-    if (bgp.engine === 'frr-k8s') return new FrrK8sBgp({ ...bgp, node, log, client });
+    const { bgp, node, log, metrics, client, clock, recordTo } = this.#options;
+    if (bgp.engine === 'frr-k8s') return new FrrK8sBgp({ ...bgp, node, log, client, clock });
     return new NativeBgp({
       ...bgp,
       node,

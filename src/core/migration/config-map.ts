@@ -12,8 +12,12 @@ import { type ConvertedResource, convertLegacy } from './legacy.ts';
 export const ORIGIN_LABEL = 'metallb.io/config-map';
 
 export interface ConfigMapPlan {
+  /** False: the ConfigMap is at fault, and nothing is to change. */
+  readonly isInForce: boolean;
   /** To be applied; those that are as they should be are among them. */
   readonly writes: readonly { readonly resource: ConfigResource; readonly object: ConvertedResource }[];
+  /** What cannot be written, for somebody else has an object of that name. */
+  readonly taken: readonly { readonly resource: ConfigResource; readonly name: string }[];
   /** To be deleted, in this order. */
   readonly removals: readonly { readonly resource: ConfigResource; readonly name: string }[];
   readonly problems: readonly Problem[];
@@ -40,14 +44,16 @@ export function planConfigMap(
   present: Readonly<Partial<Record<ConfigResource, readonly KubernetesObject[]>>>,
 ): ConfigMapPlan {
   const conversion = convertLegacy(document, name, namespace);
-  if (!conversion.ok) return { writes: [], removals: [], problems: conversion.problems.map(withConsequence) };
+  if (!conversion.ok) return refused(conversion.problems);
   const faults = faultsOf(conversion.resources, name, namespace);
-  if (faults.length > 0) return { writes: [], removals: [], problems: faults.map(withConsequence) };
+  if (faults.length > 0) return refused(faults);
   const problems: Problem[] = [];
+  const taken: { resource: ConfigResource; name: string }[] = [];
   const writes = conversion.resources.flatMap((object) => {
     const resource = resourceOfKind(object.kind)!;
     const holder = present[resource]?.find(({ metadata }) => metadata.name === object.metadata.name);
     if (holder !== undefined && !isFrom(holder, name)) {
+      taken.push({ resource, name: object.metadata.name });
       problems.push({
         object: { kind: 'ConfigMap', namespace, name },
         field: 'data.config',
@@ -67,7 +73,7 @@ export function planConfigMap(
       .filter((object) => isFrom(object, name) && !wanted.has(`${resource} ${object.metadata.name}`))
       .map(({ metadata }) => ({ resource, name: metadata.name })),
   );
-  return { writes, removals, problems };
+  return { isInForce: true, writes, taken, removals, problems };
 }
 
 /** The rules for resources, told of the ConfigMap that they will be made of. */
@@ -81,10 +87,15 @@ function faultsOf(resources: readonly ConvertedResource[], name: string, namespa
   }));
 }
 
+function refused(problems: readonly Problem[]): ConfigMapPlan {
+  return { isInForce: false, writes: [], taken: [], removals: [], problems: problems.map(withConsequence) };
+}
+
 function withConsequence(problem: Problem): Problem {
   return { ...problem, consequence: 'until then the last good version stays in force' };
 }
 
-function isFrom({ metadata }: KubernetesObject, name: string): boolean {
+/** True for what was made from the ConfigMap. */
+export function isFrom({ metadata }: KubernetesObject, name: string): boolean {
   return metadata.labels?.[ORIGIN_LABEL] === name;
 }

@@ -5,6 +5,7 @@
 import { annotation } from '../api/annotations.ts';
 import type { Route } from '../bgp/rib/route.ts';
 import type { BfdProfile, Peer } from '../config/config.ts';
+import type { Desired } from '../kubernetes/writer/messages.ts';
 import type { Millis } from '../machine.ts';
 import { formatAddress } from '../net/address.ts';
 import { formatPrefix } from '../net/prefix.ts';
@@ -48,6 +49,24 @@ export function frrConfiguration(
   const routers = [...instances].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, members]) => routerOf(members, secrets));
   const bfdProfiles = [...profiles].sort((a, b) => (a.name < b.name ? -1 : 1)).map((profile) => ({ ...profile }));
   return { nodeSelector: { matchLabels: { 'kubernetes.io/hostname': node } }, bgp: { routers, bfdProfiles } };
+}
+
+/** Upstream's name of a node's FRRConfiguration. */
+export function frrName(node: string): string {
+  return `metallb-${node}`;
+}
+
+/** The object of this node that frr-k8s reads. */
+export function frrObject(node: string, spec: FrrConfiguration): Desired {
+  return {
+    resource: 'frrconfigurations',
+    object: {
+      apiVersion: 'frrk8s.metallb.io/v1beta1',
+      kind: 'FRRConfiguration',
+      metadata: { name: frrName(node) },
+      spec,
+    },
+  };
 }
 
 function hasPlace({ target }: Peer): boolean {

@@ -10,6 +10,7 @@
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
+import { entryOf, makeReady, open, pause, RETRY, rest, retry, wait } from './agenda.ts';
 import { achieved, expectedOf, isDrifted, nextCall, observe, progressOf } from './calls.ts';
 import { canonical, carries } from './content.ts';
 import type { OwnerReference, WriteAnswer, WriteCall, WriterInput, WriterOutput } from './messages.ts';
@@ -17,8 +18,7 @@ import { type Entry, keyOf, nextRandom, type Resource, type WriterState } from '
 
 /** Milliseconds between two writes of one object that change follows change. */
 const SHORTEST_PAUSE = 200;
-/** First and longest pause after a failure, in milliseconds: of one object, and of the server as a whole. */
-const RETRY = { first: 1000, longest: 60_000 };
+/** First and longest pause after a failure of the server as a whole, in milliseconds. */
 const SERVER_RETRY = { first: 500, longest: 10_000 };
 /** The same between looks for a kind that the cluster does not have. */
 const LOOK_AGAIN = { first: 5000, longest: 300_000 };
@@ -34,8 +34,6 @@ const PEACE = 2 * CORRECTION.longest;
 const LIST_GRACE = 5000;
 /** A stop waits this long for what is under way, in milliseconds. */
 const STOP_GRACE = 5000;
-/** Due times are rounded up to this many milliseconds, so that a thousand objects do not wake us a thousand times. */
-const GRAIN = 50;
 
 type Outputs = WriterOutput[];
 
@@ -91,6 +89,7 @@ export const writerMachine: Machine<WriterState, WriterInput, WriterOutput> = {
 };
 
 function start(state: WriterState, now: Millis): void {
+  if (state.phase !== 'new') return;
   state.phase = 'running';
   for (const resource of state.resources.values()) {
     if (resource.settings.isWatchedByUs) resource.view = { kind: 'look', isUnderWay: false };
@@ -103,7 +102,8 @@ function set(state: WriterState, input: Extract<WriterInput, { kind: 'set' }>, n
   const { desired } = input;
   if (desired === undefined && !state.entries.has(keyOf(input))) return;
   const entry = entryOf(state, input);
-  if (canonical(desired) === canonical(entry.desired)) return;
+  // Of what was only seen so far, it is news that nobody wants it.
+  if (entry.revision > 0 && canonical(desired) === canonical(entry.desired)) return;
   entry.desired = desired;
   entry.revision++;
   const { task } = entry;
@@ -215,7 +215,7 @@ function countCorrection(state: WriterState, entry: Entry, outputs: Outputs): vo
   const what = entry.desired?.object.kind ?? resource;
   const seconds = Math.round(correctionPause(entry) / 1000);
   const message = `${what} ${state.settings.namespace}/${name} is changed by somebody else again and again; it is put right, but no sooner than ${seconds} s after the last time`;
-  outputs.push({ kind: 'trouble', resource, name, message });
+  outputs.push({ kind: 'trouble', what: 'contested', resource, name, message });
 }
 
 /** Sends what may be sent now. */
@@ -240,7 +240,9 @@ function pump(state: WriterState, now: Millis, outputs: Outputs): void {
     state.ready.delete(key);
     const entry = state.entries.get(key)!;
     entry.progress = undefined;
-    proceed(state, entry, now, outputs);
+    // The kind may have come into doubt while it waited.
+    if (state.resources.get(entry.resource)!.view.kind === 'open') proceed(state, entry, now, outputs);
+    else makeReady(state, entry);
   }
 }
 
@@ -286,7 +288,13 @@ function onAnswer(state: WriterState, id: number, answer: WriteAnswer, now: Mill
     state.server.pausedUntil = undefined;
   } else if (id >= state.server.countedFrom) {
     pauseAll(state, now);
-    outputs.push({ kind: 'trouble', resource: resourceOf(call), name: nameOf(call), message: answer.message });
+    outputs.push({
+      kind: 'trouble',
+      what: 'failed',
+      resource: resourceOf(call),
+      name: nameOf(call),
+      message: answer.message,
+    });
   }
   if (call.verb === 'look') onLooked(state, state.resources.get(call.resource)!, answer, now, outputs);
   else if (call.verb === 'read-owner') onOwner(state, answer, now, outputs);
@@ -352,7 +360,7 @@ function onRefused(
     return;
   }
   if (status === 404) entry.observed = undefined;
-  outputs.push({ kind: 'trouble', resource, name, message });
+  outputs.push({ kind: 'trouble', what: 'failed', resource, name, message });
   retry(state, entry, now);
 }
 
@@ -375,7 +383,13 @@ function onLooked(state: WriterState, resource: Resource, answer: WriteAnswer, n
   const isMissing = !answer.ok && answer.status === 404;
   if (isMissing || suspicion !== undefined) {
     if (!resource.isSaidMissing)
-      outputs.push({ kind: 'trouble', resource: name, name: '', message: isMissing ? whenMissing : suspicion! });
+      outputs.push({
+        kind: 'trouble',
+        what: isMissing ? 'missing' : 'failed',
+        resource: name,
+        name: '',
+        message: isMissing ? whenMissing : suspicion!,
+      });
     resource.isSaidMissing = true;
     resource.view = { kind: 'missing', until: now + pause(state, LOOK_AGAIN, resource.looks) };
     resource.looks++;
@@ -393,7 +407,7 @@ function onLooked(state: WriterState, resource: Resource, answer: WriteAnswer, n
 function onOwner(state: WriterState, answer: WriteAnswer, now: Millis, outputs: Outputs): void {
   if (answer.ok) state.owner = ownerOf(answer.objects[0]!);
   else if (!isServerTrouble(answer.status)) {
-    outputs.push({ kind: 'trouble', resource: '', name: '', message: answer.message });
+    outputs.push({ kind: 'trouble', what: 'failed', resource: '', name: '', message: answer.message });
     pauseAll(state, now);
   }
 }
@@ -401,67 +415,6 @@ function onOwner(state: WriterState, answer: WriteAnswer, now: Millis, outputs: 
 /** A Pod as the owner of what it writes: when it goes, so does that. */
 function ownerOf({ metadata: { name, uid = '' } }: KubernetesObject): OwnerReference {
   return { apiVersion: 'v1', kind: 'Pod', name, uid };
-}
-
-function open(state: WriterState, resource: Resource): void {
-  resource.view = { kind: 'open' };
-  for (const key of resource.blocked) state.ready.add(key);
-  resource.blocked.clear();
-}
-
-function retry(state: WriterState, entry: Entry, now: Millis): void {
-  wait(state, entry, now + pause(state, RETRY, entry.failures++), 'retry');
-}
-
-/** Doubles with every failure; half of it is left to chance. */
-function pause(state: WriterState, { first, longest }: typeof RETRY, failures: number): Millis {
-  return Math.min(first * 2 ** failures, longest) * (0.5 + nextRandom(state) / 2);
-}
-
-function wait(state: WriterState, entry: Entry, at: Millis, why: 'gather' | 'retry' | 'correction'): void {
-  const due = Math.ceil(at / GRAIN) * GRAIN;
-  entry.task = { kind: 'waiting', at: due, why };
-  state.waiting.add(keyOf(entry));
-  state.earliestWait = Math.min(due, state.earliestWait ?? due);
-}
-
-function makeReady(state: WriterState, entry: Entry): void {
-  const key = keyOf(entry);
-  const resource = state.resources.get(entry.resource)!;
-  entry.task = { kind: 'ready' };
-  state.waiting.delete(key);
-  (resource.view.kind === 'open' ? state.ready : resource.blocked).add(key);
-}
-
-/** Nothing is to be done for the object; what nobody wants and is not there is forgotten. */
-function rest(state: WriterState, entry: Entry): void {
-  const key = keyOf(entry);
-  entry.task = { kind: 'rest' };
-  state.waiting.delete(key);
-  if (entry.desired === undefined && entry.observed === undefined) state.entries.delete(key);
-}
-
-function entryOf(state: WriterState, { resource, name }: { readonly resource: string; readonly name: string }): Entry {
-  const key = keyOf({ resource, name });
-  const known = state.entries.get(key);
-  if (known !== undefined) return known;
-  const entry: Entry = {
-    resource,
-    name,
-    desired: undefined,
-    revision: 0,
-    written: undefined,
-    expected: undefined,
-    observed: undefined,
-    task: { kind: 'rest' },
-    progress: undefined,
-    failures: 0,
-    lastWrite: undefined,
-    corrections: 0,
-    isFightSaid: false,
-  };
-  state.entries.set(key, entry);
-  return entry;
 }
 
 function resourceOf(call: WriteCall): string {

@@ -77,5 +77,12 @@ export type WriterOutput =
   | { readonly kind: 'watch' | 'unwatch'; readonly resource: string }
   /** The object is as it should be, by our hand; or it is gone. */
   | { readonly kind: 'written' | 'removed'; readonly resource: string; readonly name: string }
-  | { readonly kind: 'trouble'; readonly resource: string; readonly name: string; readonly message: string }
+  | {
+      readonly kind: 'trouble';
+      /** `contested`: it goes well, but somebody undoes it again and again. */
+      readonly what: 'failed' | 'missing' | 'contested';
+      readonly resource: string;
+      readonly name: string;
+      readonly message: string;
+    }
   | { readonly kind: 'stopped' };

@@ -1,0 +1,206 @@
+/**
+ * Performs what the writer machine asks for: requests by a transport, watches by reflectors.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { writerMachine } from '../../core/kubernetes/writer/fsm.ts';
+import type {
+  Desired,
+  WriteAnswer,
+  WriteCall,
+  WriterInput,
+  WriterOutput,
+} from '../../core/kubernetes/writer/messages.ts';
+import { initialWriter, type WriterSettings, type WriterState } from '../../core/kubernetes/writer/state.ts';
+import type { Clock } from '../driver/clock.ts';
+import { Driver } from '../driver/driver.ts';
+import { APPLY_PATCH } from './client.ts';
+import { MAX_REQUESTS } from './connection.ts';
+import { type ReflectedChange, Reflector } from './reflector.ts';
+import { collectionPath, objectPath, type ResourceName } from './resources.ts';
+import type { ApiRequest, ApiTransport } from './transport.ts';
+
+/** What of a resource is watched, which should be no more than what is ours. */
+export interface WatchedPart {
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+export interface WriterOptions {
+  readonly client: ApiTransport;
+  readonly namespace: string;
+  /** By resource; undefined: the process watches it already and hands its changes to `observe`. */
+  readonly watched: Readonly<Partial<Record<ResourceName, WatchedPart | undefined>>>;
+  /** What is said when the cluster does not have the kind of a resource. */
+  readonly whenMissing: (resource: string) => string;
+  readonly fieldManager: string;
+  /** Own Pod: the objects go with it. Empty: nobody's. */
+  readonly podName: string;
+  /** Tells this process from the others: they are not to retry in step. */
+  readonly identity: string;
+  readonly settings: Pick<WriterSettings, 'mark'> &
+    Partial<Pick<WriterSettings, 'mode' | 'adopts' | 'limit' | 'gather'>>;
+  readonly onTrouble: (message: string, what: Trouble['what']) => void;
+  readonly onDone?: (what: 'written' | 'removed', resource: ResourceName, name: string) => void;
+  /** Default: the clock of this process. */
+  readonly clock?: Clock | undefined;
+}
+
+type Trouble = Extract<WriterOutput, { kind: 'trouble' }>;
+
+interface ListAnswer {
+  readonly items?: readonly KubernetesObject[];
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #driver: Driver<WriterState, WriterInput, WriterOutput>;
+  readonly #reflectors = new Map<string, Reflector>();
+  readonly #seed: number;
+  #onStopped: () => void = () => {};
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    const { watched, whenMissing, namespace, podName, identity, fieldManager, settings, clock } = options;
+    const resources = Object.keys(watched);
+    this.#seed = createHash('sha256')
+      .update([identity, fieldManager, ...resources].join(' '))
+      .digest()
+      .readUInt32BE();
+    const initial = initialWriter({
+      mode: 'apply',
+      adopts: true,
+      limit: MAX_REQUESTS,
+      gather: 0,
+      ...settings,
+      resources: resources.map((resource) => ({
+        resource,
+        isWatchedByUs: watched[resource as ResourceName] !== undefined,
+        whenMissing: whenMissing(resource),
+      })),
+      namespace,
+      isOwned: podName !== '',
+      seed: this.#seed,
+    });
+    this.#driver = new Driver(writerMachine, initial, { perform: (output) => this.#perform(output), clock });
+  }
+
+  start(): void {
+    this.#driver.feed({ kind: 'start' });
+  }
+
+  /** How an object should be from now on; undefined: nobody wants it any more. Never fails. */
+  set(resource: ResourceName, name: string, desired: Desired | undefined): void {
+    this.#driver.feed({ kind: 'set', resource, name, desired });
+  }
+
+  /** Everything that is wanted has been set: what else carries the mark goes. */
+  sweep(): void {
+    this.#driver.feed({ kind: 'sweep' });
+  }
+
+  /** What the process sees of a resource that it watches itself. */
+  observe(resource: ResourceName, change: ReflectedChange): void {
+    const isHere = ({ metadata }: KubernetesObject) => metadata.namespace === this.#options.namespace;
+    if (change.kind === 'replaced') {
+      this.#driver.feed({ kind: 'replaced', resource, objects: change.objects.filter(isHere) });
+    } else if (isHere(change.object)) this.#driver.feed({ ...change, resource });
+  }
+
+  /** Begins nothing more. Calls back when what is under way has ended, or takes too long to wait for. */
+  stop(onStopped: () => void = () => {}): void {
+    for (const reflector of this.#reflectors.values()) reflector.stop();
+    this.#reflectors.clear();
+    this.#onStopped = onStopped;
+    this.#driver.feed({ kind: 'stop' });
+  }
+
+  #perform(output: WriterOutput): void {
+    switch (output.kind) {
+      case 'send':
+        this.#send(output.id, output.call);
+        return;
+      case 'watch':
+        this.#watch(output.resource as ResourceName);
+        return;
+      case 'unwatch':
+        this.#reflectors.get(output.resource)?.stop();
+        this.#reflectors.delete(output.resource);
+        return;
+      case 'trouble':
+        this.#options.onTrouble(output.message, output.what);
+        return;
+      case 'stopped':
+        this.#driver.stop();
+        this.#onStopped();
+        return;
+      default:
+        this.#options.onDone?.(output.kind, output.resource as ResourceName, output.name);
+    }
+  }
+
+  #watch(resource: ResourceName): void {
+    const { client, namespace, watched, clock, onTrouble } = this.#options;
+    const reflector = new Reflector({
+      client,
+      clock,
+      seed: this.#seed,
+      resource,
+      namespace,
+      ...watched[resource],
+      onChange: (change) => this.observe(resource, change),
+      onTrouble: (_, message) => onTrouble(message, 'failed'),
+    });
+    this.#reflectors.set(resource, reflector);
+    reflector.start();
+  }
+
+  #send(id: number, call: WriteCall): void {
+    this.#options.client.send<KubernetesObject & ListAnswer>(this.#requestOf(call), (given) => {
+      const answer: WriteAnswer = given.ok
+        ? { ok: true, objects: call.verb === 'list' ? (given.body.items ?? []) : [given.body] }
+        : { ok: false, status: given.failure.status, message: given.failure.message };
+      this.#driver.feed({ kind: 'answered', id, answer });
+    });
+  }
+
+  #requestOf(call: WriteCall): ApiRequest {
+    const { namespace, podName, fieldManager, watched } = this.#options;
+    if (call.verb === 'read-owner') return { path: objectPath('pods', `${namespace}/${podName}`) };
+    const resource = call.resource as ResourceName;
+    const collection = collectionPath(resource, namespace);
+    if (call.verb === 'look') return { path: collection, query: { limit: 1, ...watched[resource] } };
+    if (call.verb === 'list') return { path: collection, query: { labelSelector: selectorOf(call.labels) } };
+    const path = objectPath(resource, `${namespace}/${call.name}`);
+    switch (call.verb) {
+      case 'read':
+        return { path };
+      case 'create':
+        return { method: 'POST', path: collection, body: call.body };
+      case 'replace':
+        return { method: 'PUT', path, body: call.body };
+      case 'delete':
+        return {
+          method: 'DELETE',
+          path,
+          ...(call.uid !== undefined && { body: { preconditions: { uid: call.uid } } }),
+        };
+      case 'apply':
+        return {
+          method: 'PATCH',
+          path: objectPath(resource, `${namespace}/${call.name}`, call.subresource),
+          query: { fieldManager, force: true },
+          contentType: APPLY_PATCH,
+          body: call.body,
+        };
+    }
+  }
+}
+
+/** Labels as the API takes them in `labelSelector`. */
+export function selectorOf(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map((pair) => pair.join('='))
+    .join();
+}
