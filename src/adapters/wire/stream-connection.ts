@@ -3,14 +3,13 @@
  * packet. Once it stands it is an ordinary socket of Node's.
  * @module
  */
-import { Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import type { IpAddress, IpFamily } from '../../core/net/address.ts';
 import { socketAddress } from './datagram-socket.ts';
 import { interfaceIndex } from './interface-index.ts';
 import {
   AF_INET,
   AF_INET6,
-  accept,
   bind,
   bindToDevice,
   close,
@@ -110,9 +109,6 @@ function md5Signature(address: IpAddress, key: Uint8Array, zone: string | undefi
   return bytes;
 }
 
-/** Milliseconds between looks at who wants to connect. */
-const ACCEPT_POLL = 50;
-
 export interface StreamListener {
   /** Signs and checks what goes to and comes from an address; undefined: no longer. */
   setMd5(address: IpAddress, key: Uint8Array | undefined): void;
@@ -135,14 +131,16 @@ export function listenStream(
     close(fd);
     throw error;
   }
-  const look = () => {
-    for (let stream = accept(fd); stream !== undefined; stream = accept(fd)) {
-      const own = stream;
-      const socket = new Socket({ fd: own, readable: true, writable: true });
-      onConnection(socket.setNoDelay(true), (hops) => setLeastTtl(own, family, TTL + 1 - hops));
-    }
-  };
-  const timer = setInterval(look, ACCEPT_POLL);
+  // Node takes the socket over as it is, options and all, and closes it.
+  const server = createServer({ noDelay: true }, (stream) =>
+    onConnection(stream, (hops) => {
+      const descriptor = descriptorOf(stream);
+      if (descriptor !== undefined) setLeastTtl(descriptor, family, TTL + 1 - hops);
+    }),
+  );
+  // A connection that could not be taken is that router's loss: it tries again.
+  server.on('error', () => {});
+  server.listen({ fd });
   return {
     setMd5: (address, key) => {
       try {
@@ -153,8 +151,12 @@ export function listenStream(
       }
     },
     close: () => {
-      clearInterval(timer);
-      close(fd);
+      server.close();
     },
   };
+}
+
+/** The descriptor of a connection, which Node has no public name for; undefined once it is closed. */
+function descriptorOf(stream: Socket): number | undefined {
+  return (stream as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd;
 }

@@ -61,7 +61,6 @@ const libcCalls = {
   write: libc.func('long write(int fd, const uint8_t *buffer, size_t length)'),
   close: libc.func('int close(int fd)'),
   listen: libc.func('int listen(int fd, int backlog)'),
-  accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
   connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)'),
   getsockopt: libc.func(
     'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
@@ -128,12 +127,6 @@ export function listenAt(fd: number, address: Uint8Array): void {
   setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   bind(fd, address);
   checked('listen', libcCalls.listen(fd, BACKLOG));
-}
-
-/** The next stream that waits; undefined: none. */
-export function accept(fd: number): number | undefined {
-  const stream = libcCalls.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  return stream < 0 ? undefined : stream;
 }
 
 /** Begins to connect a stream; `connection` tells how it went. */
