@@ -4,7 +4,7 @@
  * @module
  */
 import { LAN6 } from '../lab/net/lan.ts';
-import { readLinks } from '../src/adapters/linux/links.ts';
+import { readLinks } from '../src/adapters/wire/links.ts';
 import { openPacketSocket } from '../src/adapters/wire/packet-socket.ts';
 import { poll, receive, send } from '../src/adapters/wire/syscalls.ts';
 import { decodeArp } from '../src/core/layer2/arp-codec.ts';

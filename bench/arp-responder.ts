@@ -5,14 +5,17 @@
  */
 
 import { LAN6 } from '../lab/net/lan.ts';
-import { readLinks } from '../src/adapters/linux/links.ts';
 import { Wire } from '../src/adapters/wire/wire.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
 const [mode, count] = process.argv.slice(2);
 let answers = 0;
 const wire = new Wire(
-  { layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false }, liveness: undefined },
+  {
+    layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false },
+    excludeLinks: [/^lo$/],
+    liveness: undefined,
+  },
   (fact) => {
     if (fact.kind === 'failed') console.error(fact.message);
     if (fact.kind === 'counts')
@@ -23,7 +26,6 @@ const others = Array.from({ length: Number(count) }, (_, i) => `10.${i >> 16}.${
 const announcements = ['192.168.1.200', `${LAN6}200`, ...others].map((address) => ({
   address: parseAddress(address)!,
 }));
-wire.send({ kind: 'interfaces', interfaces: readLinks([/^lo$/]).fit });
 wire.send({ kind: 'announce', announcements, handingOver: [] });
 let used = process.cpuUsage();
 setInterval(() => {

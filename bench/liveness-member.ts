@@ -15,6 +15,7 @@ const alive = new Set<string>();
 const wire = new Wire(
   {
     layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false },
+    excludeLinks: [/./],
     liveness: { ...liveness, bindAddress, port: Number(port), secret },
   },
   (fact) => {

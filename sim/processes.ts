@@ -7,6 +7,7 @@ import type { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import type { ApiTransport } from '../src/adapters/kubernetes/transport.ts';
 import { createLog } from '../src/adapters/log/log.ts';
 import type { Metrics } from '../src/adapters/metrics/metrics.ts';
+import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire } from '../src/adapters/wire/messages.ts';
 import { ControllerApp } from '../src/apps/controller/controller-app.ts';
 import type { BgpBackend } from '../src/apps/speaker/bgp-backend.ts';
@@ -162,16 +163,8 @@ export class SpeakerProcess {
           env.onFact(fact);
           onFact(fact);
         };
-        this.#wire = new VirtualWire(env, this.#process, options, nodeAt, told);
+        this.#wire = new VirtualWire(env, this.#process, options, () => this.#links, nodeAt, told);
         return this.#wire;
-      },
-      followLinks: (onChange) => {
-        const look = () => {
-          const fit = this.#isLinkUp ? [this.#link] : [];
-          onChange({ names: [this.#link.name], fit, gateways: [] });
-        };
-        look();
-        return { look, stop: () => {} };
       },
       openBgp: () => NO_BGP,
     });
@@ -199,6 +192,10 @@ export class SpeakerProcess {
 
   sleep(milliseconds: number): void {
     if (!this.#isEnding) this.#process.sleep(milliseconds);
+  }
+
+  get #links(): Links {
+    return { names: [this.#link.name], fit: this.#isLinkUp ? [this.#link] : [], gateways: [] };
   }
 
   /** The cable is pulled or put back. What is on its way at this moment is the LAN's business. */

@@ -2,6 +2,7 @@
  * The wire Worker of one speaker, with the virtual network for its sockets.
  * @module
  */
+import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire, ToWire, WireOptions } from '../src/adapters/wire/messages.ts';
 import type { WirePort } from '../src/adapters/wire/wire.ts';
 import { WireMachines } from '../src/adapters/wire/wire-machines.ts';
@@ -23,11 +24,12 @@ export class VirtualWire implements WirePort, Station {
   /** What it sends while it is being asked something; undefined: nobody asks, frames go onto the LAN. */
   #replies: Uint8Array[] | undefined;
 
-  /** `nodeAt` says whose an address is. */
+  /** `readLinks` gives the links of the node as they are now; `nodeAt` says whose an address is. */
   constructor(
     world: World & { readonly lan: VirtualLan },
     process: VirtualProcess,
     { layer2, liveness }: Omit<WireOptions, 'wakeFd'>,
+    readLinks: () => Links,
     nodeAt: (address: string) => string,
     onFact: (fact: FromWire) => void,
   ) {
@@ -40,6 +42,8 @@ export class VirtualWire implements WirePort, Station {
       { layer2, liveness },
       {
         clock: process.wire.clock,
+        readLinks,
+        openLinks: (links) => links,
         sendFrame: ({ bytes }) => {
           if (this.#replies !== undefined) this.#replies.push(bytes);
           else if (process.touches('sends a frame')) lan.broadcast(name, bytes);
@@ -82,7 +86,7 @@ export class VirtualWire implements WirePort, Station {
 
   /** The kernel says so. */
   linksChanged(): void {
-    this.#process.wire.run('netlink', () => this.#report({ kind: 'links-changed' }));
+    this.#process.wire.run('netlink', () => this.#machines.linksChanged());
   }
 
   /** A client asks by ARP who has the address: does this node answer? */

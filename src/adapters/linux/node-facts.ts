@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { LinkFacts, NodeFacts } from '../../core/doctor/checks.ts';
-import { readLinks } from './links.ts';
+import type { Interface } from '../../core/layer2/messages.ts';
 
 /** What this machine alone can tell; the rest is the API server's to say. */
 export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb'>;
@@ -12,8 +12,14 @@ export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb'>;
 /** CAP_NET_RAW of linux/capability.h. */
 const CAP_NET_RAW = 13n;
 
-export function readNodeFacts(exclude: readonly RegExp[], port: number): LocalFacts {
-  const { names, fit } = readLinks(exclude);
+/** The links of this node that are not excluded, and those of them that can be announced on. */
+export interface NodeLinks {
+  readonly names: readonly string[];
+  readonly fit: readonly Interface[];
+}
+
+/** `port`: of the liveness messages. */
+export function readNodeFacts({ names, fit }: NodeLinks, port: number): LocalFacts {
   return {
     netRaw: ((effectiveCapabilities() >> CAP_NET_RAW) & 1n) === 1n,
     links: names.map((name): LinkFacts => {

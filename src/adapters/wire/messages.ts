@@ -2,13 +2,13 @@
  * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
  * @module
  */
-import type { Interface } from '../../core/layer2/messages.ts';
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
 import type { BfdChange, BfdCount, BfdTarget } from './bfd-sessions.ts';
+import type { Links } from './links.ts';
 import type { RouterFound } from './router-discovery.ts';
 
 export interface LivenessOptions extends LivenessSettings {
@@ -22,12 +22,13 @@ export interface WireOptions {
   /** Descriptor that the main thread writes to when a message waits. */
   readonly wakeFd: number;
   readonly layer2: Layer2Settings;
+  /** Links whose names match are passed over. */
+  readonly excludeLinks: readonly RegExp[];
   readonly liveness: LivenessOptions | undefined;
 }
 
 export type ToWire =
   | Announce
-  | { readonly kind: 'interfaces'; readonly interfaces: readonly Interface[] }
   /** The whole of the routers that BFD is to watch. */
   | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
   /** The whole of the interfaces that routers are to be found on. */
@@ -56,8 +57,8 @@ export type FromWire =
       readonly code: string;
       readonly message: string;
     }
-  /** Something about links or their addresses has changed: look again. */
-  | { readonly kind: 'links-changed' }
+  /** The links of this node, at first and whenever they change; the Worker uses them already. */
+  | ({ readonly kind: 'links' } & Links)
   /** A station that is none of this node's claims an address that this node owns. */
   | {
       readonly kind: 'conflict' | 'conflict-ended';

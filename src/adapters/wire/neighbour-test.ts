@@ -17,17 +17,16 @@ import { Wire } from './wire.ts';
 const PAUSE = 300;
 const QUESTIONS = 5;
 
-/** Answers for the address on all links, until the result is called. */
+/** Answers for the address on all links but the excluded ones, until the result is called. */
 export function lendAddress(
   address: IpAddress,
-  links: readonly Interface[],
+  excludeLinks: readonly RegExp[],
   onTrouble: (message: string) => void,
 ): () => Promise<void> {
   const layer2 = { refreshInterval: 0, probeBeforeUse: false, answerPing: true };
-  const wire = new Wire({ layer2, liveness: undefined }, (fact) => {
+  const wire = new Wire({ layer2, excludeLinks, liveness: undefined }, (fact) => {
     if (fact.kind === 'failed') onTrouble(`${fact.what} on ${fact.on}: ${fact.code}`);
   });
-  wire.send({ kind: 'interfaces', interfaces: links });
   wire.send({ kind: 'announce', announcements: [{ address }], handingOver: [] });
   return () => new Promise((resolve) => wire.stop(resolve));
 }

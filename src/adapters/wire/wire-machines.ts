@@ -29,6 +29,7 @@ import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';
 import type { Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
+import { LinkFollower, type Links } from './links.ts';
 import type { FromWire, ToWire } from './messages.ts';
 import { Reports } from './reports.ts';
 
@@ -46,6 +47,9 @@ export interface WireMachinesOptions {
 /** What the machines touch of the outside. */
 export interface WirePorts {
   readonly clock: Clock;
+  readonly readLinks: () => Links;
+  /** Opens a way in and out for these links, and closes all others; gives the links with what they are then fit for. */
+  readonly openLinks: (links: readonly Interface[]) => readonly Interface[];
   readonly sendFrame: (frame: Extract<Layer2Output, { kind: 'send' }>) => void;
   /** The whole of the multicast groups to be a member of. */
   readonly joinGroups: (groups: readonly MulticastGroup[]) => void;
@@ -64,6 +68,7 @@ export class WireMachines {
   readonly #liveness: Driver<LivenessState, LivenessInput, LivenessOutput> | undefined;
   readonly #counts = new Map<string, { counter: Layer2Counter; address: string; by: number }>();
   readonly #reports: Reports;
+  readonly #links: LinkFollower;
   #isViewNew = false;
   #viewAt: Millis = Number.NEGATIVE_INFINITY;
   /** The last death of another speaker, as far as its addresses have not been taken over yet. */
@@ -78,14 +83,16 @@ export class WireMachines {
       perform: (output) => this.#performLayer2(output),
       record: record && ((input, now) => record('layer2', input, now)),
     });
-    if (liveness === undefined) return;
-    this.#liveness = new Driver(livenessMachine, initialLiveness(liveness), {
-      clock,
-      perform: (output) => this.#performLiveness(output),
-      record: record && ((input, now) => record('liveness', input, now)),
-    });
-    this.#liveness.feed({ kind: 'start' });
-    this.#reports.begin();
+    if (liveness !== undefined) {
+      this.#liveness = new Driver(livenessMachine, initialLiveness(liveness), {
+        clock,
+        perform: (output) => this.#performLiveness(output),
+        record: record && ((input, now) => record('liveness', input, now)),
+      });
+      this.#liveness.feed({ kind: 'start' });
+      this.#reports.begin();
+    }
+    this.#links = new LinkFollower({ clock, read: ports.readLinks, onChange: (links) => this.#useLinks(links) });
   }
 
   /** The addresses that this node holds itself the owner of. */
@@ -95,9 +102,6 @@ export class WireMachines {
 
   take(message: ToWireMachines): void {
     switch (message.kind) {
-      case 'interfaces':
-        this.#useInterfaces(message.interfaces);
-        return;
       case 'leave':
         // First the others, who have to move.
         this.#liveness?.feed(message);
@@ -111,6 +115,11 @@ export class WireMachines {
     }
   }
 
+  /** Something about links or their addresses has changed. */
+  linksChanged(): void {
+    this.#links.look();
+  }
+
   frameReceived(index: number, bytes: Uint8Array): void {
     this.#layer2.feed({ kind: 'frame-received', interface: index, bytes });
   }
@@ -120,14 +129,18 @@ export class WireMachines {
   }
 
   stop(): void {
+    this.#links.stop();
     this.#layer2.stop();
     this.#liveness?.stop();
     this.#reports.stop();
   }
 
-  #useInterfaces(interfaces: readonly Interface[]): void {
+  /** Here first: the main thread may stall, and what it decides goes out by links that are open then. */
+  #useLinks(links: Links): void {
+    const interfaces = this.#ports.openLinks(links.fit);
     this.#layer2.feed({ kind: 'interfaces', interfaces });
     this.#liveness?.feed({ kind: 'links', links: interfaces.map(({ name, mac }) => ({ name, mac })) });
+    this.#ports.report({ kind: 'links', ...links });
   }
 
   #announce(message: Announce): void {

@@ -5,12 +5,14 @@
  */
 import { readlinkSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Interface } from '../../core/layer2/messages.ts';
 import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
 import type { Member, Message } from '../../core/liveness/messages.ts';
 import { PollClock } from '../driver/poll-clock.ts';
 import { batch } from './batch.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
+import { readLinks } from './links.ts';
 import type { FromWire, ToWire, WireOptions } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
 import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
@@ -53,9 +55,9 @@ const PROTOCOLS: readonly (readonly [PacketProtocol, 'arp' | 'ndp'])[] = [
 ];
 
 /** Sockets follow the links before the machine hears of them, so that its first frames have a way out. */
-function useInterfaces(message: Extract<ToWire, { kind: 'interfaces' }>): void {
+function openLinks(links: readonly Interface[]): readonly Interface[] {
   const wanted = new Map<string, { protocol: PacketProtocol; index: number; name: string }>();
-  for (const { index, name, ...fitFor } of message.interfaces)
+  for (const { index, name, ...fitFor } of links)
     for (const [protocol, family] of PROTOCOLS)
       if (fitFor[family]) wanted.set(socketKey(protocol, index), { protocol, index, name });
   for (const [key, { fd }] of sockets) {
@@ -72,12 +74,11 @@ function useInterfaces(message: Extract<ToWire, { kind: 'interfaces' }>): void {
       report({ kind: 'failed', what: 'raw-socket', on: name, code, message });
     }
   }
-  const interfaces = message.interfaces.map((link) => ({
+  return links.map((link) => ({
     ...link,
     arp: sockets.has(socketKey('arp', link.index)),
     ndp: sockets.has(socketKey('ndp', link.index)),
   }));
-  machines.take({ kind: 'interfaces', interfaces });
 }
 
 function openNetlink(): number | undefined {
@@ -130,9 +131,6 @@ function takeMessages(): void {
       case 'stop':
         running = false;
         break;
-      case 'interfaces':
-        useInterfaces(message);
-        break;
       case 'bfd':
         bfd.set(message.targets);
         break;
@@ -146,10 +144,14 @@ function takeMessages(): void {
 }
 
 const liveness = openLiveness();
+// Before the first look at the links, so that no change after it goes unseen.
+const netlink = openNetlink();
 const machines = new WireMachines(
   { layer2: options.layer2, liveness: liveness && options.liveness },
   {
     clock,
+    readLinks: () => readLinks(options.excludeLinks),
+    openLinks,
     sendFrame: ({ protocol, interface: index, bytes }) => {
       const socket = sockets.get(socketKey(protocol, index));
       if (socket !== undefined) send(socket.fd, bytes);
@@ -167,7 +169,6 @@ const bfd = new BfdSessions({
 const discovery = new RouterDiscovery(clock, report, (on, { code, message }) =>
   report({ kind: 'failed', what: 'discovery-socket', on, code, message }),
 );
-const netlink = openNetlink();
 report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split('/').at(-1)) });
 
 while (running) {
@@ -180,7 +181,7 @@ while (running) {
   }
   if (netlink !== undefined && readable.has(netlink)) {
     drainNetlink(netlink, buffer);
-    report({ kind: 'links-changed' });
+    machines.linksChanged();
   }
   for (const socket of sockets.values()) if (readable.has(socket.fd)) drainPackets(socket);
   liveness?.drain();

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
-import { LinkFollower, type Links } from '../../adapters/linux/links.ts';
+import { LINK_INTERVAL } from '../../adapters/wire/links.ts';
 import type { FromWire, LivenessOptions, WireOptions } from '../../adapters/wire/messages.ts';
 import { Wire, type WirePort } from '../../adapters/wire/wire.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
@@ -47,24 +47,12 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly bgp: NativeOptions | FrrOptions;
   /** Default: the wire Worker. */
   readonly openWire?: (options: Omit<WireOptions, 'wakeFd'>, onFact: (fact: FromWire) => void) => WirePort;
-  /** Default: the links of this machine. */
-  readonly followLinks?: (onChange: (links: Links) => void) => LinksPort;
   /** Default: what `bgp` says. */
   readonly openBgp?: () => BgpBackend;
 }
 
-/** The links of a machine, told of as a whole at first and whenever they change. */
-interface LinksPort {
-  /** Something may have changed. */
-  look(): void;
-  stop(): void;
-}
-
 type NativeOptions = { readonly engine: 'native'; readonly listenPort: number; readonly station: Station | undefined };
 type FrrOptions = { readonly engine: 'frr-k8s' } & Pick<FrrK8sOptions, 'namespace' | 'secrets'>;
-
-/** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
-const LINK_INTERVAL = 10_000;
 
 export class SpeakerApp {
   readonly #options: SpeakerOptions;
@@ -78,7 +66,8 @@ export class SpeakerApp {
   readonly #statuses: SpeakerStatus<AnnouncedOn>;
   readonly #bgpStatuses: SpeakerStatus<readonly string[]>;
   #isActive = false;
-  #links: LinksPort | undefined;
+  /** Done when the links are known for the first time: without them every decision would be a wrong one. */
+  #linksKnown = awaited();
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
@@ -100,6 +89,7 @@ export class SpeakerApp {
     const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: options.layer2,
+      excludeLinks: options.excludeLinks,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
     const { openWire = (...wiring) => new Wire(...wiring), openBgp = () => this.#openBgp(statuses) } = options;
@@ -153,14 +143,10 @@ export class SpeakerApp {
   }
 
   start(): void {
-    const { excludeLinks, followLinks = (told) => new LinkFollower(excludeLinks, LINK_INTERVAL, told) } = this.#options;
-    this.#links = followLinks(({ names, fit, gateways }) => {
-      this.#wire.send({ kind: 'interfaces', interfaces: fit });
-      this.#bgp.links(fit);
-      this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name), gateways });
+    this.#linksKnown.wait(() => {
+      this.#process.start();
+      this.#process.speak();
     });
-    this.#process.start();
-    this.#process.speak();
   }
 
   /**
@@ -168,8 +154,8 @@ export class SpeakerApp {
    * when the process may end.
    */
   stop(onStopped: () => void): void {
+    this.#linksKnown = awaited();
     const endWire = () => {
-      this.#links?.stop();
       this.#wire.stop(() => this.#statuses.stop(() => this.#bgpStatuses.stop(onStopped)));
     };
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
@@ -283,9 +269,13 @@ export class SpeakerApp {
     switch (fact.kind) {
       case 'ready':
         return;
-      case 'links-changed':
-        this.#links?.look();
+      case 'links': {
+        const { names, fit, gateways } = fact;
+        this.#bgp.links(fit);
+        this.#process.feed({ kind: 'links', names, fit: fit.map(({ name }) => name), gateways });
+        this.#linksKnown.done();
         return;
+      }
       case 'conflict':
       case 'conflict-ended':
         this.#process.feed(fact);
@@ -342,6 +332,7 @@ function awaited() {
   let run = () => {};
   return {
     done: () => {
+      if (isDone) return;
       isDone = true;
       run();
     },

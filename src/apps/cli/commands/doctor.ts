@@ -8,8 +8,8 @@ import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
-import { readLinks } from '../../../adapters/linux/links.ts';
 import { readNodeFacts } from '../../../adapters/linux/node-facts.ts';
+import { readLinks } from '../../../adapters/wire/links.ts';
 import { askForAddress, lendAddress } from '../../../adapters/wire/neighbour-test.ts';
 import {
   examineAnswers,
@@ -51,7 +51,7 @@ export function addDoctorCommand(program: Command): void {
       if (lend !== undefined) return lendFor(MINUTE, addressOption('--lend', lend));
       if (ask !== undefined) return askFor(addressOption('--ask', ask));
       const facts = {
-        ...readNodeFacts(readExcludeFile(), Number(mlBindport)),
+        ...readNodeFacts(readLinks(readExcludeFile()), Number(mlBindport)),
         ...(await askServer(kubeconfig)),
       };
       const findings = examineNode(facts);
@@ -69,7 +69,8 @@ function addressOption(flag: string, text: string): IpAddress {
 }
 
 async function lendFor(milliseconds: number, address: IpAddress): Promise<void> {
-  const { fit } = readLinks(readExcludeFile());
+  const excludeLinks = readExcludeFile();
+  const { fit } = readLinks(excludeLinks);
   const names = fit.map(({ name, mac }) => `${name} (${formatMac(mac)})`).join(', ');
   if (fit.length === 0) throw new CliError('no link is fit to announce on; metallb doctor says why');
   const taken = askForAddress(address, fit);
@@ -77,7 +78,7 @@ async function lendFor(milliseconds: number, address: IpAddress): Promise<void> 
     throw new CliError(
       `--lend: ${formatAddress(address)} belongs to ${taken[0]!.mac} on ${taken[0]!.link}; choose a free address`,
     );
-  const stop = lendAddress(address, fit, (message) => process.stderr.write(`${message}\n`));
+  const stop = lendAddress(address, excludeLinks, (message) => process.stderr.write(`${message}\n`));
   process.stdout.write(
     `answering for ${formatAddress(address)} on ${names} for a minute; on another node: metallb doctor --ask ${formatAddress(address)}\n`,
   );

@@ -5,7 +5,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Gateway } from '../../core/bgp/peers/peer-location.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
+import { fingerprint } from '../../core/net/fingerprint.ts';
 import { parseMac } from '../../core/net/mac.ts';
+import type { Cancel, Clock } from '../driver/clock.ts';
 import { readGateways } from './gateways.ts';
 
 /** Interface flags of linux/if.h. */
@@ -84,31 +86,42 @@ function linksWithLinkLocal(): Set<string> {
   return new Set(rows.filter(([, , , scope]) => scope === LINK_LOCAL_SCOPE).map((row) => row[5]!));
 }
 
+/** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
+export const LINK_INTERVAL = 10_000;
+
+export interface LinkFollowerOptions {
+  readonly clock: Clock;
+  readonly read: () => Links;
+  /** Called with the links at first and whenever they differ from before. */
+  readonly onChange: (links: Links) => void;
+}
+
 /** Follows the links; `look` is to be called whenever something may have changed. */
 export class LinkFollower {
-  readonly #exclude: readonly RegExp[];
-  readonly #onChange: (links: Links) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #options: LinkFollowerOptions;
+  #cancel: Cancel = () => {};
   #last = '';
 
-  /** Calls back with the links now and whenever they differ from before; looks by itself every `interval` milliseconds. */
-  constructor(exclude: readonly RegExp[], interval: number, onChange: (links: Links) => void) {
-    this.#exclude = exclude;
-    this.#onChange = onChange;
-    this.#timer = setInterval(() => this.look(), interval);
-    this.look();
+  constructor(options: LinkFollowerOptions) {
+    this.#options = options;
+    this.#lookAgain();
   }
 
   look(): void {
-    const links = readLinks(this.#exclude);
-    const { names, fit, gateways } = links;
-    const text = JSON.stringify([names, fit.map(({ mac, ...rest }) => [rest, [...mac]]), gateways]);
+    const links = this.#options.read();
+    const text = fingerprint(links);
     if (text === this.#last) return;
     this.#last = text;
-    this.#onChange(links);
+    this.#options.onChange(links);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#cancel();
+  }
+
+  #lookAgain(): void {
+    const { clock } = this.#options;
+    this.#cancel = clock.at(clock.now() + LINK_INTERVAL, () => this.#lookAgain());
+    this.look();
   }
 }
