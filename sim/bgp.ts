@@ -45,7 +45,7 @@ interface Wire {
   isOpen: Record<Name, boolean>;
   /** When what was written last arrives. */
   readonly arrives: Record<Name, number>;
-  /** Nothing gets through any more, and nobody is told. */
+  /** Nothing gets through any more, and neither side is told. */
   isDead: boolean;
 }
 
@@ -61,7 +61,7 @@ class Side {
   }
 }
 
-/** Throws nothing: what goes wrong is in the report. */
+/** Never throws: problems are in the report. */
 export function simulateBgp(seed: number): BgpReport {
   return new BgpSimulation(seed).run();
 }
@@ -322,7 +322,7 @@ class BgpSimulation {
     random.pick(faults)!();
   }
 
-  /** Everything that the process knew is gone; its kernel closes what it had open. */
+  /** The process loses its state; its kernel closes its connections. */
   #restart(side: Side, isPlanned: boolean): void {
     this.#note(`the ${side.name} ${isPlanned ? 'restarts' : 'is killed'}`);
     if (isPlanned) side.driver.feed({ kind: 'stop', cause: 'shutdown', why: 'restart', hold: true });

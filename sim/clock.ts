@@ -1,5 +1,5 @@
 /**
- * Virtual time: what is to happen, in order. Nothing here waits for anything.
+ * Virtual time: a queue of events, in order. Nothing really waits.
  * @module
  */
 import type { Cancel, Clock } from '../src/adapters/driver/clock.ts';
@@ -8,7 +8,7 @@ import type { Millis } from '../src/core/machine.ts';
 interface Entry {
   readonly at: Millis;
   readonly order: number;
-  /** Undefined: taken back. */
+  /** Undefined: canceled. */
   run: (() => void) | undefined;
 }
 
@@ -22,7 +22,7 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
-  /** At one moment, in the order of asking. */
+  /** Breaks ties: events of the same moment run in the order they were scheduled. */
   at(moment: Millis, run: () => void): Cancel {
     const entry: Entry = { at: Math.max(this.#now, moment), order: this.#order++, run };
     let i = this.#heap.push(entry) - 1;
@@ -43,7 +43,7 @@ export class VirtualClock implements Clock {
     this.at(this.#now + delay, run);
   }
 
-  /** Lets time pass up to a moment; `between` is called after every happening. */
+  /** Lets time pass up to a moment; `between` is called after every event. */
   runUntil(end: Millis, between: () => void): void {
     while (this.#heap.length > 0 && this.#heap[0]!.at <= end) {
       const { at, run } = this.#take();

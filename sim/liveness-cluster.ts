@@ -1,5 +1,5 @@
 /**
- * Speakers without anything but their liveness, on a virtual clock and a virtual network with faults: up to thousands of them.
+ * Up to thousands of speakers reduced to their liveness, on a virtual clock and a virtual network with faults.
  * @module
  */
 import { Driver } from '../src/adapters/driver/driver.ts';
@@ -51,7 +51,7 @@ export class LivenessCluster {
   bytes = 0;
   weigh = false;
   loss: number;
-  /** True: nothing gets from the one to the other. */
+  /** True: no datagram gets from one to the other. */
   cut: (from: string, to: string) => boolean = () => false;
   readonly #fenced: boolean;
   readonly #speakers = new Map<string, Speaker>();
@@ -102,7 +102,7 @@ export class LivenessCluster {
     this.#speakers.delete(name);
   }
 
-  /** It stands still, as under SIGSTOP or a long garbage collection; then it takes in what has come meanwhile. */
+  /** It stalls, as under SIGSTOP or a long garbage collection; then it handles what has arrived in the meantime. */
   sleep(name: string, milliseconds: number): void {
     this.#speakers.get(name)?.process.sleep(milliseconds);
   }
@@ -124,7 +124,7 @@ export class LivenessCluster {
     return this.#speakers.get(name)!.driver.state;
   }
 
-  /** What each running speaker makes of a node; its own view left out. */
+  /** How each running speaker sees a node, except the node itself. */
   opinions(about: string): SpeakerHealth[] {
     return this.running.filter((name) => name !== about).map((name) => this.state(name).peers.get(about)!.reported);
   }

@@ -15,9 +15,9 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '4' },
     // Of the liveness messages, 0 to 1.
     loss: { type: 'string', default: '0.02' },
-    // Sessions with a router instead.
+    // Simulates sessions with a router instead.
     bgp: { type: 'boolean', default: false },
-    // What keeps objects of the API as they should be instead.
+    // Simulates the writer of API objects instead.
     writer: { type: 'boolean', default: false },
   },
 });

@@ -1,5 +1,5 @@
 /**
- * Who answers for an address: exactly one node, soon after a death, and without a gap when a move is planned.
+ * Who answers for an address: exactly one node, soon after a death, and without a gap in a planned move.
  * @module
  */
 import { disputeBound, failoverBound } from './bounds.ts';

@@ -1,5 +1,5 @@
 /**
- * The controller and the speakers of the simulation: the apps of production, in virtual processes, on a virtual API server and a virtual LAN.
+ * The controller and the speakers of the simulation: the production apps, in virtual processes, on a virtual API server and a virtual LAN.
  * @module
  */
 import type { WallClock } from '../src/adapters/driver/clock.ts';
@@ -22,20 +22,20 @@ import { LINK, VirtualWire } from './virtual-wire.ts';
 export interface Environment extends World {
   readonly api: VirtualApi;
   readonly lan: VirtualLan;
-  /** Told what a speaker tells its process. */
+  /** Called with every fact that a speaker's wire reports to its process. */
   readonly onFact: (fact: FromWire) => void;
 }
 
 export const NAMESPACE = 'metallb-system';
-/** Of the Pods of speakers. */
+/** Labels of the speakers' Pods. */
 export const SPEAKER_LABELS = { component: 'speaker' };
-/** Milliseconds between pings, and misses until death, as the speaker has them by default. */
+/** Milliseconds between pings, and misses until death: the speaker's defaults. */
 export const LIVENESS = { interval: 100, misses: 3 };
 /** When virtual time begins, in milliseconds since 1970. */
 const EPOCH = Date.parse('2026-01-01T00:00:00Z');
 
 const SILENT = createLog('none', {});
-/** Whatever it is told, it forgets: the registry of a real one costs more than a whole run. */
+/** Discards everything: a real registry would cost more than a whole run. */
 const NO_METRICS = new Proxy({}, { get: () => () => {} }) as Metrics;
 
 /** What both processes have in common. */
@@ -53,7 +53,7 @@ function common({ clock, random }: Environment, process: VirtualProcess, client:
   };
 }
 
-/** Nothing that is promised ever comes in virtual time. */
+/** Promises never settle in virtual time. */
 function promising(transport: ApiTransport): KubernetesClient {
   const never = () => new Promise<never>(() => {});
   return Object.assign(transport, { request: never, list: never, remove: never }) as unknown as KubernetesClient;
@@ -65,7 +65,7 @@ export class ControllerProcess {
   readonly #process: VirtualProcess;
   readonly #app: ControllerApp;
   readonly #onEnd: () => void;
-  /** Dies at this one of its writes from now on: before it is sent, or right after. */
+  /** Dies at its n-th write from now on: before it is sent, or right after. */
   #death: { writes: number; readonly sent: boolean } | undefined;
   #isEnding = false;
 
@@ -176,7 +176,7 @@ export class SpeakerProcess {
     this.#process.kill();
   }
 
-  /** SIGTERM: it decides nothing any more, says goodbye, and hands its addresses over; then it is killed, if it has not ended. */
+  /** SIGTERM: it stops deciding, says goodbye, and hands its addresses over; if it has not ended after `grace`, it is killed. */
   end(grace: number, onEnded: () => void): void {
     this.#isEnding = true;
     this.#process.main.run('signal', () => this.#app.stop(() => this.#process.end()));
@@ -209,13 +209,13 @@ export class SpeakerProcess {
     return this.#wire!.answers(address);
   }
 
-  /** The addresses that it holds itself the owner of. */
+  /** The addresses that it believes it owns. */
   get owned(): readonly string[] {
     return this.#wire!.owned;
   }
 }
 
-/** Sessions have a simulation of their own. */
+/** BGP has a simulation of its own. */
 const NO_BGP: BgpBackend = {
   set: () => {},
   links: () => {},

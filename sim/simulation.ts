@@ -1,6 +1,6 @@
 /**
  * One run of the whole system from a seed: users who create, change and delete, and everything that can go wrong.
- * What must always hold is checked after every happening, what must hold at rest when all faults are over.
+ * Safety is checked after every event; what must hold at rest, once all faults are over.
  * @module
  */
 import { Ownership } from './ownership.ts';
@@ -10,7 +10,7 @@ import { VirtualCluster } from './virtual-cluster.ts';
 export interface SimulationOptions {
   readonly seed: number;
   readonly nodes?: number;
-  /** Happenings of the users and of fate. */
+  /** Number of user actions and faults. */
   readonly steps?: number;
   /** Share of liveness messages that get lost, 0 to 1. */
   readonly loss?: number;
@@ -18,7 +18,7 @@ export interface SimulationOptions {
 
 export interface SimulationReport {
   readonly seed: number;
-  /** Empty when all is well. */
+  /** Empty if nothing went wrong. */
   readonly violations: readonly string[];
   /** Milliseconds from the death of an owner until another node answered, for every planned probe. */
   readonly failovers: readonly number[];
@@ -57,7 +57,7 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   return { seed, violations, failovers: ownership.failovers, happenings };
 }
 
-/** Everything that users do or that goes wrong; what stands here twice happens more often. */
+/** User actions and faults; entries listed twice happen more often. */
 function whatMayHappen(cluster: VirtualCluster, users: Users): readonly (readonly [string, () => void])[] {
   const { random, api, nodes } = cluster;
   return [

@@ -1,5 +1,5 @@
 /**
- * Those who have Services and pools: what they do, and what they are promised of addresses.
+ * Users with Services and pools: what they do, and what they may expect of addresses.
  * @module
  */
 import { type KubernetesObject, SERVICE_NAME_LABEL, type Service } from '../src/core/api/kubernetes.ts';
@@ -97,7 +97,7 @@ export class Users {
     return new Set(this.wanting.map(addressesOf).filter(Boolean));
   }
 
-  /** What holds at every moment: nobody's address is given to another, and none changes without a cause. */
+  /** What holds at every moment: no address in use is given to another Service, and none changes without a cause. */
   checkAlways(): void {
     const { api } = this.#cluster;
     const version = api.versionOf('services');
@@ -123,7 +123,7 @@ export class Users {
     }
   }
 
-  /** What has to be true once nothing goes wrong any more: whoever can have an address has one, the one that was asked for. */
+  /** What holds once all faults are over: every Service that can have an address has one, and the one it asked for. */
   checkRest(): void {
     const { addresses } = this;
     for (const service of this.#services) {

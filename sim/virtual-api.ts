@@ -28,7 +28,7 @@ interface Watch {
   readonly resource: string;
   readonly matches: (object: KubernetesObject) => boolean;
   readonly onEvent: (type: EventType, object: KubernetesObject) => void;
-  /** Undefined: in good order. */
+  /** Undefined: healthy. */
   readonly onClose: (failure: ApiFailure | undefined) => void;
 }
 
@@ -41,7 +41,7 @@ const PATH =
 
 export class VirtualApi {
   isUp = true;
-  /** Milliseconds that a request or an answer takes longer than it has to. */
+  /** Extra milliseconds that a request or an answer takes. */
   delay = 0;
   /** Share of the requests that the server refuses, 0 to 1. */
   refusals = 0;
@@ -72,7 +72,7 @@ export class VirtualApi {
     return this.#versions.get(resource) ?? 0;
   }
 
-  /** Writes whatever is there; what a user with kubectl does. */
+  /** Writes regardless of what is stored, as a user with kubectl does. */
   put(resource: string, object: KubernetesObject): KubernetesObject {
     const key = objectKey(object);
     const old = this.get(resource, key);
@@ -94,7 +94,7 @@ export class VirtualApi {
     return object;
   }
 
-  /** Answers everything but a watch. */
+  /** Answers everything except a watch. */
   handle(request: ApiRequest): ApiAnswer<unknown> {
     const { method = 'GET', path, body } = request;
     const place = locate(path);
@@ -120,7 +120,7 @@ export class VirtualApi {
     return { ok: true, body: this.put(resource, mergePatch(old, patch) as KubernetesObject) };
   }
 
-  /** False: the history does not go back as far as that. */
+  /** False: the history does not go back that far. */
   watch(watch: Watch, since: number): boolean {
     if (since < this.#compacted) return false;
     for (const entry of this.#history)
@@ -244,7 +244,7 @@ export class VirtualTransport implements ApiTransport {
       this.#process.main.run(channel, () => {
         if (!isCancelled) onAnswer(answer as ApiAnswer<T>);
       });
-    // A request that is on its way arrives, whatever becomes of its process.
+    // A request already sent arrives, whatever happens to its process.
     if (this.#process.touches(`sends ${request.method ?? 'GET'} ${request.path}`))
       this.#guard(request, () =>
         this.#later(() => {

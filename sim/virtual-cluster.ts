@@ -19,11 +19,11 @@ export class VirtualCluster {
   readonly clock = new VirtualClock();
   readonly api: VirtualApi;
   readonly nodes: readonly string[];
-  /** What must never be, and was; the first few. */
+  /** The first few violations. */
   readonly violations: string[] = [];
   /** By node. */
   readonly speakers = new Map<string, SpeakerProcess>();
-  /** Two, but for moments in which one of them is being replaced. */
+  /** Two, except while one of them is being replaced. */
   readonly #controllers = new Set<ControllerProcess>();
   readonly #environment: Environment;
   /** When a speaker last held another for one that comes and goes. */
@@ -176,7 +176,7 @@ export class VirtualCluster {
     this.api.resetWatches();
   }
 
-  /** No fault begins from now on, and those that last end soon. */
+  /** No new fault starts from now on, and ongoing ones end soon. */
   heal(): void {
     this.clock.after(6000, () => {
       this.api.isUp = true;

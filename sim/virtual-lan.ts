@@ -18,7 +18,7 @@ export class VirtualLan {
   /** Share of liveness messages that get lost, 0 to 1. */
   readonly #loss: number;
   readonly #stations = new Map<string, Station>();
-  /** What does not get through now. */
+  /** Messages that are dropped now. */
   readonly #cuts = new Set<(from: string, to: string) => boolean>();
 
   constructor(clock: VirtualClock, random: Random, loss: number) {

@@ -10,11 +10,11 @@ import type { Random } from './random.ts';
 export interface World {
   readonly clock: VirtualClock;
   readonly random: Random;
-  /** Told of what must never be. */
+  /** Called with a description of each violation. */
   readonly onBreach: (text: string) => void;
 }
 
-/** What came while a thread slept; of one channel everything keeps its order. */
+/** What arrived while a thread slept; each channel keeps its order. */
 interface Waiting {
   readonly channel: unknown;
   readonly run: () => void;
@@ -23,12 +23,12 @@ interface Waiting {
 const TIMERS = 'timers';
 
 /**
- * What a thread turns to first when it wakes: an event loop to anything; the wire Worker, which has a poll loop of its own, to its sockets
- * before its timers.
+ * What a thread handles first when it wakes: an event loop anything; the wire Worker, with its own poll loop, its sockets before its
+ * timers.
  */
 type Order = 'any' | 'sockets first';
 
-/** One thread of a process: all that happens in it comes through here. */
+/** One thread of a process: everything that runs in it goes through here. */
 export class Thread {
   readonly #process: VirtualProcess;
   readonly #world: World;
@@ -59,7 +59,7 @@ export class Thread {
     };
   }
 
-  /** Lets something from outside happen in this thread, now or when it wakes; never once the process has ended. */
+  /** Runs an outside event in this thread, now or when it wakes; never once the process has ended. */
   run(channel: unknown, act: () => void): void {
     if (this.#asleep !== undefined) this.#asleep.push({ channel, run: act });
     else if (channel === TIMERS || this.#process.isRunning) act();
@@ -110,7 +110,7 @@ export class VirtualProcess {
     return this.#isAsleep;
   }
 
-  /** Asked before everything that the process does to the world: false for a killed one, which does nothing, and a breach after its end. */
+  /** Called before the process touches the world: false once killed (it then does nothing), and a violation after its end. */
   touches(what: string): boolean {
     if (this.#state === 'ended') this.#world.onBreach(`${this.name} ${what} after its end`);
     return this.#state === 'running';
@@ -120,7 +120,7 @@ export class VirtualProcess {
     this.#state = 'killed';
   }
 
-  /** It says itself that there is nothing left to do. */
+  /** The process says that it has nothing left to do. */
   end(): void {
     if (this.#state === 'running') this.#state = 'ended';
   }

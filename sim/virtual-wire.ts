@@ -21,7 +21,7 @@ export class VirtualWire implements WirePort, Station {
   readonly #process: VirtualProcess;
   readonly #onFact: (fact: FromWire) => void;
   readonly #machines: WireMachines;
-  /** What it sends while it is being asked something; undefined: nobody asks, frames go onto the LAN. */
+  /** Collects its replies while `answers` asks; undefined: frames go onto the LAN. */
   #replies: Uint8Array[] | undefined;
 
   /** `readLinks` gives the links of the node as they are now; `nodeAt` says whose an address is. */
@@ -84,7 +84,7 @@ export class VirtualWire implements WirePort, Station {
     this.#process.wire.run('frames', () => this.#machines.frameReceived(LINK, bytes));
   }
 
-  /** The kernel says so. */
+  /** As netlink reports a change. */
   linksChanged(): void {
     this.#process.wire.run('netlink', () => this.#machines.linksChanged());
   }
@@ -99,7 +99,7 @@ export class VirtualWire implements WirePort, Station {
     return answered;
   }
 
-  /** The addresses that it holds itself the owner of. */
+  /** The addresses that it believes it owns. */
   get owned(): readonly string[] {
     return this.#machines.owned;
   }
@@ -116,7 +116,7 @@ export class VirtualWire implements WirePort, Station {
 
 const questions = new Map<string, Uint8Array>();
 
-/** The same for every run: thousands of times it is asked who has an address. */
+/** Cached across runs: the question is asked thousands of times. */
 function questionFor(address: string): Uint8Array {
   const known = questions.get(address) ?? question(address);
   questions.set(address, known);

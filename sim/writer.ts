@@ -44,10 +44,10 @@ interface Stored extends KubernetesObject {
 }
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Fields of others begin with this; ours never do. */
+/** Other managers' fields begin with this; ours never do. */
 const THEIRS = 'theirs';
 
-/** Throws nothing: what goes wrong is in the report. */
+/** Never throws: problems are in the report. */
 export function simulateWriter(seed: number): WriterReport {
   return new WriterSimulation(seed).run();
 }
@@ -100,7 +100,7 @@ class WriterSimulation {
     this.#happenings.push(`${this.#clock.now()} ${text}`);
   }
 
-  /** A process is born; what an earlier one has sent may still arrive. */
+  /** Starts a process; requests of an earlier one may still arrive. */
   #begin(): void {
     this.#life?.end();
     const settings = { ...this.#settings, seed: this.#random.between(1, 1_000_000) };

@@ -70,7 +70,7 @@ interface Scene {
   readonly address: string;
 }
 
-/** Undefined: the story can be told here. */
+/** Why the demo cannot run here; undefined: it can. */
 export const whyNoBgpDemo = whyNoRouters;
 
 export async function tellBgp(cluster: Cluster): Promise<void> {

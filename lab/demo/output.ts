@@ -1,5 +1,5 @@
 /**
- * How the demo talks: numbered steps, the commands as a user would type them, what they print, and times.
+ * The demo's output: numbered steps, the commands as a user would type them, what they print, and times.
  * @module
  */
 
@@ -27,7 +27,7 @@ export function say(text: string): void {
   process.stdout.write(`  ${text}\n`);
 }
 
-/** A fact that the demo stands for. */
+/** A fact that the demo has checked. */
 export function proved(text: string): void {
   process.stdout.write(`  ${green('✔')} ${text}\n`);
 }

@@ -33,7 +33,7 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** Namespace of the MetalLB configuration. */
   readonly namespace?: string;
-  /** More flags of every speaker. */
+  /** Extra flags for every speaker. */
   readonly speakerFlags?: readonly string[];
   /** On a real API server: nothing of the chart is there yet, not even the rights. */
   readonly bare?: boolean;
@@ -273,7 +273,7 @@ export class Cluster {
     this.#standIn.start();
   }
 
-  /** Power off: the speaker and all replicas die at once, the cable is dead. */
+  /** Powers the node off: the speaker and all replicas die at once, and the link goes down. */
   async killNode(node: LanHost): Promise<void> {
     node.unplug();
     this.speakers.get(node.name)?.kill('SIGKILL');

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must, run } from '../net/shell.ts';
 
-/** What is missing, in words for the user; undefined when nothing is. */
+/** What is missing, as text for the user; undefined if nothing is. */
 export function whyNoContainers(): string | undefined {
   if (process.getuid?.() !== 0) return 'a container as the kubelet starts it needs root';
   const missing = ['skopeo', 'umoci', 'runc'].filter((tool) => run(['sh', '-c', `command -v ${tool}`]).status !== 0);

@@ -1,5 +1,5 @@
 /**
- * Programs of others that the tests measure us by, built from the Go module proxy: Helm, and MetalLB's own controller.
+ * Third-party programs that the tests compare us with, built from the Go module proxy: Helm, and MetalLB's own controller.
  * @module
  */
 import { existsSync, mkdirSync } from 'node:fs';
@@ -38,7 +38,7 @@ export function moduleFolder({ folder, package: source }: GoTool): string {
   return must(['go', 'list', '-C', resolve(import.meta.dirname, folder), '-f', format, source], {}).trim();
 }
 
-/** Where it is, building it if need be; or, in words, why it cannot be had here. */
+/** Its path, after building it if necessary; or, as text for the user, why it is not available here. */
 export function findTool({ name, folder, package: source, env }: GoTool): { readonly path: string } | string {
   const given = process.env[env];
   if (given !== undefined) return { path: given };

@@ -18,7 +18,7 @@ const [MAJOR, MINOR] = VERSION.split('.');
 const STAMP = { gitVersion: `v${VERSION}`, gitMajor: MAJOR, gitMinor: MINOR };
 const LINKER_FLAGS = Object.entries(STAMP).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
 
-/** Who asked for what, in a line of JSON each. */
+/** The audit log: one line of JSON per request. */
 const AUDIT_POLICY =
   'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, omitStages: [RequestReceived]}]\n';
 
@@ -38,7 +38,7 @@ export interface Binaries {
   readonly etcd: string;
 }
 
-/** Builds kube-apiserver if need be. A text: why they cannot be had here. */
+/** Builds kube-apiserver if necessary. A string says why they are not available here. */
 export function findBinaries(): Binaries | string {
   const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets !== undefined) return { apiServer: join(assets, 'kube-apiserver'), etcd: join(assets, 'etcd') };

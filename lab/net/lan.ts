@@ -16,7 +16,7 @@ export interface LanHost {
   /** Its IPv6 address on the LAN. */
   readonly address6: string;
   readonly mac: string;
-  /** Puts a command into this host's network. */
+  /** Wraps a command so that it runs in this host's network. */
   inside(command: readonly string[]): string[];
   run(command: readonly string[], options?: Parameters<typeof run>[1]): Result;
   runAsync(command: readonly string[], options?: Parameters<typeof runAsync>[1]): Promise<Result>;
@@ -31,14 +31,14 @@ const PREFIX_LENGTH = 24;
 /** The LAN's IPv6 network, a unique local one (RFC 4193); 64 bits long. */
 export const LAN6 = 'fd00:192:168:1::';
 
-/** Sets the switch up. */
+/** Creates the switch. */
 export function createLan(): void {
   must(['ip', 'link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0', 'mcast_snooping', '0']);
   must(['ip', 'address', 'add', `${SWITCH_ADDRESS}/${PREFIX_LENGTH}`, 'dev', 'br0']);
   must(['ip', 'link', 'set', 'br0', 'up']);
 }
 
-/** Takes the switch and its hosts away again; what runs on the hosts must have ended. */
+/** Removes the switch and its hosts; processes on the hosts must have ended. */
 export function removeLan(hosts: readonly LanHost[]): void {
   removeHosts(hosts);
   run(['ip', 'link', 'delete', 'br0']);
@@ -87,7 +87,7 @@ export function addHost(name: string, address: string, mac: string): LanHost {
   };
 }
 
-/** Lays a cable between two hosts: an interface of this name on each, with link-local addresses only. */
+/** Connects two hosts directly: an interface of this name on each, with link-local addresses only. */
 export function connect(a: LanHost, b: LanHost, link: string): void {
   must(['ip', 'link', 'add', link, 'netns', a.name, 'type', 'veth', 'peer', 'name', link, 'netns', b.name]);
   for (const { name } of [a, b]) {

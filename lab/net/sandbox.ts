@@ -1,6 +1,6 @@
 /**
- * A room of our own: namespaces for network, mounts, processes and, without root, users. When its first process ends,
- * however it ends, the kernel removes everything that was made inside.
+ * A sandbox: namespaces for network, mounts, processes and, without root, users. When its first process ends,
+ * for whatever reason, the kernel removes everything that was created inside.
  * @module
  */
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ export function isInside(): boolean {
   return process.env[INSIDE] === '1';
 }
 
-/** What is missing to make a sandbox here, in words for the user; undefined when nothing is. */
+/** What is missing for a sandbox here, as text for the user; undefined if nothing is. */
 export function whyNoSandbox(): string | undefined {
   const missing = ['unshare', 'ip', 'nft', 'curl', 'arping', 'ndisc6', 'ping', 'tcpdump'].filter(
     (tool) => run(['sh', '-c', `command -v ${tool}`]).status !== 0,

@@ -34,7 +34,7 @@ export function run(
   return { status: status ?? 124, stdout, stderr };
 }
 
-/** Runs a command without holding up our own event loop. */
+/** Runs a command without blocking our event loop. */
 export function runAsync(
   command: readonly string[],
   options: { readonly timeout?: number; readonly env?: NodeJS.ProcessEnv } = {},
@@ -68,7 +68,7 @@ export interface LabProcess {
   readonly exited: Promise<number>;
   readonly running: boolean;
   kill(signal?: NodeJS.Signals): void;
-  /** SIGTERM, then SIGKILL when it does nothing towards its end for two seconds. */
+  /** SIGTERM, then SIGKILL if it makes no progress for two seconds. */
   stop(): Promise<void>;
   log(): string;
 }
@@ -119,7 +119,7 @@ export function start(
   return process;
 }
 
-/** A TCP port of the loopback address that nobody uses at the moment. */
+/** A TCP port on loopback that is currently free. */
 export function freePort(): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer();

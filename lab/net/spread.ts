@@ -7,7 +7,7 @@ import { countPackets } from './packet-counter.ts';
 import type { ProbeResult } from './prober.ts';
 
 export interface Spread extends ProbeResult {
-  /** For each node the connections that came its way. */
+  /** Connections that reached each node. */
   readonly seen: readonly number[];
 }
 

@@ -25,7 +25,7 @@ export interface Waiting {
   readonly processes?: Iterable<Observed>;
 }
 
-/** Progress prolongs the waiting up to this many times the patience: somebody who retries for ever makes progress for ever. */
+/** Progress extends the wait up to this many times the patience: a process that retries forever makes progress forever. */
 const LONGEST = 4;
 /** One look counts for at most this share of the patience: however long it takes itself, there are some more. */
 const ONE_LOOK = 1 / 5;
@@ -84,7 +84,7 @@ export async function until<T>(
   }
 }
 
-/** What each of those that want a core gets of one. */
+/** The share of a core that each contender gets. */
 function shareOfCore(): number {
   let contenders = loadavg()[0]!;
   try {

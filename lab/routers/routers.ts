@@ -37,7 +37,7 @@ export interface FrrRouter extends Router {
   keepalives(neighbor: string): number;
 }
 
-/** Why there can be no routers here; undefined: they can be had. */
+/** Why no routers are available here; undefined: they are. */
 export function whyNoRouters(): string | undefined {
   const missing = [
     '/usr/lib/frr/bgpd',

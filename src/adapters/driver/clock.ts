@@ -4,23 +4,23 @@
  */
 import type { Millis } from '../../core/machine.ts';
 
-/** Takes back what was asked of a clock. Does nothing once it has run. */
+/** Cancels a timer. Does nothing once it has fired. */
 export type Cancel = () => void;
 
 export interface Clock {
-  /** Milliseconds; monotonic, with a zero that means nothing. */
+  /** Milliseconds; monotonic, with an arbitrary zero. */
   now(): Millis;
-  /** Runs something once, at a moment of this clock or as soon after it as possible; never before this call returns. */
+  /** Runs something once at `moment`, or as soon after it as possible; never before this call returns. */
   at(moment: Millis, run: () => void): Cancel;
 }
 
-/** Everybody's time, for what people and other programs read: milliseconds since 1970. It may jump. */
+/** Wall-clock time, for timestamps that people and other programs read: milliseconds since 1970. It may jump. */
 export type WallClock = () => number;
 
-/** The longest delay that a timer of Node takes, in milliseconds; a longer one would fire at once. */
+/** The longest delay of a Node timer, in milliseconds; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
-/** The clock of this process. A timer that is all that is left does not keep the process alive where `unref` is set. */
+/** The clock of this process. With `unref`, pending timers do not keep the process alive. */
 export function realClock({ unref = false }: { readonly unref?: boolean } = {}): Clock {
   const now = () => performance.now();
   return {

@@ -1,13 +1,13 @@
 /**
- * Runs a machine: queues what comes in, steps it, performs what it asks for, arms its one timer, and records every input. The only loop
- * of its kind: processes, the wire Worker and the simulation differ in the clock that they hand in.
+ * Runs a machine: queues inputs, steps it, performs its outputs, arms its one timer, and records every input. The only such loop:
+ * processes, the wire Worker and the simulation differ only in the clock they pass in.
  * @module
  */
 import type { Deadline, Machine, Millis, Tick } from '../../core/machine.ts';
 import { type Cancel, type Clock, realClock } from './clock.ts';
 
 export interface DriverOptions<I, O> {
-  /** Carries out one output. It may feed the driver again: such inputs wait until all outputs of this step are performed. */
+  /** Performs one output. It may feed the driver: such inputs wait until all outputs of this step have been performed. */
   readonly perform: (output: O) => void;
   /** Called when all outputs of a step have been performed. */
   readonly onStepped?: (() => void) | undefined;
@@ -22,7 +22,7 @@ export class Driver<S, I, O> {
   readonly #options: DriverOptions<I, O>;
   readonly #clock: Clock;
   #state: S;
-  /** Inputs that came while the machine was at work, oldest first. */
+  /** Inputs that arrived during a step, oldest first. */
   readonly #queue: (I | Tick)[] = [];
   #isAtWork = false;
   #armed: { readonly at: Millis; readonly cancel: Cancel } | undefined;
@@ -33,7 +33,7 @@ export class Driver<S, I, O> {
     this.#state = initial;
     this.#options = options;
     this.#clock = options.clock ?? realClock();
-    // A fresh machine may already wait for something.
+    // A new machine may already have a deadline.
     this.#arm();
   }
 
@@ -52,8 +52,8 @@ export class Driver<S, I, O> {
   }
 
   /**
-   * Steps the machine. Unless it is at work already, its outputs are performed, and those of all inputs that they bring, before this
-   * returns. What a step or an output throws comes out here; the machine and what waits for it are as they were before that step.
+   * Steps the machine. Unless a step is in progress, its outputs, and those of all inputs they cause, are performed before this
+   * returns. Throws whatever a step or an output throws; inputs still queued then are taken by the next call.
    */
   feed(input: I | Tick): void {
     if (this.#isStopped) return;
@@ -68,7 +68,7 @@ export class Driver<S, I, O> {
     }
   }
 
-  /** No input is taken and no timer fires after this. */
+  /** After this, inputs are ignored and no timer fires. */
   stop(): void {
     this.#isStopped = true;
     this.#queue.length = 0;

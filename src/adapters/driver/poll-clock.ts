@@ -1,6 +1,6 @@
 /**
- * The clock of a loop that waits by itself, as on poll(2): what is due runs when the loop says so. It listens first and judges afterwards,
- * so that nobody who has just spoken is declared dead because the loop was late.
+ * The clock of a loop that does its own waiting, as on poll(2): timers run when the loop says so. The loop reads its sockets first,
+ * so that a peer whose message has arrived is not declared dead because the loop was late.
  * @module
  */
 import type { Millis } from '../../core/machine.ts';
@@ -24,14 +24,14 @@ export class PollClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Whole milliseconds until something is due; -1: nothing will be. */
+  /** Whole milliseconds until the next timer is due; -1: there is none. */
   get timeout(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { at } of this.#timers) next = Math.min(next, at);
     return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(next - this.now()));
   }
 
-  /** Runs what is due, the earliest first. What that asks for waits for the next time, however early it is due. */
+  /** Runs the timers that are due, earliest first. Timers that they start wait for the next call, even if due already. */
   runDue(): void {
     const now = this.now();
     const due = [...this.#timers].filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);

@@ -1,5 +1,5 @@
 /**
- * Recordings: one JSON line for each input of a machine. What JSON cannot say is tagged.
+ * Recordings: one JSON line for each input of a machine. Values that JSON lacks are tagged.
  * @module
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
@@ -86,7 +86,7 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 export function encodeLine(value: unknown): string {
   return JSON.stringify(value, function (this: Record<string, unknown>, key, item: unknown) {
     if (typeof item === 'bigint') return { $bigint: item.toString() };
-    // What a Buffer says of itself comes before what we say of it.
+    // JSON.stringify calls Buffer's toJSON before this replacer.
     const own = this[key];
     if (own instanceof Uint8Array) return { $hex: Buffer.from(own).toString('hex') };
     if (item instanceof Map) return { $map: [...item] };

@@ -7,7 +7,7 @@ import { type HttpRequest, type HttpResponse, type HttpServer, plain, serve } fr
 /** What `/readyz` says. */
 export interface Readiness {
   readonly ready: boolean;
-  /** What the process is doing, or what it still waits for. */
+  /** What the process is doing or waiting for. */
   readonly state: string;
 }
 

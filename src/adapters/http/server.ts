@@ -18,7 +18,7 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Goes on writing until the client goes away (`signal`) or the promise ends. */
+  /** Keeps writing until the client disconnects (`signal`) or the promise settles. */
   readonly stream?: (write: (chunk: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export function plain(status: number, body: string): HttpResponse {
 
 export interface HttpServer {
   readonly port: number;
-  /** New connections get this certificate. Only for a server that was started with TLS. */
+  /** Replaces the certificate for new connections. Only for a server that was started with TLS. */
   renew(tls: Tls): void;
   close(): Promise<void>;
 }

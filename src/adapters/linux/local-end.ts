@@ -1,5 +1,5 @@
 /**
- * What our end of a connection is called: addresses for next hops, and the BGP identifier.
+ * The local end of a BGP connection: its next-hop addresses and BGP identifier.
  * @module
  */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
@@ -9,8 +9,9 @@ import { formatAddress, type IpAddress, parseAddress } from '../../core/net/addr
 
 /**
  * The BGP identifier (docs/behaviour/bgp.md#bgp-identifier): the one that is configured; else the local IPv4 address of the connection; else the first one of the
- * same interface; else a checksum of the node's name. To a daemon on this very node (a CNI's) our end is the first interface that others can
- * see, so that it can tell them how they reach us; the address of that one is its own identifier already, so we take the checksum.
+ * same interface; else a checksum of the node's name. Toward a daemon on this same node (a CNI's) we
+ * use the first interface that others can reach, so that it can pass on a usable next hop; the daemon already uses that address as its own
+ * identifier, so we take the checksum.
  */
 export function localEnd(local: string, routerId: IpAddress | undefined, node: string): LocalEnd {
   // Link-local addresses come with the interface that they are on.
@@ -23,7 +24,7 @@ export function localEnd(local: string, routerId: IpAddress | undefined, node: s
   return { identifier: identifier || 1, addresses };
 }
 
-/** Other addresses of the interface that has this one, without those that mean something on the link only. */
+/** All addresses of the interface that has this one, except link-local ones. */
 function neighbours(own: IpAddress | undefined, zone: string | undefined): IpAddress[] {
   if (own === undefined) return [];
   const text = formatAddress(own);
@@ -48,7 +49,7 @@ function outward(): IpAddress[] {
   return addressesOf(entries ?? []);
 }
 
-/** Without those that mean something on the link only. */
+/** Drops link-local addresses. */
 function addressesOf(entries: readonly NetworkInterfaceInfo[]): IpAddress[] {
   return entries.flatMap(({ address, scopeid }) =>
     scopeid === undefined || scopeid === 0 ? (parseAddress(address) ?? []) : [],

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { LinkFacts, NodeFacts } from '../../core/doctor/checks.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 
-/** What this machine alone can tell; the rest is the API server's to say. */
+/** What can be read on this machine; the rest comes from the API server. */
 export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb'>;
 
 /** CAP_NET_RAW of linux/capability.h. */
@@ -60,7 +60,7 @@ function number(path: string): number {
   }
 }
 
-/** The process that has a UDP socket bound to the port, in words. */
+/** The process that has a UDP socket bound to the port, as text for users. */
 function holderOfUdp(port: number): string | undefined {
   const inodes = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) => {
     const rows = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(1) : [];
@@ -77,7 +77,7 @@ function holderOfUdp(port: number): string | undefined {
       );
       if (holds) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
     } catch {
-      // It has ended, or it is somebody else's.
+      // The process has ended, or belongs to another user.
     }
   }
   return 'a process that cannot be seen from here';

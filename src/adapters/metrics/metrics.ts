@@ -17,7 +17,7 @@ export class Metrics {
     new Counter({ name: `metallb_${name}`, help, labelNames, registers: [this.#registry] });
 
   readonly #requests = this.#counter('k8s_client_requests_total', 'Requests to the API server.', ['verb']);
-  /** Upstream's three gauges for one number: all addresses, and those of each family. */
+  /** Upstream has three gauges for one number: all addresses, and those of each family. */
   readonly #byFamily = (name: string, help: string) => ({
     all: this.#gauge(`allocator_${name}`, `${help}.`, ['pool']),
     ipv4: this.#gauge(`allocator_ipv4_${name}`, `${help}, IPv4 only.`, ['pool']),
@@ -119,7 +119,7 @@ export class Metrics {
     this.#stale.set(problems > 0 ? 1 : 0);
   }
 
-  /** A request to the API server goes out. */
+  /** Called for each request sent to the API server. */
   requested(verb: string): void {
     this.#requests.inc({ verb });
   }
@@ -132,7 +132,7 @@ export class Metrics {
     this.#updateErrors.inc();
   }
 
-  /** Called before every scrape: the place to set what is a state and not an event. */
+  /** Called before every scrape, to set gauges that show a state. */
   beforeScrape(refresh: () => void): void {
     this.#refreshers.push(refresh);
   }
@@ -161,7 +161,7 @@ export class Metrics {
     this.#leading.set(leads ? 1 : 0);
   }
 
-  /** A Service has its address, so many milliseconds after it was first seen without. */
+  /** A Service got its address, this many milliseconds after it was first seen without one. */
   served(after: number): void {
     this.#timeToAddress.observe(after / 1000);
   }
@@ -223,7 +223,7 @@ export class Metrics {
     this.#bfdCounters[counter].inc({ peer }, by);
   }
 
-  /** The series of a session that is no more. */
+  /** Removes the series of a session that has ended. */
   bgpForget(peer: string, address: string): void {
     for (const metric of [this.#bfdUp, ...Object.values(this.#bfdCounters)]) metric.remove({ peer: address });
     for (const metric of [...Object.values(this.#bgp), ...Object.values(this.#bgpCounters)]) metric.remove({ peer });

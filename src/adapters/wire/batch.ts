@@ -1,12 +1,12 @@
 /**
- * The bound on what one socket may take of a turn of the wire Worker, so that a flood on one never holds up the others.
+ * A bound on how much the wire Worker reads from one socket per turn, so that a flood on one never starves the others.
  * @module
  */
 
-/** Messages taken from one socket before the others get their turn. */
+/** Messages read from one socket before the others get their turn. */
 export const BATCH = 64;
 
-/** What `next` gives until it has nothing more, or the turn is over; the rest waits in the socket for the next turn. */
+/** Yields what `next` returns, until it is undefined or the turn is over; the rest stays in the socket for the next turn. */
 export function* batch<T>(next: () => T | undefined): Generator<T> {
   for (let i = 0; i < BATCH; i++) {
     const taken = next();

@@ -1,5 +1,5 @@
 /**
- * The way of BFD echo packets out and back: packet sockets, for the kernel takes nothing in that claims to come from itself.
+ * Sends and receives BFD echo packets on packet sockets: the kernel drops packets that carry its own source address.
  * @module
  */
 import { readFileSync } from 'node:fs';
@@ -19,13 +19,13 @@ interface Path {
   readonly router: MacAddress;
 }
 
-/** Milliseconds until the neighbour table is looked at again. */
+/** Milliseconds until the neighbor table is read again. */
 const LOOK_AGAIN = 10_000;
 
 export class EchoPaths {
   /** By interface. */
   readonly #sockets = new Map<string, number>();
-  /** By address of the router; undefined: none was found. */
+  /** By router address; undefined: no path was found. */
   readonly #paths = new Map<string, { readonly path: Path | undefined; readonly until: number }>();
   readonly #buffer = new Uint8Array(256);
 
@@ -33,7 +33,7 @@ export class EchoPaths {
     return [...this.#sockets.values()];
   }
 
-  /** False: the router is not known on any link now. Throws SystemCallError. */
+  /** False: the router is not in the neighbor table. Throws SystemCallError. */
   send(router: IpAddress, discriminator: number, now: number): boolean {
     const key = formatAddress(router);
     let known = this.#paths.get(key);
@@ -45,7 +45,7 @@ export class EchoPaths {
     return path !== undefined && send(path.fd, encodeBfdEcho({ own: path.own, discriminator }, path.from, path.router));
   }
 
-  /** What has come back, as much of it as one turn has time for. */
+  /** Echo packets that have come back, one batch at most. */
   *received(): Iterable<BfdEcho> {
     for (const fd of this.#sockets.values())
       for (const length of batch(() => receive(fd, this.#buffer))) {
@@ -59,7 +59,7 @@ export class EchoPaths {
     this.#sockets.clear();
   }
 
-  /** BFD's own packets keep the router in the neighbour table: address, type, flags, MAC, mask, interface. */
+  /** BFD control packets keep the router in the neighbor table: address, type, flags, MAC, mask, interface. */
   #find(router: string): Path | undefined {
     const rows = readFileSync('/proc/net/arp', 'utf8')
       .split('\n')
@@ -75,7 +75,7 @@ export class EchoPaths {
   }
 }
 
-/** True where the kernel sends on what comes for others: then it sends back the echoes of routers, and no other help is needed. */
+/** True if the kernel forwards packets: then it also returns the routers' echoes, without our help. */
 export function forwardsIpv4(): boolean {
   try {
     return readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim() === '1';

@@ -23,7 +23,7 @@ import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, open
 import { Reports } from './reports.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
 
-/** One router that is to be watched. */
+/** A router to monitor. */
 export interface BfdTarget extends Omit<BfdSettings, 'discriminator'>, BfdPath {
   /** Name of the BGPPeer. */
   readonly peer: string;
@@ -35,7 +35,7 @@ export interface BfdChange {
   readonly kind: 'bfd-changed';
   readonly peer: string;
   readonly up: boolean;
-  /** With `up` false: why, in words; and whether the router has only turned BFD off. */
+  /** With `up` false: why, as text for users; and whether the router has only turned BFD off. */
   readonly why?: string;
   readonly administrative?: boolean;
 }
@@ -48,7 +48,7 @@ interface Session {
   readonly driver: Driver<BfdSessionState, BfdInput, BfdOutput>;
 }
 
-/** A port that sessions of one family, kind and device share. */
+/** A socket shared by sessions of the same family, kind and device. */
 interface Receiver {
   readonly fd: number;
   readonly family: IpFamily;
@@ -71,7 +71,7 @@ export interface BfdPorts {
 
 export class BfdSessions {
   readonly #sessions = new Map<string, Session>();
-  /** By what they have in common. */
+  /** By receiverKey. */
   readonly #receivers = new Map<string, Receiver>();
   readonly #ports: BfdPorts;
   readonly #buffer = new Uint8Array(256);
@@ -89,7 +89,7 @@ export class BfdSessions {
     return [...[...this.#receivers.values()].map(({ fd }) => fd), ...this.#echoes.fds];
   }
 
-  /** The whole of what is to be watched. */
+  /** Replaces the set of monitored routers. */
   set(targets: readonly BfdTarget[]): void {
     const wanted = new Map(targets.map((target) => [target.peer, target]));
     for (const [peer, session] of this.#sessions) {
@@ -145,7 +145,7 @@ export class BfdSessions {
     for (const { fd } of this.#receivers.values()) close(fd);
   }
 
-  /** RFC 5880 §6.8.6: by the discriminator that we gave; before the other side knows it, by where the packet comes from. */
+  /** RFC 5880 §6.8.6: by our discriminator; until the other side knows it, by the source of the packet. */
   #find(discriminator: number, source: IpAddress | undefined, multihop: boolean): Session | undefined {
     if (source === undefined) return undefined;
     return [...this.#sessions.values()].find(
@@ -165,7 +165,7 @@ export class BfdSessions {
     this.#receivers.set(key, { fd: openBfdReceiver(family, multihop, device), family, multihop });
   }
 
-  /** Each port takes packets of the routers that it is for, and of nobody else. */
+  /** Each socket accepts packets only from the routers of its sessions. */
   #admit(): void {
     const targets = [...this.#sessions.values()].map(({ target }) => target);
     for (const [key, { fd, family }] of this.#receivers) {

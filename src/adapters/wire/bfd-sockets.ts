@@ -48,7 +48,7 @@ const HEADER: Readonly<Record<IpFamily, { ttl: number; source: number }>> = {
   ipv6: { ttl: 7, source: 8 },
 };
 
-/** Who may send to a socket, and what TTL the packets must have left. */
+/** Who may send to a socket, and the lowest TTL that is accepted. */
 export interface Admitted {
   readonly address: IpAddress;
   readonly leastTtl: number;
@@ -72,7 +72,7 @@ export function openBfdReceiver(family: IpFamily, multihop: boolean, device: str
   }
 }
 
-/** Drops what is not from these senders, or from too far away: IP_MINTTL means nothing to UDP sockets of Linux. */
+/** Drops packets from other senders or from too many hops away: Linux ignores IP_MINTTL on UDP sockets. */
 export function admit(fd: number, family: IpFamily, senders: readonly Admitted[]): void {
   const { ttl, source } = HEADER[family];
   const blocks = senders.flatMap(({ address, leastTtl }): Instruction[] => {
@@ -94,14 +94,14 @@ export function admit(fd: number, family: IpFamily, senders: readonly Admitted[]
   attachFilter(fd, [...blocks, DROP]);
 }
 
-/** From the single hop's only distance, or from as far as the session allows. */
+/** The lowest TTL to accept: 255 for single hop, else what the session allows. */
 export function leastTtlOf(multihop: boolean, minimumTtl: number): number {
   return multihop ? minimumTtl : TTL;
 }
 
 let lastSourcePort = FIRST_SOURCE_PORT;
 
-/** Where the packets of a session go, and from where. */
+/** Where the packets of a session go, and by which interface. */
 export interface BfdPath {
   readonly address: IpAddress;
   /** The interface that a link-local address is on. */

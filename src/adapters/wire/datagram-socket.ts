@@ -1,5 +1,5 @@
 /**
- * UDP without Node's event loop, over IPv4 or IPv6: for the wire Worker.
+ * UDP over IPv4 or IPv6 without Node's event loop, for the wire Worker.
  * @module
  */
 import { addressToBytes, type IpAddress, parseAddress } from '../../core/net/address.ts';
@@ -7,11 +7,11 @@ import { AF_INET, AF_INET6, bind, SOCK_DGRAM, sendTo, socket } from './syscalls.
 
 export interface DatagramSocket {
   readonly fd: number;
-  /** Sends to the same port at that address; what the kernel does not take is lost, as on any network. */
+  /** Sends to the same port at that address; a datagram that the kernel refuses is lost, as on any network. */
   send(bytes: Uint8Array, to: string): void;
 }
 
-/** Throws SystemCallError. A socket on `::` speaks IPv4 too, where the kernel has not been told otherwise. */
+/** Throws SystemCallError. A socket on `::` also handles IPv4, unless net.ipv6.bindv6only is set. */
 export function openDatagramSocket(bindAddress: string, port: number): DatagramSocket {
   const own = parseAddress(bindAddress)!;
   const fd = socket(own.family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
@@ -27,7 +27,7 @@ export function openDatagramSocket(bindAddress: string, port: number): DatagramS
   };
 }
 
-/** RFC 4291 §2.5.5.2: what an IPv4 address is called on an IPv6 socket. */
+/** RFC 4291 §2.5.5.2: how an IPv6 socket represents an IPv4 address. */
 function mapped(address: IpAddress): IpAddress {
   return address.family === 'ipv6' ? address : { family: 'ipv6', value: 0xffff00000000n | address.value };
 }

@@ -34,7 +34,7 @@ function isGateway(flags: string): boolean {
   return (Number.parseInt(flags, 16) & (RTF_UP | RTF_GATEWAY)) === (RTF_UP | RTF_GATEWAY);
 }
 
-/** Interface, destination, gateway, flags, reference count, use, metric, mask: addresses in the order of this machine's bytes. */
+/** Interface, destination, gateway, flags, reference count, use, metric, mask: addresses in host byte order. */
 function ipv4Gateways(): Found[] {
   return rows('/proc/net/route').flatMap(([name = '', destination, gateway = '', flags = '', , , metric, mask]) => {
     if (destination !== '00000000' || mask !== '00000000' || !isGateway(flags)) return [];

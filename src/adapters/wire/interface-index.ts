@@ -1,10 +1,10 @@
 /**
- * Numbers of interfaces, which the kernel wants where people give names.
+ * Interface indexes, which the kernel takes where people give names.
  * @module
  */
 import { readFileSync } from 'node:fs';
 
-/** 0: there is no such interface. */
+/** 0: no such interface. */
 export function interfaceIndex(name: string): number {
   try {
     return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));

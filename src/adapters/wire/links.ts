@@ -20,13 +20,13 @@ const ETHERNET = 1;
 export interface Links {
   /** Every link that is not excluded. */
   readonly names: readonly string[];
-  /** Those that can be announced on: up, with a carrier, Ethernet, ARP on, no port of a bridge or bond. */
+  /** Those that can be announced on: up, with a carrier, Ethernet, ARP on, not a port of a bridge or bond. */
   readonly fit: readonly Interface[];
-  /** Default gateways, the best ones first. */
+  /** Default gateways, lowest metric first. */
   readonly gateways: readonly Gateway[];
 }
 
-/** Reads the links now. Links whose names match `exclude` are passed over. */
+/** Reads the links now, except those whose names match `exclude`. */
 export function readLinks(exclude: readonly RegExp[]): Links {
   const names: string[] = [];
   const fit: Interface[] = [];
@@ -57,11 +57,11 @@ function readLink(name: string, linkLocal: ReadonlySet<string>): Omit<Interface,
       ndp: usable && linkLocal.has(name),
     };
   } catch {
-    return undefined; // It has gone away between the listing and the reading.
+    return undefined; // It disappeared after it was listed.
   }
 }
 
-/** The kernel refuses to say so of a link that is down. */
+/** Reading `carrier` fails while a link is down. */
 function hasCarrier(directory: string): boolean {
   try {
     return readFileSync(`${directory}/carrier`, 'utf8').trim() === '1';
@@ -73,7 +73,7 @@ function hasCarrier(directory: string): boolean {
 /** Scope of link-local addresses in /proc/net/if_inet6. */
 const LINK_LOCAL_SCOPE = '20';
 
-/** Names of the links that have an IPv6 link-local address: without one, IPv6 is off there. */
+/** Names of the links that have an IPv6 link-local address; without one, IPv6 is disabled on a link. */
 function linksWithLinkLocal(): Set<string> {
   let table: string;
   try {
@@ -86,17 +86,17 @@ function linksWithLinkLocal(): Set<string> {
   return new Set(rows.filter(([, , , scope]) => scope === LINK_LOCAL_SCOPE).map((row) => row[5]!));
 }
 
-/** Milliseconds between looks at the links that nobody asked for: netlink tells of changes at once. */
+/** Milliseconds between periodic reads, in case netlink misses a change; normally netlink reports it at once. */
 export const LINK_INTERVAL = 10_000;
 
 export interface LinkFollowerOptions {
   readonly clock: Clock;
   readonly read: () => Links;
-  /** Called with the links at first and whenever they differ from before. */
+  /** Called with the links at the start and whenever they have changed. */
   readonly onChange: (links: Links) => void;
 }
 
-/** Follows the links; `look` is to be called whenever something may have changed. */
+/** Watches the links; call `look` whenever something may have changed. */
 export class LinkFollower {
   readonly #options: LinkFollowerOptions;
   #cancel: Cancel = () => {};

@@ -1,5 +1,5 @@
 /**
- * What the main thread and the wire Worker say to each other: whole desired states in, facts out.
+ * Messages between the main thread and the wire Worker: complete desired states in, facts out.
  * @module
  */
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
@@ -12,31 +12,31 @@ import type { Links } from './links.ts';
 import type { RouterFound } from './router-discovery.ts';
 
 export interface LivenessOptions extends LivenessSettings {
-  /** Where datagrams are received, IPv4 or IPv6; also the port of every other speaker. */
+  /** Where datagrams are received, IPv4 or IPv6; every other speaker uses the same port. */
   readonly bindAddress: string;
   readonly port: number;
   readonly secret: Uint8Array | undefined;
 }
 
 export interface WireOptions {
-  /** Descriptor that the main thread writes to when a message waits. */
+  /** Descriptor that the main thread writes to after it has posted a message. */
   readonly wakeFd: number;
   readonly layer2: Layer2Settings;
-  /** Links whose names match are passed over. */
+  /** Links whose names match are ignored. */
   readonly excludeLinks: readonly RegExp[];
   readonly liveness: LivenessOptions | undefined;
 }
 
 export type ToWire =
   | Announce
-  /** The whole of the routers that BFD is to watch. */
+  /** All routers that BFD monitors. */
   | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
-  /** The whole of the interfaces that routers are to be found on. */
+  /** All interfaces on which to discover routers. */
   | { readonly kind: 'discover'; readonly interfaces: ReadonlyMap<string, MacAddress> }
   /** No BGP router hears this node, or one does again: the others are told. */
   | { readonly kind: 'unheard'; readonly unheard: boolean }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
-  /** The addresses that this node owns have been announced: tell the others that we are there. */
+  /** The addresses that this node owns have been announced: tell other speakers that this one is up. */
   | { readonly kind: 'ready' }
   /** Say goodbye and hand the addresses over; `all-handed-over` is the answer, if others take them. */
   | { readonly kind: 'leave' }
@@ -57,9 +57,9 @@ export type FromWire =
       readonly code: string;
       readonly message: string;
     }
-  /** The links of this node, at first and whenever they change; the Worker uses them already. */
+  /** The links of this node, at the start and whenever they change; the Worker already uses them. */
   | ({ readonly kind: 'links' } & Links)
-  /** A station that is none of this node's claims an address that this node owns. */
+  /** A foreign station claims an address that this node owns. */
   | {
       readonly kind: 'conflict' | 'conflict-ended';
       readonly address: string;
@@ -68,7 +68,7 @@ export type FromWire =
     }
   | Exclude<LivenessOutput, { kind: 'send-message' | 'view-changed' }>
   | { readonly kind: 'liveness'; readonly view: LivenessView }
-  /** What this speaker knows first-hand of others, every second. */
+  /** What this speaker itself measured of others, every second. */
   | { readonly kind: 'peers'; readonly peers: readonly PeerReport[] }
   /** Addresses of a node that died were taken over: how long each phase took, in milliseconds. */
   | { readonly kind: 'failed-over'; readonly phases: Readonly<Record<'detect' | 'elect' | 'announce', number>> }

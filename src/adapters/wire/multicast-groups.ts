@@ -17,7 +17,7 @@ import {
   socket,
 } from './syscalls.ts';
 
-/** Memberships of one socket: the kernel limits their memory (net.core.optmem_max), and 20,480 bytes are its old default. */
+/** Memberships of one socket: the kernel limits their memory (net.core.optmem_max), which used to be 20,480 bytes by default. */
 const PER_SOCKET = 100;
 
 interface Holder {
@@ -34,7 +34,7 @@ export class MulticastGroups {
     this.#onTrouble = onTrouble;
   }
 
-  /** Joins what is new and leaves what is no longer wanted. */
+  /** Joins new groups and leaves those no longer wanted. */
   set(groups: readonly MulticastGroup[]): void {
     const wanted = new Map(groups.map((group) => [keyOf(group), group]));
     for (const [key, holder] of this.#holderOf) {
@@ -77,7 +77,7 @@ export class MulticastGroups {
     try {
       setsockopt(fd, IPPROTO_IPV6, option, request);
     } catch (error) {
-      // The interface has gone, and the membership with it.
+      // The interface is gone, and its memberships with it.
       if (option !== IPV6_LEAVE_GROUP) throw error;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Two nodes try whether the network between them lets one answer for an address that is not its own: `metallb doctor --lend` on the
- * one, `--ask` on the other. Clouds and hypervisors drop such answers (port security, anti-spoofing), and nothing tells of it.
+ * Tests whether the network between two nodes lets one answer for an address that is not its own: `metallb doctor --lend` on one,
+ * `--ask` on the other. Clouds and hypervisors drop such answers silently (port security, anti-spoofing).
  * @module
  */
 import { decodeArp } from '../../core/layer2/arp-codec.ts';
@@ -13,11 +13,11 @@ import { openPacketSocket } from './packet-socket.ts';
 import { close, poll, receive, send } from './syscalls.ts';
 import { Wire } from './wire.ts';
 
-/** Milliseconds between two questions, and how many there are. */
+/** Milliseconds between two probes, and how many are sent. */
 const PAUSE = 300;
 const QUESTIONS = 5;
 
-/** Answers for the address on all links but the excluded ones, until the result is called. */
+/** Answers for the address on all links that are not excluded, until the returned function is called. */
 export function lendAddress(
   address: IpAddress,
   excludeLinks: readonly RegExp[],
@@ -36,7 +36,7 @@ export interface NeighbourAnswer {
   readonly mac: string;
 }
 
-/** Who answers for the address, on any of the links; blocks for up to some two seconds. Throws SystemCallError. */
+/** Who answers for the address on any of the links; blocks for up to 1.5 seconds. Throws SystemCallError. */
 export function askForAddress(address: IpAddress, links: readonly Interface[]): NeighbourAnswer[] {
   const protocol = address.family === 'ipv4' ? 'arp' : 'ndp';
   const sockets = links

@@ -1,12 +1,12 @@
 /**
- * A netlink socket that hears of changes of links and addresses (rtnetlink(7)). What has changed is read from /sys and
- * /proc: the socket only says when to look.
+ * A netlink socket for changes of links and addresses (rtnetlink(7)). It only says when to look: the links are read from /sys
+ * and /proc.
  * @module
  */
 import { AF_NETLINK, bind, close, receive, SOCK_RAW, socket } from './syscalls.ts';
 
 const NETLINK_ROUTE = 0;
-/** RTMGRP_LINK and RTMGRP_IPV6_IFADDR: IPv4 addresses of links decide nothing here. */
+/** RTMGRP_LINK and RTMGRP_IPV6_IFADDR: IPv4 addresses of links do not matter here. */
 const GROUPS = 0x1 | 0x100;
 
 /** Opens the socket. Needs no capability. Throws SystemCallError. */
@@ -26,7 +26,7 @@ export function openNetlinkSocket(): number {
   }
 }
 
-/** Empties the socket. Messages that were lost (ENOBUFS) do no harm: one look shows everything. */
+/** Empties the socket. Lost messages (ENOBUFS) do no harm: one read of /sys shows everything. */
 export function drainNetlink(fd: number, buffer: Uint8Array): void {
   for (let i = 0; i < 1000 && receive(fd, buffer) !== undefined; i++);
 }

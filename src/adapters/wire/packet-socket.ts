@@ -30,9 +30,9 @@ import {
   socket,
 } from './syscalls.ts';
 
-/** What is seen of each protocol: the EtherType that the socket is bound to, and a classic BPF program. */
+/** What a socket receives, by protocol: the EtherType it is bound to, and a classic BPF filter. */
 const PROTOCOLS = {
-  /** All of ARP: requests to answer, and whatever claims an address. */
+  /** All ARP packets: requests to answer, and anything that claims an address. */
   arp: {
     etherType: ETHERTYPE_ARP,
     filter: [[LOAD_HALF_WORD, 0, 0, 12], [JUMP_IF_EQUAL, 0, 1, ETHERTYPE_ARP], accept(128), DROP],
@@ -94,13 +94,13 @@ const PROTOCOLS = {
 
 export type PacketProtocol = keyof typeof PROTOCOLS;
 
-/** Room for bursts: with the default, answers get lost from 20,000 requests a second on (measured). */
+/** Receive buffer for bursts: with the default, requests are lost from 20,000 a second (measured). */
 const RECEIVE_BUFFER = 4 << 20;
 
 /** Opens the socket. Needs CAP_NET_RAW: throws SystemCallError EPERM without it. */
 export function openPacketSocket(protocol: PacketProtocol, interfaceIndex: number): number {
   const { etherType, filter } = PROTOCOLS[protocol];
-  // Protocol 0 first, so that nothing unfiltered is ever queued; binding names the protocol.
+  // Protocol 0 first, so that nothing is queued before the filter is attached; bind sets the protocol.
   const fd = socket(AF_PACKET, SOCK_RAW, 0);
   try {
     attachFilter(fd, filter);
@@ -117,7 +117,7 @@ function enlargeBuffer(fd: number): void {
   try {
     setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
   } catch {
-    // Without NET_ADMIN the kernel's limit (net.core.rmem_max) holds.
+    // Without NET_ADMIN, net.core.rmem_max applies.
     setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
   }
 }

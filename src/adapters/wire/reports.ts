@@ -1,5 +1,5 @@
 /**
- * Numbers are told once a second, and not at all while there is nothing to tell.
+ * Reports counters once a second, and not at all while nothing changes.
  * @module
  */
 import type { Cancel, Clock } from '../driver/clock.ts';
@@ -12,13 +12,13 @@ export class Reports {
   readonly #report: () => boolean;
   #cancel: Cancel | undefined;
 
-  /** `report` says whether there will be more to tell. */
+  /** `report` returns whether to go on reporting. */
   constructor(clock: Clock, report: () => boolean) {
     this.#clock = clock;
     this.#report = report;
   }
 
-  /** There is something to tell; the first report comes an interval later. */
+  /** Starts reporting; the first report comes one interval later. */
   begin(): void {
     this.#cancel ??= this.#clock.at(this.#clock.now() + INTERVAL, () => {
       this.#cancel = undefined;

@@ -1,5 +1,5 @@
 /**
- * Router discovery on the interfaces of unnumbered BGP peers, in the wire Worker: we make ourselves known, and listen for the router.
+ * Router discovery on the interfaces of unnumbered BGP peers, in the wire Worker: we advertise ourselves, and listen for the router.
  * @module
  */
 import {
@@ -51,12 +51,12 @@ interface Place {
 
 const ALL_NODES = parseAddress('ff02::1')!;
 const ALL_ROUTERS = parseAddress('ff02::2')!;
-/** Proof that a message was not forwarded (RFC 4861 §6.1.2). */
+/** The hop limit that proves a message was not forwarded (RFC 4861 §6.1.2). */
 const HOP_LIMIT = 255;
 const HOP_LIMIT_OFFSET = 7;
 /** In what a raw ICMPv6 socket filters: the message without the network header. */
 const ICMPV6_TYPE_OFFSET = 0;
-/** Milliseconds between what we send: often at first, so that nobody waits for whoever comes last. */
+/** Milliseconds between our advertisements: short at first, so that a router that starts later is found quickly. */
 const FIRST_PAUSE = 1000;
 const PAUSE = 10_000;
 const QUICK_ONES = 5;
@@ -82,7 +82,7 @@ export class RouterDiscovery {
     return [...this.#places.values()].map(({ fd }) => fd);
   }
 
-  /** The whole of the interfaces, with their MACs. Those that do not exist now are to be given again when they do. */
+  /** All interfaces, with their MAC addresses. One that does not exist yet must be passed again once it does. */
   set(interfaces: ReadonlyMap<string, MacAddress>): void {
     for (const [name, { fd, cancel }] of this.#places) {
       if (interfaces.has(name)) continue;
@@ -131,11 +131,11 @@ export class RouterDiscovery {
   }
 }
 
-/** A socket that hears the Router Advertisements of one interface only. Throws SystemCallError. */
+/** A socket for the Router Advertisements of one interface only. Throws SystemCallError. */
 function open(name: string): number {
   const fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
   try {
-    // What else there is of ICMPv6 on the link never wakes the Worker.
+    // Other ICMPv6 messages on the link never wake the Worker.
     attachFilter(fd, [
       [LOAD_BYTE, 0, 0, NETWORK_HEADER + HOP_LIMIT_OFFSET],
       [JUMP_IF_EQUAL, 0, 3, HOP_LIMIT],
@@ -146,7 +146,7 @@ function open(name: string): number {
     ]);
     bindToDevice(fd, name);
     setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT);
-    // The kernel hands each multicast back to its own host, where it would make us our own router.
+    // The kernel loops multicasts back to the sender, which would make us our own router.
     setNumber(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0);
     return fd;
   } catch (error) {

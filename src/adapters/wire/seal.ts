@@ -1,7 +1,7 @@
 /**
- * Encrypts and authenticates liveness messages with the cluster's shared secret (the memberlist Secret): AES-256-GCM. What is replayed is
- * refused by the machine, which knows incarnations and sequence numbers. Without a secret nothing is protected, which the speaker
- * says at its start.
+ * Encrypts and authenticates liveness messages with the cluster's shared secret (the memberlist Secret): AES-256-GCM. Replays are
+ * rejected by the machine, by incarnations and sequence numbers. Without a secret nothing is protected; the speaker
+ * logs that at its start.
  * @module
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
@@ -10,14 +10,14 @@ const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 
 export interface Seal {
-  /** For one receiver only, named by its node: what is played back to another one does not open. */
+  /** For one receiver, named by its node: a copy sent to another one does not open. */
   seal(bytes: Uint8Array, receiver: string): Uint8Array;
   /** The content, or undefined when it was not made with our secret for this receiver. */
   open(bytes: Uint8Array, receiver: string): Uint8Array | undefined;
 }
 
 /**
- * Nonces count up from a random start: never twice under one key in the life of a process, and with 96 bits two processes do not meet.
+ * Nonces count up from a random start: a process never repeats one under a key, and with 96 bits two processes do not collide.
  */
 class Nonces {
   readonly #start = randomBytes(NONCE_LENGTH);
@@ -32,7 +32,7 @@ class Nonces {
 
 export function createSeal(secret: Uint8Array | undefined): Seal {
   if (secret === undefined) return { seal: (bytes) => bytes, open: (bytes) => bytes };
-  // The secret is used by upstream as an encryption key; a purpose of its own keeps the two apart.
+  // Upstream uses the secret itself as a key; we derive ours from it, so that the two never share one.
   const key = createHmac('sha256', secret).update('metallb-ts liveness v3').digest();
   const nonces = new Nonces();
   return {

@@ -1,23 +1,23 @@
 /**
- * Classic BPF programs that a socket drops by what it is not meant for, before it wakes anybody.
+ * Classic BPF programs, by which a socket drops unwanted packets before they wake anyone.
  * @module
  */
 import { addressOf, SO_ATTACH_FILTER, SOL_SOCKET, setsockopt } from './syscalls.ts';
 
 export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
-/** Of the packet, at the operand. */
+/** Loads from the packet, at the operand. */
 export const LOAD_WORD = 0x20;
 export const LOAD_HALF_WORD = 0x28;
 export const LOAD_BYTE = 0x30;
-/** Of the byte at X and the operand. */
+/** Loads from the packet, at X plus the operand. */
 export const LOAD_BYTE_INDEXED = 0x50;
 export const LOAD_HALF_WORD_INDEXED = 0x48;
-/** X becomes four times the low half of a byte: the length of an IPv4 header. */
+/** Sets X to four times the low nibble of a byte: the length of an IPv4 header. */
 export const LOAD_X_HEADER_LENGTH = 0xb1;
 export const JUMP_IF_EQUAL = 0x15;
 export const JUMP_IF_AT_LEAST = 0x35;
-/** Where a filter finds the network header (linux/filter.h, SKF_NET_OFF). */
+/** Offset of the network header in a filter (linux/filter.h, SKF_NET_OFF). */
 export const NETWORK_HEADER = 0xfff00000;
 const RETURN = 0x06;
 export const accept = (bytes: number): Instruction => [RETURN, 0, 0, bytes];

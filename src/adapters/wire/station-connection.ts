@@ -1,5 +1,5 @@
 /**
- * A connection that data only goes out on, and that is made again whenever it breaks: to a BMP station.
+ * A send-only connection to a BMP station, reopened whenever it breaks.
  * @module
  */
 import { createConnection, type Socket } from 'node:net';
@@ -7,13 +7,13 @@ import { createConnection, type Socket } from 'node:net';
 /** Milliseconds. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
-/** Bytes that may wait for a station that does not read: then it is taken to be gone. */
+/** Bytes that may be queued for a station that does not read; beyond that the connection is closed. */
 const MOST_WAITING = 64 * 2 ** 20;
 
 export interface StationOptions {
   readonly host: string;
   readonly port: number;
-  /** The connection stands; everything has to be said anew. */
+  /** The connection is open; everything has to be sent again. */
   readonly onOpen: () => void;
   readonly onLost: (why: string) => void;
 }
@@ -30,7 +30,7 @@ export class StationConnection {
     this.#connect();
   }
 
-  /** What is written while nobody is there is lost. */
+  /** Data written while there is no connection is lost. */
   write(bytes: Uint8Array): void {
     if (this.#socket === undefined) return;
     this.#socket.write(bytes);
@@ -52,7 +52,7 @@ export class StationConnection {
       this.#pause = FIRST_PAUSE;
       onOpen();
     });
-    // It has nothing to say, but its end is only seen by who reads.
+    // A station sends nothing, but without reading we would not see it close.
     socket.resume();
     socket.on('error', (error) => {
       why = error.message;

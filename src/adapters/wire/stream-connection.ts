@@ -1,6 +1,6 @@
 /**
- * TCP connections with what Node's own cannot do: a source address, an interface or VRF, TCP-MD5 (RFC 2385) and a TTL, all before the first
- * packet. Once it stands it is an ordinary socket of Node's.
+ * TCP connections with options that Node lacks: a source address, an interface or VRF, TCP-MD5 (RFC 2385) and a TTL, all set before the
+ * first packet. Once open, it is an ordinary Node socket.
  * @module
  */
 import { createServer, Socket } from 'node:net';
@@ -47,14 +47,14 @@ export type ConnectResult =
   | { readonly ok: true; readonly socket: Socket }
   | { readonly ok: false; readonly code: string; readonly call: string };
 
-/** Milliseconds between looks at whether a connection stands. */
+/** Milliseconds between checks whether a connection is open. */
 const POLL = 5;
-/** So that routers with "TTL security" (RFC 5082) take us; others do not look. */
+/** So that routers with "TTL security" (RFC 5082) accept us; others ignore it. */
 const TTL = 255;
 const MD5_STRUCT = 216;
 const MD5_KEY = 136;
 
-/** Calls back once, and never after the abort that it gives back. The result comes later than this returns. */
+/** Calls back once, after this returns, and never after the returned abort function was called. */
 export function connectStream(target: StreamTarget, done: (result: ConnectResult) => void): () => void {
   let fd: number | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -110,12 +110,12 @@ function md5Signature(address: IpAddress, key: Uint8Array, zone: string | undefi
 }
 
 export interface StreamListener {
-  /** Signs and checks what goes to and comes from an address; undefined: no longer. */
+  /** Sets the TCP-MD5 key for an address; undefined: removes it. */
   setMd5(address: IpAddress, key: Uint8Array | undefined): void;
   close(): void;
 }
 
-/** Waits for connections at all addresses of a family. Throws SystemCallError. */
+/** Listens on all addresses of a family. Throws SystemCallError. */
 export function listenStream(
   family: IpFamily,
   port: number,
@@ -124,7 +124,7 @@ export function listenStream(
   const fd = socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_STREAM, 0);
   try {
     if (family === 'ipv6') setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    // Streams inherit it.
+    // Accepted connections inherit it.
     setTtl(fd, family, TTL);
     listenAt(fd, socketAddress({ family, value: 0n }, port));
   } catch (error) {
@@ -146,7 +146,7 @@ export function listenStream(
       try {
         setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, md5Signature(address, key ?? new Uint8Array(), undefined));
       } catch (error) {
-        // To forget a key that there never was is no error.
+        // Removing a key that was never set is not an error.
         if (key !== undefined) throw error;
       }
     },

@@ -1,10 +1,10 @@
 /**
- * The system calls that Node does not offer, by koffi. Linux only.
+ * System calls that Node does not offer, through koffi. Linux only.
  * @module
  */
 import koffi from 'koffi';
 
-/** Numbers of Linux' own headers. */
+/** Constants from the Linux headers. */
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -78,7 +78,7 @@ export class SystemCallError extends Error {
   }
 }
 
-/** `ECONNREFUSED` and its like. */
+/** The name of an error number, such as `ECONNREFUSED`. */
 function errorName(errno: number = koffi.errno()): string {
   return Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
 }
@@ -100,42 +100,42 @@ export function setsockopt(fd: number, level: number, option: number, value: Uin
   checked('setsockopt', libcCalls.setsockopt(fd, level, option, value, value.length));
 }
 
-/** An option that is an int. */
+/** Sets a socket option of type int. */
 export function setNumber(fd: number, level: number, option: number, value: number): void {
   setsockopt(fd, level, option, new Uint8Array(new Int32Array([value]).buffer));
 }
 
-/** Only this interface, or VRF: needs NET_RAW. */
+/** Binds to an interface or VRF; needs NET_RAW. */
 export function bindToDevice(fd: number, device: string): void {
   setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`));
 }
 
-/** What packets leave with: the TTL, or the hop limit. */
+/** Sets the TTL or hop limit of outgoing packets. */
 export function setTtl(fd: number, family: 'ipv4' | 'ipv6', value: number): void {
   if (family === 'ipv4') setNumber(fd, IPPROTO_IP, IP_TTL, value);
   else setNumber(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, value);
 }
 
-/** Packets that arrive with less are dropped by the kernel (RFC 5082). For streams only. */
+/** Lets the kernel drop packets that arrive with less (RFC 5082). TCP only. */
 export function setLeastTtl(fd: number, family: 'ipv4' | 'ipv6', value: number): void {
   if (family === 'ipv4') setNumber(fd, IPPROTO_IP, IP_MINTTL, value);
   else setNumber(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, value);
 }
 
-/** Waits for streams at an address that has just been used, if need be. */
+/** Listens for streams, even on an address that was just in use. */
 export function listenAt(fd: number, address: Uint8Array): void {
   setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   bind(fd, address);
   checked('listen', libcCalls.listen(fd, BACKLOG));
 }
 
-/** Begins to connect a stream; `connection` tells how it went. */
+/** Starts to connect a stream; `connection` tells the result. */
 export function connect(fd: number, address: Uint8Array): void {
   if (libcCalls.connect(fd, address, address.length) < 0 && errorName() !== 'EINPROGRESS')
     throw new SystemCallError('connect');
 }
 
-/** Whether it stands; the name of the error when it came to nothing. */
+/** Whether it is open; the name of the error if it failed. */
 export function connection(fd: number): 'pending' | 'open' | { readonly error: string } {
   if (pollFor([fd], POLLOUT, 0).length === 0) return 'pending';
   const value = new Uint8Array(4);
@@ -157,7 +157,7 @@ export function receiveFrom(fd: number, buffer: Uint8Array): { length: number; a
   return length < 0 ? undefined : { length, address };
 }
 
-/** True when the frame was taken by the kernel. */
+/** True if the kernel accepted the frame. */
 export function send(fd: number, bytes: Uint8Array): boolean {
   return libcCalls.send(fd, bytes, bytes.length, MSG_DONTWAIT) >= 0;
 }
@@ -170,7 +170,7 @@ export function close(fd: number): void {
   libcCalls.close(fd);
 }
 
-/** A counter that poll can wait for: how other threads wake one that is blocked. */
+/** A counter that poll can wait for, by which other threads wake a blocked one. */
 export function eventfd(): number {
   return checked('eventfd', libcCalls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
@@ -186,12 +186,12 @@ export function clearEventfd(fd: number): void {
   libcCalls.read(fd, EIGHT_BYTES, 8);
 }
 
-/** Where the bytes are in memory, for structures that hold pointers. They must stay referenced while the kernel looks. */
+/** The memory address of the bytes, for structs that hold pointers. Keep them referenced during the call. */
 export function addressOf(bytes: Uint8Array): bigint {
   return koffi.address(bytes);
 }
 
-/** Which of the descriptors are readable (or in error) within `timeout` milliseconds; -1 waits for ever. */
+/** Which of the descriptors are readable (or in error) within `timeout` milliseconds; -1 waits forever. */
 export function poll(fds: readonly number[], timeout: number): readonly number[] {
   return pollFor(fds, POLLIN, timeout);
 }

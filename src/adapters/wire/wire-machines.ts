@@ -1,6 +1,6 @@
 /**
- * Liveness and layer 2 of one speaker, and what they have to do with each other: the same in the wire Worker, on sockets, and in the
- * simulation, on a virtual network.
+ * Liveness and layer 2 of one speaker, wired together: the same in the wire Worker, on sockets, and in the simulation, on a virtual
+ * network.
  * @module
  */
 import { layer2Machine } from '../../core/layer2/fsm.ts';
@@ -33,9 +33,9 @@ import { LinkFollower, type Links } from './links.ts';
 import type { FromWire, ToWire } from './messages.ts';
 import { Reports } from './reports.ts';
 
-/** Milliseconds per node between two views of the cluster: five thousand nodes are looked through ten times a second at most. */
+/** Milliseconds per node between two views of the cluster: with five thousand nodes, at most ten views a second. */
 const VIEW_PAUSE = 0.02;
-/** Milliseconds after a death in which what is newly announced is taken to be its legacy. */
+/** Milliseconds after a death during which a new announcement counts as a takeover from the dead node. */
 const LEGACY = 5000;
 
 export interface WireMachinesOptions {
@@ -44,14 +44,14 @@ export interface WireMachinesOptions {
   readonly liveness: LivenessSettings | undefined;
 }
 
-/** What the machines touch of the outside. */
+/** The machines' access to the outside. */
 export interface WirePorts {
   readonly clock: Clock;
   readonly readLinks: () => Links;
-  /** Opens a way in and out for these links, and closes all others; gives the links with what they are then fit for. */
+  /** Opens sockets on these links and closes all others; returns the links with what could be opened. */
   readonly openLinks: (links: readonly Interface[]) => readonly Interface[];
   readonly sendFrame: (frame: Extract<Layer2Output, { kind: 'send' }>) => void;
-  /** The whole of the multicast groups to be a member of. */
+  /** All multicast groups to be a member of. */
   readonly joinGroups: (groups: readonly MulticastGroup[]) => void;
   readonly sendMessage: (message: Message, to: Member) => void;
   readonly report: (fact: FromWire) => void;
@@ -59,7 +59,7 @@ export interface WirePorts {
   readonly record?: ((machine: 'layer2' | 'liveness', input: unknown, now: Millis) => void) | undefined;
 }
 
-/** What is said to these machines; the rest of what is said to the Worker is for its sockets. */
+/** Messages for these machines; the Worker's other messages are for its sockets. */
 export type ToWireMachines = Exclude<ToWire, { kind: 'bfd' | 'discover' | 'stop' }>;
 
 export class WireMachines {
@@ -71,7 +71,7 @@ export class WireMachines {
   readonly #links: LinkFollower;
   #isViewNew = false;
   #viewAt: Millis = Number.NEGATIVE_INFINITY;
-  /** The last death of another speaker, as far as its addresses have not been taken over yet. */
+  /** The last death of another speaker, until its addresses have been taken over. */
   #lastDeath: { readonly at: Millis; readonly detect: number | undefined } | undefined;
 
   constructor({ layer2, liveness }: WireMachinesOptions, ports: WirePorts) {
@@ -95,7 +95,7 @@ export class WireMachines {
     this.#links = new LinkFollower({ clock, read: ports.readLinks, onChange: (links) => this.#useLinks(links) });
   }
 
-  /** The addresses that this node holds itself the owner of. */
+  /** The addresses that this node believes it owns. */
   get owned(): readonly string[] {
     return [...this.#layer2.state.owned.keys()];
   }
@@ -103,7 +103,7 @@ export class WireMachines {
   take(message: ToWireMachines): void {
     switch (message.kind) {
       case 'leave':
-        // First the others, who have to move.
+        // First tell the others, who have to take over.
         this.#liveness?.feed(message);
         this.#layer2.feed(message);
         return;
@@ -135,7 +135,7 @@ export class WireMachines {
     this.#reports.stop();
   }
 
-  /** Here first: the main thread may stall, and what it decides goes out by links that are open then. */
+  /** Used here before the main thread is told: it may stall, and what it then decides needs open links. */
   #useLinks(links: Links): void {
     const interfaces = this.#ports.openLinks(links.fit);
     this.#layer2.feed({ kind: 'interfaces', interfaces });
@@ -189,7 +189,7 @@ export class WireMachines {
     report(output);
   }
 
-  /** Once for however much has changed in one moment; and less often the more nodes it is about. */
+  /** Once for all changes of one moment, and less often with more nodes. */
   #tellView(): void {
     const { clock, report } = this.#ports;
     const { state } = this.#liveness!;

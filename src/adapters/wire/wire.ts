@@ -11,10 +11,10 @@ import { close, eventfd, signalEventfd } from './syscalls.ts';
 /** How much lower the priority of all other threads is (nice value): needs no capability, unlike raising the Worker's. */
 const OTHERS_NICENESS = 10;
 
-/** Beside this file: its source, or, in the image, the bundle. */
+/** Next to this file: the source, or the bundle in the image. */
 const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.mjs';
 
-/** The main thread's end of whatever answers neighbors and watches other speakers. */
+/** The main thread's end of the wire Worker, or of its stand-in in the simulation. */
 export interface WirePort {
   send(message: ToWire): void;
   /** Rejects when it ends by itself. */
@@ -74,7 +74,7 @@ function demoteOthers(workerThread: number): void {
     try {
       setPriority(Number(task), OTHERS_NICENESS);
     } catch {
-      // The thread has ended meanwhile.
+      // The thread has ended in the meantime.
     }
   }
 }

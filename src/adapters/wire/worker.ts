@@ -42,7 +42,7 @@ const groups = new MulticastGroups(({ interface: index, group }, error) => {
 const buffer = new Uint8Array(2048);
 let running = true;
 
-/** What is listened for, and what a link has to be fit for. */
+/** The protocols to listen for, and the capability a link needs for each. */
 const PROTOCOLS: readonly (readonly [PacketProtocol, 'arp' | 'ndp'])[] = [
   ['arp', 'arp'],
   ['ndp', 'ndp'],
@@ -54,7 +54,7 @@ const PROTOCOLS: readonly (readonly [PacketProtocol, 'arp' | 'ndp'])[] = [
     : []),
 ];
 
-/** Sockets follow the links before the machine hears of them, so that its first frames have a way out. */
+/** Sockets are open before the machine hears of a link, so that its first frames can be sent. */
 function openLinks(links: readonly Interface[]): readonly Interface[] {
   const wanted = new Map<string, { protocol: PacketProtocol; index: number; name: string }>();
   for (const { index, name, ...fitFor } of links)
@@ -91,7 +91,7 @@ function openNetlink(): number | undefined {
   }
 }
 
-/** What liveness messages travel by; undefined when the speaker runs without a speaker list. */
+/** The liveness socket; undefined when the speaker runs without a speaker list. */
 function openLiveness() {
   if (options.liveness === undefined) return undefined;
   const { self, bindAddress, port: portNumber, secret } = options.liveness;
@@ -144,7 +144,7 @@ function takeMessages(): void {
 }
 
 const liveness = openLiveness();
-// Before the first look at the links, so that no change after it goes unseen.
+// Opened before the links are first read, so that no later change is missed.
 const netlink = openNetlink();
 const machines = new WireMachines(
   { layer2: options.layer2, liveness: liveness && options.liveness },
@@ -188,7 +188,7 @@ while (running) {
   bfd.drain();
   bfd.drainEchoes();
   discovery.drain();
-  // Whoever has just spoken must not be declared dead because we were late: listen first, judge afterwards.
+  // Timers last: a peer whose message has arrived must not be declared dead because we were late.
   clock.runDue();
 }
 

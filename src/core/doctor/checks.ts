@@ -1,5 +1,5 @@
 /**
- * What of a node keeps a speaker from doing its work, found in facts that were gathered on it. Each finding has its cure.
+ * What on a node keeps a speaker from working, judged by facts gathered there. Each finding says how to fix it.
  * @module
  */
 
@@ -14,7 +14,7 @@ export interface LinkFacts {
   readonly mtu: number;
 }
 
-/** Undefined: it could not be found out. */
+/** Undefined: unknown. */
 export interface NodeFacts {
   readonly netRaw: boolean;
   readonly links: readonly LinkFacts[];
@@ -64,7 +64,7 @@ export function examineAnswers(
   };
 }
 
-/** Every check with its result, also the good ones. */
+/** The result of every check, passed ones included. */
 export function examineNode(facts: NodeFacts): Finding[] {
   return CHECKS.flatMap(([check, find]) => {
     const found = find(facts);
@@ -78,7 +78,7 @@ const good = (detail: string): Found => ({ verdict: 'good', detail });
 
 /** IPv6 needs at least this MTU (RFC 8200 §5). */
 const SMALLEST_IPV6_MTU = 1280;
-/** Seconds; certificates and Leases bear more, logs of two nodes that are to be compared do not. */
+/** Seconds. Certificates and Leases tolerate more, but logs of two nodes would be hard to compare. */
 const CLOCK_TOLERANCE = 5;
 
 const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]])[] = [

@@ -1,5 +1,5 @@
 /**
- * The first pool: are these addresses that the nodes' network would ask for?
+ * The first pool: would hosts on the nodes' network ask for these addresses by ARP or NDP?
  * @module
  */
 import { parseAddressEntry } from '../config/address-entry.ts';
@@ -11,15 +11,15 @@ export interface NodeAddress {
   readonly address: IpAddress;
 }
 
-/** A network that nodes are on. */
+/** A network that nodes are connected to. */
 export interface Subnet {
   readonly prefix: Prefix;
-  /** False: no link of this machine is on it, and the usual length was taken. */
+  /** False: no link of this machine is on it, so the usual prefix length is assumed. */
   readonly isKnown: boolean;
   readonly nodes: readonly NodeAddress[];
 }
 
-/** What a network has where nobody says otherwise. */
+/** Prefix lengths to assume when nothing else is known. */
 const USUAL_LENGTH = { ipv4: 24, ipv6: 64 } as const;
 
 /** The networks of the nodes; `links` are the prefixes of this machine's links. */
@@ -36,7 +36,7 @@ export function subnetsOf(nodes: readonly NodeAddress[], links: readonly Prefix[
   return [...subnets.values()];
 }
 
-/** Entries as users give them: with commas or blanks between them. */
+/** Entries as users type them, separated by commas or spaces. */
 export function splitAddresses(text: string): string[] {
   return text
     .replace(/\s*-\s*/g, '-')
@@ -44,7 +44,7 @@ export function splitAddresses(text: string): string[] {
     .filter((entry) => entry !== '');
 }
 
-/** Everything that is wrong with the entries, each with its cure. `mayBeOutside`: routers know the way. */
+/** Everything that is wrong with the entries, each with how to fix it. `mayBeOutside`: routers have routes to them. */
 export function addressProblems(
   entries: readonly string[],
   subnets: readonly Subnet[],
@@ -78,7 +78,7 @@ function outside(entry: string, range: AddressRange, subnets: readonly Subnet[])
   ];
 }
 
-/** What to offer when the user has not said anything: the end of the first network, which home routers leave alone more often than not. */
+/** The suggestion when the user gave no addresses: the end of the first network, which DHCP on home routers usually leaves free. */
 export function suggestion(subnets: readonly Subnet[]): string | undefined {
   const subnet = subnets.find(({ prefix: { family, length } }) => family === 'ipv4' && length <= 24);
   if (subnet === undefined) return undefined;

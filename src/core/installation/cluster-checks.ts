@@ -1,5 +1,5 @@
 /**
- * What of a cluster is in the way of an installation, found in facts that its API server gave. Each finding has its cure.
+ * What in a cluster prevents an installation, judged by facts from its API server. Each finding says how to fix it.
  * @module
  */
 import type { Finding } from '../doctor/checks.ts';
@@ -25,12 +25,12 @@ export interface DeploymentFacts {
 interface Other {
   readonly name: string;
   readonly image: RegExp;
-  /** An environment variable that has to be `true` for it to be in the way. */
+  /** It conflicts only if this environment variable is `true`. */
   readonly when?: string;
   readonly cure: string;
 }
 
-/** Other programs that write `status.loadBalancer` of Services, by their images. */
+/** Other programs that write `status.loadBalancer` of Services, recognized by their images. */
 const OTHERS: readonly Other[] = [
   {
     name: 'MetalLB',
@@ -61,7 +61,7 @@ export function isByHelm({ labels }: DeploymentFacts): boolean {
   return labels['app.kubernetes.io/managed-by'] === 'Helm' && labels['app.kubernetes.io/name'] === 'metallb';
 }
 
-/** Whatever is in the way; nothing where nothing is. */
+/** Everything that prevents an installation; empty if nothing does. */
 export function examineCluster({ serviceLb, kubeProxy, deployments, daemonSets }: ClusterFacts): Finding[] {
   const findings: Finding[] = [];
   const helm = deployments.find(isByHelm);

@@ -1,5 +1,5 @@
 /**
- * The shipped manifest, made the user's: another namespace, another image, and the first pool.
+ * The shipped manifest, adapted for the user: namespace, image, and the first pool.
  * @module
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';
@@ -9,7 +9,7 @@ export const SHIPPED_NAMESPACE = 'metallb-system';
 
 export interface InstallationChoices {
   readonly namespace: string;
-  /** Undefined: the one that is shipped. */
+  /** Undefined: the shipped one. */
   readonly image: string | undefined;
   /** Empty: no pool is written. */
   readonly addresses: readonly string[];
@@ -17,8 +17,8 @@ export interface InstallationChoices {
 }
 
 /**
- * All objects in the order in which they are applied. The pool comes before the webhooks, which nobody serves yet when the controller has only just
- * been asked for.
+ * All objects in the order in which they are applied. The pool comes before the webhooks: nobody serves them until the
+ * controller has started.
  */
 export function installation(shipped: readonly KubernetesObject[], choices: InstallationChoices): KubernetesObject[] {
   const objects = shipped.map((object) => retarget(object, choices) as KubernetesObject);

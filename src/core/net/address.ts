@@ -16,8 +16,8 @@ export interface IpAddress {
 export const ADDRESS_BITS: Readonly<Record<IpFamily, number>> = { ipv4: 32, ipv6: 128 };
 
 /**
- * Reads an address. IPv4: four decimal octets without leading zeros. IPv6: RFC 4291 §2.2 text, with an embedded IPv4
- * tail if wanted; no zone identifier. Surrounding blanks are not accepted. Returns undefined when the text is no address.
+ * Reads an address. IPv4: four decimal octets without leading zeros. IPv6: RFC 4291 §2.2 text, optionally with an
+ * embedded IPv4 tail; no zone identifier. Surrounding whitespace is not accepted. Returns undefined when the text is not an address.
  */
 export function parseAddress(text: string): IpAddress | undefined {
   if (text.includes(':')) {
@@ -33,7 +33,7 @@ export function formatAddress(address: IpAddress): string {
   return address.family === 'ipv4' ? formatIpv4(Number(address.value)) : formatIpv6(address.value);
 }
 
-/** Orders by family (IPv4 first), then by number. */
+/** Orders by family (IPv4 first), then numerically. */
 export function compareAddresses(a: IpAddress, b: IpAddress): number {
   if (a.family !== b.family) return a.family === 'ipv4' ? -1 : 1;
   return a.value < b.value ? -1 : a.value > b.value ? 1 : 0;

@@ -12,7 +12,7 @@ export class ByteReader {
     this.#bytes = bytes;
   }
 
-  /** Bytes not read yet. */
+  /** Number of bytes still to read. */
   get remaining(): number {
     return this.#bytes.length - this.#offset;
   }

@@ -1,5 +1,5 @@
 /**
- * Whether two values of plain data say the same.
+ * Deep equality of plain data.
  * @module
  */
 

@@ -11,14 +11,14 @@ export interface Prefix {
   readonly length: number;
 }
 
-/** An inclusive run of addresses of one family; `first <= last`. */
+/** An inclusive range of addresses of one family; `first <= last`. */
 export interface AddressRange {
   readonly family: IpFamily;
   readonly first: bigint;
   readonly last: bigint;
 }
 
-/** Reads `address/length`; host bits are masked off. Returns undefined when the text is no CIDR. */
+/** Reads `address/length`; host bits are masked off. Returns undefined when the text is not a CIDR prefix. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf('/');
   if (slash < 0) return undefined;
