@@ -46,7 +46,7 @@ function empty(): Snapshot {
 const NOT_READ: readonly SnapshotResource[] = ['pods', 'secrets'];
 
 /** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
-async function readCluster(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
+async function takeSnapshot(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
   const snapshot = empty();
   await Promise.all(
     RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
@@ -109,7 +109,7 @@ export interface SnapshotOptions {
 /** From the files of --dump, else from the API server. */
 export async function openSnapshot({ dump, kubeconfig, namespace }: SnapshotOptions): Promise<Snapshot> {
   if (dump !== undefined) return readDump(dump);
-  return readCluster(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace);
+  return takeSnapshot(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace);
 }
 
 /** A dump as a snapshot. */

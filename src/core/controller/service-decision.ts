@@ -11,8 +11,8 @@ import type { AddressUse, AllocationRequest, PoolCheck } from '../ipam/request.t
 import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
 import {
-  describeFailure,
   describeRefusal,
+  describeRefusals,
   type EventNote,
   mainVerdict,
   type UnservedReason,
@@ -237,7 +237,7 @@ function allocateAnew(
     const decision = allocator.allocate(request);
     if (!decision.ok) {
       const checks = withSetAside(decision.checks, request, setAside);
-      return fail(describeFailure(checks), mainVerdict(checks));
+      return fail(describeRefusals(checks), mainVerdict(checks));
     }
   }
   const { addresses, pool } = allocator.allocationOf(request.service)!;

@@ -102,7 +102,7 @@ export function explainService(
     ...speakers,
     announcers: announcersOf(objects, key),
     sessions,
-    unheard: isUnheard(speakers.bgp, sessions),
+    unheard: hasNoSession(speakers.bgp, sessions),
     problems: offline.problems,
   };
 }
@@ -126,7 +126,7 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
     }));
 }
 
-function isUnheard(announcers: readonly BgpAnnouncer[], sessions: readonly ToldSession[]): boolean {
+function hasNoSession(announcers: readonly BgpAnnouncer[], sessions: readonly ToldSession[]): boolean {
   const needed = announcers.flatMap(({ node, peers }) => peers.map((peer) => `${node} ${peer}`));
   const said = sessions.filter(({ node, peer }) => needed.includes(`${node} ${peer}`));
   // Where speakers say nothing of their sessions, nothing is known.

@@ -93,7 +93,7 @@ export function mainVerdict(checks: readonly PoolCheck[]): UnservedReason {
 }
 
 /** One sentence for a Service that got no address: each pool with its verdict, then the cure. */
-export function describeFailure(checks: readonly PoolCheck[]): string {
+export function describeRefusals(checks: readonly PoolCheck[]): string {
   if (checks.length === 0) return 'there is no IPAddressPool; create one';
   const verdicts = checks.map(describeCheck);
   const cure = CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[1];

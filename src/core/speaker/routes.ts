@@ -57,7 +57,7 @@ function routersOf(state: SpeakerState, templates: readonly Peer[]): NonNullable
 }
 
 /** None of the routers that are told of the Service hears it, neither from here nor from another node. */
-function isUnheard(state: SpeakerState, service: Service, peers: readonly string[]): boolean {
+function noRouterListens(state: SpeakerState, service: Service, peers: readonly string[]): boolean {
   const isSilent = (peer: string) => state.silent.some((silent) => silent.peer === peer);
   if (peers.length === 0 || !peers.every(isSilent)) return false;
   const isHeard = ({ name, unheard }: Candidate) => name !== state.settings.node && !unheard;
@@ -82,7 +82,7 @@ function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], ou
     prefixes,
     addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
     peers: names,
-    unheard: service !== undefined && isUnheard(state, service, names),
+    unheard: service !== undefined && noRouterListens(state, service, names),
   };
   const before = state.toldBgp.get(key);
   if (JSON.stringify(told) === JSON.stringify(before) || (decision === undefined && before === undefined)) return;

@@ -74,7 +74,7 @@ export function addUninstallCommand(program: Command): void {
 async function install(options: InstallOptions): Promise<void> {
   const { namespace, image, pool, print, force } = options;
   const client = connect(options, print === true);
-  const cluster = client === undefined ? undefined : await readCluster(client, print === true);
+  const cluster = client === undefined ? undefined : await inspectCluster(client, print === true);
   if (cluster === undefined)
     process.stderr.write('no cluster answers; the addresses are not checked against its nodes\n');
   const subnets = cluster?.subnets ?? [];
@@ -112,7 +112,7 @@ async function install(options: InstallOptions): Promise<void> {
 async function uninstall({ namespace, all, kubeconfig }: { namespace: string; all?: boolean; kubeconfig?: string }) {
   const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-install');
   const deployments = await client.list(collectionPath('deployments', namespace));
-  const byHelm = deployments.map(factsOf).find(isByHelm);
+  const byHelm = deployments.map(workloadFacts).find(isByHelm);
   if (byHelm !== undefined) throw new CliError(`${namespace}/${byHelm.name} was installed by Helm; use helm uninstall`);
   const choices = { namespace, image: undefined, addresses: [], pool: '' };
   const objects = installation(shippedManifest(), choices).reverse();
@@ -142,7 +142,7 @@ interface Cluster {
   readonly pools: number;
 }
 
-async function readCluster(client: KubernetesClient, mayBeMissing: boolean): Promise<Cluster | undefined> {
+async function inspectCluster(client: KubernetesClient, mayBeMissing: boolean): Promise<Cluster | undefined> {
   try {
     const [nodes, pods, deployments, daemonSets, kubeProxy, pools] = await Promise.all([
       client.list(collectionPath('nodes')),
@@ -157,8 +157,8 @@ async function readCluster(client: KubernetesClient, mayBeMissing: boolean): Pro
       findings: examineCluster({
         serviceLb: pods.map(({ metadata }) => metadata.name),
         kubeProxy,
-        deployments: deployments.map(factsOf),
-        daemonSets: daemonSets.map(factsOf),
+        deployments: deployments.map(workloadFacts),
+        daemonSets: daemonSets.map(workloadFacts),
       }),
       pools: pools.length,
     };
@@ -196,7 +196,7 @@ interface Container {
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
 }
 
-function factsOf(object: KubernetesObject): DeploymentFacts {
+function workloadFacts(object: KubernetesObject): DeploymentFacts {
   const { metadata, spec } = object as WithTemplate;
   const containers = spec?.template?.spec?.containers ?? [];
   return {

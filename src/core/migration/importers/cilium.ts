@@ -33,7 +33,7 @@ export function importCilium(objects: readonly KubernetesObject[], namespace: st
   const found: ImportedObject[] = [];
   const notes: string[] = [];
   for (const object of objects) {
-    if (object.kind === 'CiliumLoadBalancerIPPool') found.push(...poolOf(object as IpPool, namespace, notes));
+    if (object.kind === 'CiliumLoadBalancerIPPool') found.push(...importPool(object as IpPool, namespace, notes));
     if (object.kind === 'CiliumL2AnnouncementPolicy') found.push(...policyOf(object as L2Policy, namespace, notes));
     if (/^CiliumBGP/.test(object.kind ?? ''))
       notes.push(
@@ -43,7 +43,7 @@ export function importCilium(objects: readonly KubernetesObject[], namespace: st
   return { objects: found, notes };
 }
 
-function poolOf({ metadata, spec = {} }: IpPool, namespace: string, notes: string[]): ImportedObject[] {
+function importPool({ metadata, spec = {} }: IpPool, namespace: string, notes: string[]): ImportedObject[] {
   const named = `CiliumLoadBalancerIPPool ${metadata.name}`;
   const addresses = [...(spec.blocks ?? []), ...(spec.cidrs ?? [])].flatMap((block) => {
     const { cidr, start, stop } = block as { cidr?: string; start?: string; stop?: string };
