@@ -93,7 +93,7 @@ export class Driver<S, I, O> {
     if (at === this.#armed?.at) return;
     this.#armed?.cancel();
     this.#armed = undefined;
-    if (at === undefined || at === Number.POSITIVE_INFINITY) return;
+    if (at === undefined) return;
     const cancel = this.#clock.at(at, () => {
       this.#armed = undefined;
       this.feed({ kind: 'tick' });

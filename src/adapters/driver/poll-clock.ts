@@ -3,7 +3,7 @@
  * so that a peer whose message has arrived is not declared dead because the loop was late.
  * @module
  */
-import type { Millis } from '../../core/machine.ts';
+import { earliestTime, type Millis } from '../../core/machine.ts';
 import type { Cancel, Clock } from './clock.ts';
 
 interface Timer {
@@ -26,9 +26,9 @@ export class PollClock implements Clock {
 
   /** Whole milliseconds until the next timer is due; -1: there is none. */
   get timeout(): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const { at } of this.#timers) next = Math.min(next, at);
-    return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(next - this.now()));
+    let next: Millis | undefined;
+    for (const { at } of this.#timers) next = earliestTime(next, at);
+    return next === undefined ? -1 : Math.max(0, Math.ceil(next - this.now()));
   }
 
   /** Runs the timers that are due, earliest first. Timers that they start wait for the next call, even if due already. */

@@ -90,11 +90,11 @@ export class Connection {
     const key = JSON.stringify(tls, (_name, value) => (Buffer.isBuffer(value) ? value.toString('base64') : value));
     if (this.#agents?.key === key) return this.#agents;
     const secure = this.server.protocol === 'https:';
-    const make = (maxSockets: number) => {
-      const options = { keepAlive: true, maxSockets };
+    const make = (limit: Pick<AgentOptions, 'maxSockets'>) => {
+      const options = { keepAlive: true, ...limit };
       return secure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
     };
-    this.#agents = { key, agent: make(MAX_REQUESTS), watchAgent: make(Number.POSITIVE_INFINITY) };
+    this.#agents = { key, agent: make({ maxSockets: MAX_REQUESTS }), watchAgent: make({}) };
     return this.#agents;
   }
 }

@@ -70,7 +70,8 @@ export class WireMachines {
   readonly #reports: Reports;
   readonly #links: LinkFollower;
   #isViewNew = false;
-  #viewAt: Millis = Number.NEGATIVE_INFINITY;
+  /** When the next view may be reported; undefined: at once. */
+  #viewAt: Millis | undefined;
   /** The last death of another speaker, until its addresses have been taken over. */
   #lastDeath: { readonly at: Millis; readonly detect: number | undefined } | undefined;
 
@@ -181,7 +182,7 @@ export class WireMachines {
       case 'view-changed':
         if (this.#isViewNew) return;
         this.#isViewNew = true;
-        clock.at(Math.max(this.#viewAt, clock.now()), () => this.#tellView());
+        clock.at(Math.max(this.#viewAt ?? 0, clock.now()), () => this.#tellView());
         return;
       case 'node-changed':
         if (output.state === 'dead') this.#lastDeath = { at: clock.now(), detect: output.silentFor };
