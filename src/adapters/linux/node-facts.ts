@@ -80,5 +80,5 @@ function holderOfUdp(port: number): string | undefined {
       // The process has ended, or belongs to another user.
     }
   }
-  return 'a process that cannot be seen from here';
+  return 'a process that is not visible from here';
 }

@@ -53,14 +53,14 @@ export function examineAnswers(
     return {
       check,
       verdict: 'problem',
-      detail: `${address} is answered by several: ${seen}`,
-      cure: 'find out who the others are: an address has one owner, and the one that was lent was to be free',
+      detail: `${address} is answered by several stations: ${seen}`,
+      cure: 'find out which other machines use it: lend a free address, for an address has one owner',
     };
   return {
     check,
     verdict: 'problem',
-    detail: `nobody answers for ${address} on ${links.join(', ') || 'any link: none is fit'}`,
-    cure: 'if the other node lends it in this same network, something between drops answers for addresses that a machine was not given: turn off anti-spoofing for both (allowed address pairs in OpenStack, forged transmits and MAC changes in VMware, IP filtering in Proxmox and libvirt); most clouds cannot, use BGP or their own load balancer there',
+    detail: `nobody answers for ${address} on ${links.join(', ') || 'any link: none is usable'}`,
+    cure: 'if the other node lends it on the same network, something in between drops answers for addresses that were not assigned to the machine: turn off anti-spoofing for both (allowed address pairs in OpenStack, forged transmits and MAC changes in VMware, IP filtering in Proxmox and libvirt); most clouds do not allow that: use BGP or their own load balancer there',
   };
 }
 
@@ -89,7 +89,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
         ? good('ARP and NDP can be answered')
         : {
             verdict: 'problem',
-            detail: 'this process has it not, so it can answer neither ARP nor NDP',
+            detail: 'this process lacks it, so it can answer neither ARP nor NDP',
             cure: 'run as root, or grant it (securityContext.capabilities.add: [NET_RAW], setcap cap_net_raw+ep)',
           },
   ],
@@ -100,7 +100,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
       if (fit.length === 0)
         return {
           verdict: 'problem',
-          detail: 'no link can be announced on: none is up, Ethernet, and no port of a bridge or bond',
+          detail: 'no link can be announced on: none is Ethernet, up, and not a port of a bridge or bond',
           cure: 'bring a link up (ip link set eth0 up), or correct the exclusion in /etc/metallb/excludel2.yaml',
         };
       const describe = ({ name, arp, ndp }: LinkFacts) =>
@@ -141,7 +141,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
       return {
         verdict: 'warning',
         detail: `strict on ${names.join(', ')}: packets whose answer would leave by another link are dropped`,
-        cure: `with one link it does no harm; with several: ${names.map((name) => `sysctl -w net.ipv4.conf.${name}.rp_filter=2`).join('; ')}`,
+        cure: `harmless with one link; with several: ${names.map((name) => `sysctl -w net.ipv4.conf.${name}.rp_filter=2`).join('; ')}`,
       };
     },
   ],
@@ -152,7 +152,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
       if (names.length === 0) return good('no wireless link');
       return {
         verdict: 'warning',
-        detail: `${names.join(', ')}: many access points and cards (Raspberry Pi) do not hand on ARP for addresses that they do not know`,
+        detail: `${names.join(', ')}: many access points and cards (Raspberry Pi) do not pass on ARP for addresses that they do not know`,
         cure: `use a cable, or try: ip link set ${names[0]} promisc on`,
       };
     },
@@ -176,15 +176,15 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
         ? good(`UDP ${port} is free`)
         : {
             verdict: /metallb|node/.test(holder) ? 'good' : 'problem',
-            detail: `UDP ${port} is held by ${holder}`,
-            ...(/metallb|node/.test(holder) ? {} : { cure: `end it, or choose another --ml-bindport on every node` }),
+            detail: `UDP ${port} is in use by ${holder}`,
+            ...(/metallb|node/.test(holder) ? {} : { cure: `stop it, or choose another --ml-bindport on every node` }),
           },
   ],
   [
     'clock',
     ({ clockAhead }) => {
       if (clockAhead === undefined)
-        return { verdict: 'unknown', detail: 'the API server could not be asked', cure: 'give --kubeconfig' };
+        return { verdict: 'unknown', detail: 'the API server could not be reached', cure: 'give --kubeconfig' };
       if (Math.abs(clockAhead) <= CLOCK_TOLERANCE) return good('agrees with the API server');
       const [far, direction] = [Math.abs(Math.round(clockAhead)), clockAhead > 0 ? 'ahead of' : 'behind'];
       return {
@@ -198,7 +198,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
     'other load balancers',
     ({ serviceLb }) => {
       if (serviceLb === undefined)
-        return { verdict: 'unknown', detail: 'the API server could not be asked', cure: 'give --kubeconfig' };
+        return { verdict: 'unknown', detail: 'the API server could not be reached', cure: 'give --kubeconfig' };
       if (serviceLb.length === 0) return good('none seen');
       return {
         verdict: 'problem',

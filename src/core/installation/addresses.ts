@@ -74,7 +74,7 @@ function outside(entry: string, range: AddressRange, subnets: readonly Subnet[])
   if (isInside || subnets.length === 0) return [];
   const shown = subnets.map(({ prefix, isKnown }) => `${formatPrefix(prefix)}${isKnown ? '' : ' (the usual length)'}`);
   return [
-    `${JSON.stringify(entry)}: this is outside of the nodes' network ${shown.join(', ')}, where nobody would ask for it by ARP or NDP; choose addresses within it, or say --allow-outside where routers know the way`,
+    `${JSON.stringify(entry)}: this is outside of the nodes' network ${shown.join(', ')}, where nobody would ask for it by ARP or NDP; choose addresses within it, or pass --allow-outside if routers have a route to them`,
   ];
 }
 

@@ -35,24 +35,24 @@ const OTHERS: readonly Other[] = [
   {
     name: 'MetalLB',
     image: /(^|\/)metallb[/-](controller|speaker)[:@]/,
-    cure: 'look at what would change with `metallb migrate`, which also says in which order',
+    cure: 'see what would change with `metallb migrate`, which also says in which order to proceed',
   },
   {
-    // For the control plane's address alone it does no harm.
+    // Used only for the control plane's address, it does no harm.
     name: 'kube-vip',
     image: /kube-vip[:@]/,
     when: 'svc_enable',
-    cure: 'take its services mode away (svc_enable), and bring its pools over by `metallb migrate --from kube-vip`',
+    cure: 'turn off its services mode (svc_enable), and bring its pools over with `metallb migrate --from kube-vip`',
   },
   {
     name: 'kube-vip-cloud-provider',
     image: /kube-vip-cloud-provider[:@]/,
-    cure: 'uninstall it, and bring its pools over by `metallb migrate --from kube-vip`',
+    cure: 'uninstall it, and bring its pools over with `metallb migrate --from kube-vip`',
   },
   {
     name: 'PureLB',
     image: /purelb/,
-    cure: 'uninstall it, and bring its ServiceGroups over by `metallb migrate --from purelb`',
+    cure: 'uninstall it, and bring its ServiceGroups over with `metallb migrate --from purelb`',
   },
 ];
 
@@ -70,7 +70,7 @@ export function examineCluster({ serviceLb, kubeProxy, deployments, daemonSets }
       check: 'Helm',
       verdict: 'problem',
       detail: `Helm has installed it already, as ${helm.namespace}/${helm.name}`,
-      cure: 'change it by `helm upgrade`, or take it away by `helm uninstall` first',
+      cure: 'change it with `helm upgrade`, or remove it with `helm uninstall` first',
     });
   for (const { name, image, when, cure } of OTHERS) {
     const isIt = ({ images, switches }: DeploymentFacts) =>
