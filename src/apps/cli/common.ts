@@ -1,5 +1,5 @@
 /**
- * What controller and speaker do alike at their start: read flags, connect, log, serve health and metrics, wait for signals.
+ * What controller and speaker both do at startup: read flags, connect, log, serve health and metrics, wait for signals.
  * @module
  */
 import { readFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ export function flagValues(flags: readonly Flag[], given: Readonly<Record<string
   return values;
 }
 
-/** Says once for each flag that was given and does nothing yet. */
+/** Logs each flag that was given but has no effect yet. */
 export function logLaterFlags(log: Log, flags: readonly Flag[], values: FlagValues): void {
   for (const { name, later, default: fallback } of flags) {
     if (later === undefined || values[name] === undefined || values[name] === fallback || values[name] === '') continue;

@@ -1,10 +1,10 @@
 /**
- * Ends of a command that are the user's business: one clear line, no stack trace.
+ * Errors that the user can fix: one clear line, no stack trace.
  * @module
  */
 import { AdapterError, systemCode } from '../../adapters/errors.ts';
 
-/** Something that the user can mend. `exitCode` 2 is for wrong usage, 1 for everything else. */
+/** Something that the user can fix. `exitCode` 2 is for wrong usage, 1 for everything else. */
 export class CliError extends Error {
   readonly exitCode: number;
 
@@ -14,7 +14,7 @@ export class CliError extends Error {
   }
 }
 
-/** What to print and how to exit for anything that was thrown. Unknown errors keep their stack: they are our fault. */
+/** What to print and how to exit for anything that was thrown. Unknown errors keep their stack: they are bugs. */
 export function describeError(error: unknown): { readonly text: string; readonly exitCode: number } {
   if (error instanceof CliError) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof AdapterError) return { text: error.message, exitCode: 1 };

@@ -9,7 +9,7 @@ import { fromGoStyle } from './flags.ts';
 
 const { version } = manifest;
 
-/** Each is loaded when it is asked for: a speaker needs nothing of the embedded API server. */
+/** Each is loaded on demand: a speaker does not need the embedded API server. */
 const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
   controller: async (program) => (await import('./commands/controller.ts')).addControllerCommand(program),
   speaker: async (program) => (await import('./commands/speaker.ts')).addSpeakerCommand(program),
@@ -35,7 +35,7 @@ for (const add of only === undefined ? Object.values(COMMANDS) : [only]) await a
 
 try {
   await program.parseAsync(args, { from: 'user' });
-  // A pipe takes what is written little by little, and what it has not taken is lost at the exit.
+  // A pipe drains slowly, and what it has not taken is lost at exit.
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(process.exitCode ?? 0);
 } catch (error) {

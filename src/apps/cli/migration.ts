@@ -1,5 +1,5 @@
 /**
- * What becomes of a cluster that MetalLB serves now, as data: who runs, what stays, what changes, and the steps.
+ * Migration of a cluster that MetalLB serves now, as data: what runs, what stays, what changes, and the steps.
  * @module
  */
 import { createHash } from 'node:crypto';
@@ -55,7 +55,7 @@ export interface Report {
 export function examineMigration(snapshot: Snapshot, objects: readonly Workload[], lbClass: string): Report {
   const runs = objects.flatMap(runnerOf);
   const sha256 = (text: string) => createHash('sha256').update(text).digest();
-  // What nobody tells cannot be compared: MetalLB before 0.14 says nowhere who announces.
+  // Only what is reported can be compared: MetalLB before 0.14 does not report who announces.
   const aspects = [
     'addresses' as const,
     ...(snapshot.servicel2statuses.length > 0 ? ['layer2' as const] : []),

@@ -42,7 +42,7 @@ function empty(): Snapshot {
   return Object.fromEntries(RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot;
 }
 
-/** Pods say who is alive, which cannot be seen from here; Secrets are nobody's business. */
+/** Pods say who is alive, which cannot be seen from here; Secrets must not be read. */
 const NOT_READ: readonly SnapshotResource[] = ['pods', 'secrets'];
 
 /** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */

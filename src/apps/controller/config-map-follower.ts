@@ -92,7 +92,7 @@ export class ConfigMapFollower {
     this.#driver.feed({ ...change, resource });
   }
 
-  /** Calls back when what is under way has ended. */
+  /** Calls back when the writes in flight have ended. */
   stop(onStopped: () => void): void {
     this.#reflector.stop();
     this.#driver.stop();

@@ -118,7 +118,7 @@ export class ControllerApp {
       if (this.#election === undefined) onStopped();
       else this.#election.resign(onStopped);
     };
-    // Whoever leads next must find everything that we have written.
+    // The next leader must see everything that we have written.
     this.#process.stop(() =>
       this.#writes.stop(() => {
         if (this.#configMap === undefined) resign();

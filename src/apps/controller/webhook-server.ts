@@ -17,7 +17,7 @@ export interface WebhookServerOptions extends WebhookOptions {
 
 /** Upstream's periods (docs/behaviour/webhooks.md#certificates), in days. */
 const LIFETIME = { authority: 3650, server: 365, ahead: 90 };
-/** Milliseconds between looks at the certificates, and at whether the API server still trusts them. */
+/** Milliseconds between checks of the certificates and of the API server's trust in them. */
 const INTERVAL = 60_000;
 const RETRY = 5000;
 const CONVERTED = 'bgppeers.metallb.io';
@@ -87,7 +87,7 @@ function namesOf(service: string, namespace: string): string[] {
   return [`${service}.${namespace}.svc`, `${service}.${namespace}`, 'localhost'];
 }
 
-/** What is good stays; an authority that ends or is broken takes its server certificate with it. */
+/** Keeps what is valid. When the authority expires or is broken, its server certificate is replaced too. */
 async function renewed(present: Partial<WebhookCertificates>, names: readonly string[]): Promise<WebhookCertificates> {
   const now = Date.now();
   const pair = (cert?: string, key?: string) => ({ cert: cert ?? '', key: key ?? '' });

@@ -66,7 +66,7 @@ export function webhookHandler(options: WebhookOptions): (request: HttpRequest) 
     } catch (error) {
       const { message } = error as Error;
       options.log.error({ event: 'webhookFailed', path, error: message }, message);
-      // Not a refusal: the failurePolicy of the webhook says what becomes of the write.
+      // Not a refusal: the failurePolicy of the webhook decides about the write.
       return plain(500, `${message}\n`);
     }
   };

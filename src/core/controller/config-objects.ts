@@ -39,13 +39,13 @@ function idOf(resource: ConfigResource | undefined, key: string): string {
   return `${resource} ${key}`;
 }
 
-/** Objects that are gone leave nothing behind: one of the same name starts without a history. */
+/** Forgets deleted objects: a new one with the same name starts without a history. */
 export function forgetDeleted({ cache, configRecords }: ControllerState): void {
   for (const [id, { resource, key, write }] of configRecords)
     if (cache.get(resource, key) === undefined && write.kind !== 'under-way') configRecords.delete(id);
 }
 
-/** Emits one Event for each object that is at fault, and for the same faults once. */
+/** Emits one Event for each faulty object, and does not repeat it for the same faults. */
 export function tellProblems(state: ControllerState, problems: readonly Problem[], outputs: ControllerOutput[]): void {
   const byObject = problemsByObject(problems);
   for (const record of [...state.configRecords.values()])

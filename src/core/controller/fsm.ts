@@ -63,7 +63,7 @@ function takeIn(
       return resumeWrites(state, now);
     case 'lead':
       // Watches may be behind: an address that the last leader gave away a moment ago must not be given again, nor be
-      // taken away because we have not heard of its pool yet.
+      // taken away because we have not seen its pool yet.
       for (const resource of CONTROLLER_RESOURCES) outputs.push({ kind: 'relist', resource });
       return { ...state, leading: true, catchingUp: new Set(CONTROLLER_RESOURCES) };
     case 'written':
@@ -114,7 +114,7 @@ function onWritten(
   const { write } = state.services.get(key);
   state.services.change(key, { write: NO_WRITE });
   tellServed(state, key, object, now, outputs);
-  // The answer is news only if the watch has not brought anything newer in the meantime.
+  // The watch may already have brought a newer version.
   const cached = state.cache.get('services', key);
   if (cached !== undefined && write.kind === 'under-way' && cached.metadata.resourceVersion === write.against)
     state.cache.apply({ kind: 'applied', resource, object });
@@ -122,7 +122,7 @@ function onWritten(
   return state;
 }
 
-/** The Service has its address now, for everybody to see. */
+/** The Service's status shows its address now. */
 function tellServed(
   { services }: ControllerState,
   key: ServiceKey,
@@ -161,7 +161,7 @@ function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOut
   forgetDeleted(state);
   tellProblems(state, problems, outputs);
   for (const key of allocator.setPools(config.pools)) state.dirty.add(key);
-  // Selection rules may have changed for anybody: look at every Service.
+  // Selection rules may have changed for any Service: look at all of them.
   for (const key of cache.keys('services')) state.dirty.add(key);
   outputs.push({ kind: 'configuration', config, problems });
   return { ...state, config, problems, statusesDueAt: now };

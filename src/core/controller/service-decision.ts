@@ -1,6 +1,6 @@
 /**
- * What is to become of one Service: rules S1 to S10 of docs/behaviour/allocation.md as one function. It changes the allocator
- * and nothing else, and it says everything that should be told.
+ * Decides about one Service: rules S1 to S10 of docs/behaviour/allocation.md as one function. It changes the allocator
+ * and nothing else, and returns everything users should be told.
  * @module
  */
 import { ANNOTATION_PREFIX, OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
@@ -85,7 +85,7 @@ export function decideService(service: Service, allocator: Allocator, setAside: 
   return allocateAnew(request, wished.addresses, allocator, setAside, events);
 }
 
-/** Families of the cluster IPs, primary first; an event when they cannot be told. */
+/** Families of the cluster IPs, primary first; an event when they cannot be determined. */
 function clusterFamilies(service: Service): IpFamily[] | EventNote {
   const texts = service.spec?.clusterIPs?.length ? service.spec.clusterIPs : [service.spec?.clusterIP ?? ''];
   const families = texts.map((text) => parseAddress(text)?.family);
@@ -107,7 +107,7 @@ export function useOf(service: Service): AddressUse {
   };
 }
 
-/** What the Service asks of the pools; undefined when its cluster IPs are in disorder. */
+/** What the Service asks of the pools; undefined when its cluster IPs are invalid. */
 export function requestOfService(service: Service): AllocationRequest | undefined {
   const families = clusterFamilies(service);
   if (!Array.isArray(families)) return undefined;
@@ -129,7 +129,7 @@ function requestOf(service: Service, families: readonly IpFamily[], policy: stri
   };
 }
 
-/** What the status shows; or, when a write of ours is still on its way, what we have given. */
+/** What the status shows; while our write is in flight, what we have assigned. */
 function currentOf(service: Service, allocator: Allocator): string[] {
   const shown = currentAddresses(service);
   return shown.length > 0 ? shown : (allocator.allocationOf(objectKey(service))?.addresses ?? []).map(formatAddress);

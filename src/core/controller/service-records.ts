@@ -1,5 +1,5 @@
 /**
- * What the controller remembers of each Service. Those that wait, for an address or for a retry, are found without a look at all the others.
+ * What the controller remembers of each Service. Services that wait for an address or a retry are found without scanning all of them.
  * @module
  */
 import type { ServiceKey } from '../ipam/request.ts';
@@ -10,7 +10,7 @@ import { NO_WRITE, type WriteState } from './write-state.ts';
 export interface ServiceRecord {
   /** Why it has no address although it wants one. */
   readonly unserved: UnservedReason | undefined;
-  /** Since when it has been seen without the address that it wants. */
+  /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;
   /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
   readonly told: { readonly address: readonly EventNote[]; readonly annotations: readonly EventNote[] };

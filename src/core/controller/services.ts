@@ -20,7 +20,7 @@ import { begun, isUnfinished, settled } from './write-state.ts';
 /** Pool counters are written this long after they changed, in milliseconds: a thousand allocations cost one write. */
 const STATUS_DELAY = 300;
 
-/** Those that hold addresses come first, oldest first: nobody new can take what somebody has. */
+/** Services with addresses come first, oldest first, so that a new Service cannot take an address in use. */
 export function decideServices(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   let changed = false;
   const setAside = poolsSetAside(state);
@@ -43,21 +43,21 @@ export function decideServices(state: ControllerState, now: Millis, outputs: Con
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
       linger(state, key, service);
     }
-    // An address has become free: those who wait may want it.
+    // An address has become free; a waiting Service may want it.
     if (state.allocator.releases !== releases) for (const key of state.services.unserved) state.dirty.add(key);
   }
   if (!changed || state.statusesDueAt !== undefined) return state;
   return { ...state, statusesDueAt: now + STATUS_DELAY };
 }
 
-/** The API server takes the class away together with the type; what the Service had from us is still ours to take back. */
+/** The API server removes the class together with the type, but we still have to release what we gave the Service. */
 function isOurs({ settings, allocator, services }: ControllerState, key: ServiceKey, service: Service): boolean {
   if (isOurClass(service, settings.loadBalancerClass)) return true;
   if (service.spec?.type === 'LoadBalancer') return false;
   return allocator.allocationOf(key) !== undefined || isUnfinished(services.get(key).write);
 }
 
-/** Names of the pools that exist and are not in force, not even in an older version. */
+/** Names of the pools that exist but are not in force, not even in an older version. */
 export function poolsSetAside({ problems, allocator }: Pick<ControllerState, 'problems' | 'allocator'>): Set<string> {
   const bad = problems.filter(({ object }) => object.kind === 'IPAddressPool').map(({ object }) => object.name);
   return new Set(bad.filter((name) => !allocator.has(name)));
@@ -74,7 +74,7 @@ function shownAddresses(service: Service): IpAddress[] {
   return currentAddresses(service).flatMap((text) => parseAddress(text) ?? []);
 }
 
-/** A Service that is gone ranks with those that hold an address: what it held is free for the rest. */
+/** A deleted Service ranks with those that hold an address, so that the rest can use what it held. */
 function rank(service: Service | undefined): number {
   return service === undefined ? -1 : -currentAddresses(service).length;
 }
@@ -141,7 +141,7 @@ function isWritten(service: Service, { addresses, pool, condition }: ServiceDeci
   );
 }
 
-/** Emits the Events unless they are those that were emitted last; gives back what to remember. */
+/** Emits the Events unless they repeat the last ones. Returns what to remember. */
 function tell(
   service: Service,
   told: readonly EventNote[],

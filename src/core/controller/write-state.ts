@@ -1,5 +1,5 @@
 /**
- * Where the write of one object's status stands: at most one is under way, and after a failure it is tried again.
+ * Where the write of one object's status stands: at most one is under way, and a failed write is retried.
  * @module
  */
 import type { Millis } from '../machine.ts';
@@ -14,7 +14,7 @@ export type WriteState = (
   readonly failures: number;
 };
 
-/** The first and the longest pause before a retry, in milliseconds; each pause is twice the one before. */
+/** The first and the longest pause before a retry, in milliseconds; each pause is twice as long as the last. */
 const RETRY = { first: 100, longest: 10_000 };
 
 export const NO_WRITE: WriteState = { kind: 'idle', failures: 0 };
@@ -25,24 +25,24 @@ export function begun({ failures }: WriteState, against: string | undefined): Wr
 
 /** `status`: of the HTTP answer; 0: there was none. */
 export function failed({ failures }: WriteState, status: number, now: Millis): WriteState {
-  // 404: the object is gone, and its deletion is on the way to us.
+  // 404: the object is gone; the watch will report its deletion.
   if (status === 404) return NO_WRITE;
-  // 409: somebody else was faster. Their change is on the way to us, or here already: the server is well, and the pause short.
+  // 409: somebody else wrote first. The watch reports their change soon; the server is healthy, so the pause is short.
   const count = status === 409 ? 1 : failures + 1;
   return { kind: 'backing-off', until: now + Math.min(RETRY.first * 2 ** (count - 1), RETRY.longest), failures: count };
 }
 
-/** The pause is over. What has failed is still remembered: the next pause is longer. */
+/** The pause is over. The failures still count, so that the next pause is longer. */
 export function resumed({ failures }: WriteState): WriteState {
   return { kind: 'idle', failures };
 }
 
-/** There is nothing to write any more; a write that is under way will still be answered. */
+/** There is nothing left to write; a write in flight will still be answered. */
 export function settled(write: WriteState): WriteState {
   return write.kind === 'under-way' ? { ...write, failures: 0 } : NO_WRITE;
 }
 
-/** True while something is still to be written, or to be answered. */
+/** True while a write is pending or in flight. */
 export function isUnfinished({ kind, failures }: WriteState): boolean {
   return kind !== 'idle' || failures > 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Who holds which address. The one class of this room with a life: pools change under it, Services come and go.
+ * Who holds which address. The only class here with state: pools change, Services come and go.
  * @module
  */
 import type { Pool } from '../config/config.ts';
@@ -28,7 +28,7 @@ export class Allocator {
   readonly #lingering = new Map<ServiceKey, readonly IpAddress[]>();
   #releases = 0;
 
-  /** Goes up whenever something became free that others may want. */
+  /** Incremented whenever something becomes free that others may want. */
   get releases(): number {
     return this.#releases;
   }

@@ -23,7 +23,7 @@ export class Uses {
   /** Adds or replaces a use. */
   add(service: ServiceKey, address: IpAddress, use: AddressUse): void {
     const key = formatAddress(address);
-    // Under another key the address has to be found there, and no longer under the old one.
+    // When the key changes, the address moves to the new key.
     this.delete(service, address);
     const users = this.#byAddress.get(key);
     if (users === undefined) this.#byAddress.set(key, new Map([[service, use]]));
@@ -55,7 +55,7 @@ export class Uses {
     return sharingKey === '' ? [] : [...(this.#bySharingKey.get(sharingKey)?.values() ?? [])];
   }
 
-  /** Why the Service may not use the address beside those who do; undefined when it may (docs/behaviour/allocation.md#sharing). */
+  /** Why the Service may not share the address with its present users; undefined when it may (docs/behaviour/allocation.md#sharing). */
   fault(service: ServiceKey, address: IpAddress, use: AddressUse): ShareFault | undefined {
     for (const [holder, theirs] of this.#byAddress.get(formatAddress(address)) ?? []) {
       if (holder === service) continue;

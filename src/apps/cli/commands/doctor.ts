@@ -97,7 +97,7 @@ function askFor(address: IpAddress): void {
   process.exitCode = finding.verdict === 'good' ? 0 : 1;
 }
 
-/** Without an API server its part is unknown, and the rest is as good as ever. */
+/** Without an API server its checks are unknown; the others are unaffected. */
 async function askServer(kubeconfig: string | undefined): Promise<Pick<NodeFacts, 'clockAhead' | 'serviceLb'>> {
   try {
     const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-doctor');

@@ -50,7 +50,7 @@ export function addMigrateCommand(program: Command): void {
 
 interface Importer {
   readonly read: (objects: readonly KubernetesObject[], namespace: string) => Imported;
-  /** Collections of a live cluster that it reads, with the kind that objects of a list do not name; those that are not there are passed over. */
+  /** Collections of a live cluster that it reads, with the kind that objects of a list do not name; missing ones are skipped. */
   readonly collections: readonly (readonly [path: string, kind: string])[];
   readonly what: string;
 }

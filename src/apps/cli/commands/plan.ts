@@ -1,5 +1,5 @@
 /**
- * `metallb plan -f FILES`: what would become of addresses and objects if the files were applied.
+ * `metallb plan -f FILES`: what applying the files would do to addresses and objects.
  * @module
  */
 import type { Command } from 'commander';
