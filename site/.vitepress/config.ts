@@ -49,6 +49,7 @@ export default defineConfig({
           { text: 'Benchmarks', link: '/benchmarks' },
           { text: 'The users’ documents', link: '/seeds' },
           { text: 'Architecture', link: '/architecture' },
+          { text: 'Testing', link: '/testing' },
         ],
       },
       {

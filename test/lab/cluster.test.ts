@@ -75,7 +75,7 @@ describe('a cluster on a LAN', () => {
   it('goes on answering while the API server is away, and changes nothing when it is back', async () => {
     const before = addresses();
     await cluster.killApiServer();
-    expect(await askByArp(cluster.client, address, 3)).toHaveLength(1);
+    await until('one node answers', async () => (await askByArp(cluster.client, address, 3)).length === 1);
     expect(await getsPage(cluster.client)).toBe(true);
     await cluster.startApiServer();
     await until(
