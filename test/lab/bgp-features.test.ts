@@ -411,7 +411,11 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     // BIRD's packets of a multihop session come with TTL 64.
     kubectl('-n', 'metallb-system', 'patch', 'bfdprofile', 'far', '--type=merge', '-p', '{"spec":{"minimumTtl":250}}');
     const news = () => logOf('node-2').split('BFD with eager is up').length;
-    await until('BFD is lost', () => status('eager').bfd !== 'Up');
+    const control = join(directory, `${bird.host.name}-bird.ctl`);
+    await until(
+      'BIRD has lost it',
+      () => !/ Up /.test(bird.host.run(['birdc', '-s', control, 'show', 'bfd', 'sessions']).stdout),
+    );
     const ups = news();
     const far = countPackets(cluster.nodes[1]!, 'prerouting', 'udp dport 4784');
     await until('more of them', () => far.packets() > 3);
