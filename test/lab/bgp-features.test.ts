@@ -359,8 +359,10 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
   });
 
   it('says of every session how it stands: in objects, by `metallb status bgp`, and in explain', async () => {
-    await until('all are up', () => metallb('status', 'bgp').status === 0);
-    const { stdout } = metallb('status', 'bgp');
+    const stdout = await until('all are up', () => {
+      const answer = metallb('status', 'bgp');
+      return answer.status === 0 && answer.stdout;
+    });
     const rows = stdout
       .trim()
       .split('\n')
@@ -397,7 +399,9 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
       const all = JSON.parse(frr.show('show bgp neighbors json')) as Record<string, FrrNeighbor>;
       return all[NODES[0]!]!;
     };
-    expect(neighbor().bgpTimerHoldTimeMsecs).toBe(9000);
+    await until('the hold time', () => neighbor().bgpTimerHoldTimeMsecs === 9000, {
+      seen: () => neighbor().bgpTimerHoldTimeMsecs,
+    });
     // One a second. FRR, which sends one in each third of the hold time, is the clock.
     const before = neighbor().messageStats;
     await until('keepalives', () => neighbor().messageStats.keepalivesRecv >= before.keepalivesRecv + 8);

@@ -95,6 +95,15 @@ export class BfdSessions {
     for (const [peer, session] of this.#sessions) {
       const target = wanted.get(peer);
       if (target !== undefined && fingerprint(target) === session.settings) continue;
+      // A session with other settings begins again, which is no failure of the path.
+      if (target !== undefined && session.driver.state.state === 'up')
+        this.#ports.report({
+          kind: 'bfd-changed',
+          peer,
+          up: false,
+          why: 'its settings were changed',
+          administrative: true,
+        });
       session.driver.feed({ kind: 'stop' });
       session.driver.stop();
       close(session.sender.fd);
