@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitepress';
 
-// `pages` is a copy of docs/: beside their packages pages are found by Vite, above them they are not. A link that leads nowhere fails the build.
+// `pages` is a copy of docs/: beside their packages pages are found by Vite, above them they are not. A dead link fails the build.
 export default defineConfig({
   srcDir: 'pages',
   outDir: '../build/site',
@@ -16,7 +16,7 @@ export default defineConfig({
     ],
     sidebar: [
       {
-        text: 'Begin',
+        text: 'Get started',
         items: [
           { text: 'Concepts', link: '/concepts' },
           { text: 'Quick starts', link: '/quick-starts/' },
@@ -29,7 +29,7 @@ export default defineConfig({
         ],
       },
       {
-        text: 'Run',
+        text: 'Operate',
         items: [
           { text: 'Install', link: '/install' },
           { text: 'Migration', link: '/migration' },
@@ -39,7 +39,7 @@ export default defineConfig({
         ],
       },
       {
-        text: 'Look up',
+        text: 'Reference',
         items: [
           { text: 'Every field', link: '/fields' },
           { text: 'BGP and BFD', link: '/bgp' },
@@ -47,7 +47,7 @@ export default defineConfig({
           { text: 'Compatibility', link: '/compatibility' },
           { text: 'Behaviour', link: '/behaviour/' },
           { text: 'Benchmarks', link: '/benchmarks' },
-          { text: 'The users’ documents', link: '/seeds' },
+          { text: 'Documents by users', link: '/seeds' },
           { text: 'Architecture', link: '/architecture' },
           { text: 'Testing', link: '/testing' },
         ],
