@@ -3,7 +3,6 @@
  * @module
  */
 import type { WallClock } from '../src/adapters/driver/clock.ts';
-import type { KubernetesClient } from '../src/adapters/kubernetes/client.ts';
 import type { ApiTransport } from '../src/adapters/kubernetes/transport.ts';
 import { createLog } from '../src/adapters/log/log.ts';
 import type { Metrics } from '../src/adapters/metrics/metrics.ts';
@@ -42,7 +41,7 @@ const NO_METRICS = new Proxy({}, { get: () => () => {} }) as Metrics;
 function common({ clock, random }: Environment, process: VirtualProcess, client: ApiTransport) {
   const wallClock: WallClock = () => EPOCH + clock.now();
   return {
-    client: promising(client),
+    client,
     namespace: NAMESPACE,
     loadBalancerClass: '',
     log: SILENT,
@@ -51,12 +50,6 @@ function common({ clock, random }: Environment, process: VirtualProcess, client:
     wallClock,
     random: () => random.next(),
   };
-}
-
-/** Promises never settle in virtual time. */
-function promising(transport: ApiTransport): KubernetesClient {
-  const never = () => new Promise<never>(() => {});
-  return Object.assign(transport, { request: never, list: never, remove: never }) as unknown as KubernetesClient;
 }
 
 /** One of two controllers with leader election. */
@@ -222,5 +215,5 @@ const NO_BGP: BgpBackend = {
   onFact: () => {},
   sweep: () => {},
   drain: () => false,
-  stop: () => Promise.resolve(),
+  stop: (onStopped) => onStopped(),
 };

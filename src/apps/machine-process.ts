@@ -5,11 +5,11 @@
 import type { Clock, WallClock } from '../adapters/driver/clock.ts';
 import { Driver } from '../adapters/driver/driver.ts';
 import { Recorder } from '../adapters/driver/recording.ts';
-import type { KubernetesClient } from '../adapters/kubernetes/client.ts';
 import { EventRecorder } from '../adapters/kubernetes/events.ts';
 import { type ReflectedChange, Reflector } from '../adapters/kubernetes/reflector.ts';
 import type { ResourceName } from '../adapters/kubernetes/resources.ts';
 import { timestamp } from '../adapters/kubernetes/timestamp.ts';
+import type { ApiTransport } from '../adapters/kubernetes/transport.ts';
 import { Writer } from '../adapters/kubernetes/writer.ts';
 import type { Log } from '../adapters/log/log.ts';
 import type { Metrics } from '../adapters/metrics/metrics.ts';
@@ -25,7 +25,7 @@ import type { EventNote, EventTarget } from '../core/reasons/reasons.ts';
 
 /** Options that both processes take. */
 export interface ProcessOptions {
-  readonly client: KubernetesClient;
+  readonly client: ApiTransport;
   /** Where configuration is read from; undefined: every namespace. */
   readonly namespace: string | undefined;
   readonly loadBalancerClass: string;

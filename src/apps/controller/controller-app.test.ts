@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../adapters/driver/clock.ts';
-import type { KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import type { ApiAnswer, ApiRequest, ApiTransport, WatchHandlers } from '../../adapters/kubernetes/transport.ts';
 import { createLog } from '../../adapters/log/log.ts';
 import { Metrics } from '../../adapters/metrics/metrics.ts';
@@ -85,7 +84,7 @@ function leading() {
   const api = new HandWrittenApi();
   const time = sleepyClock();
   const app = new ControllerApp({
-    client: api as unknown as KubernetesClient,
+    client: api,
     namespace: 'metallb-system',
     loadBalancerClass: '',
     log: createLog('none', {}),

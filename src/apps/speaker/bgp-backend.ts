@@ -16,5 +16,6 @@ export interface BgpBackend {
   sweep(): void;
   /** Asks routers to prefer other nodes; true when they need a moment for it. */
   drain(): boolean;
-  stop(): Promise<void>;
+  /** Calls back when routers and the API server have been told. */
+  stop(onStopped: () => void): void;
 }

@@ -88,7 +88,7 @@ export class FrrK8sBgp implements BgpBackend {
     return false;
   }
 
-  stop(): Promise<void> {
-    return new Promise((resolve) => this.#writer.stop(resolve));
+  stop(onStopped: () => void): void {
+    this.#writer.stop(onStopped);
   }
 }

@@ -93,14 +93,15 @@ export class NativeBgp implements BgpBackend {
     return isRerouting(this.#sessions.state);
   }
 
-  async stop(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#onStopped = resolve;
-      this.#sessions.feed({ kind: 'stop', why: 'the speaker is being stopped' });
-    });
-    this.#exporter?.stop();
-    await new Promise<void>((resolve) => this.#statuses.stop(resolve));
-    await this.#recorder?.close();
+  stop(onStopped: () => void): void {
+    this.#onStopped = () => {
+      this.#exporter?.stop();
+      this.#statuses.stop(() => {
+        if (this.#recorder === undefined) onStopped();
+        else void this.#recorder.close().then(onStopped);
+      });
+    };
+    this.#sessions.feed({ kind: 'stop', why: 'the speaker is being stopped' });
   }
 
   onFact(fact: Extract<FromWire, { kind: 'bfd-changed' | 'bfd-counts' | 'router-found' }>): void {

@@ -167,7 +167,7 @@ export class SpeakerApp {
     this.#leave(() =>
       isRerouted.wait(() => {
         // The wire is still needed for BFD's goodbye.
-        void this.#bgp.stop().then(() => isStopped.wait(endWire));
+        this.#bgp.stop(() => isStopped.wait(endWire));
       }),
     );
   }
