@@ -177,10 +177,11 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
   stop(onStopped: () => void): void {
     for (const reflector of this.#reflectors.values()) reflector.stop();
     this.#driver.stop();
-    this.#configuration.stop();
-    this.#events.flush(() => {
-      if (this.#recorder === undefined) onStopped();
-      else void this.#recorder.close().then(onStopped);
-    });
+    this.#configuration.stop(() =>
+      this.#events.flush(() => {
+        if (this.#recorder === undefined) onStopped();
+        else void this.#recorder.close().then(onStopped);
+      }),
+    );
   }
 }
