@@ -97,7 +97,8 @@ describe('a flood', () => {
 
   it('of BFD control packets takes no more of a turn than a batch', () => {
     const sessions = new BfdSessions({ clock: STANDSTILL, report: () => {}, onTrouble: unexpected });
-    const target = { peer: 'p', address: LOOPBACK, multihop: false, device: '', minimumTtl: 254 };
+    const path = { address: LOOPBACK, zone: undefined, source: undefined, multihop: false, device: '' };
+    const target = { peer: 'p', ...path, minimumTtl: 254 };
     sessions.set([{ ...target, ...BFD_DEFAULTS, passive: false, echoInterval: undefined, echoReceiveInterval: 0 }]);
     sessions.drain();
     expect(flood.reads).toBe(BATCH);

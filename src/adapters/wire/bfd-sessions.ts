@@ -3,33 +3,19 @@
  * @module
  */
 import { decodeBfd, encodeBfd } from '../../core/bfd/codec.ts';
-import {
-  type BfdInput,
-  type BfdOutput,
-  type BfdSessionState,
-  type BfdSettings,
-  bfdMachine,
-  initialBfd,
-} from '../../core/bfd/fsm.ts';
+import { type BfdInput, type BfdOutput, type BfdSessionState, bfdMachine, initialBfd } from '../../core/bfd/fsm.ts';
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
+import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
 import type { Millis } from '../../core/machine.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../../core/net/address.ts';
-import { fingerprint } from '../../core/net/fingerprint.ts';
+import { equal } from '../../core/net/equal.ts';
 import type { Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
 import { batch } from './batch.ts';
 import { EchoPaths } from './bfd-echo.ts';
-import { addressOfSocket, admit, type BfdPath, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
+import { addressOfSocket, admit, leastTtlOf, openBfdReceiver, openBfdSender } from './bfd-sockets.ts';
 import { Reports } from './reports.ts';
 import { close, receiveFrom, type SystemCallError } from './syscalls.ts';
-
-/** A router to monitor. */
-export interface BfdTarget extends Omit<BfdSettings, 'discriminator'>, BfdPath {
-  /** Name of the BGPPeer. */
-  readonly peer: string;
-  /** The least TTL that packets of a multihop session may arrive with. */
-  readonly minimumTtl: number;
-}
 
 export interface BfdChange {
   readonly kind: 'bfd-changed';
@@ -42,7 +28,6 @@ export interface BfdChange {
 
 interface Session {
   readonly target: BfdTarget;
-  readonly settings: string;
   readonly discriminator: number;
   readonly sender: ReturnType<typeof openBfdSender>;
   readonly driver: Driver<BfdSessionState, BfdInput, BfdOutput>;
@@ -94,7 +79,7 @@ export class BfdSessions {
     const wanted = new Map(targets.map((target) => [target.peer, target]));
     for (const [peer, session] of this.#sessions) {
       const target = wanted.get(peer);
-      if (target !== undefined && fingerprint(target) === session.settings) continue;
+      if (target !== undefined && equal(target, session.target)) continue;
       // A session with other settings begins again, which is no failure of the path.
       if (target !== undefined && session.driver.state.state === 'up')
         this.#ports.report({
@@ -214,7 +199,7 @@ export class BfdSessions {
       perform: (output) => this.#perform(session, output),
       record: record && ((input, now) => record(target.peer, input, now)),
     });
-    const session: Session = { target, settings: fingerprint(target), discriminator, sender, driver };
+    const session: Session = { target, discriminator, sender, driver };
     return session;
   }
 

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Gateway } from '../../core/bgp/peers/peer-location.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
-import { fingerprint } from '../../core/net/fingerprint.ts';
+import { equal } from '../../core/net/equal.ts';
 import { parseMac } from '../../core/net/mac.ts';
 import type { Cancel, Clock } from '../driver/clock.ts';
 import { readGateways } from './gateways.ts';
@@ -100,7 +100,7 @@ export interface LinkFollowerOptions {
 export class LinkFollower {
   readonly #options: LinkFollowerOptions;
   #cancel: Cancel = () => {};
-  #last = '';
+  #last: Links | undefined;
 
   constructor(options: LinkFollowerOptions) {
     this.#options = options;
@@ -109,9 +109,8 @@ export class LinkFollower {
 
   look(): void {
     const links = this.#options.read();
-    const text = fingerprint(links);
-    if (text === this.#last) return;
-    this.#last = text;
+    if (equal(links, this.#last)) return;
+    this.#last = links;
     this.#options.onChange(links);
   }
 

@@ -2,12 +2,14 @@
  * Messages between the main thread and the wire Worker: complete desired states in, facts out.
  * @module
  */
+
+import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
 import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
-import type { BfdChange, BfdCount, BfdTarget } from './bfd-sessions.ts';
+import type { BfdChange, BfdCount } from './bfd-sessions.ts';
 import type { Links } from './links.ts';
 import type { RouterFound } from './router-discovery.ts';
 

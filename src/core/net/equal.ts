@@ -4,13 +4,15 @@
  */
 
 /**
- * Deep equality of primitives, arrays and plain objects. A property that is undefined counts as absent. Maps, Sets and instances of classes
- * are equal to themselves alone.
+ * Deep equality of primitives, bytes, arrays and plain objects. A property that is undefined counts as absent. Maps, Sets and instances of
+ * classes are equal to themselves alone.
  */
 export function equal(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((part, i) => equal(part, b[i]));
+  if (a instanceof Uint8Array)
+    return b instanceof Uint8Array && a.length === b.length && a.every((byte, i) => byte === b[i]);
   if (!isPlain(a) || !isPlain(b)) return false;
   for (const key in a) if (!equal(a[key], b[key])) return false;
   for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false;

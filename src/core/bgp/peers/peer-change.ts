@@ -7,7 +7,7 @@
 import { placeOf } from '../../config/bgp-peers.ts';
 import type { Peer } from '../../config/config.ts';
 import type { Millis } from '../../machine.ts';
-import { fingerprint } from '../../net/fingerprint.ts';
+import { equal } from '../../net/equal.ts';
 
 /** Upstream's native mode offers the same. */
 const HOLD_TIME: Millis = 90_000;
@@ -32,9 +32,9 @@ const AGREED: readonly (readonly [field: string, value: (peer: Peer) => unknown]
   ['the annotation metallb.io/ttl-security-hops', ({ ttlSecurityHops }) => ttlSecurityHops],
 ];
 
-/** The fields for whose sake sessions have to be made anew; empty: they go on. */
+/** The fields for whose sake sessions have to begin again; empty: they go on. */
 export function renewedBy(before: Peer, after: Peer): string[] {
-  const differ = (value: (peer: Peer) => unknown) => fingerprint(value(before)) !== fingerprint(value(after));
+  const differ = (value: (peer: Peer) => unknown) => !equal(value(before), value(after));
   return [
     ...(differ(({ target }) => target) ? [placeName(after)] : []),
     ...(mayRefuse(before, after) ? [typeof after.peerASN === 'number' ? 'peerASN' : 'dynamicASN'] : []),
