@@ -1,5 +1,5 @@
 /**
- * What one comparison of the shadow mode takes: every Service decided anew, by address, layer 2 and BGP, and held against what speakers tell.
+ * What one comparison of the shadow mode takes: every Service decided again, by address, layer 2 and BGP, and held against what speakers tell.
  * @module
  */
 import { createHash } from 'node:crypto';

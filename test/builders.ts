@@ -4,7 +4,9 @@
  */
 import type { EndpointSlice, KubernetesObject, Node, Pod, Service } from '../src/core/api/kubernetes.ts';
 import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
+import type { Peer } from '../src/core/config/config.ts';
 import type { Candidate } from '../src/core/election/election.ts';
+import { parseAddress } from '../src/core/net/address.ts';
 
 type Metadata = Partial<KubernetesObject['metadata']>;
 
@@ -92,4 +94,25 @@ export function candidate(name: string, more: Partial<Candidate> = {}): Candidat
     networkUnavailable: false,
   };
   return { name, labels: {}, links: undefined, ...fit, ...more };
+}
+
+/** A BGPPeer as the configuration has it, with its defaults. */
+export function bgpPeer(name: string, address: string, more: Partial<Peer> = {}): Peer {
+  return {
+    name,
+    myASN: 64500,
+    peerASN: 64501,
+    target: { kind: 'address', address: parseAddress(address)! },
+    port: 179,
+    nodeSelectors: [],
+    gracefulRestart: false,
+    ebgpMultiHop: false,
+    vrf: '',
+    dualStack: false,
+    disableMP: false,
+    passive: false,
+    delayOpen: 0,
+    ttlSecurityHops: undefined,
+    ...more,
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run record:bgp`: makes test/replay/bgp/routers.json anew: what FRR, BIRD, GoBGP and OpenBGPD say to us, with routes of every kind.
+ * `npm run record:bgp`: makes test/replay/bgp/routers.json again: what FRR, BIRD, GoBGP and OpenBGPD say to us, with routes of every kind.
  * @module
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -3,6 +3,7 @@
  * from another one, and what it says to that.
  * @module
  */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Cancel, Clock } from '../src/adapters/driver/clock.ts';
@@ -32,6 +33,7 @@ import type { LeaseRecord } from '../src/core/kubernetes/leadership/messages.ts'
 import type { Machine } from '../src/core/machine.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { parsePrefix } from '../src/core/net/prefix.ts';
+import { bgpPeer } from '../test/builders.ts';
 
 const ROOT = resolve(import.meta.dirname, '../test/replay');
 /** Milliseconds that everything takes that goes from one machine to another. */
@@ -272,23 +274,7 @@ function recordSession(): void {
   );
 }
 
-const peer = (name: string, more: Partial<Peer>): Peer => ({
-  name,
-  myASN: 64500,
-  peerASN: 64501,
-  target: { kind: 'address', address: parseAddress('192.0.2.254')! },
-  port: 179,
-  nodeSelectors: [],
-  gracefulRestart: false,
-  ebgpMultiHop: false,
-  vrf: '',
-  dualStack: false,
-  disableMP: false,
-  passive: false,
-  delayOpen: 0,
-  ttlSecurityHops: undefined,
-  ...more,
-});
+const peer = (name: string, more: Partial<Peer>) => bgpPeer(name, '192.0.2.254', more);
 
 function peersEnd(feed: (input: PeersInput) => void, name: string, address: string, identifier: number): End {
   return sessionEnd((input) => feed({ kind: 'session', peer: name, input: input as never }), address, identifier);

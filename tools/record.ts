@@ -1,5 +1,5 @@
 /**
- * `npm run record`: makes the recordings in test/replay anew. A user creates the echo Service of document 002, its pool, its
+ * `npm run record`: makes the recordings in test/replay again. A user creates the echo Service of document 002, its pool, its
  * advertisement and an endpoint, asks for another address, deletes the pool, and deletes the Service; controller and
  * speaker record what they see of it on the embedded API.
  * @module

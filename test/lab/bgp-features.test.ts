@@ -642,7 +642,7 @@ spec:
     try {
       apply(ECHO);
       await until('BFD', () => router.bfdPeers().includes(NODES[0]!));
-      // FRR makes its BFD session anew when BGP stands.
+      // FRR restarts its BFD session when BGP is up.
       const counters = () =>
         (JSON.parse(router.show('show bfd peers counters json')) as Record<string, unknown>[]).find(
           ({ peer }) => peer === NODES[0],

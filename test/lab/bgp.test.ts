@@ -302,7 +302,7 @@ stringData: {password: the wrong one}
       },
     );
     expect(attempts).toBeGreaterThan(200);
-    // The router spreads anew: what is being opened in that moment may come to a node that knows nothing of it.
+    // The router rehashes: what is being opened in that moment may come to a node that knows nothing of it.
     expect(failed.length).toBeLessThan(4);
     expect(pathOf(bird, NODES[1]!)).toMatchObject({ localPref: undefined });
     expect(pathOf(bird, NODES[0]!)).toMatchObject({ localPref: 250 });

@@ -5,25 +5,9 @@ import { BgpSessions } from '../../src/apps/speaker/bgp-sessions.ts';
 import type { PeersOutput } from '../../src/core/bgp/peers/state.ts';
 import { established } from '../../src/core/bgp/session/state.ts';
 import type { Peer } from '../../src/core/config/config.ts';
-import { parseAddress } from '../../src/core/net/address.ts';
+import { bgpPeer } from '../builders.ts';
 
-const peer = (name: string, more: Partial<Peer>): Peer => ({
-  name,
-  myASN: 64500,
-  peerASN: 64501,
-  target: { kind: 'address', address: parseAddress('127.0.0.1')! },
-  port: 179,
-  nodeSelectors: [],
-  gracefulRestart: false,
-  ebgpMultiHop: false,
-  vrf: '',
-  dualStack: false,
-  disableMP: false,
-  passive: false,
-  delayOpen: 0,
-  ttlSecurityHops: undefined,
-  ...more,
-});
+const peer = (name: string, more: Partial<Peer>) => bgpPeer(name, '127.0.0.1', more);
 
 const started: BgpSessions[] = [];
 afterEach(() => {

@@ -64,7 +64,7 @@ describe.skipIf(obstacle !== undefined)(
       async () => {
         const { code, output, leftFiles, leftProcesses } = await demo(undefined, '--bgp');
         expect(output).toMatch(/✔ both routers know 198\.51\.100\.1 by three ways/);
-        // A router that spreads anew may break what is being opened in that moment.
+        // A router that rehashes may break what is being opened in that moment.
         expect(output).toMatch(/✔ \d+ connections while it was drained, [0-3] lost/);
         expect(output).toMatch(/✔ the way by node-3 was gone \d+ ms after it died/);
         expect([code, leftFiles, leftProcesses]).toEqual([0, [], []]);

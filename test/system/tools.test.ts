@@ -67,7 +67,7 @@ describe('explain, plan and convert', () => {
     expect(stdout).toBe('192.168.1.240');
   });
 
-  it('plan tells which BGP sessions would start anew', async () => {
+  it('plan tells which BGP sessions would restart', async () => {
     const peer = (spec: string) =>
       `{apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: leaf, namespace: metallb-system}, spec: {myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ${spec}}}\n`;
     const dump = file('peer.yaml', peer('connectTime: 5s'));

@@ -20,7 +20,7 @@ describe('whoever waits', () => {
     expect(looks.length).toBeLessThan(10);
   });
 
-  it('goes on while what it sees changes, but not for ever', async () => {
+  it('goes on while what it sees changes, but not forever', async () => {
     let looks = 0;
     expect(await until('a dozen', () => ++looks === 12 && looks, { patience, seen: () => looks })).toBe(12);
     looks = 0;

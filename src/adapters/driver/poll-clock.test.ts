@@ -13,7 +13,7 @@ function pollClock() {
 }
 
 describe('the clock of a poll loop', () => {
-  it('says how long the loop may wait: not at all for what is late, for ever for nothing', () => {
+  it('says how long the loop may wait: not at all for what is late, without end for nothing', () => {
     const { clock, pass } = pollClock();
     expect(clock.timeout).toBe(-1);
     clock.at(10.2, () => {});

@@ -65,7 +65,7 @@ export class Connection {
     return this.#credentials.value;
   }
 
-  /** Reads the credentials anew for the next request: the server has refused these. */
+  /** Reads the credentials again for the next request: the server has refused these. */
   forgetCredentials(): void {
     this.#credentials = undefined;
   }

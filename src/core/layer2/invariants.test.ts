@@ -104,7 +104,7 @@ it('whatever happens, a node sends as itself on links that it has, claims only w
           const { senderAddress, targetAddress } = arp.frame;
           expect(owned).toContain(formatAddress(senderAddress.value === 0n ? targetAddress : senderAddress));
         }
-        // A timer that is due when it has just gone off would keep the Worker busy for ever.
+        // A timer that is due when it has just gone off would keep the Worker busy forever.
         state = layer2Machine.step(next, TICK, now).next;
         expect(layer2Machine.nextDeadline(state)?.at ?? Number.MAX_VALUE).toBeGreaterThan(now);
       }

@@ -199,7 +199,7 @@ describe('a speaker that is being stopped', () => {
     expect(layer2Machine.nextDeadline(state)!.at).toBe(10_250);
     expect(feed(TICK, 10_250)).toHaveLength(2);
     expect(answers(10_300)).toBe(true);
-    // Another look at the same state of affairs does not begin it anew.
+    // Another look at the same state of affairs does not restart it.
     feed(move, 11_000);
     feed(TICK, 11_499);
     expect(answers(11_499)).toBe(true);

@@ -71,7 +71,7 @@ function gathered(decisions: ReadonlyMap<string, BgpDecision>, peer: string, isL
 }
 
 describe('what routers are to hold', () => {
-  it('is, after any changes one by one, what it is when it is gathered anew', () => {
+  it('is, after any changes one by one, what it is when it is gathered from scratch', () => {
     const step = fc.oneof(
       fc.record({ service: fc.nat(4).map(String), routes: fc.option(given, { nil: undefined }) }),
       fc.record({

@@ -345,7 +345,7 @@ describe('a speaker that starts', () => {
     }
   });
 
-  it('withdraws nothing when a list comes anew with the same content', () => {
+  it('withdraws nothing when a list comes again with the same content', () => {
     const all = speakers({}, {}, ['kube-02']);
     const before = all.outputs.length;
     for (const [resource, objects] of Object.entries(WORLD))

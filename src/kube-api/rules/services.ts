@@ -141,7 +141,7 @@ function usedNodePorts(store: Store, service: ApiObject): Set<number> {
   );
 }
 
-/** Spread by a hash of the name, so that a Service created anew tends to get the port that it had. */
+/** Spread by a hash of the name, so that a Service that is created again tends to get the port that it had. */
 function freeNodePort(taken: ReadonlySet<number>, seed: string): number | undefined {
   const size = NODE_PORTS.last - NODE_PORTS.first + 1;
   let hash = 5381;

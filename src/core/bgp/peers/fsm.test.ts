@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bgpPeer } from '../../../../test/builders.ts';
 import type { BfdProfile, Peer, PeerTarget } from '../../config/config.ts';
 import { parseAddress } from '../../net/address.ts';
 import { formatPrefix, parsePrefix } from '../../net/prefix.ts';
@@ -10,23 +11,7 @@ import { peersMachine } from './fsm.ts';
 import { type ConnectionInput, initialPeers, isRerouting, type PeersInput, type PeersOutput } from './state.ts';
 import type { PeerPlan } from './wanted.ts';
 
-const peer = (name: string, more: Partial<Peer> = {}): Peer => ({
-  name,
-  myASN: 64500,
-  peerASN: 64501,
-  target: { kind: 'address', address: parseAddress(`192.0.2.${name.charCodeAt(0)}`)! },
-  port: 179,
-  nodeSelectors: [],
-  gracefulRestart: false,
-  ebgpMultiHop: false,
-  vrf: '',
-  dualStack: false,
-  disableMP: false,
-  passive: false,
-  delayOpen: 0,
-  ttlSecurityHops: undefined,
-  ...more,
-});
+const peer = (name: string, more: Partial<Peer> = {}) => bgpPeer(name, `192.0.2.${name.charCodeAt(0)}`, more);
 const plan = (of: Peer, bfd?: BfdProfile, audience = 1): PeerPlan => ({ peer: of, bfd, audience });
 const unnumbered: PeerTarget = { kind: 'interface', name: 'eth1' };
 const PROFILE: BfdProfile = { name: 'quick', echoMode: false, passiveMode: false };

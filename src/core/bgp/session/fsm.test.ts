@@ -430,7 +430,7 @@ describe('a BGP session', () => {
     const restart = { kind: 'graceful-restart', restarting: true, notification: true, restartTime: 120 } as const;
     const graceful = session({ gracefulRestart: true });
     graceful.establish(peerOpen({}, { ...restart, families: [] }));
-    expect(ends(graceful.connected('theirs'))).toEqual(['the router has connected anew']);
+    expect(ends(graceful.connected('theirs'))).toEqual(['the router has connected again']);
     expect(graceful.state.phase).toBe('open-sent');
   });
 

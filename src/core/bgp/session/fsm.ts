@@ -127,7 +127,7 @@ function dial({ s, now, outputs }: Turn): void {
 function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
   const { s, now, outputs } = turn;
   const current = established(s);
-  // A peer that restarts gracefully comes anew while we still take it to be there (RFC 4724 §5).
+  // A peer that restarts gracefully connects again while we still believe that it is there (RFC 4724 §5).
   const hasRestarted = initiator === 'theirs' && current?.stage.negotiated.gracefulRestart !== undefined;
   const isWanted = initiator === 'ours' ? isDialing(s) : s.attempt.kind !== 'stopped';
   if (!isWanted || (current !== undefined && !hasRestarted)) {
@@ -135,7 +135,7 @@ function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
     return;
   }
   const former = hasRestarted ? current : s.connections.get(initiator);
-  if (former !== undefined) drop(turn, former, 'the router has connected anew');
+  if (former !== undefined) drop(turn, former, 'the router has connected again');
   if (initiator === 'ours' || !isDialing(s)) s.attempt = { kind: 'resting' };
   s.identifier = local.identifier;
   const openAt = now + (initiator === 'theirs' ? s.settings.delayOpen : 0);

@@ -52,7 +52,7 @@ function watching() {
 const kinds = (outputs: readonly ReflectorOutput[]) => outputs.map((o) => (o.kind === 'reported' ? o.what : o.kind));
 
 describe('the reflector', () => {
-  it('lists anew when it is told to, whatever it was doing', () => {
+  it('lists again when it is told to, whatever it was doing', () => {
     const r = watching();
     expect(kinds(r.feed({ kind: 'relist' }))).toEqual(['abandon', 'list']);
     expect(kinds(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' }))).toEqual([
@@ -193,7 +193,7 @@ describe('the reflector', () => {
         object: { code: 410, message: 'too old', metadata: { name: '' } } as KubernetesObject,
       },
     ],
-  ] as const)('lists anew on 410 that comes %s', (_, input) => {
+  ] as const)('lists again on 410 that comes %s', (_, input) => {
     const r = watching();
     expect(kinds(r.feed(input))).toEqual(['abandon', 'expired', 'list']);
     expect(kinds(r.feed({ kind: 'page-received', items: [object('c')], resourceVersion: '50' }))).toEqual([
