@@ -69,8 +69,11 @@ function testsOf(path: string, room: string): { readonly near: string[]; readonl
     for (const to of importedFiles(from, source)) importers.set(to, [...(importers.get(to) ?? []), from]);
   const reached = new Set([path]);
   for (const item of reached) for (const from of importers.get(item) ?? []) reached.add(from);
-  const tests = [...reached].filter(isUnitTest).filter((test) => values.simulate || !isSimulation(test));
-  const near = tests.filter((test) => test.startsWith(`src/${room}/`));
+  // Some rooms are tested by a simulation of them alone.
+  const own = [`src/${room}/`, `sim/${room.split('/')[1]}`];
+  const isOwn = (test: string) => own.some((start) => test.startsWith(start));
+  const tests = [...reached].filter(isUnitTest).filter((test) => values.simulate || !isSimulation(test) || isOwn(test));
+  const near = tests.filter(isOwn);
   const weight = (test: string) => Number(isSimulation(test));
   return { near, far: tests.filter((test) => !near.includes(test)).sort((a, b) => weight(a) - weight(b)) };
 }

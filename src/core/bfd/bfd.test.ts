@@ -183,7 +183,33 @@ const PACKET: BfdPacket = {
   requiredMinEchoRx: 0,
 };
 
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
 describe('an echo packet', () => {
+  it('is what RFC 5881 §4 and IPv4 want byte by byte', () => {
+    const [from, router] = [new Uint8Array(6).fill(1), new Uint8Array(6).fill(2)];
+    const frame = encodeBfdEcho({ own: parseAddress('192.0.2.1')!, discriminator: 7 }, from, router);
+    expect(hex(frame)).toBe(
+      [
+        '02020202020201010101010108004',
+        // 36 bytes, TTL 255, UDP, from and to ourselves; the checksum was computed elsewhere.
+        '5c0002400000000ff113706c0000201c0000201',
+        '0ec90ec9001000006d6c627400000007',
+      ].join(''),
+    );
+  });
+
+  it.each([
+    ['another IP version', 14, 0x46],
+    ['another protocol', 23, 6],
+    ['another port', 37, 0xca],
+    ['a payload that is not ours', 42, 0],
+  ])('is not one with %s', (_, at, byte) => {
+    const [from, router] = [new Uint8Array(6).fill(1), new Uint8Array(6).fill(2)];
+    const frame = encodeBfdEcho({ own: parseAddress('192.0.2.1')!, discriminator: 7 }, from, router);
+    expect(decodeBfdEcho(frame.with(at, byte))).toBeUndefined();
+  });
+
   it('goes to ourselves by way of the router, and is known when it comes back', () => {
     const [from, router] = [new Uint8Array(6).fill(1), new Uint8Array(6).fill(2)];
     const echo = { own: parseAddress('192.0.2.1')!, discriminator: 7 };
@@ -195,6 +221,10 @@ describe('an echo packet', () => {
 });
 
 describe('the BFD codec', () => {
+  it('writes a control packet as RFC 5880 §4.1 draws it', () => {
+    expect(hex(encodeBfd(PACKET))).toBe('20c003180000000900000001000493e0000493e000000000');
+  });
+
   it('round-trips, and never throws on garbage', () => {
     const packet = fc.record({
       diagnostic: fc.nat(31),

@@ -41,6 +41,15 @@ describe('the election', () => {
     expect(order(contest({ address }))).toBe(expected);
   });
 
+  it('tells of the nodes that cannot announce by name, after those that can', () => {
+    const without = [...kube.slice(1), kube[0]!].map((each) => ({
+      ...each,
+      labels: { ...each.labels, [EXCLUDE_LABEL]: '' },
+    }));
+    expect(order(contest(), without)).toBe('1234');
+    expect(order(contest(), [without[2]!, kube[1]!, without[0]!, without[3]!])).toBe('2124');
+  });
+
   it('puts preferred nodes first and orders them by hash', () => {
     const preferences = [
       { weight: 50, selector: { matchExpressions: [{ key: 'name', operator: 'In', values: ['kube-02', 'kube-04'] }] } },

@@ -143,6 +143,31 @@ describe('allocation', () => {
     expect(ask(a, 'third', { pool: 'nowhere' })).toBe('nowhere:no-such-pool');
   });
 
+  it('says of every pool what it could do, without a change', () => {
+    const a = allocator(
+      pool('full', ['192.0.2.0/32']),
+      pool('manual', ['192.0.2.1/32'], { autoAssign: false }),
+      pool('open', ['192.0.2.2-192.0.2.3', '2001:db8:1::/126']),
+      pool('other', ['192.0.2.4/31']),
+      pool('six', ['2001:db8::/126']),
+      pool('theirs', ['192.0.2.6/32'], {
+        allocation: { priority: 0, namespaces: new Set(['x']), limitsNamespaces: true, serviceSelectors: [] },
+      }),
+    );
+    const examine = (service: string, more: Partial<AllocationRequest> = {}) =>
+      Object.fromEntries(a.examine(request(service, more)).map(({ pool, verdict }) => [pool, verdict]));
+    expect(ask(a, 'first', { wished: [ip('192.0.2.0')] })).toBe('192.0.2.0');
+    const rest = { full: 'exhausted', manual: 'auto-assign-off', six: 'wrong-family', theirs: 'not-selected' };
+    expect(examine('new')).toEqual({ ...rest, open: 'usable', other: 'outranked' });
+    expect(examine('new')).toEqual(examine('new'));
+    expect(examine('first')).toEqual({ ...rest, full: 'chosen', open: 'usable', other: 'usable' });
+    expect(examine('new', { pool: 'manual' })).toMatchObject({ manual: 'usable', open: 'not-asked-for' });
+    expect(examine('new', { families: ['ipv4', 'ipv6'] })).toMatchObject({ open: 'usable', other: 'wrong-family' });
+    expect(examine('new', { wished: [ip('192.0.2.4')] })).toMatchObject({ open: 'outside', other: 'usable' });
+    expect(examine('new', { wished: [ip('192.0.2.0')] })).toMatchObject({ full: 'port-clash', open: 'outside' });
+    expect(examine('new', { wished: [ip('192.0.2.2'), ip('2001:db8::1')] })).toMatchObject({ open: 'outside' });
+  });
+
   it('prefers pinned pools, lower priority numbers first, 0 last', () => {
     const pinned = (priority: number) => ({
       allocation: { priority, namespaces: new Set<string>(), limitsNamespaces: false, serviceSelectors: [] },

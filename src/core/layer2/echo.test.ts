@@ -44,6 +44,13 @@ describe('echo', () => {
     expect(decodeEcho(reply)?.target).toEqual(parseAddress(asker));
   });
 
+  it('gets a TTL of ours, and a header checksum that goes with it', () => {
+    const dying = Uint8Array.from(FOUR);
+    dying.set(bytes('01 01 f5 6c'), 22);
+    const reply = decodeEcho(dying)!.reply(OWN);
+    expect(reply.slice(14, 26)).toEqual(FOUR.slice(14, 26));
+  });
+
   it('is answered for addresses of ours only, and only when told to', () => {
     const answers = (frame: Uint8Array, address: string, answerPing: boolean) => {
       let state = initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing });
