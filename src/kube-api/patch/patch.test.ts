@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import type { ApiObject } from '../storage/store.ts';
+import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from './patch.ts';
+
+const object = (kind: string, rest: object): ApiObject => ({
+  apiVersion: 'v1',
+  kind,
+  metadata: { name: 'x' },
+  ...rest,
+});
+
+describe('a JSON patch', () => {
+  const target = object('ConfigMap', { data: { a: '1' } });
+
+  it.each([
+    ['adds a field', [{ op: 'add', path: '/data/b', value: '2' }], { a: '1', b: '2' }],
+    ['removes a field', [{ op: 'remove', path: '/data/a' }], {}],
+    ['replaces a field', [{ op: 'replace', path: '/data/a', value: '3' }], { a: '3' }],
+    [
+      'goes on after a test that holds',
+      [
+        { op: 'test', path: '/data/a', value: '1' },
+        { op: 'move', from: '/data/a', path: '/data/c' },
+      ],
+      { c: '1' },
+    ],
+  ])('%s', (_, operations, data) => {
+    expect(applyJsonPatch(target, operations).data).toEqual(data);
+    expect(target.data).toEqual({ a: '1' });
+  });
+
+  it.each([
+    ['a test that fails', [{ op: 'test', path: '/data/a', value: '2' }], 422],
+    ['a removal of what is not there', [{ op: 'remove', path: '/data/b' }], 422],
+    ['what is no list', { op: 'remove', path: '/data/a' }, 400],
+  ])('refuses %s', (_, operations, code) => {
+    expect(() => applyJsonPatch(target, operations)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('a merge patch', () => {
+  it.each([
+    ['keeps what it does not mention', { a: 1, b: 2 }, { b: 3 }, { a: 1, b: 3 }],
+    ['removes what it sets to null', { a: 1, b: 2 }, { b: null }, { a: 1 }],
+    ['goes into nested objects', { a: { b: 1, c: 2 } }, { a: { c: null } }, { a: { b: 1 } }],
+    ['replaces a list as a whole', { a: [1, 2] }, { a: [3] }, { a: [3] }],
+    ['replaces a plain value by an object', { a: 1 }, { a: { b: 2 } }, { a: { b: 2 } }],
+    ['leaves no null in an object that it creates', {}, { a: { b: null } }, { a: {} }],
+    ['that is no object replaces everything', { a: 1 }, 'text', 'text'],
+  ])('%s', (_, target, patch, result) => {
+    expect(applyMergePatch(target, patch)).toEqual(result);
+  });
+});
+
+describe('a strategic merge patch', () => {
+  const ports = [
+    { port: 80, name: 'http' },
+    { port: 443, name: 'https' },
+  ];
+
+  it.each([
+    ['merges an item by its key', [{ port: 443, name: 'tls' }], [ports[0], { port: 443, name: 'tls' }]],
+    ['appends an item with a new key', [{ port: 53 }], [...ports, { port: 53 }]],
+    ['deletes an item', [{ port: 80, $patch: 'delete' }], [ports[1]]],
+    ['replaces the list', [{ port: 53 }, { $patch: 'replace' }], [{ port: 53 }]],
+  ])('%s of a list that is a map', (_, patch, result) => {
+    const patched = applyStrategicMergePatch(object('Service', { spec: { ports } }), { spec: { ports: patch } });
+    expect(patched.spec.ports).toEqual(result);
+  });
+
+  it('puts items into the order that it asks for, others last', () => {
+    const patch = { spec: { ports: [{ port: 53 }], '$setElementOrder/ports': [{ port: 53 }, { port: 443 }] } };
+    const patched = applyStrategicMergePatch(object('Service', { spec: { ports } }), patch);
+    expect(patched.spec.ports.map(({ port }: { port: number }) => port)).toEqual([53, 443, 80]);
+  });
+
+  it.each([
+    ['a null removes a field', { a: 1, b: 2 }, { b: null }, { a: 1 }],
+    ['$patch: replace leaves only what it says', { a: 1 }, { b: 2, $patch: 'replace' }, { b: 2 }],
+    ['$patch: delete removes an object', { a: { c: 1 }, b: 2 }, { a: { $patch: 'delete' } }, { b: 2 }],
+    ['$retainKeys drops every other key', { a: 1, b: 2 }, { $retainKeys: ['b'], b: 3 }, { b: 3 }],
+    ['$deleteFromPrimitiveList removes values', { l: [1, 2, 3] }, { '$deleteFromPrimitiveList/l': [2] }, { l: [1, 3] }],
+    ['a list without a key is replaced', { l: [1, 2] }, { l: [3] }, { l: [3] }],
+    ['addresses of what is no Node are replaced', { addresses: ['a'] }, { addresses: ['b'] }, { addresses: ['b'] }],
+  ])('%s', (_, spec, patch, result) => {
+    expect(applyStrategicMergePatch(object('Thing', { spec }), { spec: patch }).spec).toEqual(result);
+  });
+
+  it('adds to the set of finalizers, each once', () => {
+    const target = object('Service', { metadata: { name: 'x', finalizers: ['a', 'b'] } });
+    const { metadata } = applyStrategicMergePatch(target, { metadata: { finalizers: ['b', 'c'] } });
+    expect(metadata.finalizers).toEqual(['a', 'b', 'c']);
+  });
+
+  it('is refused unless it is an object', () => {
+    expect(() => applyStrategicMergePatch(object('Service', {}), [])).toThrow(expect.objectContaining({ code: 400 }));
+  });
+});
