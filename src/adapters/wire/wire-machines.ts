@@ -27,7 +27,7 @@ import { livenessView, peerReports } from '../../core/liveness/view.ts';
 import type { Millis } from '../../core/machine.ts';
 import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';
-import type { Clock } from '../driver/clock.ts';
+import type { Cancel, Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
 import { LinkFollower, type Links } from './links.ts';
 import type { FromWire, ToWire } from './messages.ts';
@@ -69,7 +69,8 @@ export class WireMachines {
   readonly #counts = new Map<string, { counter: Layer2Counter; address: string; by: number }>();
   readonly #reports: Reports;
   readonly #links: LinkFollower;
-  #isViewNew = false;
+  /** Takes back the next view, while one is due. */
+  #cancelView: Cancel | undefined;
   /** When the next view may be reported; undefined: at once. */
   #viewAt: Millis | undefined;
   /** The last death of another speaker, until its addresses have been taken over. */
@@ -133,6 +134,7 @@ export class WireMachines {
     this.#links.stop();
     this.#layer2.stop();
     this.#liveness?.stop();
+    this.#cancelView?.();
     this.#reports.stop();
   }
 
@@ -180,9 +182,7 @@ export class WireMachines {
         sendMessage(output.message, output.to);
         return;
       case 'view-changed':
-        if (this.#isViewNew) return;
-        this.#isViewNew = true;
-        clock.at(Math.max(this.#viewAt ?? 0, clock.now()), () => this.#tellView());
+        this.#cancelView ??= clock.at(Math.max(this.#viewAt ?? 0, clock.now()), () => this.#tellView());
         return;
       case 'node-changed':
         if (output.state === 'dead') this.#lastDeath = { at: clock.now(), detect: output.silentFor };
@@ -194,7 +194,7 @@ export class WireMachines {
   #tellView(): void {
     const { clock, report } = this.#ports;
     const { state } = this.#liveness!;
-    this.#isViewNew = false;
+    this.#cancelView = undefined;
     const view = livenessView(state);
     report({ kind: 'liveness', view });
     this.#viewAt = clock.now() + view.nodes.length * VIEW_PAUSE;
