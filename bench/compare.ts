@@ -2,12 +2,11 @@
  * What one comparison of the shadow mode takes: every Service decided again, by address, layer 2 and BGP, and held against what speakers tell.
  * @module
  */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../src/adapters/sha256.ts';
 import { type ComparedObjects, compareWithCluster } from '../src/core/offline/differences.ts';
 import { median, printTable, show } from './table.ts';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 5);
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const metadata = (name: string, labels = {}) => ({ name, namespace: 'n', labels });
 
 function cluster(services: number): ComparedObjects {

@@ -73,7 +73,7 @@ const BESIDES: Readonly<Record<string, readonly string[]>> = {
 const SHARED_CORE = ['src/core/machine.ts', 'src/core/random.ts'];
 
 /** What adapters share: it touches nothing outside. */
-const SHARED_ADAPTERS = ['src/adapters/errors.ts', 'src/adapters/driver/'];
+const SHARED_ADAPTERS = ['src/adapters/errors.ts', 'src/adapters/sha256.ts', 'src/adapters/driver/'];
 
 /** All that apps see of the embedded API. */
 const DOOR_OF_KUBE_API = 'src/kube-api/embedded-api.ts';

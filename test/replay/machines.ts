@@ -2,7 +2,7 @@
  * The machines by the name of their room, as recordings know them.
  * @module
  */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../src/adapters/sha256.ts';
 import { type BfdSettings, bfdMachine, initialBfd } from '../../src/core/bfd/fsm.ts';
 import { peersMachine } from '../../src/core/bgp/peers/fsm.ts';
 import { initialPeers } from '../../src/core/bgp/peers/state.ts';
@@ -26,7 +26,6 @@ interface Replayable {
   readonly initial: (settings: unknown) => unknown;
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const entry = <S, I, O>(machine: Machine<S, I, O>, initial: (settings: never) => S) =>
   ({ machine, initial }) as unknown as Replayable;
 

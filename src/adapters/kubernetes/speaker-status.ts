@@ -2,9 +2,10 @@
  * The status objects of one kind that a speaker keeps.
  * @module
  */
-import { createHash } from 'node:crypto';
+
 import { nodeLabels, type StatusKind, statusName, statusObject } from '../../core/speaker/status-objects.ts';
 import type { Clock, WallClock } from '../driver/clock.ts';
+import { sha256 } from '../sha256.ts';
 import type { ReflectedChange } from './reflector.ts';
 import { timestamp } from './timestamp.ts';
 import type { ApiTransport } from './transport.ts';
@@ -73,8 +74,4 @@ export class SpeakerStatus<T> {
   stop(onStopped: () => void): void {
     this.#writer.stop(onStopped);
   }
-}
-
-function sha256(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest();
 }

@@ -2,7 +2,7 @@
  * Migration of a cluster that MetalLB serves now, as data: what runs, what stays, what changes, and the steps.
  * @module
  */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../adapters/sha256.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES, kindOf } from '../../core/config/resolve.ts';
@@ -54,7 +54,6 @@ export interface Report {
 /** `lbClass`: of the flag; empty: the one that MetalLB's own processes have. */
 export function examineMigration(snapshot: Snapshot, objects: readonly Workload[], lbClass: string): Report {
   const runs = objects.flatMap(runnerOf);
-  const sha256 = (text: string) => createHash('sha256').update(text).digest();
   // Only what is reported can be compared: MetalLB before 0.14 does not report who announces.
   const aspects = [
     'addresses' as const,

@@ -3,13 +3,14 @@
  * runs now does something else.
  * @module
  */
-import { createHash } from 'node:crypto';
+
 import { Driver } from '../../adapters/driver/driver.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { ApiError, type KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Reflector } from '../../adapters/kubernetes/reflector.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
 import type { Log } from '../../adapters/log/log.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import { Cache } from '../../core/kubernetes/cache.ts';
@@ -129,10 +130,6 @@ export class ShadowApp {
     const objects = Object.fromEntries(this.#resources.map((resource) => [resource, this.#cache.all(resource)]));
     return compareWithCluster(objects, this.#aspects, loadBalancerClass, sha256, node);
   }
-}
-
-function sha256(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest();
 }
 
 async function isServed(client: KubernetesClient, resource: (typeof TOLD)[number]): Promise<boolean> {

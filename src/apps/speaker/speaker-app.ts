@@ -3,10 +3,10 @@
  * @module
  */
 
-import { createHash } from 'node:crypto';
 import { type Clock, realClock } from '../../adapters/driver/clock.ts';
 import type { Readiness } from '../../adapters/http/health.ts';
 import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import { LINK_INTERVAL } from '../../adapters/wire/links.ts';
 import type { FromWire, LivenessOptions, WireOptions } from '../../adapters/wire/messages.ts';
 import { Wire, type WirePort } from '../../adapters/wire/wire.ts';
@@ -86,7 +86,6 @@ export class SpeakerApp {
     const resources = speakerResources(rules);
     this.#statuses = new SpeakerStatus(L2_STATUS, statuses, resources.includes(INCUMBENTS));
     this.#bgpStatuses = new SpeakerStatus(BGP_STATUS, statuses);
-    const sha256 = (text: string) => createHash('sha256').update(text).digest();
     const wire = {
       layer2: options.layer2,
       excludeLinks: options.excludeLinks,

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { candidate } from '../../../test/builders.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import { assign, type Contestant, withOwner } from './assignment.ts';
 import { type Candidate, type ElectionResult, elect } from './election.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const l2 = {
   name: 'l2',
   pools: new Set(['p']),

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { candidate } from '../../../test/builders.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import type { L2Advertisement } from '../config/config.ts';
 import { type Candidate, type Contest, EXCLUDE_LABEL, elect } from './election.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const node = candidate;
 const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
   name: 'l2',

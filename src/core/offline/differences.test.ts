@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../adapters/sha256.ts';
 import { type ComparedObjects, compareWithCluster, describeDifference } from './differences.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const meta = (name: string, more = {}) => ({ name, namespace: 'n', ...more });
 const service = (name: string, ip: string) =>
   ({

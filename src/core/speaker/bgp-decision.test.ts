@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { Gateway } from '../bgp/peers/peer-location.ts';
 import type { PeerPlan } from '../bgp/peers/wanted.ts';
@@ -16,7 +16,6 @@ import {
   type SpeakerResource,
 } from './state.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
 const peer = (name: string, spec: object = {}) =>

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service } from '../../../test/builders.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
 import { keyOf } from '../bgp/rib/route.ts';
 import { applyUpdates, type RouteSet } from '../bgp/rib/route-update.ts';
@@ -17,7 +17,6 @@ import {
   type SpeakerSettings,
 } from './state.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const ADDRESS = '198.51.100.7';
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 

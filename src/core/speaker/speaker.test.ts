@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import { sha256 } from '../../adapters/sha256.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { SpeakerHealth } from '../election/election.ts';
 import { formatAddress } from '../net/address.ts';
@@ -15,7 +15,6 @@ import {
   type SpeakerSettings,
 } from './state.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
 /** For this address the hash orders the nodes 2, 1, 4, 3 (docs/behaviour/layer2.md#who-announces). */
 const ADDRESS = '198.51.100.7';

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../adapters/sha256.ts';
 import { BGP_STATUS, L2_STATUS, SESSION_STATUS, statusName, statusObject } from './status-objects.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
 const NOW = '2026-11-25T12:00:00Z';
 
 describe('what a speaker says of itself', () => {

@@ -2,8 +2,9 @@
  * `metallb explain service NAMESPACE/NAME`.
  * @module
  */
-import { createHash } from 'node:crypto';
+
 import type { Command } from 'commander';
+import { sha256 } from '../../../adapters/sha256.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { type Explanation, endpointCount, explainService } from '../../../core/offline/explain.ts';
 import { BGP_VERDICTS, describeCheck, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
@@ -31,7 +32,6 @@ export function addExplainCommand(program: Command): void {
         throw new CliError(`explain: ${JSON.stringify(kind)} cannot be explained; use "service"`, 2);
       const key = name.includes('/') ? name : `default/${name}`;
       const snapshot = await openSnapshot(options);
-      const sha256 = (text: string) => createHash('sha256').update(text).digest();
       const explanation = explainService(snapshot, key, options.lbClass, sha256);
       if (explanation === undefined) throw new CliError(`explain: there is no Service ${key}`);
       const text =
