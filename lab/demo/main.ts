@@ -3,11 +3,12 @@
  * LAN: sockets, ARP, kubectl, curl. Nothing stays behind.
  * @module
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, MANIFESTS } from '../kubernetes/cluster.ts';
-import { askByArp, askByNdp, LAN6, type LanHost, neighbour, soleOwner } from '../net/lan.ts';
+import { askByArp, askByNdp, fetchPage, LAN6, type LanHost, neighbour, soleOwner } from '../net/lan.ts';
 import { isInside, prepareInside, runInside, whyNoSandbox } from '../net/sandbox.ts';
 import { until } from '../net/waiting.ts';
 import { tellBgp, whyNoBgpDemo } from './bgp.ts';
@@ -243,18 +244,8 @@ async function serveBoth(cluster: Cluster, kubectl: (...args: string[]) => strin
 
 async function getsPage(client: LanHost, address: string): Promise<void> {
   await until(`curl http://${address} gets the page`, async () => {
-    const host = address.includes(':') ? `[${address}]` : address;
-    const { stdout } = await client.runAsync([
-      'curl',
-      '-s',
-      '-g',
-      '--connect-timeout',
-      '1',
-      '--max-time',
-      '10',
-      `http://${host}/`,
-    ]);
-    return stdout.includes('hello-world');
+    const page = await fetchPage(client, address);
+    return page.includes('hello-world');
   });
 }
 

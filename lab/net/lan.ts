@@ -175,3 +175,10 @@ export async function askByNdp(host: LanHost, address: string): Promise<string[]
   );
   return [...new Set(macs)].sort();
 }
+
+/** The page that a web server has at an address, IPv6 included; empty: none came. Only the connection has to be made within a second. */
+export async function fetchPage(client: LanHost, address: string): Promise<string> {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return (await client.runAsync(['curl', '-s', '-g', '--connect-timeout', '1', '--max-time', '10', `http://${host}/`]))
+    .stdout;
+}

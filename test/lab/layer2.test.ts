@@ -2,12 +2,13 @@
  * Layer 2 on a real LAN, seen by independent witnesses: ndisc6, arping, the client's neighbour table, curl.
  * @module
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster } from '../../lab/kubernetes/cluster.ts';
-import { askByArp, askByNdp, LAN6, type LanHost, neighbour, probeWhile } from '../../lab/net/lan.ts';
+import { askByArp, askByNdp, fetchPage, LAN6, type LanHost, neighbour, probeWhile } from '../../lab/net/lan.ts';
 import type { ProbeResult } from '../../lab/net/prober.ts';
 import { hasOtherUsers, isInside, prepareInside } from '../../lab/net/sandbox.ts';
 import { must } from '../../lab/net/shell.ts';
@@ -46,18 +47,8 @@ describe('layer 2 with both IP families', () => {
   const addresses = (name: string) =>
     cluster.kubectl(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[*].ip}']).stdout;
   const getsPage = async (address: string) => {
-    const host = address.includes(':') ? `[${address}]` : address;
-    const { stdout } = await cluster.client.runAsync([
-      'curl',
-      '-s',
-      '-g',
-      '--connect-timeout',
-      '1',
-      '--max-time',
-      '10',
-      `http://${host}/`,
-    ]);
-    return stdout === 'hello-world\n';
+    const page = await fetchPage(cluster.client, address);
+    return page === 'hello-world\n';
   };
   const owner = (address: string) =>
     until(`one node answers for ${address}`, async () => {
