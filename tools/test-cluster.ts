@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { findTool, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/kubernetes/go-tool.ts';
 import { type Binaries, findBinaries, startRealApi } from '../lab/kubernetes/real-api.ts';
 import { whyNoSandbox } from '../lab/net/sandbox.ts';
-import { type Counts, vitest } from './vitest.ts';
+import { type Counts, sum, vitest } from './vitest.ts';
 
 /** Suites that are run on a real API server, each on one of its own: what one leaves behind is nothing to the others. */
 const SUITES = [
@@ -41,8 +41,7 @@ export async function testCluster(): Promise<Counts | string> {
     counts.push(await vitest(['lab'], true, IN_LAB));
     delete process.env.METALLB_LAB_API;
   } else console.log(`NOT RUN: the lab on a real API server: ${obstacle}`);
-  const sum = (key: keyof Counts) => counts.reduce((all, each) => all + each[key], 0);
-  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+  return sum(counts);
 }
 
 async function onRealApi(binaries: Binaries, suite: string): Promise<Counts> {
@@ -63,7 +62,8 @@ async function onRealApi(binaries: Binaries, suite: string): Promise<Counts> {
 if (process.argv[1] === import.meta.filename) {
   const result = await testCluster();
   if (typeof result === 'string') console.log(`NOT RUN: ${result}`);
-  const { passed, failed } = typeof result === 'string' ? { passed: 0, failed: 0 } : result;
+  const { passed, failed, failures } = typeof result === 'string' ? sum([]) : result;
+  for (const failure of failures) console.log(`FAILED: ${failure}`);
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 ? 0 : 1);
 }

@@ -7,7 +7,7 @@ import { run } from '../lab/net/shell.ts';
 import { check } from './check.ts';
 import { buildSite } from './site.ts';
 import { testCluster } from './test-cluster.ts';
-import { type Counts, vitest } from './vitest.ts';
+import { type Counts, single, sum, vitest } from './vitest.ts';
 
 /** What is simulated, with the number of runs and the flags of `npm run sim`. */
 const SIMULATIONS = [
@@ -25,7 +25,7 @@ const FIRST_SEEDS = [1, SEED_OF_THE_DAY];
 const counts: Counts[] = [];
 const notes: string[] = [];
 
-for (const { passed } of await check()) counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
+for (const { name, passed } of await check()) counts.push(single(`check: ${name}`, passed));
 counts.push(await vitest(['unit']));
 for (const [what, runs, ...flags] of SIMULATIONS)
   for (const first of FIRST_SEEDS)
@@ -53,7 +53,7 @@ function site(): Counts {
   console.log(
     trouble === undefined ? 'documentation site: built, every link leads somewhere' : `documentation site: ${trouble}`,
   );
-  return { passed: trouble === undefined ? 1 : 0, failed: trouble === undefined ? 0 : 1, skipped: 0 };
+  return single('documentation site', trouble === undefined);
 }
 
 /** For this machine, as far as the tests of the lab start it. */
@@ -61,18 +61,19 @@ function buildImage(): Counts {
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
   const { status, stdout, stderr } = run([process.execPath, 'image/main.ts', architecture], { timeout: 600_000 });
   console.log(`image:\n${stdout}${status === 0 ? '' : stderr}`);
-  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+  return single('image', status === 0);
 }
 
 /** Far more runs than the unit tests have time for. */
 function simulate(what: string, flags: readonly string[]): Counts {
   const { status, stdout } = run([process.execPath, 'sim/main.ts', ...flags], { timeout: 600_000 });
   console.log(`simulation of ${what} (npm run sim -- ${flags.join(' ')}): ${stdout.trim()}`);
-  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+  return single(`simulation of ${what} (npm run sim -- ${flags.join(' ')})`, status === 0);
 }
 
-const sum = (key: keyof Counts) => counts.reduce((total, item) => total + item[key], 0);
+const all = sum(counts);
 for (const note of notes) console.log(`NOT RUN: ${note}`);
-if (sum('skipped') > 0) console.log(`${sum('skipped')} tests were skipped; their names above say why`);
-console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
-process.exitCode = sum('failed') === 0 ? 0 : 1;
+if (all.skipped > 0) console.log(`${all.skipped} tests were skipped; their names above say why`);
+for (const failure of all.failures) console.log(`FAILED: ${failure}`);
+console.log(`${all.passed} passed, ${all.failed} failed`);
+process.exitCode = all.failed === 0 ? 0 : 1;
