@@ -29,7 +29,7 @@ describe('admission', () => {
     const wider = admit('ipaddresspools', pool('first', ['192.0.2.0/29']), all);
     expect(wider.refusals).toEqual([]);
     expect(wider.warnings.join()).toContain(
-      'with this, BGPAdvertisement metallb-system/a: spec.aggregationLength: "28"',
+      'with this change, BGPAdvertisement metallb-system/a: spec.aggregationLength: "28"',
     );
   });
 

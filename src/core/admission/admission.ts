@@ -1,6 +1,6 @@
 /**
- * What is said of a configuration object that is about to be written: by the validating webhook on a cluster
- * (docs/behaviour/webhooks.md#admission), and by the embedded API itself.
+ * Judges a configuration object before it is written: for the validating webhook in a cluster
+ * (docs/behaviour/webhooks.md#admission), and for the embedded API.
  * @module
  */
 import { referenceTo } from '../api/kind.ts';
@@ -10,16 +10,16 @@ import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
 
 export interface Admission {
-  /** Why the object must not be written; empty: it may. */
+  /** Why the object is rejected; empty if it may be written. */
   readonly refusals: readonly Problem[];
-  /** What the writer should know all the same. */
+  /** Shown to the writer even if the object is admitted. */
   readonly warnings: readonly string[];
 }
 
-/** Of two objects that exclude each other the one that is being written is at fault, however old it is. */
+/** When two objects conflict, the one being written is at fault, even if it is the older one: it counts as the newest. */
 const NEWEST = '9999-12-31T23:59:59Z';
 
-/** Judges a create or an update. `stored` is what the API server holds, with or without the object itself. */
+/** Judges a create or an update. `stored` is what the API server holds; whether the object itself is in it does not matter. */
 export function admit(resource: ConfigResource, object: KubernetesObject, stored: ConfigObjects): Admission {
   const reference = referenceTo(kindOf(resource), object);
   const others = (stored[resource] ?? []).filter(({ metadata }) => !isNamed(metadata, reference));
@@ -28,20 +28,20 @@ export function admit(resource: ConfigResource, object: KubernetesObject, stored
   const before = new Set(was.problems.map(formatProblem));
   const { config, problems } = resolveConfig({ ...stored, [resource]: [...others, newest] });
   const isOwn = (problem: Problem) => problem.object.kind === reference.kind && isNamed(problem.object, reference);
-  // What is missing may come after it, and nobody should have to mind the order of applying.
+  // Objects may be applied in any order, so a reference to one that is still missing is no reason to refuse.
   const refusals = problems.filter((problem) => isOwn(problem) && problem.transient !== true);
   const harmed = problems.filter((problem) => !isOwn(problem) && !before.has(formatProblem(problem)));
   return {
     refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
     warnings: [
-      ...harmed.map((problem) => `with this, ${formatProblem(problem)}`),
+      ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ],
   };
 }
 
-/** Judges a deletion: a BFDProfile stays as long as a BGPPeer refers to it. */
+/** Judges a deletion: a BFDProfile cannot be deleted while a BGPPeer refers to it. */
 export function admitDeletion(resource: ConfigResource, object: KubernetesObject, stored: ConfigObjects): Admission {
   const { name } = object.metadata;
   const users = (stored.bgppeers ?? []).filter(
@@ -62,7 +62,7 @@ function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): b
   return a.name === b.name && a.namespace === b.namespace;
 }
 
-/** Who changes a peer should know beforehand when that ends sessions. */
+/** Says before the change that it will restart BGP sessions. */
 function describeRenewal({ before, after, fields }: Renewal): string {
   const isHeld = before.gracefulRestart && after.gracefulRestart;
   const meanwhile = isHeld

@@ -1,6 +1,6 @@
 /**
- * The admission webhooks as data (docs/behaviour/webhooks.md#admission): what is asked where, and the manifest that says so to the
- * API server.
+ * The validating webhooks (docs/behaviour/webhooks.md#admission): which operations on which resources they see, their URL paths, and
+ * the ValidatingWebhookConfiguration that registers them.
  * @module
  */
 import { GROUP, WEBHOOK_SERVICE } from '../api/kind.ts';
@@ -9,7 +9,7 @@ import { type ConfigResource, kindOf } from '../config/resolve.ts';
 
 export interface Webhook {
   readonly resource: ConfigResource;
-  /** First piece of its name in the ValidatingWebhookConfiguration. */
+  /** First label of its name in the ValidatingWebhookConfiguration. */
   readonly name: string;
   readonly operations: readonly ('CREATE' | 'UPDATE' | 'DELETE')[];
 }
@@ -24,16 +24,16 @@ export const WEBHOOKS: readonly Webhook[] = [
   { resource: 'l2advertisements', name: 'l2advertisementvalidationwebhook', operations: ['CREATE', 'UPDATE'] },
 ];
 
-/** Names that upstream's manifests use, and that its users' own tooling may know. */
+/** The names in upstream's manifests: users' own tooling may rely on them. */
 export const WEBHOOK_CONFIGURATION = 'metallb-webhook-configuration';
 export const WEBHOOK_SECRET = 'metallb-webhook-cert';
 
-/** Where the API server asks about objects of the resource. */
+/** The URL path to which the API server sends the AdmissionReviews of the resource. */
 export function pathOf(resource: ConfigResource): string {
   return `/validate-metallb-io-${versionOf(resource)}-${kindOf(resource).toLowerCase()}`;
 }
 
-/** The ValidatingWebhookConfiguration; the CA bundle comes in while the controller runs. */
+/** The ValidatingWebhookConfiguration, without the CA bundle, which the controller fills in at run time. */
 export function webhookConfiguration(namespace: string): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',

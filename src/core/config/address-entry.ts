@@ -9,7 +9,7 @@ export type ParsedEntry =
   | { readonly ok: true; readonly range: AddressRange }
   | { readonly ok: false; readonly message: string; readonly cure: string };
 
-/** Reads one entry. Every refusal says what is wrong and what would be right. */
+/** Parses one entry. A refusal says what is wrong and how to write it instead. */
 export function parseAddressEntry(text: string): ParsedEntry {
   const dash = text.indexOf('-');
   return dash < 0 ? parseCidr(text) : parseRange(text.slice(0, dash).trim(), text.slice(dash + 1).trim());
@@ -27,7 +27,7 @@ function parseCidr(text: string): ParsedEntry {
     );
   }
   if (text !== text.trim())
-    return refuse('blanks are not allowed around a CIDR', `write ${JSON.stringify(text.trim())}`);
+    return refuse('spaces are not allowed around a CIDR', `write ${JSON.stringify(text.trim())}`);
   return refuse('this is neither a CIDR nor a range', 'write ADDRESS/LENGTH, for example 192.0.2.0/28, or FIRST-LAST');
 }
 

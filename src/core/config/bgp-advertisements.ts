@@ -14,7 +14,7 @@ import { parseTargets } from './l2-advertisements.ts';
 import { type KnownNodes, mayShareNode } from './node-sets.ts';
 import { showRange } from './pools.ts';
 
-/** What an advertisement refers to. */
+/** The objects that an advertisement may refer to. */
 export interface BgpSurroundings {
   readonly pools: readonly Pool[];
   readonly communities: readonly CommunityAliases[];
@@ -58,7 +58,7 @@ export function parseBgpAdvertisement(
   return advertisement;
 }
 
-/** Rule B6. */
+/** A community literal or an alias (rule B6). */
 function resolveCommunity(
   text: string,
   index: number,
@@ -81,7 +81,7 @@ function resolveCommunity(
   return undefined;
 }
 
-/** Rules B2 and B3. */
+/** No route may reach beyond an entry of its pool (rules B2 and B3). */
 function checkLengths(advertisement: BgpAdvertisement, inspection: Inspection, pools: readonly Pool[]): void {
   for (const family of FAMILIES) {
     const length = advertisement.aggregationLengths[family];
@@ -103,7 +103,7 @@ function checkLengths(advertisement: BgpAdvertisement, inspection: Inspection, p
   }
 }
 
-/** Rule X1. */
+/** BFD echo works over IPv4 alone (rule X1). */
 function checkEchoMode(
   { pools, peers }: BgpAdvertisement,
   inspection: Inspection,
@@ -119,13 +119,13 @@ function checkEchoMode(
     inspection.report(
       ['spec', 'peers'],
       name,
-      `BFDProfile ${bfdProfile} of this peer has echoMode, which cannot go with the IPv6 addresses of IPAddressPool ${v6.name}`,
+      `BFDProfile ${bfdProfile} of this peer has echoMode, which does not work with the IPv6 addresses of IPAddressPool ${v6.name}`,
       'turn echoMode off, or advertise the pool to other peers',
     );
   }
 }
 
-/** Rule B4: routers cannot be told two preferences for one route. */
+/** A route can have only one LOCAL_PREF (rule B4). */
 export function preferenceClashes(
   advertisement: BgpAdvertisement,
   accepted: readonly BgpAdvertisement[],
@@ -148,7 +148,7 @@ export function preferenceClashes(
     inspection.report(
       ['spec', 'localPref'],
       String(advertisement.localPref),
-      `BGPAdvertisement ${other.name} gives the same routes of IPAddressPool ${pool.name} the preference ${other.localPref}`,
+      `BGPAdvertisement ${other.name} gives the same routes of IPAddressPool ${pool.name} the localPref ${other.localPref}`,
       'use one localPref, or make them differ in aggregation length, peers or nodes',
     );
   }

@@ -20,7 +20,7 @@ export function parseBfdProfile(object: KubernetesObject, inspection: Inspection
   return { name: object.metadata.name, echoMode, passiveMode, ...numbers };
 }
 
-/** What a peer may refer to. */
+/** The objects that a peer may refer to. */
 export interface PeerSurroundings {
   readonly bfdProfiles: readonly BfdProfile[];
   /** Secrets of the configuration's namespace; undefined: this process does not read Secrets. */
@@ -88,7 +88,7 @@ export function parsePeer(
   };
 }
 
-/** Rules R1 and R2. */
+/** The AS number that the peer must have, or which kind of one (rules R1 and R2). */
 function peerAsnOf(spec: BGPPeerSpec, inspection: Inspection): Peer['peerASN'] | undefined {
   const { myASN, peerASN = 0, dynamicASN, ebgpMultiHop } = spec;
   if (myASN === 0) inspection.report(['spec', 'myASN'], '0', 'AS number 0 is reserved', 'give your own AS number');
@@ -143,7 +143,7 @@ function peerTargetOf(object: KubernetesObject, spec: BGPPeerSpec, inspection: I
   return address && { kind: 'address', address };
 }
 
-/** Rule R3. The parts of a second are cut off, as upstream does: the protocol counts seconds. */
+/** Rule R3. Fractions of a second are dropped, as upstream does: BGP messages carry whole seconds. */
 function timersOf(spec: BGPPeerSpec, inspection: Inspection): Pick<Peer, 'holdTime' | 'keepaliveTime' | 'connectTime'> {
   const read = (field: 'holdTime' | 'keepaliveTime' | 'connectTime') => {
     const text = spec[field];
@@ -175,7 +175,7 @@ function timersOf(spec: BGPPeerSpec, inspection: Inspection): Pick<Peer, 'holdTi
   return { holdTime, keepaliveTime, connectTime };
 }
 
-/** Rule R6. */
+/** The name of the BFDProfile, which may be created later (rule R6). */
 function bfdProfileOf(spec: BGPPeerSpec, inspection: Inspection, surroundings: PeerSurroundings): string | undefined {
   const { bfdProfile: name } = spec;
   if (!name) return undefined;
@@ -192,7 +192,7 @@ function bfdProfileOf(spec: BGPPeerSpec, inspection: Inspection, surroundings: P
 
 const BASIC_AUTH = 'kubernetes.io/basic-auth';
 
-/** Rule R5. No message ever shows the password. */
+/** Rule R5. No problem may quote the password. */
 function passwordOf(
   object: KubernetesObject,
   spec: BGPPeerSpec,
@@ -227,7 +227,7 @@ function passwordOf(
   return { encoding: 'base64', text: password };
 }
 
-/** One session per router: two peers on one node cannot be the same address, port and VRF (rules R7 and M2). */
+/** One session per router: two peers on one node cannot have the same address, port and VRF (rules R7 and M2). */
 export function peerClashes(
   peer: Peer,
   accepted: readonly Peer[],
@@ -249,16 +249,16 @@ export function peerClashes(
   }
 }
 
-/** Rule M2: FRR has one AS and one identifier on a node. */
+/** FRR has one router ID per node and one AS number per VRF (rule M2). */
 function routerClashes(peer: Peer, other: Peer, inspection: Inspection): void {
   const id = ({ routerId }: Peer) => (routerId === undefined ? '' : formatAddress(routerId));
   const both = `BGPPeer ${other.name}, which runs on the same nodes,`;
   if (id(peer) !== id(other)) {
-    const message = `${both} has ${id(other) || 'no routerID'}, and FRR has one identifier on a node`;
+    const message = `${both} has ${id(other) || 'no routerID'}, and FRR has one router ID per node`;
     inspection.report(['spec', 'routerID'], id(peer), message, 'give both the same routerID, or use BGP type native');
   }
   if (peer.vrf === other.vrf && peer.myASN !== other.myASN) {
-    const message = `${both} has ${other.myASN}, and FRR has one AS number in a VRF`;
+    const message = `${both} has ${other.myASN}, and FRR has one AS number per VRF`;
     inspection.report(
       ['spec', 'myASN'],
       String(peer.myASN),
@@ -268,7 +268,7 @@ function routerClashes(peer: Peer, other: Peer, inspection: Inspection): void {
   }
 }
 
-/** What says where the peer is, and what it says. */
+/** The path of the field that says where the peer is, and its value. */
 export function placeOf({ target }: Pick<Peer, 'target'>): [field: readonly string[], value: string] {
   switch (target.kind) {
     case 'address':

@@ -211,7 +211,7 @@ describe('a BGPAdvertisement', () => {
       bgppeers: [peer({ bfdProfile: 'echo' }), peer({ peerAddress: '192.0.2.253' }, 'plain')],
     };
     expect(bad({}, more)).toContain(
-      'BFDProfile echo of this peer has echoMode, which cannot go with the IPv6 addresses',
+      'BFDProfile echo of this peer has echoMode, which does not work with the IPv6 addresses',
     );
     expect(bad({ ipAddressPools: ['v4'] }, more)).toBe('');
     expect(bad({ peers: ['plain'] }, more)).toBe('');
@@ -234,7 +234,7 @@ describe('what goes beyond upstream, in annotations', () => {
     const byKey = of('node-annotation/example.com/tor').config.peers[0]!.target;
     expect(byKey).toEqual({ kind: 'node-annotation', key: 'example.com/tor' });
     expect(of('dhcp').problems.map(formatProblem)[0]).toContain(
-      'metadata.annotations.metallb.io/peer-address-from: "dhcp": this value has no meaning here; write default-gateway',
+      'metadata.annotations.metallb.io/peer-address-from: "dhcp": this value is not valid; write default-gateway',
     );
     const both = resolveConfig({
       bgppeers: [annotated(peer(), { 'metallb.io/peer-address-from': 'default-gateway' })],
@@ -292,9 +292,9 @@ describe('an FRR that others share (rule M2)', () => {
       'frr-k8s',
     ).problems.map(formatProblem);
 
-  it('has one identifier on a node and one AS number in a VRF', () => {
-    expect(clashes({ routerID: '10.0.0.1' }, {})[0]).toContain('has 10.0.0.1, and FRR has one identifier on a node');
-    expect(clashes({ myASN: 64512 }, { myASN: 64999 })[0]).toContain('FRR has one AS number in a VRF');
+  it('has one router ID per node and one AS number per VRF', () => {
+    expect(clashes({ routerID: '10.0.0.1' }, {})[0]).toContain('has 10.0.0.1, and FRR has one router ID per node');
+    expect(clashes({ myASN: 64512 }, { myASN: 64999 })[0]).toContain('FRR has one AS number per VRF');
     expect(clashes({ myASN: 64512 }, { myASN: 64999, vrf: 'red' })).toEqual([]);
     expect(clashes({ nodeSelectors: on('a') }, {}, {})).toEqual([]);
   });

@@ -9,12 +9,12 @@ import type { Inspection } from './inspection.ts';
 
 export type ParsedCommunity =
   | { readonly kind: 'value'; readonly value: CommunityValue }
-  /** It has the shape of a literal and says something that cannot be. */
+  /** It looks like a literal, but a number in it is invalid. */
   | { readonly kind: 'bad-literal'; readonly message: string }
-  /** It has not the shape of a literal: the name of an alias, perhaps. */
+  /** It does not look like a literal: it may be the name of an alias. */
   | { readonly kind: 'not-a-literal' };
 
-/** Reads `A:B` (RFC 1997) or `large:A:B:C` (RFC 8092). */
+/** Parses `A:B` (RFC 1997) or `large:A:B:C` (RFC 8092). */
 export function parseCommunity(text: string): ParsedCommunity {
   const parts = text.split(':');
   if (parts.length === 2) {
@@ -32,7 +32,7 @@ export function parseCommunity(text: string): ParsedCommunity {
   return { kind: 'not-a-literal' };
 }
 
-/** What to write in its place. */
+/** The cure for text that is not a community. */
 export const COMMUNITY_CURE = 'write it as 64512:100 or large:64512:1:2';
 
 function wholeNumber(text: string, highest: number): number | undefined {
@@ -58,7 +58,7 @@ export function parseAliases(object: KubernetesObject, inspection: Inspection): 
   return { name: object.metadata.name, values };
 }
 
-/** Aliases are known to all BGPAdvertisements: no two objects may define the same one. */
+/** Aliases are global: no two Community objects may define the same one. */
 export function aliasClashes(
   aliases: CommunityAliases,
   accepted: readonly CommunityAliases[],

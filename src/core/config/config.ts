@@ -22,19 +22,19 @@ export interface Pool {
 
 /** Who may use a pinned pool. */
 export interface PoolAllocation {
-  /** 0 comes last, otherwise lower comes first. */
+  /** Lower values come first, 0 comes last. */
   readonly priority: number;
-  /** Names given and names found by selector. */
+  /** Those listed by name and those found by selector. */
   readonly namespaces: ReadonlySet<string>;
   /** True when the pool names namespaces in any way, even if its selectors match none at present. */
   readonly limitsNamespaces: boolean;
   readonly serviceSelectors: readonly LabelSelector[];
 }
 
-/** What both kinds of advertisement say about whom they are for. */
+/** The fields by which both kinds of advertisement say what they apply to. */
 export interface AdvertisementTargets {
   readonly name: string;
-  /** Names of the pools it covers, resolved from names and selectors. */
+  /** Names of the selected pools, whether listed by name or found by selector. */
   readonly pools: ReadonlySet<string>;
   readonly nodeSelectors: readonly LabelSelector[];
   readonly serviceSelectors: readonly LabelSelector[];
@@ -67,15 +67,15 @@ export interface BgpAdvertisement extends AdvertisementTargets {
   readonly communities: readonly CommunityValue[];
   /** Names of BGPPeers; empty: all. */
   readonly peers: readonly string[];
-  /** How often more than once our AS stands in AS_PATH. */
+  /** How many extra times AS_PATH contains our AS number, 0 to 32. */
   readonly prepend: number;
-  /** MULTI_EXIT_DISC. */
+  /** MULTI_EXIT_DISC; undefined: routes have none. */
   readonly med: number | undefined;
-  /** Routes say how many endpoints can serve on this node. */
+  /** Routes carry a link bandwidth community in proportion to the serving endpoints on this node. */
   readonly linkBandwidth: boolean;
 }
 
-/** A BFDProfile that passed every rule; what is absent is up to the BFD engine. Intervals are in milliseconds. */
+/** A BFDProfile that passed every rule. Intervals are in milliseconds; for absent values the BFD engine has defaults. */
 export interface BfdProfile {
   readonly name: string;
   readonly receiveInterval?: number | undefined;
@@ -87,26 +87,26 @@ export interface BfdProfile {
   readonly minimumTtl?: number | undefined;
 }
 
-/** Who speaks BGP (METALLB_BGP_TYPE): this system itself, or an FRR that frr-k8s looks after. */
+/** Which BGP implementation is used (METALLB_BGP_TYPE): our own, or FRR as configured by frr-k8s. */
 export type BgpEngine = 'native' | 'frr-k8s';
 
 /** Where a peer is. */
 export type PeerTarget =
   /** `zone`: the interface that a link-local address is on. */
   | { readonly kind: 'address'; readonly address: IpAddress; readonly zone?: string | undefined }
-  /** On the other end of an interface (unnumbered). */
+  /** At the other end of an interface (BGP unnumbered). */
   | { readonly kind: 'interface'; readonly name: string }
-  /** Another one for each node: a peer template. */
+  /** A peer template: each node finds an address of its own. */
   | { readonly kind: 'default-gateway'; readonly family: IpFamily }
   | { readonly kind: 'node-annotation'; readonly key: string }
-  /** What a template comes to on a node that lacks what it asks for. */
+  /** A template on a node where it yields no address, and why. */
   | { readonly kind: 'unknown'; readonly why: string };
 
 /** A BGPPeer that passed every rule. */
 export interface Peer {
   readonly name: string;
   readonly myASN: number;
-  /** What the peer must call itself: one AS number, our own (internal) or any other (external). */
+  /** The AS number that the peer's OPEN must have: this one, ours (internal), or any but ours (external). */
   readonly peerASN: number | 'internal' | 'external';
   readonly localASN?: number | undefined;
   readonly target: PeerTarget;
@@ -118,22 +118,22 @@ export interface Peer {
   readonly connectTime?: Millis | undefined;
   readonly routerId?: IpAddress | undefined;
   readonly nodeSelectors: readonly LabelSelector[];
-  /** TCP-MD5 (RFC 2385). Never to be logged. */
+  /** For TCP-MD5 (RFC 2385). Never log it. */
   readonly password?: { readonly encoding: 'utf8' | 'base64'; readonly text: string } | undefined;
-  /** Where the password comes from; absent: it stands in the BGPPeer, or there is none. */
+  /** Where the password comes from; absent: from the BGPPeer itself, or there is none. */
   readonly passwordSecret?: { readonly name: string; readonly namespace: string } | undefined;
   readonly bfdProfile?: string | undefined;
   readonly gracefulRestart: boolean;
   readonly ebgpMultiHop: boolean;
   readonly vrf: string;
   readonly dualStack: boolean;
-  /** Of FRR's; it has no effect there either. */
+  /** Deprecated: it has no effect, with FRR either. */
   readonly disableMP: boolean;
-  /** The router connects to us. */
+  /** We never connect, the router does (RFC 4271 PassiveTcpEstablishment). */
   readonly passive: boolean;
-  /** How long it may take to speak first then. */
+  /** How long a router that has connected may take to send its OPEN before we send ours (RFC 4271 DelayOpenTime). */
   readonly delayOpen: Millis;
-  /** Packets that have come farther than this many hops are dropped (RFC 5082); undefined: none is. */
+  /** Packets from more than this many hops away are dropped (GTSM, RFC 5082); undefined: none are. */
   readonly ttlSecurityHops: number | undefined;
 }
 

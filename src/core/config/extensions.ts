@@ -1,5 +1,5 @@
 /**
- * What we can do beyond upstream's fields: annotations on BGPPeers and BGPAdvertisements, so that the CRDs stay as they are.
+ * What upstream's CRDs have no field for: annotations on BGPPeers and BGPAdvertisements, so that the CRDs stay as they are.
  * @module
  */
 import { type AnnotationOn, annotation } from '../api/annotations.ts';
@@ -11,7 +11,7 @@ import type { Inspection } from './inspection.ts';
 const NODE_ANNOTATION = 'node-annotation/';
 const LONGEST_PREPEND = 32;
 
-/** Reads the value of an annotation; undefined: it cannot be read, which is reported. */
+/** Parses the value of an annotation; undefined: it is invalid, which `read` reports. */
 type Reader<T> = (text: string) => T | undefined;
 
 function read<T>(
@@ -25,7 +25,7 @@ function read<T>(
   if (text === undefined) return undefined;
   const value = reader(text);
   if (value === undefined)
-    inspection.report(['metadata', 'annotations', annotation(name)], text, 'this value has no meaning here', cure);
+    inspection.report(['metadata', 'annotations', annotation(name)], text, 'this value is not valid', cure);
   return value;
 }
 
@@ -55,12 +55,12 @@ export function peerExtensions(object: KubernetesObject, inspection: Inspection)
   };
 }
 
-/** True when the object says that it is a template, whether that can be read or not. */
+/** True when the object has the annotation of a template, whether its value is valid or not. */
 export function hasTemplate({ metadata }: KubernetesObject): boolean {
   return metadata.annotations?.[annotation('peer-address-from')] !== undefined;
 }
 
-/** Where a peer template finds the router; undefined: the peer is none. */
+/** Where a peer template finds the router; undefined: the peer is no template, or its annotation is invalid. */
 export function peerTemplate(object: KubernetesObject, inspection: Inspection): PeerTarget | undefined {
   const cure = `write default-gateway, default-gateway-ipv6, or ${NODE_ANNOTATION} and the key of an annotation of the Nodes`;
   const reader: Reader<PeerTarget> = (text) => {

@@ -1,6 +1,6 @@
 /**
- * The frame in which every kind of configuration object is looked at: who comes first, what is collected about each,
- * and what stays in force when an object is bad.
+ * How configuration objects of every kind are read: in which order, how problems are collected, and what stays in
+ * force when an object is invalid.
  * @module
  */
 import { type ObjectSchema, type Output, referenceTo, validateObject } from '../api/kind.ts';
@@ -9,7 +9,7 @@ import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts
 import { canonicalSelector, selectorFaults } from '../api/selector.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 
-/** Collects what is wrong with one object. */
+/** Collects the problems of one object. */
 export class Inspection {
   readonly problems: Problem[] = [];
   readonly object: ObjectReference;
@@ -22,9 +22,9 @@ export class Inspection {
     return this.problems.length === 0;
   }
 
-  /** The object with its defaults, checked against the schema of its kind; undefined when it does not fit, which is reported. */
+  /** The object with its defaults, checked against the schema of its kind; undefined when it does not match, which is reported. */
   validate<S extends ObjectSchema>(schema: S, object: KubernetesObject): Output<S> | undefined {
-    // What somebody says about the object is none of its faults; and an int64 there may be more than JavaScript counts exactly.
+    // The status is not the user's, and an int64 in it may exceed what a JavaScript number holds exactly.
     const wish = Object.fromEntries(Object.entries(object).filter(([field]) => field !== 'status'));
     const validated = validateObject(this.object.kind, schema, wish as unknown as KubernetesObject);
     if (validated.ok) return validated.value;
@@ -36,19 +36,19 @@ export class Inspection {
     this.problems.push({ object: this.object, field: fieldPath(path), value, message, cure });
   }
 
-  /** Reports that another object is missing, which may come yet. */
+  /** Reports that a referenced object is missing; it may still be created, so the problem is transient. */
   awaits(path: readonly PropertyKey[], value: string, message: string, cure: string): void {
     this.problems.push({ object: this.object, field: fieldPath(path), value, message, cure, transient: true });
   }
 
-  /** Upstream's generic rule: no text twice in a list. */
+  /** Upstream's generic rule for lists of strings: no duplicates (G1). */
   unique(path: readonly PropertyKey[], values: readonly string[]): void {
     for (const [i, value] of values.entries()) {
       if (values.indexOf(value) < i) this.report([...path, i], value, 'this is listed twice', 'list it once');
     }
   }
 
-  /** Upstream's generic rules for a list of selectors. */
+  /** Upstream's generic rules for lists of selectors (G2). */
   selectors(path: readonly PropertyKey[], selectors: readonly LabelSelector[]): void {
     const seen = new Set<string>();
     for (const [i, selector] of selectors.entries()) {
@@ -79,15 +79,15 @@ export interface Reading<T> {
   readonly objects: readonly KubernetesObject[];
   /** What was in force until now. */
   readonly previous: readonly T[];
-  /** Reads one object; what is reported to the inspection makes it bad. */
+  /** Parses one object; any problem reported to the inspection makes it invalid. */
   readonly parse: (object: KubernetesObject, inspection: Inspection) => T | undefined;
-  /** Reports where the value excludes one that was accepted before it. */
+  /** Reports conflicts with values that were accepted before. */
   readonly clashes?: (value: T, accepted: readonly T[], inspection: Inspection) => void;
 }
 
 /**
- * Reads all objects of a kind. A bad object never takes a good one down: it is set aside, or, when it was good before,
- * its last good version stays in force, and its problem says which. Of two that exclude each other the older one wins.
+ * Reads all objects of a kind. An invalid object never affects a valid one: it is set aside or, if it was valid before,
+ * its last good version stays in force; its problems say which. When two objects conflict, the older one stays.
  */
 export function readAll<T extends { readonly name: string }>(reading: Reading<T>, problems: Problem[]): T[] {
   const { kind, clashes = () => {} } = reading;
@@ -119,7 +119,7 @@ export function readAll<T extends { readonly name: string }>(reading: Reading<T>
   return [...accepted.values()].sort((a, b) => compareText(a.name, b.name));
 }
 
-/** Oldest first, then by name: what was there first keeps its place when two objects exclude each other. */
+/** Oldest first, then by name, so that a conflict is always the fault of the later object. */
 function byAge(a: KubernetesObject, b: KubernetesObject): number {
   const [ageA, ageB] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
   return compareText(ageA, ageB) || compareText(a.metadata.name, b.metadata.name);

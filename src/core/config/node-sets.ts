@@ -1,5 +1,5 @@
 /**
- * Can two objects with node selectors concern one node?
+ * Whether two objects with node selectors can apply to the same node (docs/behaviour/resources.md#rules).
  * @module
  */
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
@@ -9,8 +9,8 @@ import { anySelectorMatches, canonicalSelector } from '../api/selector.ts';
 export type KnownNodes = readonly KubernetesObject[] | undefined;
 
 /**
- * Whether some node is selected by both. Where nodes are not known, two different selections are taken to be apart:
- * who knows the nodes will object.
+ * Whether some node is selected by both. Without Nodes to look at, different selectors are assumed to be disjoint: a
+ * process that reads Nodes will report the conflict if they are not.
  */
 export function mayShareNode(a: readonly LabelSelector[], b: readonly LabelSelector[], nodes: KnownNodes): boolean {
   if (a.length === 0 && b.length === 0) return true;

@@ -101,7 +101,7 @@ function firstOverlap(
   return undefined;
 }
 
-/** A range as its prefixes, which is how upstream's users know it; long lists are cut. */
+/** The prefixes that a range splits into, as upstream shows it; a long list is shortened. */
 export function showRange(range: AddressRange): string {
   const prefixes = rangeToPrefixes(range).map(formatPrefix);
   return prefixes.length <= 3

@@ -44,7 +44,7 @@ describe('an address entry', () => {
   it.each([
     ['192.0.2.1', 'a bare address is not accepted here', 'write 192.0.2.1/32'],
     ['2001:db8::1', 'a bare address is not accepted here', 'write 2001:db8::1/128'],
-    [' 192.0.2.0/24', 'blanks are not allowed around a CIDR', 'write "192.0.2.0/24"'],
+    [' 192.0.2.0/24', 'spaces are not allowed around a CIDR', 'write "192.0.2.0/24"'],
     ['192.0.2.0/33', 'neither a CIDR nor a range', 'write ADDRESS/LENGTH'],
     ['nonsense', 'neither a CIDR nor a range', 'write ADDRESS/LENGTH'],
     ['192.0.2.1-', 'ends with ""', 'write both ends'],

@@ -1,5 +1,5 @@
 /**
- * Custom resources in, one Config out, with every problem of every object.
+ * Turns custom resources into one Config, and reports every problem of every object.
  * @module
  */
 import { KINDS } from '../api/kinds.ts';
@@ -13,7 +13,7 @@ import { readAll } from './inspection.ts';
 import { parseL2Advertisement } from './l2-advertisements.ts';
 import { parsePool, poolClashes } from './pools.ts';
 
-/** The resources that users configure us with. */
+/** The resources that make up the configuration. */
 export const CONFIG_RESOURCES = [
   'ipaddresspools',
   'l2advertisements',
@@ -33,7 +33,7 @@ export function kindOf(resource: ConfigResource): string {
   return KINDS.find(({ plural }) => plural === resource)!.kind;
 }
 
-/** The resource of a kind; undefined for kinds that configure nothing. */
+/** The resource of a kind; undefined for kinds that are not configuration. */
 export function resourceOfKind(kind: string): ConfigResource | undefined {
   return CONFIG_RESOURCES.find((resource) => kindOf(resource) === kind);
 }
@@ -44,14 +44,14 @@ export function apiVersionOf(resource: ConfigResource): string {
 }
 
 /**
- * Everything that the configuration is made of, as the API server holds it. Nodes and Secrets may be absent: then what
- * needs them is not checked.
+ * The objects that the configuration is resolved from, as the API server holds them. Without `nodes` or `secrets` the
+ * rules that need them are not checked.
  */
 export type ConfigObjects = Readonly<
   Partial<Record<ConfigResource | 'namespaces' | 'nodes', readonly KubernetesObject[]>>
 > & { readonly secrets?: readonly Secret[] };
 
-/** Sorts objects of any kinds into the resources that they belong to; what configures nothing is left out. */
+/** Groups objects by resource; kinds that are not configuration are left out. */
 export function byResource<T extends { readonly kind: string }>(
   objects: readonly T[],
 ): Partial<Record<ConfigResource, readonly T[]>> {

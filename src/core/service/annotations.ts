@@ -1,5 +1,5 @@
 /**
- * What users ask for by annotations on a Service, under the present and the old prefix (docs/behaviour/allocation.md#annotations).
+ * The annotations that users set on a Service, under the current and the old prefix (docs/behaviour/allocation.md#annotations).
  * @module
  */
 import { type AnnotationOn, annotation, OLD_PREFIX } from '../api/annotations.ts';
@@ -7,13 +7,13 @@ import type { Service } from '../api/kubernetes.ts';
 
 type UserAnnotation = Exclude<AnnotationOn<'Service'>, 'ip-allocated-from-pool'>;
 
-/** The value under the present prefix, else under the old one; presence decides, so an empty new value hides an old one. */
+/** The value under the current prefix, or else under the old one. An empty value counts as present and hides the old one. */
 export function userAnnotation(service: Service, name: UserAnnotation): string | undefined {
   const annotations = service.metadata.annotations ?? {};
   return annotations[annotation(name)] ?? annotations[OLD_PREFIX + name];
 }
 
-/** Which key of the two the user wrote, to be named in messages. */
+/** The key that the user wrote, for messages. */
 export function annotationKey(service: Service, name: UserAnnotation): string {
   return annotation(name) in (service.metadata.annotations ?? {}) ? annotation(name) : OLD_PREFIX + name;
 }

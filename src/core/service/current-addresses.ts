@@ -1,10 +1,10 @@
 /**
- * The addresses that a Service shows now.
+ * The addresses in the status of a Service.
  * @module
  */
 import type { Service } from '../api/kubernetes.ts';
 
-/** The texts of status.loadBalancer.ingress that are addresses. */
+/** The IP addresses in status.loadBalancer.ingress; hostnames are left out. */
 export function currentAddresses(service: Service): string[] {
   return (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
 }

@@ -6,18 +6,21 @@ import { type EndpointSlice, SERVICE_NAME_LABEL } from '../api/kubernetes.ts';
 
 type EndpointConditions = NonNullable<EndpointSlice['endpoints']>[number]['conditions'];
 
-/** Key of the Service that the slice is of, `namespace/name`; undefined: it is of none. */
+/** Key `namespace/name` of the Service that the slice belongs to; undefined if it belongs to none. */
 export function serviceOf({ metadata: { namespace = '', labels } }: EndpointSlice): string | undefined {
   const name = labels?.[SERVICE_NAME_LABEL];
   return name === undefined ? undefined : `${namespace}/${name}`;
 }
 
-/** What is not said counts as yes, and an endpoint that ends may still serve. */
+/** An unset `ready` means true (EndpointSlice API), and a terminating endpoint may still be serving. */
 export function isServing(conditions: EndpointConditions): boolean {
   return conditions?.ready === undefined || conditions.ready || conditions.serving === true;
 }
 
-/** See docs/behaviour/layer2.md#endpoints. `withAddress`: endpoints without any do not count. */
+/**
+ * The nodes with serving endpoints, those on `dead` nodes not counted (docs/behaviour/layer2.md#endpoints). `any`: some
+ * endpoint serves, on whatever node. `withAddress`: only endpoints that have an address count.
+ */
 export function servingNodes(
   slices: readonly EndpointSlice[],
   dead: ReadonlySet<string>,
