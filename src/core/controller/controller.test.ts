@@ -291,6 +291,15 @@ describe('the controller', () => {
     );
   });
 
+  it('gives no address outside the pool to one that shares an address which is avoided from now on', () => {
+    const sharing = service('a', {}, { annotations: { 'metallb.io/allow-shared-ip': 'key' } });
+    const c = controller({ pools: [pool('p', ['192.0.2.0/24'])], services: [sharing] });
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.pools(pool('p', ['192.0.2.0/24'], { avoidBuggyIPs: true }));
+    const moves = c.writes.filter((write) => write.startsWith('default/a '));
+    expect(moves.filter((write) => !write.startsWith('default/a 192.0.2.'))).toEqual([]);
+  });
+
   it('keeps the address and moves the annotation when a pool is renamed', () => {
     const c = controller({ services: [service('a')] });
     c.pools(pool('renamed', ['192.0.2.0/30']));

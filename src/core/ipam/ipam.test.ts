@@ -311,6 +311,51 @@ describe('sharing (docs/behaviour/allocation.md)', () => {
     expect(ask(a, 'third', use('k', '', 'TCP/81'))).toBe('192.0.2.1');
   });
 
+  it('under a key goes on at the addresses where somebody still holds it, and ends where nobody does', () => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    const ports = (...ports: string[]) => use('k', '', ...ports);
+    expect([ask(a, 'first', ports('TCP/80')), ask(a, 'second', ports('TCP/80'))]).toEqual(['192.0.2.0', '192.0.2.1']);
+    a.release('first');
+    expect(ask(a, 'plain')).toBe('192.0.2.0');
+    expect(ask(a, 'third', ports('TCP/443'))).toBe('192.0.2.1');
+    a.release('second');
+    expect(ask(a, 'fourth', ports('TCP/80'))).toBe('192.0.2.1');
+    for (const service of ['third', 'fourth']) a.release(service);
+    expect(ask(a, 'other')).toBe('192.0.2.1');
+    expect(ask(a, 'fifth', ports('TCP/81'))).toBe('p:exhausted');
+  });
+
+  it.each([
+    ['goes to another key', () => use('other', '', 'TCP/443')],
+    ['gives the key up', () => use('', '', 'TCP/443')],
+  ])('leaves the others of an address alone when one that was not alone %s', (_, changed) => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    for (const port of ['TCP/80', 'TCP/443']) ask(a, port, use('k', '', port));
+    expect(a.claim(request('TCP/443', changed()), [ip('192.0.2.0')])).toMatchObject({
+      refusal: { holder: 'TCP/80' },
+    });
+    expect(ask(a, 'TCP/443', changed())).toBe('192.0.2.1');
+    expect(ask(a, 'plain')).toBe('p:exhausted');
+    expect(ask(a, 'third', use('k', '', 'TCP/81'))).toBe('192.0.2.0');
+    expect(a.usage('p')).toMatchObject({ assignedIPv4: 2, availableIPv4: 0 });
+  });
+
+  it('puts each key with its own holder, when a pool has several keys', () => {
+    const a = allocator(pool('p', ['192.0.2.0/31']));
+    expect(ask(a, 'one', use('one', '', 'TCP/80'))).toBe('192.0.2.0');
+    expect(ask(a, 'two', use('two', '', 'TCP/80'))).toBe('192.0.2.1');
+    expect(ask(a, 'two more', use('two', '', 'TCP/443'))).toBe('192.0.2.1');
+    expect(ask(a, 'one more', use('one', '', 'TCP/443'))).toBe('192.0.2.0');
+    expect(ask(a, 'three', use('three', '', 'TCP/443'))).toBe('p:exhausted');
+  });
+
+  it.each(['192.0.2.0', '192.0.2.255'])('stays inside a pool that avoids %s while somebody still shows it', (shown) => {
+    const a = allocator(pool('p', ['192.0.2.0/24'], { avoidBuggyIPs: true }));
+    for (let i = 1; i <= 254; i++) ask(a, `plain-${i}`);
+    a.linger('first', [ip(shown)], WEB.use);
+    expect(ask(a, 'second', use('k', '', 'TCP/443'))).toBe('p:exhausted');
+  });
+
   it('goes by the order of the pool among shared and free addresses', () => {
     const a = allocator(pool('p', ['192.0.2.0/30']));
     ask(a, 'plain');

@@ -4,7 +4,7 @@
  * @module
  */
 import type { IpAddress } from '../net/address.ts';
-import type { AddressRange } from '../net/prefix.ts';
+import { type AddressRange, rangeContains } from '../net/prefix.ts';
 
 /** A range of a pool as a contiguous run of ordinals, `first` to `last` inclusive; empty when `first > last`. */
 export interface OrdinalRange {
@@ -28,7 +28,12 @@ export function isBuggy(value: bigint): boolean {
   return octet === 0n || octet === 0xffn;
 }
 
-/** The ordinal of a usable address of this range. */
+/** True when the address is of this range and may be used: no other has an ordinal. */
+export function hasOrdinal({ range, sparse }: OrdinalRange, address: IpAddress): boolean {
+  return rangeContains(range, address) && !(sparse && isBuggy(address.value));
+}
+
+/** The ordinal of an address that has one. */
 export function ordinalOf(range: OrdinalRange, address: IpAddress): bigint {
   return range.sparse ? dense(address.value) : address.value;
 }

@@ -6,7 +6,7 @@ import { anySelectorMatches } from '../api/selector.ts';
 import type { Pool } from '../config/config.ts';
 import type { IpAddress, IpFamily } from '../net/address.ts';
 import { rangeContains } from '../net/prefix.ts';
-import { addressAt, isBuggy, type OrdinalRange, ordinalOf, toOrdinals } from './ordinals.ts';
+import { addressAt, hasOrdinal, isBuggy, type OrdinalRange, ordinalOf, toOrdinals } from './ordinals.ts';
 import type { AllocationRequest } from './request.ts';
 import { TakenRuns } from './taken-runs.ts';
 
@@ -71,7 +71,8 @@ export class PoolState {
       if (ordinals.range.family !== family) continue;
       let lowest = taken.lowestFree(ordinals.first, ordinals.last);
       for (const address of alsoUsable) {
-        if (!rangeContains(ordinals.range, address)) continue;
+        // One that is avoided may still be shown by whoever had it before the pool said so.
+        if (!hasOrdinal(ordinals, address)) continue;
         const ordinal = ordinalOf(ordinals, address);
         if (lowest === undefined || ordinal < lowest) lowest = ordinal;
       }
@@ -105,9 +106,7 @@ export class PoolState {
   }
 
   #rangeOf(address: IpAddress): TakenRange | undefined {
-    return this.#ranges.find(
-      ({ ordinals }) => rangeContains(ordinals.range, address) && !(ordinals.sparse && isBuggy(address.value)),
-    );
+    return this.#ranges.find(({ ordinals }) => hasOrdinal(ordinals, address));
   }
 }
 
