@@ -1,5 +1,5 @@
 /**
- * The embedded Kubernetes API: the store, what has to be there from the start, and the server in front of it.
+ * The embedded Kubernetes API: the store, the objects that exist from the start, and the HTTPS server in front of it.
  * @module
  */
 import { type HttpServer, serve, type Tls } from '../adapters/http/server.ts';
@@ -25,12 +25,12 @@ export interface EmbeddedApi {
 export interface EmbeddedApiOptions {
   /** Path of the SQLite file. */
   readonly database: string;
-  /** What clients prove themselves with. */
+  /** The bearer token that clients must present. */
   readonly token: string;
   readonly certificate: Tls;
   readonly host: string;
   readonly port: number;
-  /** Milliseconds between bookmarks. */
+  /** Milliseconds between bookmarks on a watch that asks for them; default 30 s. */
   readonly bookmarkInterval?: number;
 }
 
@@ -39,7 +39,7 @@ const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', 
 /** Events older than this are removed, in milliseconds (kube-apiserver's --event-ttl). */
 const EVENT_LIFETIME = 3_600_000;
 
-/** Starts serving. Rejects with the system's error when it cannot listen or open the database. */
+/** Starts serving. Rejects with the operating system's or SQLite's error if it cannot listen or open the database. */
 export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<EmbeddedApi> {
   const store = new Store(options.database);
   const registry = new Registry(store, new Map([['metallb.io', CONFIGURATION]]));
@@ -99,7 +99,7 @@ function furnish(objects: Objects, registry: Registry): void {
   ensure(objects, services, 'default', { apiVersion: 'v1', kind: 'Service', metadata, spec });
 }
 
-/** Creates the object if it is not there. */
+/** Returns the stored object, created first if it does not exist. */
 export function ensure(
   objects: Objects,
   resource: Resource,

@@ -1,5 +1,5 @@
 /**
- * Refusals in the form that Kubernetes clients understand (meta/v1 Status).
+ * Errors as Kubernetes clients expect them (meta/v1 Status).
  * @module
  */
 
@@ -23,7 +23,7 @@ const REASONS: Readonly<Record<number, string>> = {
   500: 'InternalError',
 };
 
-/** Thrown anywhere below the request handler; becomes the answer. */
+/** Thrown anywhere below the request handler, which turns it into the response. */
 export class StatusError extends Error {
   readonly code: number;
   readonly reason: string;
@@ -53,7 +53,7 @@ export class StatusError extends Error {
   }
 }
 
-/** 422 with one cause per fault; `kind` and `name` say whose faults they are. */
+/** 422 Invalid with one cause per fault; `kind`, `group` and `name` identify the object. */
 export function invalid(kind: string, group: string, name: string, causes: readonly StatusCause[]): StatusError {
   const list = causes.map(({ field, message }) => `${field}: ${message}`);
   const text = list.length === 1 ? list[0]! : `[${list.join(', ')}]`;

@@ -9,7 +9,7 @@ import { type Matcher, parseSelectors } from '../storage/query-selectors.ts';
 import type { ApiObject, Store, StoredChange } from '../storage/store.ts';
 import { json, listObject, TABLE, tableOf, wantsTable } from './representation.ts';
 
-/** What a path is about. */
+/** The resource, object or subresource that a path addresses. */
 export interface Target {
   readonly resource: Resource;
   readonly namespace: string | undefined;
@@ -24,7 +24,7 @@ export interface CollectionOptions {
   readonly now: () => number;
 }
 
-/** A list cut into pages keeps its snapshot for this long, in milliseconds. */
+/** How long a paginated list keeps its snapshot, in milliseconds: the lifetime of its `continue` token. */
 const PAGE_LIFETIME = 5 * 60_000;
 
 interface Snapshot {
@@ -48,7 +48,7 @@ export class Collections {
     for (const watch of this.#watches) watch.abort();
   }
 
-  /** GET of a collection: a list, a page of one, or a watch. */
+  /** GET of a collection: a list, a page of a list, or a watch. */
   get(request: HttpRequest, target: Target): HttpResponse {
     const { resource, namespace } = target;
     const { query } = request;
@@ -110,7 +110,7 @@ export class Collections {
       matches(object);
     const start = fromNow ? store.version : Number(since);
     if (!Number.isSafeInteger(start))
-      throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is no number`);
+      throw new StatusError(400, `Invalid value: ${JSON.stringify(since)}: resourceVersion is not a number`);
     const expired = this.#expired(start);
     const stream = async (write: (chunk: string) => void, signal: AbortSignal): Promise<void> => {
       if (expired !== undefined) {

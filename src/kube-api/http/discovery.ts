@@ -1,12 +1,12 @@
 /**
- * What clients ask before anything else: groups, resources, version, and the OpenAPI document.
+ * What clients ask for first: groups, resources, version, and the OpenAPI document.
  * @module
  */
 import { groupVersion, type Resource } from '../rules/resource.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-/** The release whose behaviour we follow where it matters to clients. */
+/** The Kubernetes release whose behaviour clients may expect. */
 export const VERSION = {
   major: '1',
   minor: '33',
@@ -28,7 +28,7 @@ export function groupList(resources: readonly Resource[]): object {
   return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map((group) => apiGroup(resources, group)) };
 }
 
-/** The first version of a group in the order of the registry is the preferred one. */
+/** The most mature version of a group is the preferred one. */
 export function apiGroup(resources: readonly Resource[], group: string): object {
   const names = [...new Set(resources.filter((r) => r.group === group).map((r) => r.version))].sort(byMaturity);
   const versions = names.map((version) => ({ groupVersion: `${group}/${version}`, version }));
@@ -55,7 +55,7 @@ export function resourceList(resources: readonly Resource[], group: string, vers
 
 /**
  * An OpenAPI v2 document without definitions, in the protobuf form that kubectl asks for (gnostic's Document: swagger = 1,
- * info = 2 with title = 1 and version = 2, paths = 8). Clients that check objects themselves leave it to us then.
+ * info = 2 with title = 1 and version = 2, paths = 8). Without definitions, clients leave the validation of objects to us.
  */
 export function openApiV2Protobuf(): Uint8Array {
   const field = (number: number, content: Uint8Array) =>

@@ -1,5 +1,5 @@
 /**
- * The Kubernetes API over HTTP: who may ask, and what a path is about.
+ * The Kubernetes API over HTTP: authentication and routing.
  * @module
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -16,7 +16,7 @@ import { ResourceRequests } from './resource-requests.ts';
 export interface ApiOptions {
   readonly store: Store;
   readonly registry: Registry;
-  /** Clients have to present this as a bearer token. */
+  /** The bearer token that clients must present. */
   readonly token: string;
   /** Milliseconds between bookmarks on a watch that asks for them. */
   readonly bookmarkInterval?: number;
@@ -34,12 +34,12 @@ export class KubernetesApi {
     this.#requests = new ResourceRequests(this.#objects, this.#options);
   }
 
-  /** Writes as the API server itself does it, for what has to be there from the start. */
+  /** For writes by the API server itself, such as the objects that exist from the start. */
   get objects(): Objects {
     return this.#objects;
   }
 
-  /** Ends every open watch, as a server does that shuts down. */
+  /** Ends every open watch, as a server that shuts down does. */
   close(): void {
     this.#requests.close();
   }
@@ -94,7 +94,7 @@ export class KubernetesApi {
   #target(group: string, version: string, pieces: readonly string[], path: string): Target {
     let rest = pieces;
     let namespace: string | undefined;
-    // `namespaces/NAME` and `namespaces/NAME/status` are about the namespace itself.
+    // `namespaces/NAME` and `namespaces/NAME/status` address the namespace itself.
     if (
       rest[0] === 'namespaces' &&
       rest.length > 2 &&
@@ -121,12 +121,12 @@ function decodePiece(piece: string): string {
   try {
     return decodeURIComponent(piece);
   } catch {
-    throw new StatusError(400, `the path holds ${JSON.stringify(piece)}, which cannot be decoded`);
+    throw new StatusError(400, `the path contains ${JSON.stringify(piece)}, which cannot be decoded`);
   }
 }
 
 function openApi({ headers }: HttpRequest): HttpResponse {
-  // Clients ask with an @, which is no legal media type; the real server answers with a dot in its place.
+  // Clients ask with an @, which is not allowed in a media type; the real server answers with a dot instead.
   const asked = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
   if ((headers.accept ?? '').includes(asked)) {
     return { status: 200, headers: { 'content-type': asked.replace('@', '.') }, body: openApiV2Protobuf() };

@@ -1,6 +1,6 @@
 /**
- * Reads request bodies in Kubernetes' protobuf form, which newer kubectl sends for its own kinds and has no fallback for.
- * Answers are always JSON.
+ * Decodes request bodies in Kubernetes' protobuf format, which newer kubectl versions send for built-in kinds without a
+ * fallback to JSON. Responses are always JSON.
  * @module
  */
 import { Reader } from 'protobufjs';
@@ -15,7 +15,7 @@ const TYPES = types as unknown as Record<string, Record<string, Field>>;
 const MAGIC = Buffer.from('k8s\0');
 const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
 
-/** Protobuf writes fields that are not pointers even when they are empty; JSON leaves them out, but for these pointers. */
+/** In protobuf a zero value may just mean "not set", and JSON omits it. These fields are pointers in Go: zero is a value. */
 const POINTERS: readonly string[] = [
   'replicas',
   'allocateLoadBalancerNodePorts',
@@ -29,9 +29,10 @@ const MESSAGES_BY_VALUE: readonly string[] = ['status', 'strategy', 'resources',
 /** Messages whose fields belong to their parent in JSON. */
 const INLINED: readonly string[] = ['volumeSource', 'handler', 'localObjectReference', 'ephemeralContainerCommon'];
 
-/** The object in a body of type application/vnd.kubernetes.protobuf. Throws 400 or 415. */
+/** The object in a body of type application/vnd.kubernetes.protobuf. Throws 400 for a malformed body, 415 for an unknown kind. */
 export function decodeProtobuf(body: Uint8Array): unknown {
-  if (!MAGIC.equals(body.subarray(0, 4))) throw new StatusError(400, 'the request body is no Kubernetes protobuf');
+  if (!MAGIC.equals(body.subarray(0, 4)))
+    throw new StatusError(400, 'the request body is not in Kubernetes protobuf format');
   try {
     const unknown = decode('k8s.io.apimachinery.pkg.runtime.Unknown', Reader.create(body.subarray(4)));
     const { apiVersion = '', kind = '' } = (unknown.typeMeta ?? {}) as { apiVersion?: string; kind?: string };
@@ -48,7 +49,7 @@ export function decodeProtobuf(body: Uint8Array): unknown {
     };
   } catch (error) {
     if (error instanceof StatusError) throw error;
-    throw new StatusError(400, `the request body is no Kubernetes protobuf: ${(error as Error).message}`);
+    throw new StatusError(400, `the request body is not in Kubernetes protobuf format: ${(error as Error).message}`);
   }
 }
 
@@ -116,7 +117,7 @@ function decodeValue(type: string, reader: Reader): unknown {
   return fromMessage(type, decode(type, reader, end));
 }
 
-/** Some messages are plain values in JSON. */
+/** Some messages are scalars in JSON. */
 function fromMessage(type: string, message: Json): unknown {
   switch (type) {
     case `${META}.Time`:

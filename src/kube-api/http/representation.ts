@@ -1,5 +1,5 @@
 /**
- * How objects go out: one by one, as lists, or as tables.
+ * How objects are returned: as single objects, lists or tables.
  * @module
  */
 import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
@@ -13,7 +13,10 @@ export function wantsTable({ headers }: HttpRequest): boolean {
   return /as=Table;v=v1;g=meta\.k8s\.io/.test((headers.accept ?? '').replaceAll(' ', ''));
 }
 
-/** A meta/v1 Table with as much of each object as the client asks for (includeObject: None, Metadata or Object). */
+/**
+ * A meta/v1 Table with as much of each object as the client asks for (includeObject: None, Metadata or Object). `now` is in
+ * milliseconds since 1970.
+ */
 export function tableOf(
   request: HttpRequest,
   { columns }: Resource,

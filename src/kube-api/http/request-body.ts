@@ -12,7 +12,7 @@ import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { decodeProtobuf } from './protobuf.ts';
 
-/** Throws 400 for text that cannot be read, 415 for a media type that we do not read. */
+/** Throws 400 for a malformed body, 415 for a media type that is not supported. */
 export function parseBody({ body, headers }: HttpRequest): unknown {
   const type = headers['content-type'] ?? '';
   if (type.includes('vnd.kubernetes.protobuf')) return decodeProtobuf(body);
@@ -20,21 +20,21 @@ export function parseBody({ body, headers }: HttpRequest): unknown {
   try {
     return type.includes('yaml') ? parseYaml(body.toString()) : JSON.parse(body.toString());
   } catch (error) {
-    throw new StatusError(400, `the request body cannot be read: ${firstLine(error)}`);
+    throw new StatusError(400, `the request body cannot be parsed: ${firstLine(error)}`);
   }
 }
 
-/** The object of a create, update or apply. Throws 400 when it is not of the kind and version that the path names. */
+/** The object of a create, update or apply. Throws 400 when its kind or version is not the one in the path. */
 export function readObject(request: HttpRequest, resource: Resource): ApiObject {
   const body = parseBody(request);
-  if (!isObject(body)) throw new StatusError(400, 'the request body is no object');
+  if (!isObject(body)) throw new StatusError(400, 'the request body is not an object');
   const { apiVersion = groupVersion(resource), kind = resource.kind, metadata } = body;
   if (kind !== resource.kind || apiVersion !== groupVersion(resource)) {
     throw new StatusError(
       400,
-      `the request is for ${resource.kind} in version ${groupVersion(resource)}, its body holds ${kind} in version ${apiVersion}`,
+      `the request is for ${resource.kind} in version ${groupVersion(resource)}, but its body contains ${kind} in version ${apiVersion}`,
     );
   }
-  if (metadata !== undefined && !isObject(metadata)) throw new StatusError(400, 'metadata is no object');
+  if (metadata !== undefined && !isObject(metadata)) throw new StatusError(400, 'metadata is not an object');
   return { ...body, apiVersion, kind, metadata: { ...(metadata as ApiObject['metadata']) } };
 }

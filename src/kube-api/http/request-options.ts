@@ -1,6 +1,6 @@
 /**
- * The options of a write (meta/v1 CreateOptions, UpdateOptions, PatchOptions and DeleteOptions), refused where a real API server refuses
- * them: an option that is read over does what the client has asked us not to do.
+ * The options of a write (meta/v1 CreateOptions, UpdateOptions, PatchOptions and DeleteOptions), rejected where a real API server rejects
+ * them: silently ignoring an option such as dryRun would do what the client asked us not to do.
  * @module
  */
 import type { HttpRequest } from '../../adapters/http/server.ts';
@@ -17,12 +17,12 @@ const LONGEST_MANAGER = 128;
 
 type Fault = StatusCause | undefined;
 
-/** Throws 422 with every option that has no such value. */
+/** Throws 422 that lists every option with an unsupported value. */
 export function createOptions(query: URLSearchParams, warn: WriteOptions['warn']): WriteOptions {
   return writeOptions('CreateOptions', query, undefined, warn, []);
 }
 
-/** Throws 422 with every option that has no such value. */
+/** Throws 422 that lists every option with an unsupported value. */
 export function updateOptions(
   query: URLSearchParams,
   subresource: string | undefined,
@@ -31,7 +31,7 @@ export function updateOptions(
   return writeOptions('UpdateOptions', query, subresource, warn, []);
 }
 
-/** Throws 422 with every option that has no such value, or means nothing to this kind of patch. */
+/** Throws 422 that lists every option with an unsupported value or not allowed for this type of patch. */
 export function patchOptions(
   query: URLSearchParams,
   subresource: string | undefined,
@@ -56,7 +56,7 @@ function writeOptions(
   faults: readonly Fault[],
 ): WriteOptions {
   const dryRun = query.getAll('dryRun');
-  // Without a wish we are strict: a client that does not check fields itself relies on us.
+  // Strict by default: a client that does not validate fields itself relies on the server.
   const validation = query.get('fieldValidation') || 'Strict';
   const manager = query.get('fieldManager') ?? '';
   refuse(kind, [
@@ -70,11 +70,11 @@ function writeOptions(
   return { subresource, dryRun: dryRun.length > 0, validation, warn };
 }
 
-/** From the body; the query counts where there is none. Throws 400 for what cannot be read, 422 for values that there are not. */
+/** From the body or, if that is empty, from the query. Throws 400 for malformed options, 422 for unsupported values. */
 export function deleteOptions(request: HttpRequest): DeleteOptions {
   const given = request.body.length > 0 ? parseBody(request) : fromQuery(request.query);
-  if (!isObject(given)) throw new StatusError(400, 'the request body is no DeleteOptions');
-  // An absent field may be null as well.
+  if (!isObject(given)) throw new StatusError(400, 'the request body is not a DeleteOptions object');
+  // JSON null means the same as absent.
   const dryRun = given.dryRun ?? [];
   const preconditions = given.preconditions ?? {};
   const orphanDependents = given.orphanDependents ?? undefined;
@@ -85,7 +85,7 @@ export function deleteOptions(request: HttpRequest): DeleteOptions {
     isObject(preconditions) &&
     (orphanDependents === undefined || typeof orphanDependents === 'boolean') &&
     (grace === undefined || Number.isSafeInteger(grace));
-  if (!isReadable) throw new StatusError(400, 'the DeleteOptions cannot be read: a field is of the wrong type');
+  if (!isReadable) throw new StatusError(400, 'the DeleteOptions are malformed: a field has the wrong type');
   refuse('DeleteOptions', [
     policy !== undefined && orphanDependents !== undefined
       ? {

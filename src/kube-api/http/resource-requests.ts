@@ -123,14 +123,14 @@ export class ResourceRequests {
       const changed = applyConfiguration(current, applied, how);
       return { status: 200, object: this.#objects.update(resource, namespace, name, changed, options) };
     }
-    // Only the object itself comes into being by being applied.
+    // Apply creates a missing object, but not through a subresource.
     if (subresource !== undefined) this.#objects.get(resource, namespace, name);
     const empty: ApiObject = { apiVersion: groupVersion(resource), kind: resource.kind, metadata: { name } };
     const object = applyConfiguration(empty, { ...applied, metadata: { ...applied.metadata, name } }, how);
     return { status: 201, object: this.#objects.create(resource, namespace, object, options) };
   }
 
-  /** Answers with what was there. A limit deletes the first page only, as on a real API server. */
+  /** Returns the deleted objects. With a limit only the first page is deleted, as on a real API server. */
   #deleteCollection(request: HttpRequest, { resource, namespace }: Target): HttpResponse {
     const { query } = request;
     const options = deleteOptions(request);
@@ -139,7 +139,7 @@ export class ResourceRequests {
     const selected = this.#store.list(storeKey(resource), namespace).filter(matches);
     const doomed = limit > 0 ? selected.slice(0, limit) : selected;
     for (const { metadata } of doomed) {
-      // An object may have gone with its owner by now.
+      // The deletion of its owner may have removed it by now.
       if (this.#objects.find(resource, metadata.namespace, metadata.name) !== undefined)
         this.#objects.delete(resource, metadata.namespace, metadata.name, options);
     }
@@ -169,7 +169,7 @@ function patched(type: string, resource: Resource, current: ApiObject, body: unk
       }
       return applyStrategicMergePatch(current, body);
     default:
-      throw new StatusError(415, `the body of a PATCH cannot be of type "${type}"`);
+      throw new StatusError(415, `the media type "${type}" is not supported for a PATCH`);
   }
 }
 

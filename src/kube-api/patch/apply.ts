@@ -1,7 +1,7 @@
 /**
- * Server-side apply in its simple form: fields have owners, an owner that no longer mentions a field gives it up, and
- * two owners that want different things get a conflict unless one insists. Ownership is kept in metadata.managedFields
- * in the FieldsV1 format. Only appliers own fields here; other writers simply write.
+ * A simple form of server-side apply: fields have managers, a field that its manager no longer applies is removed, and
+ * two managers that apply different values conflict unless one forces it. Ownership is kept in metadata.managedFields
+ * in the FieldsV1 format. Unlike on a real API server, only apply takes ownership; other writes leave it alone.
  * @module
  */
 import { isObject, type JsonObject } from '../../core/api/json.ts';
@@ -29,7 +29,7 @@ export interface ApplyOptions {
   readonly time: string;
 }
 
-/** Fields that every object has and nobody owns. */
+/** Fields that every object has and no manager owns. */
 const UNOWNED: readonly string[] = [
   'apiVersion',
   'kind',
@@ -39,7 +39,7 @@ const UNOWNED: readonly string[] = [
   'metadata.resourceVersion',
 ];
 
-/** Merges an applied configuration into what is there. Throws 409 with every field that somebody else owns and wants otherwise. */
+/** Merges an applied configuration into the stored object. Throws 409 that lists every field in conflict with another manager. */
 export function applyConfiguration(current: ApiObject, applied: ApiObject, options: ApplyOptions): ApiObject {
   const entries = (current.metadata.managedFields ?? []) as ManagedFields[];
   const isMine = (entry: ManagedFields) =>
@@ -77,7 +77,7 @@ export function applyConfiguration(current: ApiObject, applied: ApiObject, optio
     fieldsV1: owned,
     ...(options.subresource !== undefined && { subresource: options.subresource }),
   };
-  // The time of an entry that says nothing new stays, so that applying the same twice changes nothing.
+  // An entry without a change keeps its time, so that applying the same configuration again is a no-op.
   const same = mine !== undefined && JSON.stringify(mine.fieldsV1) === JSON.stringify(owned);
   const managedFields = [...remaining, same ? mine : entry];
   return { ...merged, metadata: { ...merged.metadata, managedFields } };
@@ -94,7 +94,7 @@ function fieldsOf(kind: string, value: JsonObject, path: readonly string[]): Fie
       fields[`f:${key}`] = Object.fromEntries(items);
     } else {
       const set = isObject(child) ? fieldsOf(kind, child, here) : {};
-      // Whoever says nothing about metadata but what names the object owns nothing of it.
+      // A configuration whose metadata only identifies the object owns no metadata.
       if (here.length > 1 || key !== 'metadata' || Object.keys(set).length > 0) fields[`f:${key}`] = set;
     }
   }

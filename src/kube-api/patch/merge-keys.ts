@@ -1,5 +1,5 @@
 /**
- * How Kubernetes merges lists: which are maps in disguise, and by which field (the patchMergeKey of its own types).
+ * How Kubernetes merges lists of its built-in types: which are associative, and by which key (patchMergeKey).
  * @module
  */
 
@@ -20,7 +20,7 @@ const KEYS: Readonly<Record<string, string>> = {
   topologySpreadConstraints: 'topologyKey',
 };
 
-/** Lists of plain values that are sets. */
+/** Lists of scalars that are merged as sets. */
 const SETS: readonly string[] = ['finalizers'];
 
 /** The field that identifies an item of this list, or undefined for a list that is replaced as a whole. */

@@ -1,5 +1,5 @@
 /**
- * The patch formats of the Kubernetes API, server-side apply aside.
+ * The patch formats of the Kubernetes API, except server-side apply.
  * @module
  */
 import { applyPatch, type Operation } from 'rfc6902';
@@ -10,7 +10,7 @@ import { isSetList, mergeKey } from './merge-keys.ts';
 
 type Json = unknown;
 
-/** RFC 6902. Throws 422 when an operation cannot be done, a failed `test` included. */
+/** JSON Patch (RFC 6902). Throws 400 if it is not a list, 422 if an operation fails, `test` included. */
 export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
   if (!Array.isArray(operations)) throw new StatusError(400, 'a JSON patch is a list of operations');
   const copy = structuredClone(target);
@@ -23,7 +23,7 @@ export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
   return copy;
 }
 
-/** RFC 7386. */
+/** JSON Merge Patch (RFC 7386). */
 export function applyMergePatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: JsonObject = isObject(target) ? { ...target } : {};
@@ -34,7 +34,7 @@ export function applyMergePatch(target: Json, patch: Json): Json {
   return result;
 }
 
-/** Kubernetes strategic merge patch, with its directives. */
+/** Kubernetes' strategic merge patch, with its directives. Throws 400 if it is not an object. */
 export function applyStrategicMergePatch(target: ApiObject, patch: Json): ApiObject {
   if (!isObject(patch)) throw new StatusError(400, 'a strategic merge patch is an object');
   return mergeObject(target.kind, target, patch, []) as ApiObject;

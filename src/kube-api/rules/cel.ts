@@ -5,7 +5,7 @@
 import { Environment } from '@marcbachmann/cel-js';
 
 export interface CelRuleProgram {
-  /** The rule mentions oldSelf: it only counts when there is an old value. */
+  /** The rule uses oldSelf: it is a transition rule, evaluated only when there is an old value. */
   readonly comparesOld: boolean;
   /** False also when the rule cannot be evaluated. */
   holds(self: unknown, oldSelf: unknown): boolean;
@@ -14,7 +14,7 @@ export interface CelRuleProgram {
 const environment = new Environment().registerVariable('self', 'dyn').registerVariable('oldSelf', 'dyn');
 const programs = new Map<string, CelRuleProgram>();
 
-/** Throws the parser's error when the text is no CEL. */
+/** Throws the parser's error when the text is not valid CEL. */
 export function compileRule(rule: string): CelRuleProgram {
   const known = programs.get(rule);
   if (known !== undefined) return known;
@@ -33,7 +33,7 @@ export function compileRule(rule: string): CelRuleProgram {
   return program;
 }
 
-/** CEL tells int from double; whole JSON numbers are ints to Kubernetes. */
+/** CEL distinguishes int and double; to Kubernetes a whole JSON number is an int. */
 function toCel(value: unknown): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(toCel);

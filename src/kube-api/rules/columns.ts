@@ -1,12 +1,12 @@
 /**
- * Columns of `kubectl get`: those of Kubernetes' own kinds, and those that a CustomResourceDefinition asks for.
+ * Columns of `kubectl get`: of built-in kinds, and the additional printer columns of CustomResourceDefinitions.
  * @module
  */
 
 import type { ApiObject } from '../storage/store.ts';
 import type { Column } from './resource.ts';
 
-/** The age of a moment in the short form that kubectl shows. `now` is in milliseconds since 1970. */
+/** The time since `timestamp` in kubectl's short form, such as `2d1h`. `now` is in milliseconds since 1970. */
 export function age(timestamp: string | undefined, now: number): string {
   if (timestamp === undefined || timestamp === null) return '<unknown>';
   const seconds = Math.max(0, Math.floor((now - Date.parse(timestamp)) / 1000));
@@ -83,7 +83,7 @@ const containers = (object: ApiObject): { name: string; image: string }[] =>
 
 const reported = (object: ApiObject): string => object.status?.containerStatuses ?? [];
 
-/** By plural and group. */
+/** By store key: the plural, and the group if it is not the core one. */
 export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   services: [
     name,

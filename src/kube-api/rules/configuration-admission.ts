@@ -1,6 +1,6 @@
 /**
- * What webhooks do for our own kinds on a real API server, done by the embedded API itself: it refuses what breaks the
- * rules that span objects, and converts between versions.
+ * Does for our own kinds in the embedded API what webhooks do in a cluster: rejects objects that break the rules, those
+ * between objects included, and converts between versions.
  * @module
  */
 

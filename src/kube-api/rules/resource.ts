@@ -1,11 +1,11 @@
 /**
- * What the API knows about one resource.
+ * The description of one resource, by which the API serves it.
  * @module
  */
 import type { StatusCause } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 
-/** A column of `kubectl get`; priority 1 shows with `-o wide` only. */
+/** A column of `kubectl get`; priority 1 is shown with `-o wide` only. `now` is in milliseconds since 1970. */
 export interface Column {
   readonly name: string;
   readonly type?: string;
@@ -15,7 +15,7 @@ export interface Column {
 
 export interface Admission {
   readonly store: Store;
-  /** What the object replaces; undefined on creation. */
+  /** The object before the change; undefined on creation. */
   readonly old: ApiObject | undefined;
   readonly fault: (field: string, message: string) => void;
   readonly warn: (message: string) => void;
@@ -33,23 +33,23 @@ export interface Resource {
   readonly categories?: readonly string[];
   readonly hasStatus: boolean;
   readonly columns: readonly Column[];
-  /** Spec is everything but metadata and status when the kind has no `spec`. */
+  /** Whether metadata.generation counts changes to anything but metadata and status. */
   readonly hasGeneration?: boolean;
   readonly deprecationWarning?: string;
-  /** Unknown or mistyped fields; `value` is the object with defaults where the schema has any. */
+  /** Checks against the schema; `value` is the object with the schema's defaults and without the fields in `unknown`. */
   readonly check: (
     object: ApiObject,
     old: ApiObject | undefined,
   ) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
-  /** Fills in what the server decides and reports what is wrong. Returns the object to store. */
+  /** Fills in what the server decides and reports faults. Returns the object to store. */
   readonly admit?: (object: ApiObject, admission: Admission) => ApiObject;
-  /** Reports why the object must stay. */
+  /** Reports why the object must not be deleted. */
   readonly admitDeletion?: (object: ApiObject, admission: Admission) => void;
-  /** `group/version` in which objects are stored, and the way from one version to another; absent: one version only. */
+  /** The `group/version` in which objects are stored, and conversion between versions; absent: there is only one version. */
   readonly conversion?: { readonly storage: string; convert(object: ApiObject, apiVersion: string): ApiObject };
 }
 
-/** Where the objects live in the store: versions of one kind share them. */
+/** The key of the resource in the store; all versions of a kind share it. */
 export function storeKey(resource: Pick<Resource, 'group' | 'plural'>): string {
   return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
 }
@@ -58,7 +58,7 @@ export function groupVersion(resource: Pick<Resource, 'group' | 'version'>): str
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 }
 
-/** The object as this version of its kind shows it: versions of one kind share their objects. */
+/** The object in the version of this resource, whatever version it is stored in. */
 export function inVersion(resource: Resource, object: ApiObject): ApiObject {
   const apiVersion = groupVersion(resource);
   if (object.apiVersion === apiVersion) return object;

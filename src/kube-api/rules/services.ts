@@ -1,5 +1,5 @@
 /**
- * What the API server itself decides about Services: defaults, cluster IPs, node ports, and the rules of core/v1.
+ * What the API server decides about Services: defaults, cluster IPs, node ports, and the validation of core/v1.
  * @module
  */
 import { formatAddress, type IpFamily, parseAddress } from '../../core/net/address.ts';
@@ -7,14 +7,14 @@ import { parsePrefix, prefixRange, rangeContains } from '../../core/net/prefix.t
 import type { ApiObject, Store } from '../storage/store.ts';
 import type { Admission } from './resource.ts';
 
-/** Cluster IPs come from these (kubeadm's default for IPv4). */
+/** The ranges of cluster IPs (kubeadm's default for IPv4). */
 const CLUSTER_RANGES: Readonly<Record<IpFamily, ReturnType<typeof prefixRange>>> = {
   ipv4: prefixRange(parsePrefix('10.96.0.0/12')!),
   ipv6: prefixRange(parsePrefix('fd00:10:96::/112')!),
 };
-/** Node ports come from here (Kubernetes' default). */
+/** The range of node ports (Kubernetes' default). */
 const NODE_PORTS = { first: 30000, last: 32767 };
-/** The first addresses of a range are left to Services that ask for one. */
+/** The first addresses of a range are reserved for Services that ask for a specific one. */
 const STATIC_ADDRESSES = 256n;
 
 const TYPES: readonly string[] = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'];
@@ -141,7 +141,7 @@ function usedNodePorts(store: Store, service: ApiObject): Set<number> {
   );
 }
 
-/** Spread by a hash of the name, so that a Service that is created again tends to get the port that it had. */
+/** Starts at a hash of the name, so that a Service that is recreated tends to get its old port. */
 function freeNodePort(taken: ReadonlySet<number>, seed: string): number | undefined {
   const size = NODE_PORTS.last - NODE_PORTS.first + 1;
   let hash = 5381;

@@ -1,6 +1,6 @@
 /**
- * Structural schemas of CustomResourceDefinitions: prune or refuse unknown fields, fill defaults in, check values and
- * CEL rules, as the real API server does.
+ * Structural schemas of CustomResourceDefinitions: prunes unknown fields, fills in defaults, checks values and CEL rules,
+ * as a real API server does.
  * @module
  */
 
@@ -94,7 +94,7 @@ export function checkStructure(schema: Schema, value: unknown, old: unknown): Ch
   return { value: walk(schema, value, old, ''), faults, unknown };
 }
 
-/** `type: object` without anything else, as `metadata` is declared: its content is somebody else's business. */
+/** `type: object` without a description of its fields, such as `metadata`, whose content is not checked here. */
 function isOpaque(schema: Schema): boolean {
   return schema.properties === undefined && schema.additionalProperties === undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * Label and field selectors as they come in a query string.
+ * Label and field selectors in query strings.
  * @module
  */
 import type { LabelSelector } from '../../core/api/kubernetes.ts';
@@ -9,7 +9,7 @@ import type { ApiObject } from './store.ts';
 
 export type Matcher = (object: ApiObject) => boolean;
 
-/** Joins both kinds of selectors into one test. Throws 400 on text that is no selector. */
+/** True for objects that match both selectors; null matches everything. Throws 400 for an invalid selector. */
 export function parseSelectors(labelSelector: string | null, fieldSelector: string | null): Matcher {
   const labels = labelSelector ? parseLabelSelector(labelSelector) : undefined;
   const fields = fieldSelector ? parseFieldSelector(fieldSelector) : [];
@@ -31,7 +31,7 @@ function parseLabelSelector(text: string): LabelSelector {
       return { key: equality[1]!, operator: equality[2] === '!=' ? 'NotIn' : 'In', values: [equality[3]!] };
     const presence = /^(!?)\s*([^\s!=,()]+)$/.exec(piece);
     if (presence !== null) return { key: presence[2]!, operator: presence[1] === '!' ? 'DoesNotExist' : 'Exists' };
-    throw new StatusError(400, `unable to parse requirement: ${JSON.stringify(piece)} is no label selector`);
+    throw new StatusError(400, `unable to parse requirement: ${JSON.stringify(piece)} is not a label selector`);
   });
   return { matchExpressions };
 }

@@ -1,12 +1,12 @@
 /**
- * Objects with resourceVersions, their history for watches, and their durable copy in SQLite.
- * Everything is in memory; the database is written before a change is seen by anybody.
+ * Objects with resourceVersions, their history for watches, and a durable copy of both in SQLite.
+ * Reads are served from memory; a change is visible only after it is written to the database.
  * @module
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StatusError } from '../status.ts';
 
-/** Any Kubernetes object. Objects in the store are never changed in place. */
+/** Any Kubernetes object. Objects in the store are never mutated. */
 export interface ApiObject {
   apiVersion: string;
   kind: string;
@@ -37,13 +37,13 @@ export interface StoredChange {
   readonly resource: string;
   readonly type: ChangeType;
   readonly object: ApiObject;
-  /** What was there before; a watch with a selector needs it to see objects leave. */
+  /** The object before the change; a watch with a selector needs it to notice objects that no longer match. */
   readonly previous: ApiObject | undefined;
 }
 
 type Listener = (change: StoredChange) => void;
 
-/** Changes kept for watches that resume; older ones answer 410 as a compacted etcd does. */
+/** How many changes are kept for watches that resume; from older versions they get 410, as with a compacted etcd. */
 const HISTORY = 10_000;
 
 export class Store {
@@ -59,7 +59,7 @@ export class Store {
   /** Watches may resume after this version. */
   #compacted = 1;
 
-  /** Opens the database file, or one that lives in memory for `:memory:`. Throws when it cannot be opened. */
+  /** Opens the database file, or an in-memory database for `:memory:`. Throws SQLite's error if it cannot be opened. */
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
     this.#database.exec(`
@@ -78,7 +78,7 @@ export class Store {
     this.#load();
   }
 
-  /** The version of the newest change. */
+  /** The resourceVersion of the newest change. */
   get version(): number {
     return this.#version;
   }
@@ -97,12 +97,7 @@ export class Store {
       .map(([, object]) => object);
   }
 
-  /** Names of the resources that hold objects. */
-  resources(): string[] {
-    return [...this.#objects.keys()];
-  }
-
-  /** Writes an object as it is, with a new resourceVersion, and returns what was stored. */
+  /** Writes an object with a new resourceVersion and returns the stored object. */
   put(resource: string, object: ApiObject): ApiObject {
     const previous = this.get(resource, object.metadata.namespace ?? '', object.metadata.name);
     const version = this.#version + 1;
@@ -111,7 +106,7 @@ export class Store {
     return stored;
   }
 
-  /** Removes an object and returns its last form, with the resourceVersion of the removal. */
+  /** Removes an object and returns its last state, with the resourceVersion of the removal. */
   remove(resource: string, object: ApiObject): ApiObject {
     const version = this.#version + 1;
     const last: ApiObject = { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } };
@@ -120,8 +115,8 @@ export class Store {
   }
 
   /**
-   * Calls back for every change after `version`, the past ones at once. Throws 410 when that is too long ago, or when
-   * there never was such a version here: then it is of another database.
+   * Calls back for every change after `version`, immediately for past ones; returns a function that stops it. Throws 410
+   * when the version is too old, or newer than the newest: then it comes from another database.
    */
   follow(version: number, listener: Listener): () => void {
     if (version < this.#compacted || version > this.#version) {
@@ -133,8 +128,8 @@ export class Store {
   }
 
   /**
-   * Forgets the history up to now: every watch that has to resume from before is told 410. The newest change stays in
-   * the database, because versions have to go on from it after a restart.
+   * Forgets the history up to now: watches that resume from an earlier version get 410. The newest change stays in the
+   * database, because versions must continue from it after a restart.
    */
   compact(): void {
     this.#history = [];
