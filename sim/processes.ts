@@ -9,7 +9,7 @@ import type { Metrics } from '../src/adapters/metrics/metrics.ts';
 import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire } from '../src/adapters/wire/messages.ts';
 import { ControllerApp } from '../src/apps/controller/controller-app.ts';
-import type { BgpBackend } from '../src/apps/speaker/bgp-backend.ts';
+import type { BgpNetwork } from '../src/apps/speaker/bgp-network.ts';
 import { SpeakerApp } from '../src/apps/speaker/speaker-app.ts';
 import type { Interface } from '../src/core/layer2/messages.ts';
 import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
@@ -159,7 +159,7 @@ export class SpeakerProcess {
         this.#wire = new VirtualWire(env, this.#process, options, () => this.#links, nodeAt, told);
         return this.#wire;
       },
-      openBgp: () => NO_BGP,
+      network: NO_ROUTERS,
     });
     env.lan.plug(name, this.#wire!);
     this.#app.start();
@@ -208,12 +208,14 @@ export class SpeakerProcess {
   }
 }
 
+const unreachable = () => {
+  throw new Error('there is no BGPPeer');
+};
+
 /** BGP has a simulation of its own. */
-const NO_BGP: BgpBackend = {
-  set: () => {},
-  links: () => {},
-  onFact: () => {},
-  sweep: () => {},
-  drain: () => false,
-  stop: (onStopped) => onStopped(),
+const NO_ROUTERS: BgpNetwork = {
+  connect: unreachable,
+  listen: unreachable,
+  localEnd: unreachable,
+  forwardsIpv4: () => false,
 };

@@ -6,6 +6,7 @@ import { parseAddress } from '../../core/net/address.ts';
 import { parseMac } from '../../core/net/mac.ts';
 import { BATCH, batch } from './batch.ts';
 import { EchoPaths } from './bfd-echo.ts';
+import { BfdSockets } from './bfd-network.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { socketAddress } from './datagram-socket.ts';
 import { RouterDiscovery } from './router-discovery.ts';
@@ -96,11 +97,12 @@ describe('a flood', () => {
   });
 
   it('of BFD control packets takes no more of a turn than a batch', () => {
-    const sessions = new BfdSessions({ clock: STANDSTILL, report: () => {}, onTrouble: unexpected });
+    const network = new BfdSockets();
+    const sessions = new BfdSessions({ clock: STANDSTILL, network, report: () => {}, onTrouble: unexpected });
     const path = { address: LOOPBACK, zone: undefined, source: undefined, multihop: false, device: '' };
     const target = { peer: 'p', ...path, minimumTtl: 254 };
     sessions.set([{ ...target, ...BFD_DEFAULTS, passive: false, echoInterval: undefined, echoReceiveInterval: 0 }]);
-    sessions.drain();
+    network.drain(sessions);
     expect(flood.reads).toBe(BATCH);
   });
 });

@@ -43,8 +43,24 @@ export interface StreamTarget {
   readonly ttlSecurityHops?: number | undefined;
 }
 
+/** What is used of a Node socket. Data comes only once somebody listens for it; `close` comes last, and once. */
+export interface Stream {
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  on(event: 'data', listener: (data: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
+  on(event: 'close', listener: () => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  /** Closes at once. */
+  destroy(): unknown;
+  /** Closes when everything has been sent. */
+  destroySoon(): unknown;
+}
+
 export type ConnectResult =
-  | { readonly ok: true; readonly socket: Socket }
+  | { readonly ok: true; readonly socket: Stream }
   | { readonly ok: false; readonly code: string; readonly call: string };
 
 /** Milliseconds between checks whether a connection is open. */
@@ -119,7 +135,7 @@ export interface StreamListener {
 export function listenStream(
   family: IpFamily,
   port: number,
-  onConnection: (socket: Socket, limit: (ttlSecurityHops: number) => void) => void,
+  onConnection: (socket: Stream, limit: (ttlSecurityHops: number) => void) => void,
 ): StreamListener {
   const fd = socket(family === 'ipv4' ? AF_INET : AF_INET6, SOCK_STREAM, 0);
   try {

@@ -10,6 +10,7 @@ import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
 import type { Member, Message } from '../../core/liveness/messages.ts';
 import { PollClock } from '../driver/poll-clock.ts';
 import { batch } from './batch.ts';
+import { BfdSockets } from './bfd-network.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
 import { readLinks } from './links.ts';
@@ -161,8 +162,10 @@ const machines = new WireMachines(
     report,
   },
 );
+const bfdSockets = new BfdSockets();
 const bfd = new BfdSessions({
   clock,
+  network: bfdSockets,
   report,
   onTrouble: (on, { code, message }) => report({ kind: 'failed', what: 'bfd-socket', on, code, message }),
 });
@@ -173,7 +176,7 @@ report({ kind: 'ready', threadId: Number(readlinkSync('/proc/thread-self').split
 
 while (running) {
   const fds = [options.wakeFd, ...[...sockets.values()].map(({ fd }) => fd)];
-  for (const fd of [liveness?.fd, netlink, ...bfd.fds, ...discovery.fds]) if (fd !== undefined) fds.push(fd);
+  for (const fd of [liveness?.fd, netlink, ...bfdSockets.fds, ...discovery.fds]) if (fd !== undefined) fds.push(fd);
   const readable = new Set(poll(fds, clock.timeout));
   if (readable.has(options.wakeFd)) {
     clearEventfd(options.wakeFd);
@@ -185,8 +188,7 @@ while (running) {
   }
   for (const socket of sockets.values()) if (readable.has(socket.fd)) drainPackets(socket);
   liveness?.drain();
-  bfd.drain();
-  bfd.drainEchoes();
+  bfdSockets.drain(bfd);
   discovery.drain();
   // Timers last: a peer whose message has arrived must not be declared dead because we were late.
   clock.runDue();
@@ -197,5 +199,6 @@ groups.close();
 if (netlink !== undefined) close(netlink);
 liveness?.close();
 bfd.close();
+bfdSockets.close();
 discovery.close();
 port.close();

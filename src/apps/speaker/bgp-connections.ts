@@ -2,15 +2,14 @@
  * The TCP connections of one BGP session: opened, framed, and closed as its machine asks.
  * @module
  */
-import type { Socket } from 'node:net';
-import { localEnd } from '../../adapters/linux/local-end.ts';
-import { connectStream } from '../../adapters/wire/stream-connection.ts';
+import type { Stream } from '../../adapters/wire/stream-connection.ts';
 import type { DialTarget } from '../../core/bgp/peers/router-address.ts';
 import type { ConnectionInput } from '../../core/bgp/peers/state.ts';
 import type { Initiator } from '../../core/bgp/session/state.ts';
 import { frameLength } from '../../core/bgp/wire/codec.ts';
 import type { CodecOptions } from '../../core/bgp/wire/messages.ts';
 import type { Peer } from '../../core/config/config.ts';
+import type { BgpNetwork } from './bgp-network.ts';
 
 /** Bytes (linux/tcp.h, TCP_MD5SIG_MAXKEYLEN). */
 const LONGEST_KEY = 80;
@@ -37,13 +36,14 @@ export function md5Key({ password }: Peer): Uint8Array | string | undefined {
 
 /** One TCP connection, and what of it has not made a whole message yet. */
 interface Link {
-  readonly socket: Socket;
+  readonly socket: Stream;
   stream: Uint8Array;
 }
 
 export interface BgpConnectionsOptions {
   readonly peer: Peer;
   readonly node: string;
+  readonly network: BgpNetwork;
   readonly feed: (input: ConnectionInput) => void;
   /** How messages of a connection are written now. */
   readonly optionsOf: (initiator: Initiator) => CodecOptions;
@@ -53,7 +53,7 @@ export class BgpConnections {
   readonly #options: BgpConnectionsOptions;
   readonly #links = new Map<Initiator, Link>();
   /** A connection that stands and that the machine has not taken yet. */
-  #newcomer: { readonly initiator: Initiator; readonly socket: Socket } | undefined;
+  #newcomer: { readonly initiator: Initiator; readonly socket: Stream } | undefined;
   #abort: () => void = () => {};
   #isDismissed = false;
 
@@ -73,14 +73,14 @@ export class BgpConnections {
       return;
     }
     const target = { address, zone, port, source: sourceAddress, device: vrf, md5, ttlSecurityHops };
-    this.#abort = connectStream(target, (result) => {
+    this.#abort = this.#options.network.connect(target, (result) => {
       if (result.ok) this.#connected('ours', result.socket);
       else this.#feed({ kind: 'connect-failed', why: CONNECT_ERRORS[result.code] ?? `${result.call}: ${result.code}` });
     });
   }
 
   /** The router has connected to us. */
-  accept(socket: Socket): void {
+  accept(socket: Stream): void {
     this.#connected('theirs', socket);
   }
 
@@ -100,7 +100,6 @@ export class BgpConnections {
     const socket = this.#links.get(initiator)?.socket;
     this.#links.delete(initiator);
     // What was written last, a NOTIFICATION, still goes out.
-    socket?.end();
     socket?.destroySoon();
   }
 
@@ -110,7 +109,7 @@ export class BgpConnections {
   }
 
   /** The ends of a connection; undefined: it is gone. */
-  ends(initiator: Initiator): Pick<Socket, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'> | undefined {
+  ends(initiator: Initiator): Pick<Stream, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'> | undefined {
     return this.#links.get(initiator)?.socket;
   }
 
@@ -118,14 +117,14 @@ export class BgpConnections {
     if (!this.#isDismissed) this.#options.feed(input);
   }
 
-  #connected(initiator: Initiator, socket: Socket): void {
+  #connected(initiator: Initiator, socket: Stream): void {
     if (this.#isDismissed) {
       socket.destroy();
       return;
     }
     this.#newcomer = { initiator, socket };
-    const { peer, node } = this.#options;
-    const local = localEnd(socket.localAddress ?? '', peer.routerId, node);
+    const { peer, node, network } = this.#options;
+    const local = network.localEnd(socket.localAddress ?? '', peer.routerId, node);
     // The machine refuses it, or speaks on it.
     this.#feed({ kind: 'connected', initiator, local });
     this.#adopt();

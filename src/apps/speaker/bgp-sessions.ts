@@ -2,10 +2,9 @@
  * The machine of all BGP of this node with its connections; and, where that is turned on, the port that routers may connect to.
  * @module
  */
-import type { Socket } from 'node:net';
 import type { Clock } from '../../adapters/driver/clock.ts';
 import { Driver, type DriverOptions } from '../../adapters/driver/driver.ts';
-import { listenStream, type StreamListener } from '../../adapters/wire/stream-connection.ts';
+import type { Stream, StreamListener } from '../../adapters/wire/stream-connection.ts';
 import { peersMachine } from '../../core/bgp/peers/fsm.ts';
 import { isRouterOf, signedAddress } from '../../core/bgp/peers/router-address.ts';
 import { initialPeers, type PeersInput, type PeersOutput, type PeersState } from '../../core/bgp/peers/state.ts';
@@ -13,12 +12,15 @@ import { type Initiator, optionsOf, type SessionState } from '../../core/bgp/ses
 import type { Peer } from '../../core/config/config.ts';
 import { type IpFamily, parseAddress } from '../../core/net/address.ts';
 import { BgpConnections, md5Key } from './bgp-connections.ts';
+import { type BgpNetwork, KERNEL } from './bgp-network.ts';
 
 export interface BgpSessionsOptions {
   readonly node: string;
   /** Routers may connect to this port; 0: they may not. */
   readonly listenPort: number;
   readonly clock?: Clock;
+  /** Default: the kernel's. */
+  readonly network?: BgpNetwork | undefined;
   readonly record?: DriverOptions<PeersInput, PeersOutput>['record'];
   /** All outputs of the machine; connections have been taken care of. */
   readonly onOutput: (output: PeersOutput) => void;
@@ -28,6 +30,7 @@ export interface BgpSessionsOptions {
 
 export class BgpSessions {
   readonly #options: BgpSessionsOptions;
+  readonly #network: BgpNetwork;
   readonly #driver: Driver<PeersState, PeersInput, PeersOutput>;
   /** By name of the BGPPeer. */
   readonly #connections = new Map<string, BgpConnections>();
@@ -35,7 +38,8 @@ export class BgpSessions {
 
   constructor(options: BgpSessionsOptions) {
     this.#options = options;
-    const { clock, record } = options;
+    const { clock, record, network = KERNEL } = options;
+    this.#network = network;
     this.#driver = new Driver(peersMachine, initialPeers(), {
       perform: (output) => this.#perform(output),
       record,
@@ -100,6 +104,7 @@ export class BgpSessions {
     const connections = new BgpConnections({
       peer,
       node: this.#options.node,
+      network: this.#network,
       feed: (input) => this.feed({ kind: 'session', peer: name, input }),
       optionsOf: (initiator) => optionsOf(this.session(name)?.connections.get(initiator)),
     });
@@ -114,7 +119,7 @@ export class BgpSessions {
     const listeners = new Map<IpFamily, StreamListener>();
     for (const family of ['ipv4', 'ipv6'] as const) {
       try {
-        const listener = listenStream(family, listenPort, (socket, limit) => this.#welcome(socket, limit));
+        const listener = this.#network.listen(family, listenPort, (socket, limit) => this.#welcome(socket, limit));
         listeners.set(family, listener);
       } catch (error) {
         onListenFailed((error as Error).message);
@@ -123,7 +128,7 @@ export class BgpSessions {
     this.#listeners = listeners;
   }
 
-  #welcome(socket: Socket, limit: (hops: number) => void): void {
+  #welcome(socket: Stream, limit: (hops: number) => void): void {
     const [text = '', zone] = (socket.remoteAddress ?? '').split('%');
     const address = parseAddress(text);
     const connections = address && [...this.#connections.values()].find(({ peer }) => isRouterOf(peer, address, zone));

@@ -8,7 +8,6 @@ import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kuberne
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Log } from '../../adapters/log/log.ts';
 import type { Metrics } from '../../adapters/metrics/metrics.ts';
-import { forwardsIpv4 } from '../../adapters/wire/bfd-echo.ts';
 import type { FromWire, ToWire } from '../../adapters/wire/messages.ts';
 import type { BGPSessionStatus } from '../../core/api/kinds.ts';
 import { HASTY } from '../../core/bgp/peers/bfd-target.ts';
@@ -20,6 +19,7 @@ import { parseAddress } from '../../core/net/address.ts';
 import type { BgpOutput } from '../../core/speaker/state.ts';
 import { SESSION_STATUS } from '../../core/speaker/status-objects.ts';
 import type { BgpBackend } from './bgp-backend.ts';
+import { type BgpNetwork, KERNEL } from './bgp-network.ts';
 import { BgpSessions } from './bgp-sessions.ts';
 import { BmpExporter, type Station } from './bmp-exporter.ts';
 
@@ -36,6 +36,8 @@ export interface NativeBgpOptions {
   /** The whole of the BGPPeers that there has been no session with for a while; `isAll`: there is none at all. */
   readonly onSilence: (peers: readonly SilentPeer[], isAll: boolean) => void;
   readonly clock?: Clock;
+  /** Default: the kernel's. */
+  readonly network?: BgpNetwork | undefined;
   /** File that every input is recorded to. */
   readonly recordTo?: string | undefined;
 }
@@ -52,12 +54,13 @@ export class NativeBgp implements BgpBackend {
 
   constructor(options: NativeBgpOptions) {
     this.#options = options;
-    const { node, log, metrics, listenPort, station, status, clock, recordTo } = options;
+    const { node, log, metrics, listenPort, station, status, clock, network, recordTo } = options;
     this.#recorder = recordTo === undefined ? undefined : new Recorder(recordTo);
     this.#sessions = new BgpSessions({
       node,
       listenPort,
       ...(clock !== undefined && { clock }),
+      network,
       record: this.#recorder?.record,
       onOutput: (output) => this.#perform(output),
       onListenFailed: (why) =>
@@ -81,7 +84,8 @@ export class NativeBgp implements BgpBackend {
   }
 
   links(links: readonly Interface[]): void {
-    this.#sessions.feed({ kind: 'links', links, forwardsIpv4: forwardsIpv4() });
+    const { network = KERNEL } = this.#options;
+    this.#sessions.feed({ kind: 'links', links, forwardsIpv4: network.forwardsIpv4() });
   }
 
   sweep(): void {
@@ -199,9 +203,10 @@ export class NativeBgp implements BgpBackend {
       return;
     }
     const { since: at } = status;
+    const { wallClock = Date.now } = this.#options.status;
     let since = this.#since.get(peer);
     if (since?.at !== at) {
-      since = { at, text: timestamp(Date.now() - (this.#sessions.now - at)) };
+      since = { at, text: timestamp(wallClock() - (this.#sessions.now - at)) };
       this.#since.set(peer, since);
     }
     this.#statuses.set(peer, { ...status, since: since.text });

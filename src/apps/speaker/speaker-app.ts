@@ -29,6 +29,7 @@ import {
 import { type AnnouncedOn, BGP_STATUS, L2_STATUS } from '../../core/speaker/status-objects.ts';
 import { DEFAULT_NAMESPACE, MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import type { BgpBackend } from './bgp-backend.ts';
+import type { BgpNetwork } from './bgp-network.ts';
 import type { Station } from './bmp-exporter.ts';
 import { FrrK8sBgp, type FrrK8sOptions } from './frr-k8s-bgp.ts';
 import { NativeBgp } from './native-bgp.ts';
@@ -47,8 +48,8 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly bgp: NativeOptions | FrrOptions;
   /** Default: the wire Worker. */
   readonly openWire?: (options: Omit<WireOptions, 'wakeFd'>, onFact: (fact: FromWire) => void) => WirePort;
-  /** Default: what `bgp` says. */
-  readonly openBgp?: () => BgpBackend;
+  /** Default: the kernel's. */
+  readonly network?: BgpNetwork;
 }
 
 type NativeOptions = { readonly engine: 'native'; readonly listenPort: number; readonly station: Station | undefined };
@@ -91,9 +92,9 @@ export class SpeakerApp {
       excludeLinks: options.excludeLinks,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
     };
-    const { openWire = (...wiring) => new Wire(...wiring), openBgp = () => this.#openBgp(statuses) } = options;
+    const { openWire = (...wiring) => new Wire(...wiring) } = options;
     this.#wire = openWire(wire, (fact) => this.#onFact(fact));
-    this.#bgp = openBgp();
+    this.#bgp = this.#openBgp(statuses);
     this.#process = new MachineProcess(
       options,
       {
@@ -172,7 +173,7 @@ export class SpeakerApp {
   }
 
   #openBgp(status: SpeakerStatusOptions): BgpBackend {
-    const { bgp, node, log, metrics, client, clock, recordTo } = this.#options;
+    const { bgp, node, log, metrics, client, clock, network, recordTo } = this.#options;
     if (bgp.engine === 'frr-k8s') return new FrrK8sBgp({ ...bgp, node, log, client, clock });
     return new NativeBgp({
       ...bgp,
@@ -180,6 +181,7 @@ export class SpeakerApp {
       log,
       metrics,
       clock: this.#clock,
+      network,
       recordTo: recordTo && `${recordTo}.bgp`,
       status,
       toWire: (message) => this.#wire.send(message),
