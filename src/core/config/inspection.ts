@@ -43,8 +43,10 @@ export class Inspection {
 
   /** Upstream's generic rule for lists of strings: no duplicates (G1). */
   unique(path: readonly PropertyKey[], values: readonly string[]): void {
+    const seen = new Set<string>();
     for (const [i, value] of values.entries()) {
-      if (values.indexOf(value) < i) this.report([...path, i], value, 'this is listed twice', 'list it once');
+      if (seen.has(value)) this.report([...path, i], value, 'this is listed twice', 'list it once');
+      seen.add(value);
     }
   }
 

@@ -5,7 +5,8 @@
 import { type IPAddressPoolSpec, ipAddressPool } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import { type AddressRange, formatPrefix, rangesOverlap, rangeToPrefixes } from '../net/prefix.ts';
+import { type AddressRange, formatPrefix, rangeToPrefixes } from '../net/prefix.ts';
+import { RangeSet } from '../net/range-set.ts';
 import { parseAddressEntry } from './address-entry.ts';
 import type { Pool, PoolAllocation } from './config.ts';
 import type { Inspection } from './inspection.ts';
@@ -33,6 +34,7 @@ export function parsePool(
 function parseRanges(spec: IPAddressPoolSpec, inspection: Inspection): AddressRange[] {
   const path = ['spec', 'addresses'];
   const ranges: AddressRange[] = [];
+  const set = new RangeSet();
   if (spec.addresses.length === 0) {
     inspection.report(path, '[]', 'the pool has no addresses', 'list at least one CIDR or range');
   }
@@ -42,7 +44,7 @@ function parseRanges(spec: IPAddressPoolSpec, inspection: Inspection): AddressRa
       inspection.report([...path, i], entry, parsed.message, parsed.cure);
       continue;
     }
-    const twin = ranges.find((range) => rangesOverlap(range, parsed.range));
+    const twin = set.add(parsed.range);
     if (twin === undefined) ranges.push(parsed.range);
     else
       inspection.report(
@@ -81,7 +83,7 @@ function parseAllocation(
 /** Rule P2 across pools. */
 export function poolClashes(pool: Pool, accepted: readonly Pool[], inspection: Inspection): void {
   for (const other of accepted) {
-    const clash = firstOverlap(pool.ranges, other.ranges);
+    const clash = firstOverlap(pool, other);
     if (clash === undefined) continue;
     const [mine, theirs] = clash;
     inspection.report(
@@ -93,12 +95,28 @@ export function poolClashes(pool: Pool, accepted: readonly Pool[], inspection: I
   }
 }
 
-function firstOverlap(
-  a: readonly AddressRange[],
-  b: readonly AddressRange[],
-): [AddressRange, AddressRange] | undefined {
-  for (const mine of a) for (const theirs of b) if (rangesOverlap(mine, theirs)) return [mine, theirs];
+/** Searches in the longer list for each entry of the shorter one. */
+function firstOverlap(mine: Pool, theirs: Pool): readonly [AddressRange, AddressRange] | undefined {
+  const swapped = mine.ranges.length > theirs.ranges.length;
+  const [few, many] = swapped ? [theirs, mine] : [mine, theirs];
+  const set = rangeSetOf(many);
+  for (const range of few.ranges) {
+    const overlapped = set.overlapping(range);
+    if (overlapped !== undefined) return swapped ? [overlapped, range] : [range, overlapped];
+  }
   return undefined;
+}
+
+/** Pools never change; one is compared with all others. */
+const rangeSets = new WeakMap<Pool, RangeSet>();
+
+/** The addresses of a pool, to be searched. */
+export function rangeSetOf(pool: Pool): RangeSet {
+  const known = rangeSets.get(pool);
+  if (known !== undefined) return known;
+  const set = RangeSet.of(pool.ranges);
+  rangeSets.set(pool, set);
+  return set;
 }
 
 /** The prefixes that a range splits into, as upstream shows it; a long list is shortened. */
