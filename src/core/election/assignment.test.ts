@@ -59,6 +59,31 @@ describe('balanced ownership', () => {
     expect(names.map((name) => counts.get(name) ?? 0)).toEqual(expected);
   });
 
+  it('goes over the bound only for an address that no node with room could announce', () => {
+    const only = (address: string, ...names: string[]): Contestant => {
+      const checks = names.map((node, i) => ({
+        node,
+        verdict: i === 0 ? ('owner' as const) : ('lost-election' as const),
+        score: 0,
+      }));
+      return { service: address, address, election: { owner: names[0], checks }, incumbent: undefined };
+    };
+    // Ten addresses and two nodes: seven each at most. Nine can be on `a` alone, the last one on either.
+    const bound = addresses.slice(0, 9).map((address) => only(address, 'a'));
+    const counts = loads(assign([...bound, only('203.0.113.1', 'a', 'b')], rules));
+    expect([...counts]).toEqual([
+      ['a', 9],
+      ['b', 1],
+    ]);
+  });
+
+  it('takes from one that announces everything what is above the bound, though nobody preempts', () => {
+    const incumbents = new Map(addresses.map((address) => [address, 'a']));
+    const owners = assign(contestants(nodes, incumbents), { balanced: true, preempt: false });
+    expect(loads(owners).get('a')).toBe(15);
+    expect(Math.max(...loads(owners).values())).toBe(15);
+  });
+
   it('moves little when a node goes', () => {
     const before = assign(contestants(nodes), rules);
     const after = assign(contestants(nodes.slice(1)), rules);
@@ -125,6 +150,29 @@ describe('Services that share an address', () => {
 
   it('one that cannot be announced stays so', () => {
     expect(withOwner(unable, 'a')).toBe(unable);
+  });
+
+  it.each([
+    ['no node can announce it', unable],
+    ['there is no node', { owner: undefined, checks: [] }],
+  ])('an address has no owner where %s, whoever had it', (_, election) => {
+    for (const balanced of [true, false])
+      expect(assign(pair(election, election), { balanced, preempt: false })).toEqual(new Map([[address, undefined]]));
+  });
+
+  it('keep the one that announces for the first of them by name, in whatever order they came', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(
+      (name): Contestant => ({ service: `default/${name}`, address, election: able, incumbent: name }),
+    ) as [Contestant, Contestant, Contestant];
+    for (const order of [
+      [a, b, c],
+      [a, c, b],
+      [b, a, c],
+      [b, c, a],
+      [c, a, b],
+      [c, b, a],
+    ])
+      expect(assign(order, rules)).toEqual(new Map([[address, 'a']]));
   });
 });
 

@@ -128,6 +128,55 @@ describe('the election', () => {
     expect(elect(contest(), [nodes[0]!], sha256).checks[0]!.verdict).toBe('owner');
   });
 
+  it.each<[string, readonly Partial<L2Advertisement>[], string]>([
+    [
+      'one of several advertisements names a link that is up',
+      [{ interfaces: ['eth0'] }, { interfaces: ['eth1'] }],
+      'owner',
+    ],
+    ['one of several names no link', [{ interfaces: ['eth0'] }, {}], 'owner'],
+    ['none of several names a link that is up', [{ interfaces: ['eth0'] }, { interfaces: ['eth2'] }], 'no-link'],
+    [
+      'the only one that names its link is for other nodes',
+      [{ interfaces: ['eth0'] }, { interfaces: ['eth1'], nodeSelectors: [{ matchLabels: { rack: 'b' } }] }],
+      'no-link',
+    ],
+    [
+      'one of several selects it',
+      [{ nodeSelectors: [{ matchLabels: { rack: 'b' } }] }, { nodeSelectors: [{ matchLabels: { rack: 'a' } }] }],
+      'owner',
+    ],
+    [
+      'one selector of an advertisement selects it',
+      [{ nodeSelectors: [{ matchLabels: { rack: 'b' } }, { matchLabels: { rack: 'a' } }] }],
+      'owner',
+    ],
+  ])('judges a node with eth1 in rack a where %s', (_, given, verdict) => {
+    const advertisements = given.map(advertisement);
+    const labels = { rack: 'a' };
+    // Whoever has no link comes after the drained one.
+    const nodes = [node('a', { links: ['eth1'], labels }), node('b', { drained: true, labels })];
+    const { checks } = elect(contest({ advertisements }), nodes, sha256);
+    expect(checks.find((check) => check.node === 'a')?.verdict).toBe(verdict);
+  });
+
+  it('lets nobody announce a shared address when one of several advertisements selects Services, and an own one all the same', () => {
+    const advertisements = [advertisement(), advertisement({ serviceSelectors: [{}] })];
+    for (const each of [advertisements, advertisements.toReversed()]) {
+      const shared = elect(contest({ advertisements: each, sharesAddress: true }), kube, sha256);
+      expect(new Set(shared.checks.map(({ verdict }) => verdict))).toEqual(new Set(['shared-with-selectors']));
+      expect(elect(contest({ advertisements: each }), kube, sha256).owner).toBe('kube-02');
+    }
+  });
+
+  it('adds up the preferences of all advertisements that select a node', () => {
+    const prefers = (name: string, weight: number) =>
+      advertisement({ preferences: [{ weight, selector: { matchLabels: { name } } }] });
+    const advertisements = [prefers('kube-01', 50), prefers('kube-03', 30), prefers('kube-03', 30)];
+    const { checks } = elect(contest({ advertisements }), kube, sha256);
+    expect(checks.map(({ node, score }) => `${node} ${score}`).slice(0, 2)).toEqual(['kube-03 60', 'kube-01 50']);
+  });
+
   it('lets an excluded node announce when told to ignore the label', () => {
     const excluded = node('a', { labels: { [EXCLUDE_LABEL]: 'true' } });
     expect(elect(contest({ ignoreExcludeLabel: true }), [excluded], sha256).owner).toBe('a');

@@ -61,7 +61,8 @@ describe('the set of taken numbers', () => {
             while (model.has(expected)) expected++;
             expect(runs.lowestFree(BigInt(from), 20n)).toBe(expected > 20 ? undefined : BigInt(expected));
           }
-          expect(runs.has(BigInt(n))).toBe(model.has(n));
+          const taken = Array.from({ length: 21 }, (_, i) => i).filter((i) => runs.has(BigInt(i)));
+          expect(taken).toEqual([...model].sort((a, b) => a - b));
         }
       }),
     );
@@ -226,6 +227,22 @@ describe('claims', () => {
     const a = allocator(pool('p', ['192.0.2.0/30'], theirs));
     expect(a.claim(request('a'), [ip('198.51.100.1')])).toMatchObject({ refusal: { kind: 'not-in-a-pool' } });
     expect(a.claim(request('a'), [ip('192.0.2.1')])).toMatchObject({ refusal: { kind: 'not-selected', pool: 'p' } });
+  });
+
+  it('are refused when the addresses are of two pools, and name the pool that avoids one', () => {
+    const a = allocator(
+      pool('p', ['192.0.2.0/30']),
+      pool('q', ['2001:db8::/126', '198.51.100.0/30'], { avoidBuggyIPs: true }),
+    );
+    const refusal = (...addresses: string[]) => {
+      const decision = a.claim(request('a', { families: ['ipv4', 'ipv6'] }), addresses.map(ip));
+      return decision.ok ? undefined : decision.refusal;
+    };
+    expect(refusal('192.0.2.1', '2001:db8::1')).toEqual({ kind: 'different-pools', pools: ['p', 'q'] });
+    expect(refusal('198.51.100.0', '2001:db8::1')).toMatchObject({ kind: 'buggy', pool: 'q' });
+    expect(refusal('203.0.113.0', '2001:db8::1')).toMatchObject({ kind: 'not-in-a-pool' });
+    expect(a.allocationOf('a')).toBeUndefined();
+    expect(refusal('198.51.100.1', '2001:db8::1')).toBeUndefined();
   });
 });
 
