@@ -17,6 +17,8 @@ export interface Clock {
 /** Wall-clock time, for timestamps that people and other programs read: milliseconds since 1970. It may jump. */
 export type WallClock = () => number;
 
+export const realWallClock: WallClock = () => Date.now();
+
 /** The longest delay of a Node timer, in milliseconds; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
@@ -36,4 +38,9 @@ export function realClock({ unref = false }: { readonly unref?: boolean } = {}):
       return () => clearTimeout(timer);
     },
   };
+}
+
+/** Resolves after so many milliseconds of the clock. */
+export function sleep(clock: Clock, milliseconds: Millis): Promise<void> {
+  return new Promise((resolve) => clock.at(clock.now() + milliseconds, resolve));
 }

@@ -2,7 +2,7 @@
  * BGP in this process: wires the machine of all sessions with logs, metrics, status objects, and the wire Worker.
  * @module
  */
-import type { Clock } from '../../adapters/driver/clock.ts';
+import { type Clock, realWallClock } from '../../adapters/driver/clock.ts';
 import { Recorder } from '../../adapters/driver/recording.ts';
 import { SpeakerStatus, type SpeakerStatusOptions } from '../../adapters/kubernetes/speaker-status.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
@@ -70,7 +70,8 @@ export class NativeBgp implements BgpBackend {
         ),
     });
     this.#statuses = new SpeakerStatus(SESSION_STATUS, status);
-    this.#exporter = station && new BmpExporter(station, node, log, this.#sessions);
+    this.#exporter =
+      station && new BmpExporter({ station, node, log, sessions: this.#sessions, clock, wallClock: status.wallClock });
     metrics.beforeScrape(() => {
       for (const { plan, session } of this.#sessions.state.peers.values()) {
         const isUp = established(session) !== undefined;
@@ -203,7 +204,7 @@ export class NativeBgp implements BgpBackend {
       return;
     }
     const { since: at } = status;
-    const { wallClock = Date.now } = this.#options.status;
+    const { wallClock = realWallClock } = this.#options.status;
     let since = this.#since.get(peer);
     if (since?.at !== at) {
       since = { at, text: timestamp(wallClock() - (this.#sessions.now - at)) };

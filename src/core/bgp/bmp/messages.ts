@@ -22,8 +22,32 @@ export interface BmpEnds {
   readonly remotePort: number;
 }
 
+export type BmpMessage =
+  /** Who we are; ASCII. */
+  | { readonly kind: 'initiation'; readonly name: string; readonly description: string }
+  | { readonly kind: 'termination' }
+  /** `opens`: whole messages, as they went over the wire. */
+  | {
+      readonly kind: 'peer-up';
+      readonly peer: BmpPeer;
+      readonly ends: BmpEnds;
+      readonly opens: { readonly sent: Uint8Array; readonly received: Uint8Array };
+    }
+  | { readonly kind: 'peer-down'; readonly peer: BmpPeer }
+  /** `update`: a whole BGP message. */
+  | { readonly kind: 'route-monitoring'; readonly peer: BmpPeer; readonly update: Uint8Array }
+  /** How many routes the peer has been sent. */
+  | { readonly kind: 'statistics'; readonly peer: BmpPeer; readonly routes: number };
+
 const VERSION = 3;
-const TYPES = { 'route-monitoring': 0, statistics: 1, 'peer-down': 2, 'peer-up': 3, initiation: 4, termination: 5 };
+const TYPES: Readonly<Record<BmpMessage['kind'], number>> = {
+  'route-monitoring': 0,
+  statistics: 1,
+  'peer-down': 2,
+  'peer-up': 3,
+  initiation: 4,
+  termination: 5,
+};
 /** RFC 7854 §4.2, RFC 8671 §4. */
 const IPV6 = 0x80;
 const POST_POLICY = 0x40;
@@ -38,12 +62,13 @@ const LOCAL_WITHOUT_NOTIFICATION = 2;
 /** Routes in Adj-RIB-Out, after policy (RFC 8671 §6.2). */
 const STATISTIC_ROUTES = 15;
 
-function message(type: keyof typeof TYPES, body: Uint8Array): Uint8Array {
+function message(type: BmpMessage['kind'], body: ByteWriter): Uint8Array {
+  const bytes = body.finish();
   return new ByteWriter()
     .u8(VERSION)
-    .u32(body.length + 6)
+    .u32(bytes.length + 6)
     .u8(TYPES[type])
-    .bytes(body)
+    .bytes(bytes)
     .finish();
 }
 
@@ -68,43 +93,35 @@ function wide(address: IpAddress): Uint8Array {
   return Uint8Array.of(...new Uint8Array(16 - bytes.length), ...bytes);
 }
 
-/** Whom the station is connected with; ASCII. */
-export function bmpInitiation(name: string, description: string): Uint8Array {
-  const body = new ByteWriter();
-  for (const [type, text] of [
-    [SYSTEM_DESCRIPTION, description],
-    [SYSTEM_NAME, name],
-  ] as const) {
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    body.u16(type).u16(bytes.length).bytes(bytes);
+/** `now`, in milliseconds since 1970, is when it happened. */
+export function encodeBmp(told: BmpMessage, now: number): Uint8Array {
+  switch (told.kind) {
+    case 'initiation': {
+      const texts: [number, string][] = [
+        [SYSTEM_DESCRIPTION, told.description],
+        [SYSTEM_NAME, told.name],
+      ];
+      const body = new ByteWriter();
+      for (const [type, text] of texts) {
+        const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+        body.u16(type).u16(bytes.length).bytes(bytes);
+      }
+      return message('initiation', body);
+    }
+    case 'termination':
+      return message('termination', new ByteWriter().u16(1).u16(2).u16(ADMINISTRATIVELY_CLOSED));
+    case 'peer-up': {
+      const { localAddress, localPort, remotePort } = told.ends;
+      const body = perPeer(told.peer, now).bytes(wide(localAddress)).u16(localPort).u16(remotePort);
+      return message('peer-up', body.bytes(told.opens.sent).bytes(told.opens.received));
+    }
+    case 'peer-down':
+      return message('peer-down', perPeer(told.peer, now).u8(LOCAL_WITHOUT_NOTIFICATION).u16(0));
+    case 'route-monitoring':
+      return message('route-monitoring', perPeer(told.peer, now).bytes(told.update));
+    case 'statistics': {
+      const body = perPeer(told.peer, now).u32(1).u16(STATISTIC_ROUTES).u16(8).u32(0).u32(told.routes);
+      return message('statistics', body);
+    }
   }
-  return message('initiation', body.finish());
-}
-
-export function bmpTermination(): Uint8Array {
-  return message('termination', new ByteWriter().u16(1).u16(2).u16(ADMINISTRATIVELY_CLOSED).finish());
-}
-
-/** `opens`: whole messages, as they went over the wire. */
-export function bmpPeerUp(
-  peer: BmpPeer,
-  { localAddress, localPort, remotePort }: BmpEnds,
-  opens: { readonly sent: Uint8Array; readonly received: Uint8Array },
-  now: number,
-): Uint8Array {
-  const body = perPeer(peer, now).bytes(wide(localAddress)).u16(localPort).u16(remotePort);
-  return message('peer-up', body.bytes(opens.sent).bytes(opens.received).finish());
-}
-
-export function bmpPeerDown(peer: BmpPeer, now: number): Uint8Array {
-  return message('peer-down', perPeer(peer, now).u8(LOCAL_WITHOUT_NOTIFICATION).u16(0).finish());
-}
-
-/** `update`: a whole BGP message. */
-export function bmpRoute(peer: BmpPeer, update: Uint8Array, now: number): Uint8Array {
-  return message('route-monitoring', perPeer(peer, now).bytes(update).finish());
-}
-
-export function bmpStatistics(peer: BmpPeer, routes: number, now: number): Uint8Array {
-  return message('statistics', perPeer(peer, now).u32(1).u16(STATISTIC_ROUTES).u16(8).u32(0).u32(routes).finish());
 }
