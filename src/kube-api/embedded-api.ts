@@ -2,6 +2,7 @@
  * The embedded Kubernetes API: the store, the objects that exist from the start, and the HTTPS server in front of it.
  * @module
  */
+import { realWallClock } from '../adapters/driver/clock.ts';
 import { type HttpServer, serve, type Tls } from '../adapters/http/server.ts';
 import { toCustomResourceDefinition } from '../core/api/kind.ts';
 import { KINDS } from '../core/api/kinds.ts';
@@ -115,7 +116,7 @@ export function ensure(
 function removeOldEvents(objects: Objects, registry: Registry, store: Store): void {
   const events = registry.find('', 'v1', 'events')!;
   for (const { metadata, lastTimestamp } of store.list('events')) {
-    const age = Date.now() - Date.parse(lastTimestamp ?? metadata.creationTimestamp);
+    const age = realWallClock() - Date.parse(lastTimestamp ?? metadata.creationTimestamp);
     if (age > EVENT_LIFETIME) objects.delete(events, metadata.namespace, metadata.name, INTERNAL_DELETION);
   }
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { breaches, circles } from './imports.ts';
+import { breaches, circles, idleClocks } from './imports.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDERS = ['src', 'sim', 'lab', 'bench', 'tools', 'image', 'test'];
@@ -25,6 +25,11 @@ describe('the architecture', () => {
 
   it('has no circle of files', () => {
     expect(circles(sources)).toEqual([]);
+  });
+
+  it('lets nobody have a clock of his own who needs none', () => {
+    expect(idleClocks(sources)).toEqual([]);
+    expect(idleClocks(new Map([...sources, ['src/adapters/driver/clock.ts', '']]))).toHaveLength(1);
   });
 
   it('finds a circle, and says along which files it goes', () => {
@@ -64,6 +69,12 @@ describe('the architecture', () => {
     ['the simulation importing the lab', 'sim/x.ts', `import { y } from '../lab/net/lan.ts';`],
     ['the lab importing an app', 'lab/net/x.ts', `import { y } from '../../src/apps/cli/errors.ts';`],
     ['a bench importing a test', 'bench/x.ts', `import { y } from '../test/builders.ts';`],
+    ['an app with a timer', 'src/apps/speaker/x.ts', 'const timer = setTimeout(f, 1);'],
+    ['an app that sleeps', 'src/apps/cli/x.ts', `import { setTimeout } from 'node:timers/promises';`],
+    ['an app that asks for the time', 'src/apps/cli/x.ts', 'const now = new Date();'],
+    ['an adapter that asks for the time', 'src/adapters/http/x.ts', 'const { now = Date.now } = options;'],
+    ['an adapter outside the table with a deadline', 'src/adapters/http/x.ts', 'f(AbortSignal.timeout(1));'],
+    ['the embedded API with a timer', 'src/kube-api/http/x.ts', 'const timer = setInterval(f, 1);'],
     ['the image importing an app', 'image/x.ts', `import { y } from '../src/apps/cli/errors.ts';`],
   ])('refuses %s', (_, path, source) => {
     expect(breaches(path, source)).toHaveLength(1);
@@ -71,6 +82,10 @@ describe('the architecture', () => {
 
   it('does not mind the words in comments and texts', () => {
     expect(breaches('src/core/net/x.ts', `/** Date */ // process\nconst x = 'Date'; const y = \`Date\`;`)).toEqual([]);
+  });
+
+  it('lets everybody read and write moments', () => {
+    expect(breaches('src/apps/cli/x.ts', 'const at = new Date(now); clearTimeout(x); Date.parse(text);')).toEqual([]);
   });
 
   it('lets a test use Node and bring what it needs', () => {

@@ -1,5 +1,6 @@
 /**
- * Who may import what, as a table: layers, rooms of the core, npm packages, and no circle between files anywhere.
+ * Who may import what, as a table: layers, rooms of the core, npm packages, and no circle between files anywhere; and who may look at the
+ * time by himself.
  * @module
  */
 
@@ -82,17 +83,42 @@ const DOOR_OF_KUBE_API = 'src/kube-api/embedded-api.ts';
 const NOT_IN_CORE =
   /\b(Date|setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|Buffer|console|globalThis|fetch|Math\.random|crypto)\b/;
 
+/** What would run on a clock that nobody hands in. */
+const OWN_CLOCK =
+  /\b(Date\.now|new Date\(\)|setTimeout|setInterval|setImmediate|queueMicrotask|performance|hrtime|uptime|AbortSignal\.timeout)(?!\w)/;
+
+/** Where programs get their time from, and who has to have one of his own besides. Apps have none. */
+const OWN_CLOCK_FOR: Readonly<Record<string, string>> = {
+  'src/adapters/driver/clock.ts': 'it is the clock that everybody else is given',
+  'src/adapters/driver/poll-clock.ts': 'it is the clock of the wire Worker',
+  'src/adapters/kubernetes/client.ts':
+    'gives up requests that a real server does not answer; only AbortSignal can tell Node’s HTTP',
+  'src/adapters/wire/stream-connection.ts':
+    'looks whether the kernel has connected a socket that Node does not know yet',
+  'src/adapters/wire/neighbour-test.ts': 'blocks in poll(2), where no timer runs',
+  'src/kube-api/embedded-api.ts': 'sweeps old Events, for as long as it is served',
+  'src/kube-api/http/collections.ts': 'ends watches of real clients in time, and sends them bookmarks',
+};
+
 /** Every breach of the rules in one source file. `path` is relative to the root of the repository. */
 export function breaches(path: string, source: string): string[] {
   const found = importsOf(source).flatMap((specifier) => importBreach(path, specifier) ?? []);
-  if (layerOf(path) === 'core' && !isTest(path)) {
-    for (const [i, line] of withoutCommentsAndTexts(source).split('\n').entries()) {
-      const name = NOT_IN_CORE.exec(line)?.[1];
-      if (name !== undefined)
-        found.push(`${path}:${i + 1} names ${name}; the core has no clock, no randomness and no I/O`);
-    }
+  if (!path.startsWith('src/') || isTest(path)) return found;
+  const [forbidden, why] =
+    layerOf(path) === 'core'
+      ? [NOT_IN_CORE, 'the core has no clock, no randomness and no I/O']
+      : [OWN_CLOCK, 'time comes from the Clock or WallClock that is handed in (src/adapters/driver/clock.ts)'];
+  if (path in OWN_CLOCK_FOR) return found;
+  for (const [i, line] of withoutCommentsAndTexts(source).split('\n').entries()) {
+    const name = forbidden.exec(line)?.[1];
+    if (name !== undefined) found.push(`${path}:${i + 1} names ${name}; ${why}`);
   }
   return found;
+}
+
+/** Files that the table lets have a clock of their own and that have none: `sources` by path. */
+export function idleClocks(sources: ReadonlyMap<string, string>): string[] {
+  return Object.keys(OWN_CLOCK_FOR).filter((path) => !OWN_CLOCK.test(withoutCommentsAndTexts(sources.get(path) ?? '')));
 }
 
 /** Every circle of files that import each other, each as the paths along it; `sources` by path. */

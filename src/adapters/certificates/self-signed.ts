@@ -16,6 +16,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { realWallClock } from '../driver/clock.ts';
 
 /** A certificate and its private key, both in PEM. */
 export interface CertifiedKey {
@@ -31,13 +32,13 @@ export interface ServerCertificate extends CertifiedKey {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
 
-/** Makes an authority, valid for so many days. `name` is its subject, such as `CN=cert,O=metallb`. */
-export async function createAuthority(name: string, days: number): Promise<CertifiedKey> {
+/** Makes an authority, valid for so many days from `now` (milliseconds since 1970). `name` is its subject, such as `CN=cert,O=metallb`. */
+export async function createAuthority(name: string, days: number, now: number): Promise<CertifiedKey> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const cert = await X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
     name,
-    ...period(days),
+    ...period(days, now),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
@@ -45,12 +46,13 @@ export async function createAuthority(name: string, days: number): Promise<Certi
   return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
 }
 
-/** Makes a server certificate for DNS names and IP addresses, valid for so many days. */
+/** Makes a server certificate for DNS names and IP addresses, valid for so many days from `now` (milliseconds since 1970). */
 export async function issueServerCertificate(
   authority: CertifiedKey,
   subject: string,
   names: readonly string[],
   days: number,
+  now: number,
 ): Promise<CertifiedKey> {
   const pkcs8 = PemConverter.decodeFirst(authority.key);
   const signingKey = await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']);
@@ -59,7 +61,7 @@ export async function issueServerCertificate(
     serialNumber: randomSerial(),
     subject,
     issuer: new PeculiarCertificate(authority.cert).subject,
-    ...period(days),
+    ...period(days, now),
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
     signingKey,
@@ -76,8 +78,9 @@ export async function issueServerCertificate(
 /** Makes both, valid for ten years. The key of the authority is thrown away. */
 export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
   const days = 3650;
-  const authority = await createAuthority('CN=metallb embedded API CA', days);
-  const server = await issueServerCertificate(authority, 'CN=metallb embedded API', names, days);
+  const now = realWallClock();
+  const authority = await createAuthority('CN=metallb embedded API CA', days, now);
+  const server = await issueServerCertificate(authority, 'CN=metallb embedded API', names, days, now);
   return { ca: authority.cert, ...server };
 }
 
@@ -102,8 +105,7 @@ export function certificateFault(
   }
 }
 
-function period(days: number): { notBefore: Date; notAfter: Date } {
-  const now = Date.now();
+function period(days: number, now: number): { notBefore: Date; notAfter: Date } {
   // Clocks of a cluster differ a little.
   return { notBefore: new Date(now - DAY), notAfter: new Date(now + days * DAY) };
 }

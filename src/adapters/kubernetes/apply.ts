@@ -3,6 +3,7 @@
  * @module
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { realClock, sleep } from '../driver/clock.ts';
 import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 
 /** How long the API server may take to serve a new kind, in milliseconds. */
@@ -25,11 +26,12 @@ interface CustomResourceDefinition extends KubernetesObject {
 }
 
 async function established(client: KubernetesClient, object: KubernetesObject): Promise<void> {
-  for (const end = Date.now() + CRD_TIMEOUT; Date.now() < end; ) {
+  const clock = realClock();
+  for (const end = clock.now() + CRD_TIMEOUT; clock.now() < end; ) {
     const { status } = await client.request<CustomResourceDefinition>({ path: pathOf(object) });
     if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True'))
       return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(clock, 100);
   }
   throw new ApiError(0, 'NotEstablished', `${object.metadata.name} was not served within ${CRD_TIMEOUT / 1000} s`);
 }

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { realClock } from '../driver/clock.ts';
 import { AdapterError, firstLine } from '../errors.ts';
 
 /** Credentials may rotate: they are read again after this many milliseconds. */
@@ -21,6 +22,7 @@ export class Connection {
   /** Namespace of the context, if it names one. */
   readonly namespace: string | undefined;
   readonly #config: KubeConfig;
+  readonly #clock = realClock();
   #credentials: { readonly value: Promise<Credentials>; readonly until: number } | undefined;
   #agents: { readonly key: string; readonly agent: HttpAgent; readonly watchAgent: HttpAgent } | undefined;
 
@@ -59,8 +61,9 @@ export class Connection {
 
   /** Headers and agents for the next request. */
   credentials(): Promise<Credentials> {
-    if (this.#credentials === undefined || this.#credentials.until < Date.now()) {
-      this.#credentials = { value: this.#read(), until: Date.now() + CREDENTIALS_LIFETIME };
+    const now = this.#clock.now();
+    if (this.#credentials === undefined || this.#credentials.until < now) {
+      this.#credentials = { value: this.#read(), until: now + CREDENTIALS_LIFETIME };
     }
     return this.#credentials.value;
   }

@@ -12,7 +12,7 @@ import {
   leadershipMachine,
 } from '../../core/kubernetes/leadership/fsm.ts';
 import type { LeaseRecord } from '../../core/kubernetes/leadership/messages.ts';
-import type { Clock, WallClock } from '../driver/clock.ts';
+import { type Clock, realWallClock, type WallClock } from '../driver/clock.ts';
 import { Driver, type DriverOptions } from '../driver/driver.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import type { ApiFailure, ApiRequest, ApiTransport } from './transport.ts';
@@ -94,7 +94,7 @@ export class LeaderElection {
   }
 
   #write({ holder, transitions, version }: Extract<LeadershipOutput, { kind: 'write-lease' }>): void {
-    const { namespace, name, wallClock = Date.now } = this.#options;
+    const { namespace, name, wallClock = realWallClock } = this.#options;
     // MicroTime has six digits.
     const now = new Date(wallClock()).toISOString().replace('Z', '000Z');
     const spec = {

@@ -3,6 +3,7 @@
  * (docs/behaviour/metrics.md).
  * @module
  */
+import { realClock } from '../driver/clock.ts';
 import type { KubernetesClient } from './client.ts';
 
 export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden';
@@ -19,6 +20,7 @@ const LIFETIME = 10_000;
 
 export class TokenReviewer {
   readonly #client: KubernetesClient;
+  readonly #clock = realClock();
   readonly #verdicts = new Map<string, { readonly verdict: Promise<Verdict>; readonly until: number }>();
 
   constructor(client: KubernetesClient) {
@@ -27,7 +29,7 @@ export class TokenReviewer {
 
   /** `path` is the non-resource URL that is asked for, such as `/metrics`. Rejects with ApiError when the server cannot say. */
   review(token: string, path: string): Promise<Verdict> {
-    const now = Date.now();
+    const now = this.#clock.now();
     for (const [key, { until }] of this.#verdicts) if (until < now) this.#verdicts.delete(key);
     const key = `${path} ${token}`;
     const known = this.#verdicts.get(key);

@@ -3,6 +3,7 @@
  * @module
  */
 import pino, { type Logger } from 'pino';
+import { realWallClock } from '../driver/clock.ts';
 
 export type Log = Logger;
 
@@ -23,7 +24,7 @@ export function createLog(level: LogLevel, fields: Readonly<Record<string, strin
       level: LOG_LEVELS[level],
       base: fields,
       messageKey: 'msg',
-      timestamp: () => `,"ts":"${new Date().toISOString()}"`,
+      timestamp: () => `,"ts":"${new Date(realWallClock()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     pino.destination({ dest: 1, sync: true }),

@@ -3,6 +3,7 @@
  * @module
  */
 import { certificateFault, createAuthority, issueServerCertificate } from '../../adapters/certificates/self-signed.ts';
+import { type Cancel, type Clock, realClock, realWallClock, type WallClock } from '../../adapters/driver/clock.ts';
 import { type HttpServer, serve, type Tls } from '../../adapters/http/server.ts';
 import { WebhookCertificateStore, type WebhookCertificates } from '../../adapters/kubernetes/webhook-certificates.ts';
 import { WEBHOOK_CONFIGURATION } from '../../core/admission/webhooks.ts';
@@ -13,6 +14,9 @@ export interface WebhookServerOptions extends WebhookOptions {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   /** The Secret and the Service of the webhook; or, when somebody else cares for certificates, the one to use. */
   readonly certificates: { readonly secret: string; readonly service: string } | Tls;
+  /** Default: the clocks of this process. */
+  readonly clock?: Clock;
+  readonly wallClock?: WallClock;
 }
 
 /** Upstream's periods (docs/behaviour/webhooks.md#certificates), in days. */
@@ -26,21 +30,26 @@ export class WebhookServer {
   readonly #options: WebhookServerOptions;
   readonly #server: HttpServer;
   readonly #store: WebhookCertificateStore | undefined;
+  readonly #clock: Clock;
   #served = '';
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: Cancel = () => {};
   #closed = false;
 
   private constructor(options: WebhookServerOptions, server: HttpServer, store: WebhookCertificateStore | undefined) {
     this.#options = options;
     this.#server = server;
     this.#store = store;
+    this.#clock = options.clock ?? realClock({ unref: true });
   }
 
   /** Listens at once, with a certificate that nobody trusts until the Secret can be read. Rejects with the system's error. */
   static async start(options: WebhookServerOptions): Promise<WebhookServer> {
-    const { certificates, port, client, namespace, minVersion } = options;
+    const { certificates, port, client, namespace, minVersion, wallClock = realWallClock } = options;
     const own = 'secret' in certificates ? certificates : undefined;
-    const tls = 'secret' in certificates ? await renewed({}, namesOf(certificates.service, namespace)) : certificates;
+    const tls =
+      'secret' in certificates
+        ? await renewed({}, namesOf(certificates.service, namespace), wallClock())
+        : certificates;
     const first = 'tls.crt' in tls ? { cert: tls['tls.crt'], key: tls['tls.key'] } : tls;
     const server = await serve({ host: '0.0.0.0', port, tls: { ...first, minVersion } }, webhookHandler(options));
     const store = own && new WebhookCertificateStore(client, namespace, own.secret);
@@ -51,16 +60,16 @@ export class WebhookServer {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancel();
     await this.#server.close();
   }
 
   async #keep(): Promise<void> {
-    const { log, certificates, namespace, minVersion } = this.#options;
+    const { log, certificates, namespace, minVersion, wallClock = realWallClock } = this.#options;
     const { service } = certificates as { service: string };
     let next = INTERVAL;
     try {
-      const kept = await this.#store!.keep((present) => renewed(present, namesOf(service, namespace)));
+      const kept = await this.#store!.keep((present) => renewed(present, namesOf(service, namespace), wallClock()));
       if (kept['tls.crt'] !== this.#served) {
         this.#served = kept['tls.crt'];
         this.#server.renew({ cert: kept['tls.crt'], key: kept['tls.key'], minVersion });
@@ -78,8 +87,7 @@ export class WebhookServer {
       log.warn({ event: 'webhookCertificateTrouble', error: message }, `webhook certificates: ${message}`);
     }
     if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#keep(), next);
-    this.#timer.unref();
+    this.#cancel = this.#clock.at(this.#clock.now() + next, () => void this.#keep());
   }
 }
 
@@ -88,15 +96,18 @@ function namesOf(service: string, namespace: string): string[] {
 }
 
 /** Keeps what is valid. When the authority expires or is broken, its server certificate is replaced too. */
-async function renewed(present: Partial<WebhookCertificates>, names: readonly string[]): Promise<WebhookCertificates> {
-  const now = Date.now();
+async function renewed(
+  present: Partial<WebhookCertificates>,
+  names: readonly string[],
+  now: number,
+): Promise<WebhookCertificates> {
   const pair = (cert?: string, key?: string) => ({ cert: cert ?? '', key: key ?? '' });
   let authority = pair(present['ca.crt'], present['ca.key']);
   let server = pair(present['tls.crt'], present['tls.key']);
   if (certificateFault(authority, now, LIFETIME.ahead) !== undefined)
-    authority = await createAuthority('CN=cert,O=metallb', LIFETIME.authority);
+    authority = await createAuthority('CN=cert,O=metallb', LIFETIME.authority, now);
   const wanted = { issuer: authority.cert, name: names[0]! };
   if (certificateFault(server, now, LIFETIME.ahead, wanted) !== undefined)
-    server = await issueServerCertificate(authority, 'CN=metallb webhook', names, LIFETIME.server);
+    server = await issueServerCertificate(authority, 'CN=metallb webhook', names, LIFETIME.server, now);
   return { 'ca.crt': authority.cert, 'ca.key': authority.key, 'tls.crt': server.cert, 'tls.key': server.key };
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { timingSafeEqual } from 'node:crypto';
+import { realWallClock } from '../../adapters/driver/clock.ts';
 import { type HttpRequest, type HttpResponse, plain } from '../../adapters/http/server.ts';
 import { Objects } from '../rules/objects.ts';
 import type { Registry } from '../rules/registry.ts';
@@ -29,7 +30,7 @@ export class KubernetesApi {
   readonly #requests: ResourceRequests;
 
   constructor(options: ApiOptions) {
-    this.#options = { bookmarkInterval: 30_000, now: Date.now, ...options };
+    this.#options = { bookmarkInterval: 30_000, now: realWallClock, ...options };
     this.#objects = new Objects(this.#options.store, this.#options.registry, this.#options.now);
     this.#requests = new ResourceRequests(this.#objects, this.#options);
   }

@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
+import { realClock, realWallClock, sleep } from '../../../adapters/driver/clock.ts';
 import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
@@ -82,7 +83,7 @@ async function lendFor(milliseconds: number, address: IpAddress): Promise<void> 
   process.stdout.write(
     `answering for ${formatAddress(address)} on ${names} for a minute; on another node: metallb doctor --ask ${formatAddress(address)}\n`,
   );
-  await Promise.race([untilSignal(), new Promise((resolve) => setTimeout(resolve, milliseconds).unref())]);
+  await Promise.race([untilSignal(), sleep(realClock({ unref: true }), milliseconds)]);
   await stop();
 }
 
@@ -104,9 +105,9 @@ async function askServer(kubeconfig: string | undefined): Promise<Pick<NodeFacts
     const path = collectionPath('pods');
     const query = { labelSelector: 'svccontroller.k3s.cattle.io/svcname' };
     const pods = await client.list(path, query);
-    const before = Date.now();
+    const before = realWallClock();
     const date = await client.serverTime();
-    const middle = (before + Date.now()) / 2;
+    const middle = (before + realWallClock()) / 2;
     return {
       clockAhead: date === undefined ? undefined : (middle - date) / 1000,
       serviceLb: pods.map(({ metadata }) => metadata.name),

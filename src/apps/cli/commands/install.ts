@@ -5,6 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { realClock, sleep } from '../../../adapters/driver/clock.ts';
 import { shippedManifest } from '../../../adapters/files/shipped-manifest.ts';
 import { formatYaml } from '../../../adapters/files/yaml.ts';
 import { apply, remove } from '../../../adapters/kubernetes/apply.ts';
@@ -260,13 +261,14 @@ async function untilReady(client: KubernetesClient, namespace: string, text: str
   const read = (resource: 'deployments' | 'daemonsets', name: string) =>
     client.request<Workload>({ path: objectPath(resource, `${namespace}/${name}`) });
   let state = '';
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+  const clock = realClock();
+  for (const end = clock.now() + seconds * 1000; clock.now() < end; ) {
     const [controller, speaker] = await Promise.all([read('deployments', 'controller'), read('daemonsets', 'speaker')]);
     const available = controller.status?.availableReplicas ?? 0;
     const { desiredNumberScheduled: wanted = 0, numberReady: ready = 0 } = speaker.status ?? {};
     if (available > 0 && wanted > 0 && ready >= wanted) return;
     state = `controller: ${available} of 1 available; speakers: ${ready} of ${wanted} ready`;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sleep(clock, 500);
   }
   throw new CliError(`not ready after ${text} s (${state}); kubectl -n ${namespace} describe pods says why`);
 }

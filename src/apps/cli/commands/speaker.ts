@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { realWallClock } from '../../../adapters/driver/clock.ts';
 import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import type { Log } from '../../../adapters/log/log.ts';
 import { parseAddress } from '../../../core/net/address.ts';
@@ -104,7 +105,7 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
     );
   return {
     self: node,
-    incarnation: BigInt(Date.now()),
+    incarnation: BigInt(realWallClock()),
     interval,
     misses: MISSES,
     fenced: choiceFlag(values, 'partition-mode', ['available', 'fenced']) === 'fenced',

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Command } from 'commander';
+import { realWallClock } from '../../../adapters/driver/clock.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
@@ -29,18 +30,20 @@ export function addStatusCommand(program: Command): void {
       const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
       const objects = await listIfAny(client, collectionPath('bgpsessionstatuses', namespace));
       const sessions = sessionsOf({ bgpsessionstatuses: objects });
-      process.stdout.write(output === 'json' ? `${JSON.stringify(sessions, null, 2)}\n` : table(sessions));
+      process.stdout.write(
+        output === 'json' ? `${JSON.stringify(sessions, null, 2)}\n` : table(sessions, realWallClock()),
+      );
       if (sessions.some(({ state }) => state !== 'Established')) process.exitCode = 1;
     });
 }
 
-const COLUMNS: readonly (readonly [title: string, of: (session: ToldSession) => string])[] = [
+const COLUMNS: readonly (readonly [title: string, of: (session: ToldSession, now: number) => string])[] = [
   ['NODE', ({ node }) => node],
   ['PEER', ({ peer }) => peer],
   ['ADDRESS', ({ address = '' }) => address],
   ['AS', ({ peerASN }) => (peerASN === undefined ? '-' : String(peerASN))],
   ['STATE', ({ state }) => state],
-  ['FOR', ({ since }) => duration(Date.now() - Date.parse(since))],
+  ['FOR', ({ since }, now) => duration(now - Date.parse(since))],
   [
     'PREFIXES',
     ({ prefixes, wantedPrefixes }) =>
@@ -51,10 +54,14 @@ const COLUMNS: readonly (readonly [title: string, of: (session: ToldSession) => 
   ['LAST ERROR', ({ lastError = '' }) => lastError],
 ];
 
-function table(sessions: readonly ToldSession[]): string {
+/** `now` in milliseconds since 1970. */
+function table(sessions: readonly ToldSession[], now: number): string {
   if (sessions.length === 0)
     return 'no speaker reports a BGP session: no BGPPeer selects a node, or the speaker there is not running\n';
-  const rows = [COLUMNS.map(([title]) => title), ...sessions.map((session) => COLUMNS.map(([, of]) => of(session)))];
+  const rows = [
+    COLUMNS.map(([title]) => title),
+    ...sessions.map((session) => COLUMNS.map(([, of]) => of(session, now))),
+  ];
   const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows
     .map(
