@@ -134,7 +134,7 @@ describe.skipIf(obstacle !== undefined)(
       expect(foretold.stdout).not.toContain('Changes:');
       const flags = ['--shadow', '--namespace', NAMESPACE, '--port', '0', '--health-probe-port', '0'];
       const shadow = start('shadow', [METALLB, 'speaker', ...flags, '--node-name', before.name], log('shadow'), env);
-      await until('the shadow has compared', () => shadow.log().includes('"msg":"1 of 1 Services as now"'));
+      await until('the shadow has compared', () => shadow.log().includes('"msg":"1 of 1 Services unchanged"'));
       expect(shadow.log()).not.toContain('shadowDiffers');
       await shadow.stop();
 

@@ -440,7 +440,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('first', '198.19.120.0');
         await service('s', { loadBalancerIPs: '198.19.120.0' });
       },
-      `address 198.19.120.0 is in use by Service ${namespace}/first; request another, or free it there`,
+      `address 198.19.120.0 is in use by Service ${namespace}/first; request another address, or release it there`,
     ],
     [
       'the address that is asked for is in use under another key',

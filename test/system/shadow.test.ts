@@ -36,15 +36,15 @@ afterAll(async () => {
 });
 
 it('reports a difference that lasts, and that it is gone; and writes nothing', async () => {
-  await says('0 of 0 Services as now');
+  await says('0 of 0 Services unchanged');
   apply(
     'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p, namespace: default}\nspec: {addresses: [198.18.0.0/30]}\n',
   );
   service('a');
-  await says('0 of 1 Services as now');
-  await says('default/a: address: now no address, with us 198.18.0.0');
+  await says('0 of 1 Services unchanged');
+  await says('default/a: address: now no address, would be 198.18.0.0');
   const { stdout } = await api.kubectl(['get', 'service', 'a', '-o', 'jsonpath={.status.loadBalancer}']);
   expect(stdout).toBe('{}');
   await api.kubectl(['delete', 'service', 'a']);
-  await says('no more: default/a: address: now no address, with us 198.18.0.0');
+  await says('resolved: default/a: address: now no address, would be 198.18.0.0');
 });

@@ -139,7 +139,7 @@ describe.skipIf(obstacle !== undefined)(`the swap${obstacle === undefined ? '' :
     await until('the shadow has compared', () => shadow.log().includes('shadowCompared'));
     await theirs.stop();
     kubectl(['apply', '-f', '-'], service('newest'));
-    const missed = `${NAMESPACE}/newest: address: now no address, with us 203.0.113.`;
+    const missed = `${NAMESPACE}/newest: address: now no address, would be 203.0.113.`;
     await until('the shadow misses an address', () => shadow.log().includes(missed));
     expect(shadow.log()).not.toContain(`${NAMESPACE}/plain-1`);
     expect(addresses()).toEqual({ ...before, newest: '' });

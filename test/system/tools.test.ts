@@ -123,7 +123,7 @@ describe('explain, plan and convert', () => {
       'controller metallb-system/controller, quay.io/metallb/controller:v0.14.9',
       '1 IPAddressPool: read as they are',
       '1 of 2 Services keep their addresses',
-      'default/lost: address: now 198.51.100.9, with us 192.0.2.0',
+      'default/lost: address: now 198.51.100.9, would be 192.0.2.0',
       'speaker: --enable-pprof is unknown here',
       'kubectl -n metallb-system delete daemonset speaker',
     ])
@@ -133,7 +133,7 @@ describe('explain, plan and convert', () => {
       'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kubevip, namespace: kube-system}\ndata: {range-global: 192.168.1.220-192.168.1.230, cidr-x: 0.0.0.0/32}\n',
     );
     const imported = await metallb(['migrate', '--from', 'kube-vip', '--dump', pools]);
-    expect(imported.stdout).toContain('# cidr-x: addresses by DHCP are not there yet');
+    expect(imported.stdout).toContain('# cidr-x: addresses from DHCP are not supported');
     const applied = await apply('--dry-run=server', '-f', file('imported.yaml', imported.stdout));
     expect(applied.stdout).toContain('ipaddresspool.metallb.io/kube-vip-global created (server dry run)');
     const none = await metallb(['migrate', '--from', 'cilium', '--dump', pools]);

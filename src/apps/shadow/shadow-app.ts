@@ -112,14 +112,14 @@ export class ShadowApp {
         log.warn({ event: 'shadowDiffers' }, output.text);
         return;
       case 'agrees-again':
-        log.info({ event: 'shadowAgreesAgain' }, `no more: ${output.text}`);
+        log.info({ event: 'shadowAgreesAgain' }, `resolved: ${output.text}`);
         return;
       case 'problems':
         for (const problem of output.problems) log.warn({ event: 'invalidConfiguration' }, formatProblem(problem));
         return;
       case 'summary': {
         const { services, differing } = output;
-        const summary = `${services - differing} of ${services} Services as now`;
+        const summary = `${services - differing} of ${services} Services unchanged`;
         log.info({ event: 'shadowCompared', services, differing, aspects: this.#aspects }, summary);
       }
     }

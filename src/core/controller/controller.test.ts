@@ -152,7 +152,7 @@ describe('the controller', () => {
     const c = controller({ services: [service('a-young', {}, {}, ['192.0.2.0']), old] });
     expect([c.address('z-old'), c.address('a-young')]).toEqual(['192.0.2.0', '192.0.2.1']);
     expect(c.events[0]).toBe(
-      'a-young ClearAssignment: default/a-young loses 192.0.2.0: address 192.0.2.0 is in use by Service default/z-old; request another, or free it there',
+      'a-young ClearAssignment: default/a-young loses 192.0.2.0: address 192.0.2.0 is in use by Service default/z-old; request another address, or release it there',
     );
   });
 

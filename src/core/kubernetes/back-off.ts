@@ -1,5 +1,5 @@
 /**
- * Pauses between attempts at the API server.
+ * Exponential back-off between requests to the API server.
  * @module
  */
 import type { Millis } from '../machine.ts';
@@ -11,8 +11,8 @@ export interface BackOff {
 }
 
 /**
- * The pause after that many failures before this one: twice as long each time, and between half and the whole of that by chance, so that
- * those who lost the server together do not come back to it together.
+ * The pause after a failure that `failures` others came before: doubled by each of them up to `longest`, then multiplied by a random factor
+ * between 0.5 and 1, so that clients that lost the server together do not come back together.
  */
 export function pauseAfter({ first, longest }: BackOff, failures: number, random: number): Millis {
   return Math.min(first * 2 ** failures, longest) * (0.5 + fractionOf(random) / 2);

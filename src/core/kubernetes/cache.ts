@@ -1,5 +1,5 @@
 /**
- * What a process knows of the API: one map per resource, kept by the changes that reflectors report.
+ * The API objects that a process knows: one map per resource, updated by the changes that reflectors report.
  * @module
  */
 import { ANNOTATION_PREFIX } from '../api/annotations.ts';
@@ -30,7 +30,7 @@ export class Cache<R extends string> {
     return this.#missing.size === 0;
   }
 
-  /** What has not been listed yet. */
+  /** The resources that have not been listed yet. */
   get missing(): readonly R[] {
     return [...this.#missing];
   }
@@ -94,7 +94,7 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
   ),
 };
 
-/** The annotations that we read; what kubectl and others write for themselves is not among them. */
+/** Annotations with our prefix. Those that kubectl and others write for themselves affect no decision. */
 function ours(annotations: Readonly<Record<string, string>> = {}): [string, string][] {
   return Object.entries(annotations).filter(([key]) => key.startsWith(ANNOTATION_PREFIX));
 }

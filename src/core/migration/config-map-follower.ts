@@ -1,5 +1,5 @@
 /**
- * `--config-map`: what the custom resources should be, as a ConfigMap in the format before 0.13 says, and whenever it says something else.
+ * `--config-map` as a machine: keeps the custom resources in step with a ConfigMap in the format before 0.13.
  * @module
  */
 import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
@@ -13,7 +13,7 @@ import { type ConfigMapPlan, isFrom, planConfigMap } from './config-map.ts';
 
 export type ConfigMap = KubernetesObject & { readonly data?: { readonly config?: string } };
 
-/** What stands in the ConfigMap, read as YAML; `fault` is why it cannot be. */
+/** The content of the ConfigMap, parsed as YAML; `fault` says why it cannot be parsed. */
 export type ConfigDocument =
   | { readonly kind: 'read'; readonly value: unknown }
   | { readonly kind: 'absent' }
@@ -41,9 +41,9 @@ export interface ConfigMapState {
   readonly namespace: string;
   readonly cache: Cache<ConfigResource>;
   source: { readonly configMap: ConfigMap; readonly document: ConfigDocument } | undefined;
-  /** What the ConfigMap says there should be, and whether somebody else has an object of that name. */
+  /** The objects that the ConfigMap asks for, and whether an object of that name exists that was not made from it. */
   wanted: Map<string, { readonly resource: ConfigResource; readonly name: string; isTaken: boolean }>;
-  /** The state of affairs that was last told. */
+  /** The last Event with its object, as text. */
   told: string;
 }
 
@@ -74,7 +74,7 @@ export const configMapMachine: Machine<ConfigMapState, ConfigMapInput, ConfigMap
   nextDeadline: () => undefined,
 };
 
-/** Takes in a change of the resources. True when the plan may be another one: a name is free now, or taken. */
+/** Applies a change of the resources. True when it may change the plan: a name was freed, or taken. */
 function isNews({ cache, wanted, name }: ConfigMapState, change: Change<ConfigResource>): boolean {
   const wasSynced = cache.synced;
   const keys = cache.apply(change);
@@ -103,7 +103,7 @@ function follow(state: ConfigMapState, outputs: Outputs): void {
   }
   for (const { resource, name } of plan.taken)
     state.wanted.set(`${resource} ${name}`, { resource, name, isTaken: true });
-  // What was wanted a moment ago may not have come into being yet.
+  // Objects of the previous plan may not be in the cache yet.
   const dropped = [...wanted.values()].filter(
     ({ resource, name }) => state.wanted.get(`${resource} ${name}`)?.isTaken !== false,
   );
@@ -120,7 +120,10 @@ function planOf({ name, namespace, cache }: ConfigMapState, document: ConfigDocu
   };
   switch (document.kind) {
     case 'absent':
-      return refused('the ConfigMap has no key config', 'put the configuration there, as MetalLB before 0.13 had it');
+      return refused(
+        'the ConfigMap has no key config',
+        'put the configuration there, in the format of MetalLB before 0.13',
+      );
     case 'fault':
       return refused(`this is not YAML: ${document.fault}`, 'fix it');
     case 'read': {
@@ -135,7 +138,7 @@ function planOf({ name, namespace, cache }: ConfigMapState, document: ConfigDocu
   }
 }
 
-/** Once for each state of affairs. */
+/** Emits an Event, unless it is the same as the last one. */
 function tell(
   state: ConfigMapState,
   configMap: ConfigMap,

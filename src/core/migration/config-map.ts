@@ -1,6 +1,6 @@
 /**
- * A ConfigMap in the format before 0.13 that is followed live: the custom resources that it stands for
- * (docs/behaviour/config-map.md). The ConfigMap is the user's word; the resources are what controller and speakers read.
+ * The custom resources that stand for a ConfigMap in the format before 0.13 while it is followed live
+ * (docs/behaviour/config-map.md). The user edits the ConfigMap; controller and speakers read the resources.
  * @module
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';
@@ -8,22 +8,22 @@ import { formatReference, type Problem } from '../api/problem.ts';
 import { byResource, type ConfigResource, resolveConfig, resourceOfKind } from '../config/resolve.ts';
 import { type ConvertedResource, convertLegacy } from './legacy.ts';
 
-/** On every resource that was made from a ConfigMap: the name of the ConfigMap. */
+/** The label of every resource that was made from a ConfigMap; its value is the name of the ConfigMap. */
 export const ORIGIN_LABEL = 'metallb.io/config-map';
 
 export interface ConfigMapPlan {
-  /** False: the ConfigMap is at fault, and nothing is to change. */
+  /** False: the ConfigMap is invalid, and nothing changes. */
   readonly isInForce: boolean;
-  /** To be applied; those that are as they should be are among them. */
+  /** To be applied, including those that are up to date. */
   readonly writes: readonly { readonly resource: ConfigResource; readonly object: ConvertedResource }[];
-  /** What cannot be written, for somebody else has an object of that name. */
+  /** Not written, because an object of that name exists that was not made from this ConfigMap. */
   readonly taken: readonly { readonly resource: ConfigResource; readonly name: string }[];
   /** To be deleted, in this order. */
   readonly removals: readonly { readonly resource: ConfigResource; readonly name: string }[];
   readonly problems: readonly Problem[];
 }
 
-/** Who refers to others goes before them. */
+/** Objects are deleted before those that they refer to. */
 const REMOVAL_ORDER: readonly ConfigResource[] = [
   'l2advertisements',
   'bgpadvertisements',
@@ -34,8 +34,8 @@ const REMOVAL_ORDER: readonly ConfigResource[] = [
 ];
 
 /**
- * Says what to do so that the resources in the namespace are what the ConfigMap says. A document with any fault changes
- * nothing: what was made of the last good one stays. Resources that somebody else made are never touched.
+ * Plans how to bring the resources in the namespace in step with the ConfigMap. A document with any fault changes
+ * nothing: the resources from the last good one stay. Resources that were not made from this ConfigMap are never touched.
  */
 export function planConfigMap(
   document: unknown,
@@ -76,7 +76,7 @@ export function planConfigMap(
   return { isInForce: true, writes, taken, removals, problems };
 }
 
-/** The rules for resources, told of the ConfigMap that they will be made of. */
+/** Checks the resources by the usual rules; the problems name the ConfigMap, because that is what the user has to fix. */
 function faultsOf(resources: readonly ConvertedResource[], name: string, namespace: string): Problem[] {
   const { problems } = resolveConfig(byResource(resources));
   return problems.map((problem) => ({
@@ -95,7 +95,7 @@ function withConsequence(problem: Problem): Problem {
   return { ...problem, consequence: 'until then the last good version stays in force' };
 }
 
-/** True for what was made from the ConfigMap. */
+/** True if the object was made from the ConfigMap of this name. */
 export function isFrom({ metadata }: KubernetesObject, name: string): boolean {
   return metadata.labels?.[ORIGIN_LABEL] === name;
 }

@@ -1,5 +1,5 @@
 /**
- * The configuration format of releases before 0.13, a YAML text in a ConfigMap, turned into custom resources
+ * Converts the configuration format of releases before 0.13, YAML in a ConfigMap, to custom resources
  * (docs/behaviour/config-map.md).
  * @module
  */
@@ -23,7 +23,7 @@ export type Conversion =
   | { readonly ok: true; readonly resources: readonly ConvertedResource[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Converts the inner document. `source` names the ConfigMap in problems; resources go into `namespace`. */
+/** Converts the parsed YAML. Problems name the ConfigMap `source`; the resources are made in `namespace`. */
 export function convertLegacy(document: unknown, source: string, namespace: string): Conversion {
   const parsed = legacyConfig.safeParse(document ?? {});
   const object = { kind: 'ConfigMap', namespace, name: source };
@@ -121,7 +121,7 @@ function given(name: string, value: unknown): object {
   return value === undefined ? {} : { [name]: value };
 }
 
-/** Upstream cuts timers to whole seconds; a hold time is zero or at least three seconds (RFC 4271 §4.2). */
+/** Upstream truncates timers to whole seconds; a hold time is zero or at least three seconds (RFC 4271 §4.2). */
 function seconds(path: readonly PropertyKey[], text: string, isHoldTime: boolean, fail: Fail): string {
   const milliseconds = parseDuration(text);
   const whole = Math.floor((milliseconds ?? 0) / 1000);
@@ -140,7 +140,7 @@ function toSelector(selector: NonNullable<Legacy['peers'][number]['node-selector
 
 const LEGAL = /^[a-z][-a-z0-9]{0,61}[a-z0-9]$/;
 
-/** Names were free once; object names are not (docs/behaviour/config-map.md#names). */
+/** In the old format a name was any text; object names are restricted (docs/behaviour/config-map.md#names). */
 function legalName(path: readonly PropertyKey[], text: string, fail: Fail): string {
   if (LEGAL.test(text)) return text;
   const name = text

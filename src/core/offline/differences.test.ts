@@ -28,8 +28,10 @@ describe('what would be different', () => {
     const { services, differences } = compareWithCluster(CLUSTER, ['addresses'], '', sha256);
     expect(services).toBe(3);
     expect(differences.map(describeDifference)).toEqual([
-      expect.stringMatching(/^n\/outside: address: now 198\.51\.100\.7, with us 192\.0\.2\.\d \(.*in no IPAddressPool/),
-      expect.stringMatching(/^n\/new: address: now no address, with us 192\.0\.2\.\d/),
+      expect.stringMatching(
+        /^n\/outside: address: now 198\.51\.100\.7, would be 192\.0\.2\.\d \(.*in no IPAddressPool/,
+      ),
+      expect.stringMatching(/^n\/new: address: now no address, would be 192\.0\.2\.\d/),
     ]);
   });
 
@@ -47,7 +49,7 @@ describe('what would be different', () => {
     expect(compare(owner)).toEqual([]);
     const other = owner === 'a' ? 'b' : 'a';
     expect(compare(other).map(describeDifference)).toEqual([
-      `n/kept: announced by ARP and NDP from: now ${other}, with us ${owner}`,
+      `n/kept: announced by ARP and NDP from: now ${other}, would be ${owner}`,
     ]);
     expect(compare(other, other)[0]).toMatchObject({ theirs: other, ours: '' });
   });

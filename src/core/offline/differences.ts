@@ -1,6 +1,6 @@
 /**
- * Where we would do something else than the load balancer that runs now: the same machines, fed with the cluster as it is, and what they decide
- * compared with what its Services and status objects say. For the shadow mode and for `migrate`.
+ * Where we would differ from the load balancer that runs now: feeds our machines with the cluster as it is, and compares their decisions with
+ * its Services and status objects. For shadow mode and `migrate`.
  * @module
  */
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
@@ -15,7 +15,7 @@ import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 
-/** What the comparison is made of. The status kinds are upstream's and ours alike. */
+/** The resources that are compared. Upstream and we have the same status kinds. */
 export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';
 export type ComparedObjects = Readonly<Partial<Record<ComparedResource, readonly KubernetesObject[]>>>;
 
@@ -25,22 +25,23 @@ export interface Difference {
   readonly aspect: Aspect;
   /** `namespace/name`. */
   readonly service: string;
-  /** Empty: none. */
+  /** What there is now; empty: nothing. */
   readonly theirs: string;
+  /** What there would be. */
   readonly ours: string;
-  /** In words; empty where nothing was told. */
+  /** The texts of our Events; empty without any. */
   readonly why: string;
 }
 
 export interface Comparison {
-  /** Services of type LoadBalancer that are for us. */
+  /** How many Services of type LoadBalancer are of our class. */
   readonly services: number;
   readonly differences: readonly Difference[];
   /** Configuration that we would set aside. */
   readonly problems: readonly Problem[];
 }
 
-/** `node`: only what this node does counts; undefined: all nodes. */
+/** Compares some aspects of all Services; `node`: only what this node announces; undefined: all nodes. */
 export function compareWithCluster(
   objects: ComparedObjects,
   aspects: readonly Aspect[],
@@ -91,7 +92,7 @@ interface ServiceStatus extends KubernetesObject {
   };
 }
 
-/** What speakers tell, by the key of the Service. */
+/** Groups speakers' status objects by the key of their Service. */
 function byService(objects: readonly KubernetesObject[] = []): ReadonlyMap<string, ServiceStatus[]> {
   return Map.groupBy(
     objects as readonly ServiceStatus[],
@@ -144,5 +145,5 @@ function difference(aspect: Aspect, service: string, theirs: readonly string[], 
 export function describeDifference({ aspect, service, theirs, ours, why }: Difference): string {
   const nothing = aspect === 'addresses' ? 'no address' : 'nobody';
   const what = { addresses: 'address', layer2: 'announced by ARP and NDP from', bgp: 'announced by BGP from' }[aspect];
-  return `${service}: ${what}: now ${theirs || nothing}, with us ${ours || nothing}${why === '' ? '' : ` (${why})`}`;
+  return `${service}: ${what}: now ${theirs || nothing}, would be ${ours || nothing}${why === '' ? '' : ` (${why})`}`;
 }

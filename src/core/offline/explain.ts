@@ -1,5 +1,5 @@
 /**
- * Why a Service has the address that it has, or none, and who announces it: everything that is known, as data.
+ * Explains, as data, why a Service has its address or none, and which nodes announce it.
  * @module
  */
 
@@ -36,19 +36,19 @@ export type ExplainObjects = Readonly<
 export interface Explanation {
   readonly service: string;
   readonly addresses: readonly string[];
-  /** What the controller would tell about the Service if it looked at it now. */
+  /** The Events that the controller would emit if it decided about the Service now. */
   readonly told: readonly EventNote[];
   /** Every pool with its verdict for this Service. */
   readonly pools: readonly PoolCheck[];
-  /** Undefined when there is nothing to announce. Speakers are taken to be alive: only they themselves know. */
+  /** Undefined when there is nothing to announce. All speakers are assumed to be alive: only they know who is. */
   readonly election: ElectionResult | undefined;
-  /** For every node: whether it tells routers of the Service, of which prefixes, and which ones; empty: BGP has nothing to do with it. */
+  /** For every node: whether it announces the Service by BGP, which prefixes, and to which peers; empty: BGP does not apply. */
   readonly bgp: readonly BgpAnnouncer[];
-  /** What the speakers themselves say: who announces it, on which interfaces (none: all), since when (RFC 3339). */
+  /** Who announces it by layer 2, on which interfaces (empty: all), since when (RFC 3339), by the speakers' own status objects. */
   readonly announcers: readonly Announcer[];
-  /** What the speakers say of their BGP sessions, those that are not up first. */
+  /** All BGP sessions by the speakers' own status objects, those that are not Established first. */
   readonly sessions: readonly ToldSession[];
-  /** Nodes tell routers of it, and by what speakers say none of them has a session with any of those routers. */
+  /** Some node should announce it by BGP, but no speaker reports an Established session with any of the peers. */
   readonly unheard: boolean;
   readonly problems: readonly Problem[];
 }
@@ -58,11 +58,11 @@ export interface BgpAnnouncer {
   readonly verdict: BgpVerdict;
   readonly prefixes: readonly string[];
   readonly peers: readonly string[];
-  /** For each router what it is told of each prefix, or why it is not. */
+  /** For each peer, the route of each prefix, or why the peer does not get it. */
   readonly routes: readonly ToldRoute[];
 }
 
-/** In words: the attributes of the route besides path and next hop; or why the router does not get it. */
+/** For people: the attributes of the route besides AS_PATH and NEXT_HOP, or why the peer does not get it. */
 export interface ToldRoute {
   readonly peer: string;
   readonly prefix: string;
@@ -70,7 +70,7 @@ export interface ToldRoute {
   readonly whyNot?: string;
 }
 
-/** A session with a router as its speaker tells of it (BGPSessionStatus). */
+/** A BGP session as its speaker reports it. */
 export type ToldSession = BGPSessionStatus;
 
 export interface Announcer {
@@ -79,7 +79,7 @@ export interface Announcer {
   readonly since: string;
 }
 
-/** Explains one Service; undefined when there is none of that key. */
+/** Explains the Service `key` (namespace/name); undefined if it does not exist. */
 export function explainService(
   objects: ExplainObjects,
   key: string,
@@ -91,7 +91,7 @@ export function explainService(
   const offline = new OfflineController(objects, loadBalancerClass);
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
-  // Whoever explains does not read Secrets: routers with a password are known all the same.
+  // Secrets are not read here, so peers come from the controller's config, which has those with a password as well.
   const speakers = speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers);
   const sessions = sessionsOf(objects);
   return {
@@ -129,11 +129,11 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
 function hasNoSession(announcers: readonly BgpAnnouncer[], sessions: readonly ToldSession[]): boolean {
   const needed = announcers.flatMap(({ node, peers }) => peers.map((peer) => `${node} ${peer}`));
   const said = sessions.filter(({ node, peer }) => needed.includes(`${node} ${peer}`));
-  // Where speakers say nothing of their sessions, nothing is known.
+  // Without any status of these sessions nothing is known about them.
   return said.length > 0 && said.every(({ state }) => state !== 'Established');
 }
 
-/** By router and node, those that are not up first. */
+/** Sorted by peer and node, those that are not Established first. */
 export function sessionsOf({ bgpsessionstatuses = [] }: ExplainObjects): ToldSession[] {
   const sessions = (bgpsessionstatuses as readonly { status?: ToldSession }[]).flatMap(({ status }) => status ?? []);
   const rank = ({ state, peer, node }: ToldSession) => `${state === 'Established' ? 1 : 0} ${peer} ${node}`;
@@ -181,7 +181,7 @@ function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRou
   });
 }
 
-/** How many endpoints of the Service can be seen at all; 0 is the commonest reason for silence. */
+/** How many endpoints the Service has, serving or not; 0 is the most common reason for no announcement. */
 export function endpointCount(objects: ExplainObjects, key: string): number {
   const slices = (objects.endpointslices ?? []) as readonly EndpointSlice[];
   return slices

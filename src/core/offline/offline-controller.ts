@@ -1,5 +1,5 @@
 /**
- * The controller without a cluster: the same machine, its writes done at once in memory. For `plan` and `explain`.
+ * The controller without a cluster: the same machine, its writes applied in memory at once. For `plan` and `explain`.
  * @module
  */
 import { POOL_ANNOTATION } from '../api/annotations.ts';
@@ -21,7 +21,7 @@ import { currentAddresses } from '../service/current-addresses.ts';
 
 export type ControllerObjects = Readonly<Partial<Record<ControllerResource, readonly KubernetesObject[]>>>;
 
-/** Time means nothing here. */
+/** Conditions need a time, but offline there is none. */
 const NEVER = '1970-01-01T00:00:00Z';
 
 export class OfflineController {
@@ -30,7 +30,7 @@ export class OfflineController {
   readonly #events = new Map<string, EventNote[]>();
   #version = 0;
 
-  /** Takes over a cluster as it is: addresses are adopted first, as at the start of a controller. */
+  /** Loads a cluster as it is: existing addresses are adopted first, as when a controller starts. */
   constructor(objects: ControllerObjects, loadBalancerClass: string) {
     this.#state = initialController({ loadBalancerClass });
     for (const object of objects.services ?? []) this.#services.set(objectKey(object), object as Service);
@@ -42,7 +42,7 @@ export class OfflineController {
   apply(resource: ControllerResource, object: KubernetesObject): void {
     const old = this.#state.cache.get(resource, objectKey(object));
     const metadata = {
-      // What is new is younger than everything that is there.
+      // A new object is younger than every existing one.
       creationTimestamp: '9999-12-31T23:59:59Z',
       ...old?.metadata,
       ...object.metadata,
@@ -74,7 +74,7 @@ export class OfflineController {
     return this.#services.get(key);
   }
 
-  /** Everything that was told about a Service, oldest first. */
+  /** All Events about a Service, oldest first. */
   eventsOf(key: string): readonly EventNote[] {
     return this.#events.get(key) ?? [];
   }

@@ -1,6 +1,6 @@
 /**
- * The speakers without a cluster: one state that answers for every node, for of elections each computes the same, and what each does by BGP
- * follows from the same facts. Speakers are taken to be alive: only they themselves know.
+ * The speakers without a cluster: one state that answers for every node, because all speakers elect and decide alike from the same facts.
+ * All speakers are assumed to be alive: only they know who is.
  * @module
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';

@@ -1,15 +1,15 @@
 /**
- * The shadow mode as a machine: when to compare, and what to report. A difference that stays is reported once, and once more when it is gone:
- * what has just changed gets time to be done by the load balancer that runs.
+ * Shadow mode as a machine: when to compare, and what to report. A difference is reported once it has lasted, because the running load
+ * balancer needs time to act on a change, and once more when it is gone.
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../machine.ts';
 import { equal } from '../net/equal.ts';
 import { type Comparison, describeDifference } from './differences.ts';
 
-/** How long a difference must last before it is reported, in milliseconds: the other load balancer has to have had its turn. */
+/** How long a difference must last before it is reported, in milliseconds: the other load balancer needs time to act. */
 export const SETTLING_TIME: Millis = 5000;
-/** From a change to the comparison, in milliseconds: a burst of changes costs one. */
+/** From a change to the comparison, in milliseconds: a burst of changes costs one comparison. */
 export const COMPARISON_DELAY: Millis = 1000;
 
 export type ShadowInput =
@@ -20,11 +20,11 @@ export type ShadowInput =
 
 export type ShadowOutput =
   | { readonly kind: 'compare' }
-  /** A difference, in words. */
+  /** A difference, as one line of text. */
   | { readonly kind: 'differs' | 'agrees-again'; readonly text: string }
-  /** The numbers have changed. */
+  /** The counts have changed. */
   | ({ readonly kind: 'summary' } & Summary)
-  /** What is wrong with the configuration has changed: the whole of it. */
+  /** The problems of the configuration have changed; these are all of them. */
   | { readonly kind: 'problems'; readonly problems: Comparison['problems'] };
 
 interface Summary {

@@ -1,18 +1,18 @@
 /**
- * Conditions: on a Service whether it has its address, on a configuration object whether it is in force; and if not, why.
+ * Conditions: whether a Service has its address, whether a configuration object is in force, and if not, why.
  * @module
  */
 import type { Condition } from '../api/kubernetes.ts';
 import { formatFault, type Problem } from '../api/problem.ts';
 import { EVENT_TYPES, type EventNote } from './reasons.ts';
 
-/** Type of the condition; the prefix is ours, as Kubernetes asks of conditions that are not its own. */
+/** Condition type on Services. Kubernetes asks for a domain prefix on conditions that are not its own. */
 export const ALLOCATED_CONDITION = 'metallb.io/AddressAllocated';
 
-/** Type of the condition on configuration objects. */
+/** Condition type on configuration objects. */
 export const ACCEPTED_CONDITION = 'Accepted';
 
-/** Type of the condition on a ServiceL2Status: there while somebody else claims an address of the Service. */
+/** Condition type on a ServiceL2Status, present while another host claims an address of the Service. */
 const DUPLICATE_CONDITION = 'DuplicateAddress';
 
 export function duplicateAddress(duplicates: readonly string[], now: string): Condition {
@@ -20,7 +20,7 @@ export function duplicateAddress(duplicates: readonly string[], now: string): Co
   return { type: DUPLICATE_CONDITION, status: 'True', reason: 'ForeignClaim', message, lastTransitionTime: now };
 }
 
-/** A condition before it has a time. */
+/** A condition without lastTransitionTime. */
 export interface ConditionNote {
   readonly type: typeof ALLOCATED_CONDITION | typeof ACCEPTED_CONDITION;
   readonly status: 'True' | 'False';
@@ -37,7 +37,7 @@ export function allocated(pool: string): ConditionNote {
   };
 }
 
-/** The last Warning among the events is why there is no address; undefined when there is none: then nobody asked for one. */
+/** Takes the reason from the last Warning among the events; undefined without one: then no address was requested. */
 export function notAllocated(events: readonly EventNote[]): ConditionNote | undefined {
   const warning = events.findLast(({ reason }) => EVENT_TYPES[reason] === 'Warning');
   if (warning === undefined) return undefined;
@@ -45,13 +45,13 @@ export function notAllocated(events: readonly EventNote[]): ConditionNote | unde
   return { type: ALLOCATED_CONDITION, status: 'False', reason, message: warning.message };
 }
 
-/** Upstream's event reasons that are not the one word that a condition needs. */
+/** Replaces upstream's event reasons that are not the CamelCase word that a condition needs. */
 const CONDITION_REASONS: Readonly<Record<string, string>> = {
   'not enough clusterips': 'NotEnoughClusterIPs',
   noclusterIPsIPFamily: 'ClusterIPFamilyUnknown',
 };
 
-/** What is wrong with a configuration object, or that nothing is. */
+/** True without problems, else False with all of them in the message. */
 export function accepted(problems: readonly Problem[]): ConditionNote {
   return problems.length === 0
     ? { type: ACCEPTED_CONDITION, status: 'True', reason: 'Accepted', message: 'the object is in force' }
@@ -63,7 +63,7 @@ export function accepted(problems: readonly Problem[]): ConditionNote {
       };
 }
 
-/** True when the conditions say this already. Good news needs no condition: the object may be older than we are. */
+/** True when the conditions already contain the note. A missing condition counts as True, so that healthy objects need no write. */
 export function isSaid(
   conditions: readonly Condition[],
   type: ConditionNote['type'],
@@ -79,7 +79,7 @@ export function isSaid(
   );
 }
 
-/** The conditions with ours in its new form. `now` is RFC 3339 text; the time of a status that stays is kept. */
+/** The conditions with ours replaced. `now` is RFC 3339 text; lastTransitionTime changes only with the status. */
 export function withCondition(
   conditions: readonly Condition[],
   type: ConditionNote['type'],

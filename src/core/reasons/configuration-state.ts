@@ -1,5 +1,5 @@
 /**
- * The ConfigurationState of one process: what it thinks of the configuration, for `kubectl get configurationstates`
+ * The ConfigurationState of one process: whether it finds the configuration valid, for `kubectl get configurationstates`
  * (docs/behaviour/status.md#configurationstate).
  * @module
  */
@@ -17,7 +17,7 @@ export interface ConfigurationStateIdentity {
   readonly fieldManager: string;
 }
 
-/** The object that says what is wrong now. `now` is RFC 3339 text. */
+/** The object for the current problems. `now` is RFC 3339 text. */
 export function configurationState(
   { name, labels, conditionType }: ConfigurationStateIdentity,
   problems: readonly Problem[],

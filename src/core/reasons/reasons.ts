@@ -1,6 +1,6 @@
 /**
- * The catalogue of reasons: every Event that we emit, and the words for every verdict. Status, events, logs and the
- * command line all take their words from here.
+ * The catalogue of reasons: every Event that we emit, and the text of every verdict. Status, Events, logs and the
+ * command line all take their texts from here.
  * @module
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';
@@ -31,13 +31,13 @@ export const EVENT_TYPES = {
 
 export type EventReason = keyof typeof EVENT_TYPES;
 
-/** An Event before it has a time: what happened to which object. */
+/** What an Event says, without its object and time. */
 export interface EventNote {
   readonly reason: EventReason;
   readonly message: string;
 }
 
-/** What an object is called in an Event. */
+/** The reference to an object in an Event (involvedObject). */
 export interface EventTarget {
   readonly apiVersion: string;
   readonly kind: string;
@@ -46,7 +46,7 @@ export interface EventTarget {
   readonly uid?: string;
 }
 
-/** How Events name this object. */
+/** The reference by which Events name the object. */
 export function eventTarget(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
   const { namespace = '', name, uid } = object.metadata;
   return uid === undefined ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };
@@ -67,7 +67,7 @@ const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
   'port-clash': 'has no other address left',
 };
 
-/** What would help, by the verdict that stood in the way; the first that applies is told. */
+/** The cure for each verdict that denies an address. Only the first that applies is shown. */
 const CURES: readonly (readonly [PoolVerdict, string])[] = [
   ['no-such-pool', 'create the IPAddressPool, or correct the address-pool annotation'],
   ['set-aside', 'fix the IPAddressPool; kubectl describe shows what is wrong'],
@@ -87,7 +87,7 @@ export type UnservedReason =
   | 'cluster-ips'
   | 'not-enough-cluster-ips';
 
-/** The one verdict among many that the cure is for. */
+/** Of the verdicts of all pools, the one that the cure is for. */
 export function mainVerdict(checks: readonly PoolCheck[]): UnservedReason {
   return CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[0] ?? 'no-pool';
 }
@@ -100,7 +100,7 @@ export function describeRefusals(checks: readonly PoolCheck[]): string {
   return `${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
 }
 
-/** One pool and what was found out about it. */
+/** One pool with its verdict, and what is in the way. */
 export function describeCheck({ pool, verdict, clash }: PoolCheck): string {
   const text = `pool "${pool}" ${POOL_VERDICTS[verdict]}`;
   return clash === undefined ? text : `${text}: ${describeShareFault(clash)}`;
@@ -120,7 +120,7 @@ function describeShareFault(fault: ShareFault): string {
   }
 }
 
-/** Why an address that was asked for, or held until now, cannot be had. */
+/** Why a requested or current address cannot be assigned. */
 export function describeRefusal(refusal: ClaimRefusal): string {
   switch (refusal.kind) {
     case 'not-in-a-pool':
@@ -135,7 +135,7 @@ export function describeRefusal(refusal: ClaimRefusal): string {
       return `the addresses are from different pools (${refusal.pools.join(', ')}); request addresses from one pool`;
     case 'in-use':
     case 'other-key':
-      return `${describeShareFault(refusal)}; request another, or free it there`;
+      return `${describeShareFault(refusal)}; request another address, or release it there`;
     case 'other-endpoints':
     case 'port-clash':
       return `${describeShareFault(refusal)}; use another port or another address`;
@@ -145,7 +145,7 @@ export function describeRefusal(refusal: ClaimRefusal): string {
 const NODE_FENCED = 'is on the smaller side of a partition (--partition-mode=fenced)';
 const NODE_EXCLUDED = 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers';
 
-/** Outcome of the checks of BGP, in the order in which they are made. */
+/** The outcome of the BGP checks, in the order in which they are made. */
 export type BgpVerdict =
   | 'announced'
   | 'drained'
@@ -160,7 +160,7 @@ export type BgpVerdict =
 
 /** What a node does with a Service by BGP, for people. */
 export const BGP_VERDICTS: Readonly<Record<BgpVerdict, string>> = {
-  announced: 'tells routers',
+  announced: 'announces it to routers',
   drained: 'the node is drained: routers use other nodes, and its routes are withdrawn after --drain-wait',
   fenced: NODE_FENCED,
   'not-selected': 'no BGPAdvertisement of the pool selects the node',

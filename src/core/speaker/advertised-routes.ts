@@ -1,6 +1,6 @@
 /**
- * What the routers of this node are to hold, kept up with the decisions about Services: a change of one Service touches the routes that it
- * gives, however many others there are. Routers that no BGPAdvertisement sets apart share one table.
+ * The routes for the peers of this node, updated incrementally: a change of one Service costs only its own routes, however many
+ * others there are. Peers that no BGPAdvertisement distinguishes share one table.
  * @module
  */
 import { goingAway } from '../bgp/rib/route.ts';
@@ -11,11 +11,11 @@ import { equal } from '../net/equal.ts';
 import { fingerprint } from '../net/fingerprint.ts';
 import { type Advertised, type BgpDecision, byPrefix, routeOf } from './bgp-decision.ts';
 
-/** Routers that are to hold the same: one of them stands for all. */
+/** Peers that get the same routes; `peer` is the one for which they are computed. */
 interface Audience {
   readonly peer: string;
   readonly table: RouteTable;
-  /** The version that was told of last; undefined: none. */
+  /** The version of the last update that was taken; undefined: none yet. */
   told: number | undefined;
 }
 
@@ -23,13 +23,14 @@ export class AdvertisedRoutes {
   readonly #decisions = new Map<string, BgpDecision>();
   /** By prefix and Service. */
   readonly #givers = new Map<string, Map<string, readonly Advertised[]>>();
-  /** By the BGPAdvertisements that name the router. */
+  /** By a fingerprint of the BGPAdvertisements that name the peer. */
   #audiences = new Map<string, Audience>();
+  /** By the name of the peer. */
   #audienceOf = new Map<string, Audience>();
   #isLeaving = false;
   #lastAudience = 0;
 
-  /** How many Services BGP has to do with. */
+  /** The number of Services with a decision. */
   get size(): number {
     return this.#decisions.size;
   }
@@ -38,7 +39,7 @@ export class AdvertisedRoutes {
     return this.#decisions.get(service);
   }
 
-  /** Undefined: BGP has nothing to do with the Service any more. */
+  /** `decision` undefined: BGP no longer applies to the Service. */
   decide(service: string, decision: BgpDecision | undefined): void {
     const old = this.#decisions.get(service);
     if (equal(old, decision)) return;
@@ -50,7 +51,7 @@ export class AdvertisedRoutes {
     this.#refresh(new Set([...before!.keys(), ...after!.keys()]));
   }
 
-  /** The routers of this node, and whether they are to be told that it is about to go. */
+  /** Sets the peers of this node, and whether all routes carry GRACEFUL_SHUTDOWN (RFC 8326) because the node is leaving. */
   address(peers: readonly string[], advertisements: readonly BgpAdvertisement[], isLeaving: boolean): void {
     const old = this.#audiences;
     this.#audiences = new Map();
@@ -67,12 +68,12 @@ export class AdvertisedRoutes {
     this.#refresh(this.#givers.keys());
   }
 
-  /** Of a router that has been addressed: the number of the audience that it is in, which no other audience ever had. */
+  /** The number of the audience of a peer that was passed to `address`. Numbers are never reused. */
   audienceOf(peer: string): number {
     return this.#audienceOf.get(peer)!.table.audience;
   }
 
-  /** What is new for all audiences since the last time that this was called. */
+  /** The changes for all audiences since the last call. */
   takeUpdates(): RouteUpdate[] {
     return [...this.#audiences.values()].flatMap((audience) => {
       const update = audience.table.updateSince(audience.told);
@@ -81,7 +82,7 @@ export class AdvertisedRoutes {
     });
   }
 
-  /** Whoever stood for the audience may be named by other advertisements now. */
+  /** Other advertisements may name the previous representative now, so a new one needs all routes computed again. */
   #headedBy(peer: string, known: Audience | undefined): Audience {
     if (known?.peer === peer) return known;
     const audience = { ...(known ?? { table: new RouteTable(++this.#lastAudience), told: undefined }), peer };

@@ -1,5 +1,5 @@
 /**
- * BGP's part of the speaker machine: what each router of this node is to hold, and what is told of it.
+ * The BGP part of the speaker machine: which routes each peer of this node gets, and what is reported about them.
  * @module
  */
 import type { Node, Service } from '../api/kubernetes.ts';
@@ -14,7 +14,7 @@ import { currentAddresses } from '../service/current-addresses.ts';
 import { announcesToo, decideBgpFor, describeRoutes, toldPeers } from './bgp-decision.ts';
 import { type BgpDecided, factsOf, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
 
-/** Decides about some Services again; `isAll`: routers, or where they are, may have changed as well. Gives what routers there are. */
+/** Decides again about some Services; `isAll`: peers or their addresses may have changed as well. Returns the peers of this node. */
 export function decideRoutes(
   state: SpeakerState,
   keys: ReadonlySet<string>,
@@ -33,7 +33,7 @@ export function decideRoutes(
   }
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   const names = peers.map(({ name }) => name);
-  // A node that is drained serves what still comes, and asks routers to come by others.
+  // A drained node serves the traffic that still arrives, and asks routers to prefer others (RFC 8326).
   if (isAll) advertised.address(names, config.bgpAdvertisements, self.drained);
   for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
   const told = isAll || state.peers === undefined ? routersOf(state, peers) : state.peers;
@@ -43,7 +43,7 @@ export function decideRoutes(
   return told;
 }
 
-/** What was told before where nothing has changed: whoever is told it again sees so at a glance. */
+/** The peers of this node; the previous object if nothing has changed, so that receivers can compare by identity. */
 function routersOf(state: SpeakerState, templates: readonly Peer[]): NonNullable<SpeakerState['peers']> {
   const { settings, config, cache, advertised, links } = state;
   const node = cache.get<Node>('nodes', `/${settings.node}`);
@@ -56,7 +56,7 @@ function routersOf(state: SpeakerState, templates: readonly Peer[]): NonNullable
   return state.peers !== undefined && equal(state.peers, now) ? state.peers : now;
 }
 
-/** None of the routers that are told of the Service hears it, neither from here nor from another node. */
+/** True when no router can learn the Service: all sessions of this node with its peers are down, and no other node announces it. */
 function noRouterListens(state: SpeakerState, service: Service, peers: readonly string[]): boolean {
   const isSilent = (peer: string) => state.silent.some((silent) => silent.peer === peer);
   if (peers.length === 0 || !peers.every(isSilent)) return false;
@@ -64,7 +64,7 @@ function noRouterListens(state: SpeakerState, service: Service, peers: readonly 
   return !announcesToo(factsOf(state), service, slicesOf(state, service), isHeard);
 }
 
-/** Of several nodes in the same plight one speaks. */
+/** Of several nodes whose sessions are down only one reports it. */
 function isSpokesman(state: SpeakerState, service: Service): boolean {
   const { node } = state.settings;
   return !announcesToo(factsOf(state), service, slicesOf(state, service), ({ name }) => name < node);

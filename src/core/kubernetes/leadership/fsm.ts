@@ -1,6 +1,6 @@
 /**
- * Leader election by a Lease, as Kubernetes' own components do it: a holder renews, others watch how long it has not been
- * renewed by their own clock (so clocks need not agree) and take it when that is longer than its duration.
+ * Leader election by a Lease, as Kubernetes' own components do it: the holder renews it. The others measure by their own
+ * clocks (so clocks need not agree) how long it has not been renewed, and take it once that exceeds its duration.
  * @module
  */
 import { type Deadline, deadline, earliest, isDue, type Machine, type Millis } from '../../machine.ts';
@@ -8,22 +8,22 @@ import type { LeaseRecord } from './messages.ts';
 
 /** Milliseconds; the values that Kubernetes' own components use. */
 export const LEASE_DURATION = 15_000;
-/** A leader that could not renew for this long steps down: before anybody else may step up. */
+/** A leader that could not renew for this long steps down, before any other process may take the Lease. */
 export const RENEW_DEADLINE = 10_000;
 export const RETRY_PERIOD = 2_000;
 
 export interface LeadershipState {
   readonly identity: string;
   readonly role: 'standby' | 'leading' | 'ended';
-  /** What the Lease said last, and when we saw it change. */
+  /** The Lease as last read, and when we saw it change. */
   readonly seen: { readonly record: LeaseRecord | undefined; readonly at: Millis } | undefined;
-  /** When the last renewal that succeeded was sent: others may have seen it that early. */
+  /** When the last successful renewal was sent: others may count the duration from then on. */
   readonly lastRenewed: Millis;
-  /** When the write under way was sent. */
+  /** When the write in flight was sent. */
   readonly sentAt: Millis;
-  /** When to look at the Lease next. Undefined: not started yet. */
+  /** When to read the Lease next; undefined: not started yet. */
   readonly nextTry: Millis | undefined;
-  /** A request is under way. */
+  /** A request is in flight. */
   readonly busy: boolean;
 }
 
@@ -33,12 +33,12 @@ export type LeadershipInput =
   | { readonly kind: 'lease-read'; readonly record: LeaseRecord | undefined }
   | { readonly kind: 'lease-written'; readonly record: LeaseRecord }
   | { readonly kind: 'request-failed'; readonly message: string }
-  /** The process is asked to end: somebody else may lead at once. */
+  /** The process is shutting down: releases the Lease, so that another can lead at once. */
   | { readonly kind: 'resign' };
 
 export type LeadershipOutput =
   | { readonly kind: 'read-lease' }
-  /** `version` undefined: create it. */
+  /** Creates the Lease if `version` is undefined. */
   | {
       readonly kind: 'write-lease';
       readonly holder: string;
@@ -118,13 +118,13 @@ function onRead(state: LeadershipState, record: LeaseRecord | undefined, now: Mi
 function onWritten(state: LeadershipState, record: LeaseRecord, now: Millis): Outcome {
   const seen = { record, at: now };
   const next: LeadershipState = { ...state, busy: false, lastRenewed: state.sentAt, seen };
-  // An answer that took this long says that we held the lease once, not that we hold it.
+  // After this long, success only proves that we held the Lease at some point, not that we still do.
   if (now - state.sentAt >= RENEW_DEADLINE)
     return state.role === 'leading' ? checkDeadline(next, now) : { next, outputs: [] };
   return { next: { ...next, role: 'leading' }, outputs: state.role === 'leading' ? [] : [{ kind: 'lead' }] };
 }
 
-/** True while nobody else can lead: to be asked before every write, for a process may have slept since its last step. */
+/** True while no other process can lead. Check before every write: the process may have been suspended since its last step. */
 export function holdsLease(state: LeadershipState, now: Millis): boolean {
   return state.role === 'leading' && now - state.lastRenewed < RENEW_DEADLINE;
 }

@@ -17,18 +17,18 @@ import { type BackOff, pauseAfter } from '../back-off.ts';
 export const PAGE_SIZE = 500;
 /** Seconds after which the server is asked to end a watch, so that a dead connection cannot last. */
 export const WATCH_SECONDS = 290;
-/** A page of a list, or the head of a watch, that takes longer will not come, in milliseconds. */
+/** Timeout of a page of a list, and of the response headers of a watch, in milliseconds. */
 const ANSWER_WITHIN = 30_000;
 /**
- * Silence after which a watch counts as half-open: it should have ended by then. That the server's host is gone TCP says earlier, by
- * keepalive (see the client); this is for a server whose kernel still answers, or for a proxy that answers in its place.
+ * Silence after which a watch counts as half-open, in milliseconds: the server should have ended it by then. TCP keepalive (see the client)
+ * detects a dead host earlier; this is for a server that hangs while its kernel still answers, or for a proxy that answers in its place.
  */
 const HALF_OPEN_AFTER = (WATCH_SECONDS + 10) * 1000;
-/** A watch that was shorter than this and brought nothing was no watch, in milliseconds. */
+/** A watch that ends sooner than this without an event counts as failed, in milliseconds. */
 const SHORTEST_WATCH = 1000;
-/** Between requests that fail. */
+/** After a failed request. */
 const BACK_OFF: BackOff = { first: 200, longest: 30_000 };
-/** Between watches that open and end at once: the server is there, so there is less to wait for. */
+/** After a watch that opens and ends at once: the server is up, so the pauses are shorter. */
 const SHORT_WATCH_BACK_OFF: BackOff = { first: 200, longest: 5000 };
 
 type Phase =
@@ -42,20 +42,20 @@ export interface ReflectorState {
   readonly phase: Phase;
   /** Where to resume; undefined before the first complete list. */
   readonly resourceVersion: string | undefined;
-  /** Requests in a row that had no answer, or a refusal. */
+  /** Consecutive requests that failed or got no answer. */
   readonly failures: number;
-  /** Watches in a row that ended at once. */
+  /** Consecutive watches that ended at once. */
   readonly shortWatches: number;
-  /** What the next pause is drawn from. */
+  /** State of the pseudo-random jitter of pauses. */
   readonly random: number;
-  /** Goes up with every request, so that answers to an abandoned one are not taken for the current one's. */
+  /** Number of the latest request: answers to earlier, abandoned ones are ignored. */
   readonly request: number;
 }
 
 /** Every answer carries the number of the request that it answers. */
 export type ReflectorInput =
   | { readonly kind: 'start' }
-  /** What is known may be behind, and somebody cannot have that: list again. */
+  /** List again: the consumer must not work on data that may be stale. */
   | { readonly kind: 'relist' }
   | {
       readonly kind: 'page-received';
@@ -199,7 +199,7 @@ function onEvent(state: ReflectorState, type: string, object: KubernetesObject, 
   }
 }
 
-/** The server ends every watch in the end. One that ends at once would make us ask without pause: that is a failure. */
+/** Every watch is closed by the server at some point. One that closes at once counts as a failure: we would retry in a tight loop. */
 function onClosed(state: ReflectorState, now: Millis): Outcome {
   return hasLasted(state.phase, now)
     ? watch({ ...state, shortWatches: 0 }, now)
@@ -215,7 +215,7 @@ function onFailure(state: ReflectorState, status: number, message: string, now: 
   const abandon = { kind: 'abandon', request } as const;
   const isListing = phase.kind === 'listing';
   const isWatching = phase.kind === 'watching';
-  // However long the server was away: a watch that has opened shows that it is back, and is not paid for with the old pauses.
+  // A watch that has lasted shows that the server is back: earlier failures no longer lengthen the pause.
   const shortWatches = hasLasted(phase, now) ? 0 : state.shortWatches;
   const setbacks = failures + shortWatches;
   const counted = {
@@ -223,7 +223,7 @@ function onFailure(state: ReflectorState, status: number, message: string, now: 
     failures: isWatching ? failures : failures + 1,
     shortWatches: isWatching && !hasLasted(phase, now) ? shortWatches + 1 : shortWatches,
   };
-  // 410 while watching: what we know is too old to follow. 410 while paging: the pages' snapshot is gone.
+  // 410 on a watch: our resourceVersion is too old to resume from. 410 on a list: its continue token has expired.
   if (status === 410 && setbacks === 0) {
     const relisted = list(counted, now);
     return {

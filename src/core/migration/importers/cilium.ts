@@ -25,7 +25,7 @@ interface L2Policy extends KubernetesObject {
   };
 }
 
-/** Labels that Cilium lends to Services for its selectors. */
+/** Keys that Cilium's Service selectors may use although Services do not have these labels. */
 const NAMESPACE_LABEL = 'io.kubernetes.service.namespace';
 const NAME_LABEL = 'io.kubernetes.service.name';
 
@@ -58,7 +58,7 @@ function importPool({ metadata, spec = {} }: IpPool, namespace: string, notes: s
   const matchExpressions = spec.serviceSelector?.matchExpressions ?? [];
   if (ofName !== undefined)
     notes.push(
-      `${named}: it is for the Service ${ofName} only; give it a label, or the annotation metallb.io/address-pool`,
+      `${named}: it selects the Service ${ofName} by name; select it by a label, or give it the annotation metallb.io/address-pool`,
     );
   const foreign = matchExpressions.filter(({ key }) => key === NAMESPACE_LABEL || key === NAME_LABEL);
   for (const { key, operator, values = [] } of foreign)
@@ -90,14 +90,13 @@ function importPool({ metadata, spec = {} }: IpPool, namespace: string, notes: s
 
 function policyOf({ metadata, spec = {} }: L2Policy, namespace: string, notes: string[]): ImportedObject[] {
   const named = `CiliumL2AnnouncementPolicy ${metadata.name}`;
-  if (spec.externalIPs === true)
-    notes.push(`${named}: externalIPs are not announced here, only addresses that we have given out`);
+  if (spec.externalIPs === true) notes.push(`${named}: externalIPs are not announced here, only addresses from pools`);
   if (spec.loadBalancerIPs !== true) return [];
   const interfaces = spec.interfaces ?? [];
   const patterns = interfaces.filter((name) => /[\\^$*+?()[\]|]/.test(name));
   if (patterns.length > 0)
     notes.push(
-      `${named}: interfaces are names here, no expressions: replace ${patterns.join(', ')} by the names of your links`,
+      `${named}: interfaces are names here, not regular expressions: replace ${patterns.join(', ')} with the names of your interfaces`,
     );
   const selectors = spec.serviceSelector;
   return [

@@ -1,11 +1,11 @@
 /**
- * What an importer makes of the configuration of another load balancer.
+ * The result of importing the configuration of another load balancer.
  * @module
  */
 
 export interface Imported {
   readonly objects: readonly ImportedObject[];
-  /** What was not carried over, or not as it was, and what to do about it. */
+  /** What could not be carried over as it was, and what to do about it. */
   readonly notes: readonly string[];
 }
 
@@ -16,19 +16,19 @@ export interface ImportedObject {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-export const POOLS = 'metallb.io/v1beta1';
+const API_VERSION = 'metallb.io/v1beta1';
 
 /** An IPAddressPool. */
 export function pool(name: string, namespace: string, spec: ImportedObject['spec']): ImportedObject {
-  return { apiVersion: POOLS, kind: 'IPAddressPool', metadata: { name, namespace }, spec };
+  return { apiVersion: API_VERSION, kind: 'IPAddressPool', metadata: { name, namespace }, spec };
 }
 
-/** An L2Advertisement for all pools of the import, where their owner announces by ARP and NDP. */
+/** An L2Advertisement. */
 export function l2Advertisement(name: string, namespace: string, spec: ImportedObject['spec']): ImportedObject {
-  return { apiVersion: POOLS, kind: 'L2Advertisement', metadata: { name, namespace }, spec };
+  return { apiVersion: API_VERSION, kind: 'L2Advertisement', metadata: { name, namespace }, spec };
 }
 
-/** A name as Kubernetes takes it (RFC 1123). */
+/** The text as a valid object name (RFC 1123 subdomain). */
 export function objectName(text: string): string {
   return text
     .toLowerCase()

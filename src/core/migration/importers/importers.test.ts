@@ -49,7 +49,7 @@ describe('importers', () => {
       ['L2Advertisement', 'kube-vip', { ipAddressPools: ['kube-vip-global', 'kube-vip-plunder', 'kube-vip-six'] }],
     ]);
     const notes = result.notes.join('\n');
-    for (const told of ['cidr-testing: addresses by DHCP', 'spec.interfaces: [eth3]', 'search-order'])
+    for (const told of ['cidr-testing: addresses from DHCP', 'spec.interfaces: [eth3]', 'search-order'])
       expect(notes).toContain(told);
   });
 

@@ -9,7 +9,7 @@ interface ConfigMap extends KubernetesObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** These ask for an address by DHCP. */
+/** Placeholders that ask for an address from DHCP. */
 const DHCP = /^(0\.0\.0\.0(\/32)?|0\.0\.0\.0-0\.0\.0\.0)$/;
 
 export function importKubeVip(objects: readonly KubernetesObject[], namespace: string): Imported {
@@ -28,7 +28,7 @@ export function importKubeVip(objects: readonly KubernetesObject[], namespace: s
       const fixed = entries.filter((entry) => !DHCP.test(entry));
       if (fixed.length < entries.length)
         notes.push(
-          `${key}: addresses by DHCP are not there yet; give the namespace a range that your DHCP server leaves alone`,
+          `${key}: addresses from DHCP are not supported; give the namespace a range that your DHCP server does not use`,
         );
       scopes.set(scope, [...(scopes.get(scope) ?? []), ...fixed]);
     }
@@ -40,7 +40,7 @@ export function importKubeVip(objects: readonly KubernetesObject[], namespace: s
   }
   if (found.length > 0) found.push(l2Advertisement('kube-vip', namespace, pools(found)));
   notes.push(
-    'kube-vip takes an address of the namespace’s own range, and of the global one only where there is none; here a Service of the namespace falls back to the global pool when its own is full',
+    'kube-vip uses the global range only for namespaces without a range of their own; here a Service falls back to the global pool when the pool of its namespace is exhausted',
   );
   return { objects: found, notes: found.length === 0 ? [] : notes };
 }
@@ -52,19 +52,19 @@ function pools(objects: readonly ImportedObject[]) {
 function other(key: string, value: string): string[] {
   if (key.startsWith('interface-'))
     return [
-      `${key}: ${value}: an interface for the Services of one namespace; write an L2Advertisement with spec.interfaces: [${value}] for its pool`,
+      `${key}: ${value}: the interface for the Services of one namespace; create an L2Advertisement with spec.interfaces: [${value}] for its pool`,
     ];
   if (key === 'skip-end-ips-in-cidr' && value === 'true')
     return [
-      'skip-end-ips-in-cidr: the first and last address of each CIDR were left out; set spec.avoidBuggyIPs, which leaves out those that end in .0 and .255',
+      'skip-end-ips-in-cidr: kube-vip leaves out the first and last address of each CIDR; set spec.avoidBuggyIPs, which leaves out those that end in .0 and .255',
     ];
   if (key === 'search-order' && value === 'desc')
     return [
-      'search-order: desc: addresses are taken from the beginning of a pool here; Services that have one keep it',
+      'search-order: desc: here addresses are taken from the start of a pool; Services that already have one keep it',
     ];
   if (key.startsWith('allow-share-'))
     return [
-      `${key}: Services share an address here when both have the annotation metallb.io/allow-shared-ip with one key`,
+      `${key}: here Services share an address if they have the annotation metallb.io/allow-shared-ip with the same value`,
     ];
-  return [`${key}: it has no meaning here`];
+  return [`${key}: this setting has no equivalent here`];
 }

@@ -32,20 +32,20 @@ export function importPureLb(objects: readonly KubernetesObject[], namespace: st
   for (const { kind, metadata, spec } of objects as readonly ServiceGroup[]) {
     if (kind === 'LBNodeAgent')
       notes.push(
-        `LBNodeAgent ${metadata.name}: links are chosen by spec.interfaces of an L2Advertisement, and addresses of other networks are announced by BGPAdvertisements`,
+        `LBNodeAgent ${metadata.name}: choose interfaces with spec.interfaces of an L2Advertisement; to announce addresses of other subnets, use a BGPAdvertisement`,
       );
     if (kind !== 'ServiceGroup') continue;
     const { local } = spec ?? {};
     if (local === undefined) {
       notes.push(
-        `ServiceGroup ${metadata.name}: only local pools are carried over; addresses from NetBox have to be written down`,
+        `ServiceGroup ${metadata.name}: only local pools are carried over; list the addresses from NetBox in an IPAddressPool`,
       );
       continue;
     }
     const blocks = [local, local.v4pool, ...(local.v4pools ?? []), local.v6pool, ...(local.v6pools ?? [])];
     const addresses = blocks.flatMap((block) => (block?.pool === undefined ? [] : [block.pool]));
     if (addresses.length === 0) {
-      notes.push(`ServiceGroup ${metadata.name}: there is no pool in it`);
+      notes.push(`ServiceGroup ${metadata.name}: it has no pool`);
       continue;
     }
     const name = objectName(metadata.name);
