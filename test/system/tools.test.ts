@@ -79,6 +79,21 @@ describe('explain, plan and convert', () => {
     );
   });
 
+  it('plan and explain tell of annotations that do nothing', async () => {
+    const misspelt = file(
+      'misspelt.yaml',
+      '{apiVersion: v1, kind: Service, metadata: {name: s, annotations: {metallb.io/loadbalancerIPs: 192.0.2.9}}, spec: {type: LoadBalancer, clusterIP: 10.0.0.1}}\n',
+    );
+    const meant =
+      'annotation metallb.io/loadbalancerIPs is no annotation of ours; did you mean metallb.io/loadBalancerIPs?';
+    expect((await metallb(['plan', '-f', misspelt, '--dump', misspelt])).stdout).toContain(
+      `Warnings:\n  Service default/s: ${meant}\n`,
+    );
+    expect((await metallb(['explain', 'service', 's', '--dump', misspelt])).stdout).toContain(
+      `unknownAnnotation: ${meant}\n`,
+    );
+  });
+
   it('explain names pools and nodes with their verdicts, for people and for programs', async () => {
     const manual =
       '{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: manual, namespace: metallb-system}, spec: {autoAssign: false, addresses: [192.168.9.0/30]}}';

@@ -40,6 +40,14 @@ describe('admission', () => {
     expect(warnings).toEqual(['spec.disableMP is deprecated and has no effect; remove it']);
   });
 
+  it('warns of annotations that do nothing', () => {
+    const annotations = { 'metallb.io/pasive': 'true' };
+    const peer = configured('r', { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' }, { annotations });
+    expect(admit('bgppeers', peer, stored).warnings).toEqual([
+      'annotation metallb.io/pasive is no annotation of ours; did you mean metallb.io/passive?',
+    ]);
+  });
+
   it('says beforehand that a change of a peer ends its sessions', () => {
     const spec = { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' };
     const warnings = (before: object, after: object) =>

@@ -3,11 +3,13 @@
  * (docs/behaviour/webhooks.md#admission), and for the embedded API.
  * @module
  */
+import { annotationFaults } from '../api/annotation-faults.ts';
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
 import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
+import { describeAnnotationFault } from '../reasons/annotations.ts';
 
 export interface Admission {
   /** Why the object is rejected; empty if it may be written. */
@@ -35,6 +37,7 @@ export function admit(resource: ConfigResource, object: KubernetesObject, stored
     refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
     warnings: [
       ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
+      ...annotationFaults(reference.kind, object.metadata).map(describeAnnotationFault),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ],

@@ -14,7 +14,7 @@ export const ANNOTATIONS = {
   loadBalancerIPs: { on: 'Service', readBy: ['controller'] },
   'allow-shared-ip': { on: 'Service', readBy: ['controller', 'speaker'] },
   /** Written by the controller: the pool that owns the addresses of the Service. */
-  'ip-allocated-from-pool': { on: 'Service', readBy: ['controller'] },
+  'ip-allocated-from-pool': { on: 'Service', readBy: ['controller'], writtenByUs: true },
   /** With any value but `false` the speaker of the node hands over what other nodes can announce. */
   drain: { on: 'Node', readBy: ['speaker'] },
   /** Takes the place of spec.peerAddress. */
@@ -27,15 +27,19 @@ export const ANNOTATIONS = {
   'link-bandwidth': { on: 'BGPAdvertisement', readBy: ['speaker'] },
 } as const satisfies Readonly<Record<string, Annotation>>;
 
+export type AnnotatedKind = 'Service' | 'Node' | 'BGPPeer' | 'BGPAdvertisement';
+
 interface Annotation {
-  readonly on: 'Service' | 'Node' | 'BGPPeer' | 'BGPAdvertisement';
+  readonly on: AnnotatedKind;
   readonly readBy: readonly ('controller' | 'speaker')[];
+  /** It is no request of users. */
+  readonly writtenByUs?: true;
 }
 
 type AnnotationName = keyof typeof ANNOTATIONS;
 
 /** Names of the annotations on objects of a kind. */
-export type AnnotationOn<K extends Annotation['on']> = {
+export type AnnotationOn<K extends AnnotatedKind> = {
   [N in AnnotationName]: (typeof ANNOTATIONS)[N]['on'] extends K ? N : never;
 }[AnnotationName];
 

@@ -282,6 +282,32 @@ describe('the controller', () => {
     ]);
   });
 
+  describe('says of annotations that do nothing', () => {
+    const misspelt = { 'metallb.io/loadbalancerIPs': '192.0.2.1' };
+    const meant =
+      'a unknownAnnotation: annotation metallb.io/loadbalancerIPs is no annotation of ours; did you mean metallb.io/loadBalancerIPs?';
+
+    it('what was meant, with the address that was given instead', () => {
+      const c = controller({ services: [service('a', {}, { annotations: misspelt })] });
+      expect(c.events).toEqual(['a IPAllocated: Assigned IP ["192.0.2.0"] of pool "p"', meant]);
+    });
+
+    it('when they come later and nothing else changes', () => {
+      const c = controller({ services: [service('a')] });
+      c.annotate('a', misspelt);
+      c.annotate('a', { 'example.com/else': 'x' });
+      expect(c.events.slice(1)).toEqual([meant]);
+    });
+
+    it('nothing after a restart', () => {
+      const c = controller({
+        services: [service('a', {}, { annotations: { ...misspelt, [POOL_ANNOTATION]: 'p' } }, ['192.0.2.0'])],
+      });
+      c.pools(pool('p', ['192.0.2.0/29']));
+      expect(c.events).toEqual([]);
+    });
+  });
+
   it('moves Services off addresses that leave the pools, and says so', () => {
     const c = controller({ services: [service('a', {}, {}, ['192.0.2.0'])] });
     c.pools(pool('q', ['192.0.2.2/31']));

@@ -3,7 +3,7 @@
  * and nothing else, and returns everything users should be told.
  * @module
  */
-import { ANNOTATION_PREFIX, OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
+import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { Allocator } from '../ipam/allocator.ts';
@@ -270,15 +270,4 @@ function cleared(
 ): ServiceDecision {
   allocator.release(key);
   return { addresses: [], pool: undefined, condition: notAllocated(events), events, unserved };
-}
-
-/** One Warning for each annotation under the old prefix, told when the Service is changed. */
-export function deprecatedAnnotations(service: Service): EventNote[] {
-  return Object.keys(service.metadata.annotations ?? {})
-    .filter((name) => name.startsWith(OLD_PREFIX))
-    .sort()
-    .map((name) => ({
-      reason: 'deprecatedAnnotation' as const,
-      message: `annotation ${name} still works, but is deprecated; use ${ANNOTATION_PREFIX}${name.slice(OLD_PREFIX.length)}`,
-    }));
 }

@@ -14,6 +14,8 @@ export interface ServiceRecord {
   readonly pendingSince: Millis | undefined;
   /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
   readonly told: { readonly address: readonly EventNote[]; readonly annotations: readonly EventNote[] };
+  /** What was wrong with its annotations when it was last looked at; undefined: it was not. */
+  readonly annotations: readonly EventNote[] | undefined;
   readonly write: WriteState;
 }
 
@@ -21,6 +23,7 @@ const NEW: ServiceRecord = {
   unserved: undefined,
   pendingSince: undefined,
   told: { address: [], annotations: [] },
+  annotations: undefined,
   write: NO_WRITE,
 };
 

@@ -8,11 +8,12 @@ import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
+import { annotationNotes } from '../reasons/annotations.ts';
 import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
-import { decideService, deprecatedAnnotations, type ServiceDecision, useOf } from './service-decision.ts';
+import { decideService, type ServiceDecision, useOf } from './service-decision.ts';
 import type { ServiceRecord } from './service-records.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
 import { begun, isUnfinished, settled } from './write-state.ts';
@@ -102,13 +103,16 @@ function decideOne(
   const decision = decideService(service, allocator, setAside);
   const differs = !isWritten(service, decision);
   const isNext = differs && record.write.kind === 'idle';
-  const deprecated = differs ? deprecatedAnnotations(service) : [];
+  const annotations = service.spec?.type === 'LoadBalancer' ? annotationNotes(service) : [];
+  // What stood there before this controller came is told when something changes: a restart tells nothing again.
+  const tellsAnnotations = differs || (record.annotations !== undefined && !equal(record.annotations, annotations));
   services.change(key, {
     unserved: decision.unserved,
     pendingSince: pendingSince(service, record, now),
+    annotations,
     told: {
       address: tell(service, record.told.address, decision.events, outputs),
-      annotations: tell(service, record.told.annotations, deprecated, outputs),
+      annotations: tell(service, record.told.annotations, tellsAnnotations ? annotations : [], outputs),
     },
     write: isNext
       ? begun(record.write, service.metadata.resourceVersion)

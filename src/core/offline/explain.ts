@@ -13,6 +13,7 @@ import { requestOfService, withSetAside } from '../controller/service-decision.t
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { PoolCheck } from '../ipam/request.ts';
 import { formatPrefix } from '../net/prefix.ts';
+import { annotationNotes } from '../reasons/annotations.ts';
 import type { BgpVerdict, EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { serviceOf } from '../service/endpoints.ts';
@@ -97,7 +98,7 @@ export function explainService(
   return {
     service: key,
     addresses: currentAddresses(service),
-    told: offline.eventsOf(key),
+    told: ours ? withAnnotations(offline.eventsOf(key), service) : offline.eventsOf(key),
     pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
     ...speakers,
     announcers: announcersOf(objects, key),
@@ -105,6 +106,12 @@ export function explainService(
     unheard: hasNoSession(speakers.bgp, sessions),
     problems: offline.problems,
   };
+}
+
+/** A controller that finds everything as it should be says nothing of annotations; whoever asks should know. */
+function withAnnotations(told: readonly EventNote[], service: Service): readonly EventNote[] {
+  const missing = annotationNotes(service).filter((note) => !told.some(({ message }) => message === note.message));
+  return [...told, ...missing];
 }
 
 interface L2Status extends KubernetesObject {

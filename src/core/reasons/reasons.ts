@@ -19,6 +19,8 @@ export const EVENT_TYPES = {
   noclusterIPsIPFamily: 'Warning',
   nolbIPsIPFamily: 'Warning',
   deprecatedAnnotation: 'Warning',
+  /** Ours: an annotation, or a label, that was meant for us and that we do not know. */
+  unknownAnnotation: 'Warning',
   nodeAssigned: 'Normal',
   announceFailed: 'Warning',
   /** Ours: another station claims an address that this node owns. */

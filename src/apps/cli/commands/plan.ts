@@ -3,11 +3,15 @@
  * @module
  */
 import type { Command } from 'commander';
-import { formatProblem } from '../../../core/api/problem.ts';
+import { annotationFaults } from '../../../core/api/annotation-faults.ts';
+import { referenceTo } from '../../../core/api/kind.ts';
+import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
+import { formatProblem, formatReference } from '../../../core/api/problem.ts';
 import { renewals } from '../../../core/bgp/peers/peer-change.ts';
 import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
+import { describeAnnotationFault } from '../../../core/reasons/annotations.ts';
 import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {
@@ -35,7 +39,8 @@ export function addPlanCommand(program: Command): void {
       const { peers } = offline.config;
       const known = new Set(offline.problems.map(formatProblem));
       const told = new Map([...offline.services].map((key) => [key, offline.eventsOf(key).length]));
-      for (const object of readObjects(options.filename).map(withNamespace)) {
+      const objects = readObjects(options.filename).map(withNamespace);
+      for (const object of objects) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
@@ -43,7 +48,8 @@ export function addPlanCommand(program: Command): void {
         peer: name,
         fields,
       }));
-      const plan = { ...compare(before, offline, known, told), renewed };
+      const warnings = objects.flatMap(annotationWarnings);
+      const plan = { ...compare(before, offline, known, told), renewed, warnings };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -58,6 +64,14 @@ interface Plan {
   /** BGPPeers whose sessions would restart, and the changed fields that are the reason. */
   readonly renewed: readonly { readonly peer: string; readonly fields: readonly string[] }[];
   readonly rejected: readonly string[];
+  /** What stands in the files and would do nothing. */
+  readonly warnings: readonly string[];
+}
+
+function annotationWarnings(object: KubernetesObject): string[] {
+  const kind = object.kind ?? '';
+  const where = formatReference(referenceTo(kind, object));
+  return annotationFaults(kind, object.metadata).map((fault) => `${where}: ${describeAnnotationFault(fault)}`);
 }
 
 /** `told` is how many things had been told of each Service before. */
@@ -66,7 +80,7 @@ function compare(
   offline: OfflineController,
   known: ReadonlySet<string>,
   told: ReadonlyMap<string, number>,
-): Omit<Plan, 'renewed'> {
+): Omit<Plan, 'renewed' | 'warnings'> {
   const after = offline.addresses();
   const services = [...new Set([...before.keys(), ...after.keys()])].sort();
   return {
@@ -86,7 +100,7 @@ function compare(
   };
 }
 
-function forPeople({ changes, renewed, rejected }: Plan): string {
+function forPeople({ changes, renewed, rejected, warnings }: Plan): string {
   const line = ({ service, from, to, why }: Plan['changes'][number]) =>
     `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
   const parts = [
@@ -104,6 +118,7 @@ function forPeople({ changes, renewed, rejected }: Plan): string {
     rejected.length === 0
       ? 'No object would be set aside.'
       : ['Objects that would be set aside:', ...rejected.map((text) => `  ${text}`)].join('\n'),
+    ...(warnings.length === 0 ? [] : [['Warnings:', ...warnings.map((text) => `  ${text}`)].join('\n')]),
   ];
   return `${parts.join('\n')}\n`;
 }
