@@ -122,6 +122,11 @@ const AGGREGATION_RULE =
   'aggregationLength and aggregationLengthV6 must be 32 and 128 (or absent) when serviceSelectors is used';
 
 /** BGPAdvertisement v1beta1 (docs/behaviour/resources.md#bgpadvertisement). */
+/** As much of a BGPPeer or BGPAdvertisement as says which nodes it is for; the rest may not fit its schema. */
+export const nodeSelecting = z.object({
+  spec: z.object({ nodeSelectors: advertisementTargets.nodeSelectors }).optional(),
+});
+
 export const bgpAdvertisement = z.object({
   spec: withRules(
     z

@@ -11,7 +11,7 @@ import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Pe
 import { advertisementExtensions } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { parseTargets } from './l2-advertisements.ts';
-import { type KnownNodes, mayShareNode } from './node-sets.ts';
+import { mayShareNode, type Nodes } from './node-sets.ts';
 import { showRange } from './pools.ts';
 
 /** The objects that an advertisement may refer to. */
@@ -20,6 +20,7 @@ export interface BgpSurroundings {
   readonly communities: readonly CommunityAliases[];
   readonly peers: readonly Peer[];
   readonly bfdProfiles: readonly BfdProfile[];
+  readonly nodes: Nodes;
 }
 
 const LENGTH_FIELD = { ipv4: 'aggregationLength', ipv6: 'aggregationLengthV6' } as const;
@@ -105,7 +106,7 @@ function checkLengths(advertisement: BgpAdvertisement, inspection: Inspection, p
 
 /** BFD echo works over IPv4 alone (rule X1). */
 function checkEchoMode(
-  { pools, peers }: BgpAdvertisement,
+  { pools, peers, nodeSelectors }: BgpAdvertisement,
   inspection: Inspection,
   surroundings: BgpSurroundings,
 ): void {
@@ -114,8 +115,9 @@ function checkEchoMode(
   );
   if (v6 === undefined) return;
   const echo = new Set(surroundings.bfdProfiles.filter(({ echoMode }) => echoMode).map(({ name }) => name));
-  for (const { name, bfdProfile } of surroundings.peers) {
+  for (const { name, bfdProfile, nodeSelectors: peerNodes } of surroundings.peers) {
     if (bfdProfile === undefined || !echo.has(bfdProfile) || (peers.length > 0 && !peers.includes(name))) continue;
+    if (!mayShareNode(nodeSelectors, peerNodes, surroundings.nodes)) continue;
     inspection.report(
       ['spec', 'peers'],
       name,
@@ -131,20 +133,11 @@ export function preferenceClashes(
   accepted: readonly BgpAdvertisement[],
   inspection: Inspection,
   pools: readonly Pool[],
-  nodes: KnownNodes,
+  nodes: Nodes,
 ): void {
-  if (advertisement.serviceSelectors.length > 0) return;
   for (const other of accepted) {
-    if (other.serviceSelectors.length > 0 || other.localPref === advertisement.localPref) continue;
-    if (!sharePeer(advertisement, other)) continue;
-    if (!mayShareNode(advertisement.nodeSelectors, other.nodeSelectors, nodes)) continue;
-    const pool = pools.find(
-      (candidate) =>
-        advertisement.pools.has(candidate.name) &&
-        other.pools.has(candidate.name) &&
-        !areDifferentRoutes(advertisement, other, candidate),
-    );
-    if (pool === undefined) continue;
+    const pool = contestedPool(advertisement, other, pools);
+    if (pool === undefined || !mayShareNode(advertisement.nodeSelectors, other.nodeSelectors, nodes)) continue;
     inspection.report(
       ['spec', 'localPref'],
       String(advertisement.localPref),
@@ -152,6 +145,21 @@ export function preferenceClashes(
       'use one localPref, or make them differ in aggregation length, peers or nodes',
     );
   }
+}
+
+/** Of advertisements that all apply to one node, oldest first, those in force there (rule B4). */
+export function settle(advertisements: readonly BgpAdvertisement[], pools: readonly Pool[]): BgpAdvertisement[] {
+  const inForce: BgpAdvertisement[] = [];
+  for (const advertisement of advertisements)
+    if (!inForce.some((older) => contestedPool(advertisement, older, pools) !== undefined)) inForce.push(advertisement);
+  return inForce;
+}
+
+/** A pool for which the two give the same routes another LOCAL_PREF. With serviceSelectors it depends on the Service. */
+function contestedPool(a: BgpAdvertisement, b: BgpAdvertisement, pools: readonly Pool[]): Pool | undefined {
+  if (a.localPref === b.localPref || a.serviceSelectors.length > 0 || b.serviceSelectors.length > 0) return undefined;
+  if (!sharePeer(a, b)) return undefined;
+  return pools.find((pool) => a.pools.has(pool.name) && b.pools.has(pool.name) && !areDifferentRoutes(a, b, pool));
 }
 
 function sharePeer(a: BgpAdvertisement, b: BgpAdvertisement): boolean {

@@ -11,7 +11,7 @@ import { formatAddress } from '../net/address.ts';
 import type { BfdProfile, BgpEngine, Peer, PeerTarget } from './config.ts';
 import { hasTemplate, peerExtensions, peerTemplate } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
-import { type KnownNodes, mayShareNode } from './node-sets.ts';
+import { mayShareNode, type Nodes } from './node-sets.ts';
 
 export function parseBfdProfile(object: KubernetesObject, inspection: Inspection): BfdProfile | undefined {
   const validated = inspection.validate(bfdProfile, object);
@@ -232,7 +232,7 @@ export function peerClashes(
   peer: Peer,
   accepted: readonly Peer[],
   inspection: Inspection,
-  nodes: KnownNodes,
+  nodes: Nodes,
   engine: BgpEngine,
 ): void {
   for (const other of accepted) {

@@ -289,7 +289,7 @@ describe('an FRR that others share (rule M2)', () => {
     resolveConfig(
       { bgppeers: specs.map((spec, i) => peer({ peerAddress: `192.0.2.${i + 1}`, ...spec }, `r${i}`)) },
       undefined,
-      'frr-k8s',
+      { engine: 'frr-k8s' },
     ).problems.map(formatProblem);
 
   it('has one router ID per node and one AS number per VRF', () => {

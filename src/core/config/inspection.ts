@@ -85,14 +85,21 @@ export interface Reading<T> {
   readonly parse: (object: KubernetesObject, inspection: Inspection) => T | undefined;
   /** Reports conflicts with values that were accepted before. */
   readonly clashes?: (value: T, accepted: readonly T[], inspection: Inspection) => void;
+  /** Whether the problems of an invalid object are told here; default: yes. `last` is what was in force of it. */
+  readonly concerns?: (object: KubernetesObject, last: T | undefined) => boolean;
 }
 
 /**
  * Reads all objects of a kind. An invalid object never affects a valid one: it is set aside or, if it was valid before,
- * its last good version stays in force; its problems say which. When two objects conflict, the older one stays.
+ * its last good version stays in force; its problems say which. When two objects conflict, the older one stays. `good`
+ * takes in what is valid by itself, oldest first: some of it may be in force elsewhere.
  */
-export function readAll<T extends { readonly name: string }>(reading: Reading<T>, problems: Problem[]): T[] {
-  const { kind, clashes = () => {} } = reading;
+export function readAll<T extends { readonly name: string }>(
+  reading: Reading<T>,
+  problems: Problem[],
+  good: T[] = [],
+): T[] {
+  const { kind, clashes = () => {}, concerns = () => true } = reading;
   const accepted = new Map<string, T>();
   for (const object of [...reading.objects].sort(byAge)) {
     const { name } = object.metadata;
@@ -103,16 +110,19 @@ export function readAll<T extends { readonly name: string }>(reading: Reading<T>
       const message = `there is an older ${kind} of this name in another namespace`;
       inspection.report(['metadata', 'name'], name, message, 'use another name');
     }
+    const last = isTwin ? undefined : reading.previous.find((candidate) => candidate.name === name);
+    const valid = inspection.isClean && value !== undefined ? value : last;
+    if (valid !== undefined) good.push(valid);
     if (value !== undefined) clashes(value, [...accepted.values()], inspection);
     if (value !== undefined && inspection.isClean) {
       accepted.set(name, value);
       continue;
     }
-    const last = isTwin ? undefined : reading.previous.find((candidate) => candidate.name === name);
     const trial = new Inspection(inspection.object);
     if (last !== undefined) clashes(last, [...accepted.values()], trial);
     const isKept = last !== undefined && trial.isClean;
     if (isKept) accepted.set(name, last);
+    if (!concerns(object, last)) continue;
     const consequence = isKept
       ? 'until then the last good version stays in force'
       : 'until then the object is set aside';

@@ -2,21 +2,32 @@
  * Whether two objects with node selectors can apply to the same node (docs/behaviour/resources.md#rules).
  * @module
  */
-import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
-import { anySelectorMatches, canonicalSelector } from '../api/selector.ts';
+import type { LabelSelector } from '../api/kubernetes.ts';
+import { anySelectorMatches, canonicalSelector, type Labels } from '../api/selector.ts';
 
-/** Undefined: this process does not read Nodes. */
-export type KnownNodes = readonly KubernetesObject[] | undefined;
+type Selectors = readonly LabelSelector[];
+
+/** The nodes that a configuration is resolved for. */
+export type Nodes =
+  /** Of a speaker, its own: what other nodes do is no conflict here. */
+  | { readonly kind: 'one'; readonly labels: Labels }
+  | { readonly kind: 'all'; readonly labels: readonly Labels[] }
+  /** This process does not read Nodes. */
+  | { readonly kind: 'unknown' };
 
 /**
  * Whether some node is selected by both. Without Nodes to look at, different selectors are assumed to be disjoint: a
  * process that reads Nodes will report the conflict if they are not.
  */
-export function mayShareNode(a: readonly LabelSelector[], b: readonly LabelSelector[], nodes: KnownNodes): boolean {
+export function mayShareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
+  if (nodes.kind === 'one') return areBothOn(a, b, nodes.labels);
   if (a.length === 0 && b.length === 0) return true;
-  if (nodes !== undefined && nodes.length > 0)
-    return nodes.some(({ metadata: { labels } }) => anySelectorMatches(a, labels) && anySelectorMatches(b, labels));
+  if (nodes.kind === 'all' && nodes.labels.length > 0) return nodes.labels.some((labels) => areBothOn(a, b, labels));
   if (a.length === 0 || b.length === 0) return true;
   const texts = new Set(a.map(canonicalSelector));
   return b.some((selector) => texts.has(canonicalSelector(selector)));
+}
+
+function areBothOn(a: Selectors, b: Selectors, labels: Labels): boolean {
+  return anySelectorMatches(a, labels) && anySelectorMatches(b, labels);
 }

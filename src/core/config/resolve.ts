@@ -5,13 +5,16 @@
 import { KINDS } from '../api/kinds.ts';
 import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import type { Labels } from '../api/selector.ts';
 import { parseBgpAdvertisement, preferenceClashes } from './bgp-advertisements.ts';
 import { parseBfdProfile, parsePeer, peerClashes } from './bgp-peers.ts';
 import { aliasClashes, parseAliases } from './communities.ts';
-import { type BgpEngine, type Config, EMPTY_CONFIG } from './config.ts';
+import { type BgpAdvertisement, type BgpEngine, type Config, EMPTY_CONFIG } from './config.ts';
 import { readAll } from './inspection.ts';
 import { parseL2Advertisement } from './l2-advertisements.ts';
+import type { Nodes } from './node-sets.ts';
 import { parsePool, poolClashes } from './pools.ts';
+import { relevanceTo } from './relevance.ts';
 
 /** The resources that make up the configuration. */
 export const CONFIG_RESOURCES = [
@@ -63,17 +66,29 @@ export function byResource<T extends { readonly kind: string }>(
 export interface Resolved {
   readonly config: Config;
   readonly problems: readonly Problem[];
+  /** The BGPAdvertisements that are valid by themselves, oldest first; which are in force on another node depends on it (`settle`). */
+  readonly unsettled: readonly BgpAdvertisement[];
+}
+
+/** For whom the configuration is resolved. */
+export interface Viewpoint {
+  /** Default: native. */
+  readonly engine?: BgpEngine;
+  /** The labels of the one node that it is for; default: it is for the whole cluster. */
+  readonly node?: Labels;
 }
 
 /** Resolves the whole configuration. `previous` is the configuration in force until now. */
 export function resolveConfig(
   objects: ConfigObjects,
   previous: Config = EMPTY_CONFIG,
-  engine: BgpEngine = 'native',
+  { engine = 'native', node }: Viewpoint = {},
 ): Resolved {
   const problems: Problem[] = [];
+  const relevance = relevanceTo(node, objects);
+  const nodes = nodesOf(objects, node);
   const of = (resource: ConfigResource) => ({ kind: kindOf(resource), objects: objects[resource] ?? [] });
-  const { nodes, namespaces = [], secrets } = objects;
+  const { namespaces = [], secrets } = objects;
   const pools = readAll(
     {
       ...of('ipaddresspools'),
@@ -92,11 +107,22 @@ export function resolveConfig(
     problems,
   );
   const communities = readAll(
-    { ...of('communities'), previous: previous.communities, parse: parseAliases, clashes: aliasClashes },
+    {
+      ...of('communities'),
+      previous: previous.communities,
+      parse: parseAliases,
+      clashes: aliasClashes,
+      concerns: relevance.community,
+    },
     problems,
   );
   const bfdProfiles = readAll(
-    { ...of('bfdprofiles'), previous: previous.bfdProfiles, parse: parseBfdProfile },
+    {
+      ...of('bfdprofiles'),
+      previous: previous.bfdProfiles,
+      parse: parseBfdProfile,
+      concerns: relevance.bfdProfile,
+    },
     problems,
   );
   const peers = readAll(
@@ -105,19 +131,30 @@ export function resolveConfig(
       previous: previous.peers,
       parse: (object, inspection) => parsePeer(object, inspection, { bfdProfiles, secrets }),
       clashes: (peer, accepted, inspection) => peerClashes(peer, accepted, inspection, nodes, engine),
+      concerns: relevance.selecting,
     },
     problems,
   );
+  const unsettled: BgpAdvertisement[] = [];
   const bgpAdvertisements = readAll(
     {
       ...of('bgpadvertisements'),
       previous: previous.bgpAdvertisements,
       parse: (object, inspection) =>
-        parseBgpAdvertisement(object, inspection, { pools, communities, peers, bfdProfiles }),
+        parseBgpAdvertisement(object, inspection, { pools, communities, peers, bfdProfiles, nodes }),
       clashes: (advertisement, accepted, inspection) =>
         preferenceClashes(advertisement, accepted, inspection, pools, nodes),
+      concerns: relevance.selecting,
     },
     problems,
+    unsettled,
   );
-  return { config: { pools, l2Advertisements, bgpAdvertisements, peers, bfdProfiles, communities }, problems };
+  const config = { pools, l2Advertisements, bgpAdvertisements, peers, bfdProfiles, communities };
+  return { config, problems, unsettled };
+}
+
+function nodesOf({ nodes }: ConfigObjects, node: Labels | undefined): Nodes {
+  if (node !== undefined) return { kind: 'one', labels: node };
+  if (nodes === undefined) return { kind: 'unknown' };
+  return { kind: 'all', labels: nodes.map(({ metadata: { labels = {} } }) => labels) };
 }

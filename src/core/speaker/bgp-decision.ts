@@ -5,6 +5,7 @@
 import type { EndpointSlice, Service } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { keyOf, type Route } from '../bgp/rib/route.ts';
+import { settle } from '../config/bgp-advertisements.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
@@ -38,9 +39,14 @@ function decideBgp(
   const addresses = currentAddresses(service).map(parseAddress);
   if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
   const pool = poolOf(facts.config, addresses as IpAddress[]);
-  const ofPool = facts.config.bgpAdvertisements.filter((ad) => pool !== undefined && ad.pools.has(pool.name));
-  if (pool === undefined || ofPool.length === 0) return undefined;
-  const here = ofPool.filter((ad) => anySelectorMatches(ad.nodeSelectors, node.labels));
+  if (pool === undefined) return undefined;
+  const isOfPool = (ad: BgpAdvertisement) => ad.pools.has(pool.name);
+  const { config } = facts;
+  // What other nodes go by is settled there, not here.
+  const all = node.name === facts.node ? config.bgpAdvertisements : facts.unsettled;
+  if (!all.some(isOfPool)) return undefined;
+  const onNode = all.filter((ad) => anySelectorMatches(ad.nodeSelectors, node.labels));
+  const here = settle(onNode, config.pools).filter(isOfPool);
   const labels = service.metadata.labels ?? {};
   const matching = here.filter((ad) => anySelectorMatches(ad.serviceSelectors, labels));
   const obstacle = obstacleFor(facts, node, service, slices, { pool, here, matching });

@@ -6,7 +6,8 @@
  *   act     the whole of what to announce, whenever it differs from before
  * @module
  */
-import { type EndpointSlice, objectKey, type Service } from '../api/kubernetes.ts';
+import { type EndpointSlice, type Node, objectKey, type Service } from '../api/kubernetes.ts';
+import type { Labels } from '../api/selector.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import type { Sha256 } from '../election/election.ts';
 import type { Change } from '../kubernetes/cache.ts';
@@ -17,16 +18,9 @@ import { serviceOf } from '../service/endpoints.ts';
 import { candidatesOf, drainOf, membersOf } from './candidates.ts';
 import { announcedBy, decideAnnouncements, decided, describeDuplicate, electOwners } from './layer2.ts';
 import { decideRoutes } from './routes.ts';
-import {
-  INCUMBENTS,
-  type NodeLabels,
-  type SpeakerInput,
-  type SpeakerOutput,
-  type SpeakerResource,
-  type SpeakerState,
-} from './state.ts';
+import { INCUMBENTS, type SpeakerInput, type SpeakerOutput, type SpeakerResource, type SpeakerState } from './state.ts';
 
-/** What the configuration is made of; of Nodes only the labels matter. */
+/** What the configuration is made of, besides the labels of this node. */
 const CONFIGURING = ['namespaces', 'secrets', ...CONFIG_RESOURCES] as const;
 
 /** `sha256` is handed in. The state is owned by the machine and partly changed in place; see core/machine.ts. */
@@ -84,13 +78,13 @@ type Dirty = 'none' | 'all' | ReadonlySet<string>;
 
 function isConfigChange(input: SpeakerInput | Tick, state: SpeakerState): boolean {
   if (!('resource' in input)) return false;
-  if (input.resource === 'nodes') return !equal(nodeLabels(state), state.nodeLabels);
+  if (input.resource === 'nodes') return !equal(ownLabels(state), state.ownLabels);
   return (CONFIGURING as readonly string[]).includes(input.resource);
 }
 
-/** Node selectors of configuration objects are about these. */
-function nodeLabels({ cache }: SpeakerState): NodeLabels[] {
-  return cache.all('nodes').map(({ metadata: { name, labels = {} } }) => ({ name, labels }));
+/** What node selectors go by here; a node that nobody knows has none. */
+function ownLabels({ cache, settings }: SpeakerState): Labels {
+  return cache.get<Node>('nodes', `/${settings.node}`)?.metadata.labels ?? {};
 }
 
 function takeIn(
@@ -144,12 +138,12 @@ function takeInSlices(state: SpeakerState, change: Change<SpeakerResource>): Set
 }
 
 function reconfigure(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerState {
-  const objects = Object.fromEntries(
-    [...CONFIGURING, 'nodes' as const].map((resource) => [resource, state.cache.all(resource)]),
-  );
-  const { config, problems } = resolveConfig(objects, state.config, state.settings.bgpEngine);
+  const objects = Object.fromEntries(CONFIGURING.map((resource) => [resource, state.cache.all(resource)]));
+  const node = ownLabels(state);
+  const viewpoint = { engine: state.settings.bgpEngine, node };
+  const { config, problems, unsettled } = resolveConfig(objects, state.config, viewpoint);
   outputs.push({ kind: 'configuration', config, problems });
-  return { ...state, config, nodeLabels: nodeLabels(state) };
+  return { ...state, config, unsettled, ownLabels: node };
 }
 
 /** Takes in who should be there, and what is known of each node. */

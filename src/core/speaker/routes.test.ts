@@ -141,6 +141,61 @@ describe('a drained node', () => {
   });
 });
 
+describe('what concerns other nodes', () => {
+  const on = (label: string) => ({ nodeSelectors: [{ matchLabels: { [label]: '' } }] });
+  const LABELS = { 'kube-01': { a: '' }, 'kube-02': { a: '', b: '' }, 'kube-03': { b: '' } };
+  const nodes = Object.entries(LABELS).map(([name, labels]) => node(name, labels));
+  const router = { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.1' };
+  const bgppeers = [configured('old', { ...router, ...on('a') }), configured('young', { ...router, ...on('b') })];
+  const bgpadvertisements = [
+    configured('old', { localPref: 100, ...on('a') }),
+    configured('young', { localPref: 200, ...on('b') }),
+  ];
+  const plansOf = (name: string) => {
+    const one = speaker({ nodes, bgppeers, bgpadvertisements }, { node: name });
+    return {
+      peers: one.last('bgp')!.plans.map(({ peer }) => peer.name),
+      preferences: one
+        .last('bgp')!
+        .routes.flatMap((update) =>
+          update.kind === 'snapshot' ? update.routes.map(({ localPref }) => localPref) : [],
+        ),
+      problems: one.last('configuration')!.problems.map(({ object }) => `${object.kind} ${object.name}`),
+    };
+  };
+
+  it('harms no other: of what clashes on one node, the older object is in force there', () => {
+    expect(plansOf('kube-01')).toEqual({ peers: ['old'], preferences: [100], problems: [] });
+    const problems = ['BGPPeer young', 'BGPAdvertisement young'];
+    expect(plansOf('kube-02')).toEqual({ peers: ['old'], preferences: [100], problems });
+    expect(plansOf('kube-03')).toEqual({ peers: ['young'], preferences: [200], problems: [] });
+  });
+
+  it.each([
+    ['kube-02', 'kube-01'],
+    ['kube-02', 'kube-03'],
+    ['kube-01', 'kube-02'],
+    ['kube-03', 'kube-02'],
+  ])('is known when %s is drained: %s announces the Service, though one of the two has a conflict', (own, other) => {
+    const two = nodes.filter(({ metadata: { name } }) => name === own || name === other);
+    const one = speaker({ nodes: two, bgppeers, bgpadvertisements }, { node: own });
+    const { metadata } = drained(own);
+    one.apply({ ...node(own), metadata: { ...metadata, labels: LABELS[own as 'kube-01'] } });
+    one.wait();
+    expect([one.routes(), one.verdict()]).toEqual([[], 'drained']);
+  });
+
+  it('makes nobody resolve again: labels of other nodes are theirs', () => {
+    const one = speaker({ nodes });
+    const before = one.last('configuration');
+    one.apply(node('kube-03', { a: '', c: '' }));
+    one.apply(node('kube-04', { a: '' }));
+    expect(one.last('configuration')).toBe(before);
+    one.apply(node('kube-01', { c: '' }));
+    expect(one.last('configuration')).not.toBe(before);
+  });
+});
+
 describe('routers of a node', () => {
   const peers = (one: ReturnType<typeof speaker>) => one.last('bgp')!.plans.map(({ peer: { name } }) => name);
 

@@ -8,7 +8,7 @@ import type { Labels } from '../api/selector.ts';
 import type { Gateway } from '../bgp/peers/peer-location.ts';
 import type { SilentPeer } from '../bgp/peers/state.ts';
 import type { WantedPeers } from '../bgp/peers/wanted.ts';
-import { type BfdProfile, type BgpEngine, type Config, EMPTY_CONFIG } from '../config/config.ts';
+import { type BfdProfile, type BgpAdvertisement, type BgpEngine, type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
@@ -136,12 +136,6 @@ export type Drain =
 /** The whole of what this node announces at layer 2. */
 export type Announced = Omit<Announce, 'kind'>;
 
-/** The labels of a Node as the configuration in force took them into account. */
-export interface NodeLabels {
-  readonly name: string;
-  readonly labels: Labels;
-}
-
 export interface SpeakerState {
   readonly settings: SpeakerSettings;
   readonly cache: Cache<SpeakerResource>;
@@ -168,7 +162,10 @@ export interface SpeakerState {
   /** Who should be there, by name of the node. */
   readonly members: readonly Member[];
   readonly announced: Announced;
-  readonly nodeLabels: readonly NodeLabels[];
+  /** The labels of this node that the configuration in force was resolved with. */
+  readonly ownLabels: Labels;
+  /** The BGPAdvertisements that other nodes go by, as far as it can be known here. */
+  readonly unsettled: readonly BgpAdvertisement[];
 }
 
 export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
@@ -192,14 +189,16 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     duplicates: new Map(),
     members: [],
     announced: { announcements: [], handingOver: [] },
-    nodeLabels: [],
+    unsettled: [],
+    ownLabels: {},
   };
 }
 
 /** What decisions about Services go by, besides the Services. */
-export function factsOf({ settings, config, candidates, dead, view }: SpeakerState): ServiceFacts {
-  const { loadBalancerClass, ignoreExcludeLabel } = settings;
-  return { loadBalancerClass, ignoreExcludeLabel, fenced: settings.fenced && !view.quorum, config, candidates, dead };
+export function factsOf({ settings, config, unsettled, candidates, dead, view }: SpeakerState): ServiceFacts {
+  const { node, loadBalancerClass, ignoreExcludeLabel } = settings;
+  const fenced = settings.fenced && !view.quorum;
+  return { loadBalancerClass, ignoreExcludeLabel, fenced, config, unsettled, node, candidates, dead };
 }
 
 export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {
