@@ -20,9 +20,9 @@ import {
   type SessionState,
 } from '../src/core/bgp/session/state.ts';
 import { BEFORE_OPEN, decodeMessage } from '../src/core/bgp/wire/codec.ts';
-import type { UpdateMessage } from '../src/core/bgp/wire/messages.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../src/core/net/prefix.ts';
+import { AdjRibIn } from './adj-rib-in.ts';
 import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
 
@@ -80,8 +80,8 @@ class BgpSimulation {
   /** What the speaker was told of it last; its process may know nothing of that yet. */
   #known = noRoutes();
   #told: number | undefined;
-  /** What the router has: prefix, communities, and whether the route is from before a restart of the speaker. */
-  #table = new Map<string, { readonly mark: string; isStale: boolean }>();
+  /** What the router has. */
+  readonly #rib = new AdjRibIn();
   #inPeace = false;
 
   constructor(seed: number) {
@@ -157,7 +157,7 @@ class BgpSimulation {
       }
       case 'session-down':
         this.#note(`${side.name}: ${output.why}`);
-        if (side.name === 'router') this.#lose();
+        if (side.name === 'router') this.#rib.lose(this.#graceful);
         return;
       case 'session-up':
         this.#note(`${side.name}: up`);
@@ -257,21 +257,7 @@ class BgpSimulation {
       return;
     }
     const { message } = decoded;
-    if (message.kind === 'update') this.#update(message);
-  }
-
-  #update({ withdrawn, announced, attributes }: UpdateMessage): void {
-    for (const prefix of withdrawn) this.#table.delete(formatPrefix(prefix));
-    const mark = (attributes.communities ?? []).join(' ');
-    for (const prefix of announced) this.#table.set(formatPrefix(prefix), { mark, isStale: false });
-    // End-of-RIB: what has not come again is gone.
-    if (withdrawn.length === 0 && announced.length === 0)
-      for (const [prefix, { isStale }] of this.#table) if (isStale) this.#table.delete(prefix);
-  }
-
-  #lose(): void {
-    if (!this.#graceful) this.#table.clear();
-    for (const entry of this.#table.values()) entry.isStale = true;
+    if (message.kind === 'update') this.#rib.update(message);
   }
 
   #changeRoutes(): void {
@@ -330,7 +316,7 @@ class BgpSimulation {
     for (const wire of side.wires.values()) this.#shut(side, wire);
     side.wires.clear();
     side.newcomer = undefined;
-    if (side.name === 'router') this.#table.clear();
+    if (side.name === 'router') this.#rib.lose(false);
     side.driver = this.#driver(side);
     if (side.name === 'speaker') this.#told = undefined;
     const { driver } = side;
@@ -354,9 +340,11 @@ class BgpSimulation {
         );
       if (driver.state.connections.size > 1) this.#violations.push(`the ${name} has two connections at the end`);
     }
-    const has = [...this.#table].map(([prefix, { mark }]) => `${prefix} ${mark}`).sort();
+    const has = [...this.#rib.routes].map(([prefix, { communities }]) => `${prefix} ${communities}`).sort();
     const should = [...this.#known.routes.values()]
-      .map(({ prefix, communities }) => `${formatPrefix(prefix)} ${communities.join(' ')}`)
+      .map(
+        ({ prefix, communities }) => `${formatPrefix(prefix)} ${communities.map((pair) => pair.join(':')).join(' ')}`,
+      )
       .sort();
     if (has.join() !== should.join())
       this.#violations.push(`the router holds ${has.join(', ')} and should hold ${should.join(', ')}`);

@@ -3,7 +3,7 @@
  * @module
  */
 import { disputeBound, failoverBound } from './bounds.ts';
-import { LEAVE_GRACE, type VirtualCluster } from './virtual-cluster.ts';
+import { LEAVE_TIME, type VirtualCluster } from './virtual-cluster.ts';
 
 export class Ownership {
   readonly #cluster: VirtualCluster;
@@ -46,7 +46,8 @@ export class Ownership {
     const owner = this.#movableOwner(address);
     if (address === undefined || owner === undefined) return;
     this.#cluster.endSpeaker(owner);
-    this.#watch(address, LEAVE_GRACE + 500, 'its owner was asked to end');
+    this.#watch(address, LEAVE_TIME, 'its owner was asked to end');
+    if (this.#cluster.speakers.has(owner)) this.#cluster.violated(`${owner} was asked to end and is still there`);
     this.#settle(address, (successor) => successor !== owner, `after ${owner} was asked to end`);
     this.#cluster.startSpeaker(owner);
     this.#watch(address, 3000, 'its owner came back');

@@ -9,13 +9,14 @@ import type { Metrics } from '../src/adapters/metrics/metrics.ts';
 import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire } from '../src/adapters/wire/messages.ts';
 import { ControllerApp } from '../src/apps/controller/controller-app.ts';
-import type { BgpNetwork } from '../src/apps/speaker/bgp-network.ts';
 import { SpeakerApp } from '../src/apps/speaker/speaker-app.ts';
 import type { Interface } from '../src/core/layer2/messages.ts';
 import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
 import { type VirtualApi, VirtualTransport } from './virtual-api.ts';
 import type { VirtualLan } from './virtual-lan.ts';
 import { VirtualProcess, type World } from './virtual-process.ts';
+import { BGP_PORT } from './virtual-router.ts';
+import type { VirtualHost } from './virtual-tcp.ts';
 import { LINK, VirtualWire } from './virtual-wire.ts';
 
 export interface Environment extends World {
@@ -121,14 +122,17 @@ export class SpeakerProcess {
   readonly #env: Environment;
   readonly #process: VirtualProcess;
   readonly #app: SpeakerApp;
+  readonly #host: VirtualHost;
   readonly #link: Interface;
   #wire: VirtualWire | undefined;
   #isLinkUp = true;
   #isEnding = false;
 
   /** `nodeAt` says whose an address is. */
-  constructor(env: Environment, name: string, index: number, nodeAt: (address: string) => string) {
+  constructor(env: Environment, host: VirtualHost, index: number, nodeAt: (address: string) => string) {
+    const { name, address } = host;
     this.name = name;
+    this.#host = host;
     this.#env = env;
     this.#process = new VirtualProcess(env, name);
     this.#link = { name: 'eth0', index: LINK, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
@@ -143,38 +147,48 @@ export class SpeakerProcess {
         self: name,
         incarnation: BigInt(Math.floor(clock.now())) + 1n,
         fenced: false,
-        bindAddress: `192.0.2.${index}`,
+        bindAddress: address,
         port: 7946,
         secret: undefined,
         labelSelector: 'component=speaker',
       },
       excludeLinks: [],
       layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false },
-      bgp: { engine: 'native', listenPort: 0, station: undefined },
+      bgp: { engine: 'native', listenPort: BGP_PORT, station: undefined },
       openWire: (options, onFact) => {
         const told = (fact: FromWire) => {
           env.onFact(fact);
           onFact(fact);
         };
-        this.#wire = new VirtualWire(env, this.#process, options, () => this.#links, nodeAt, told);
+        this.#wire = new VirtualWire(env, this.#process, host, options, () => this.#links, nodeAt, told);
         return this.#wire;
       },
-      network: NO_ROUTERS,
+      network: host.start(this.#process),
     });
     env.lan.plug(name, this.#wire!);
     this.#app.start();
   }
 
-  kill(): void {
+  /** With the power of the node gone, its connections are not even closed. */
+  kill(isPowerGone: boolean): void {
     this.#process.kill();
+    if (isPowerGone) this.#host.powerOff();
+    else this.#host.processGone();
   }
 
   /** SIGTERM: it stops deciding, says goodbye, and hands its addresses over; if it has not ended after `grace`, it is killed. */
   end(grace: number, onEnded: () => void): void {
     this.#isEnding = true;
-    this.#process.main.run('signal', () => this.#app.stop(() => this.#process.end()));
+    this.#process.main.run('signal', () =>
+      this.#app.stop(() => {
+        this.#process.end();
+        this.#host.processGone();
+        onEnded();
+      }),
+    );
     this.#env.clock.after(grace, () => {
-      this.#process.kill();
+      if (!this.#process.isRunning) return;
+      this.kill(false);
       onEnded();
     });
   }
@@ -207,15 +221,3 @@ export class SpeakerProcess {
     return this.#wire!.owned;
   }
 }
-
-const unreachable = () => {
-  throw new Error('there is no BGPPeer');
-};
-
-/** BGP has a simulation of its own. */
-const NO_ROUTERS: BgpNetwork = {
-  connect: unreachable,
-  listen: unreachable,
-  localEnd: unreachable,
-  forwardsIpv4: () => false,
-};

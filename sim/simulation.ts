@@ -4,6 +4,7 @@
  * @module
  */
 import { Ownership } from './ownership.ts';
+import { Routing } from './routing.ts';
 import { Users } from './users.ts';
 import { VirtualCluster } from './virtual-cluster.ts';
 
@@ -22,6 +23,8 @@ export interface SimulationReport {
   readonly violations: readonly string[];
   /** Milliseconds from the death of an owner until another node answered, for every planned probe. */
   readonly failovers: readonly number[];
+  /** Milliseconds from the loss of a node until the router held no route of it, likewise. */
+  readonly withdrawals: readonly number[];
   readonly happenings: readonly string[];
 }
 
@@ -34,8 +37,9 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   const users = new Users(cluster);
   const pass = (milliseconds: number) => clock.runUntil(clock.now() + milliseconds, () => users.checkAlways());
   const ownership = new Ownership(cluster, loss, pass);
+  const routing = nodes > 0 && seed % 2 === 1 ? new Routing(cluster, pass) : undefined;
   const happenings: string[] = [];
-  const repertoire = whatMayHappen(cluster, users);
+  const repertoire = [...whatMayHappen(cluster, users), ...(routing?.repertoire ?? [])];
 
   pass(2000);
   for (let i = 0; i < steps; i++) {
@@ -48,13 +52,23 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   pass(REST);
   users.checkRest();
   ownership.checkRest(users.addresses);
+  routing?.checkRest(users.addresses);
   const [address] = users.addresses;
   random.pick([
     () => ownership.checkFailover(address),
     () => ownership.checkMove(address),
     () => ownership.checkDrain(address),
   ])!();
-  return { seed, violations, failovers: ownership.failovers, happenings };
+  if (routing !== undefined)
+    random.pick([
+      () => routing.checkReset(users.addresses),
+      () => routing.checkPowerLoss(users.addresses),
+      () => routing.checkFreeze(users.addresses),
+      () => routing.checkStop(users.addresses),
+      () => routing.checkRemoval(users.addresses),
+    ])!();
+  const { failovers } = ownership;
+  return { seed, violations, failovers, withdrawals: routing?.withdrawals ?? [], happenings };
 }
 
 /** User actions and faults; entries listed twice happen more often. */

@@ -7,9 +7,18 @@ import { ControllerProcess, type Environment, NAMESPACE, SPEAKER_LABELS, Speaker
 import { Random } from './random.ts';
 import { VirtualApi } from './virtual-api.ts';
 import { VirtualLan } from './virtual-lan.ts';
+import { ROUTER, type RouterSettings, VirtualRouter } from './virtual-router.ts';
+import { type VirtualHost, VirtualNetwork } from './virtual-tcp.ts';
 
-/** How long a speaker that is asked to end is let live, in milliseconds: it waits for successors for a second and a half. */
-export const LEAVE_GRACE = 1550;
+/** Milliseconds that a speaker which is asked to end is let live: terminationGracePeriodSeconds of its Pod. */
+const LEAVE_GRACE = 5000;
+
+/** Milliseconds that it takes on a healthy network: it waits for successors for a second and a half, and for the API server. */
+export const LEAVE_TIME = 2000;
+
+/** A label of nodes. */
+export const ZONES = ['a', 'b'] as const;
+export type Zone = (typeof ZONES)[number];
 
 /** Milliseconds that a node is held down for at most. */
 const LONGEST_HOLD = 60_000;
@@ -26,6 +35,9 @@ export class VirtualCluster {
   /** Two, except while one of them is being replaced. */
   readonly #controllers = new Set<ControllerProcess>();
   readonly #environment: Environment;
+  /** By node. */
+  readonly #hosts: ReadonlyMap<string, VirtualHost>;
+  readonly routerHost: VirtualHost;
   /** When a speaker last held another for one that comes and goes. */
   #unsteadyAt = Number.NEGATIVE_INFINITY;
   #launched = 0;
@@ -44,8 +56,11 @@ export class VirtualCluster {
         if (fact.kind === 'node-changed' && fact.state === 'unsteady') this.#unsteadyAt = this.clock.now();
       },
     };
+    const network = new VirtualNetwork(this.#environment);
+    this.#hosts = new Map(this.nodes.map((name, i) => [name, network.host(name, `192.0.2.${i + 1}`)]));
+    this.routerHost = network.host(ROUTER.name, ROUTER.address);
     for (const [i, name] of this.nodes.entries()) {
-      this.api.put('nodes', { metadata: { name } });
+      this.drain(name, false);
       const pod = {
         metadata: { name: `speaker-${name}`, namespace: NAMESPACE, labels: SPEAKER_LABELS },
         spec: { nodeName: name },
@@ -94,7 +109,7 @@ export class VirtualCluster {
   startSpeaker(name: string): void {
     const index = this.nodes.indexOf(name) + 1;
     const nodeAt = (address: string) => this.nodes[Number(address.split('.').at(-1)) - 1]!;
-    this.speakers.set(name, new SpeakerProcess(this.#environment, name, index, nodeAt));
+    this.speakers.set(name, new SpeakerProcess(this.#environment, this.#hosts.get(name)!, index, nodeAt));
   }
 
   withSpeaker(act: (speaker: SpeakerProcess) => void): void {
@@ -102,21 +117,26 @@ export class VirtualCluster {
     if (speaker !== undefined) act(speaker);
   }
 
-  killSpeaker(name: string): void {
-    this.speakers.get(name)?.kill();
+  killSpeaker(name: string, isPowerGone = false): void {
+    this.speakers.get(name)?.kill(isPowerGone);
+    this.#remove(name);
+  }
+
+  #remove(name: string): void {
     this.speakers.delete(name);
     this.#environment.lan.unplug(name);
   }
 
   /** One that is left over is never the last one. */
   killSomeSpeaker(): void {
-    if (this.speakers.size >= 2) this.killSpeaker(this.random.pick([...this.speakers.keys()])!);
+    if (this.speakers.size >= 2)
+      this.killSpeaker(this.random.pick([...this.speakers.keys()])!, this.random.chance(0.5));
   }
 
   endSpeaker(name: string): void {
     const speaker = this.speakers.get(name)!;
     speaker.end(LEAVE_GRACE, () => {
-      if (this.speakers.get(name) === speaker) this.killSpeaker(name);
+      if (this.speakers.get(name) === speaker) this.#remove(name);
     });
   }
 
@@ -132,7 +152,18 @@ export class VirtualCluster {
 
   drain(name: string, isDrained: boolean): void {
     const annotations = isDrained ? { 'metallb.io/drain': 'true' } : {};
-    this.api.put('nodes', { metadata: { name, annotations } });
+    this.api.put('nodes', { metadata: { name, annotations, labels: { zone: this.zoneOf(name) } } });
+  }
+
+  /** Half of the nodes are in either. */
+  zoneOf(name: string): Zone {
+    return ZONES[this.nodes.indexOf(name) % ZONES.length]!;
+  }
+
+  /** One that every node has for a neighbor. */
+  startRouter(settings: Omit<RouterSettings, 'neighbors'>): VirtualRouter {
+    const neighbors = new Map([...this.#hosts].map(([name, { address }]) => [name, address]));
+    return new VirtualRouter(this.#environment, this.routerHost, { neighbors, ...settings });
   }
 
   /** The node notices at both ends of it, as a carrier does. */
@@ -143,13 +174,14 @@ export class VirtualCluster {
   }
 
   cutOneWay(): void {
-    const [a, b] = [this.random.pick(this.nodes), this.random.pick(this.nodes)];
+    const [a, b] = [this.random.pick(this.nodes), this.random.pick([...this.nodes, ROUTER.name])];
     const all = this.random.chance(0.3);
     this.#environment.lan.cut(this.random.between(100, 5000), (from, to) => from === a && (all || to === b));
   }
 
   part(): void {
-    const side = new Set(this.nodes.filter(() => this.random.chance(0.5)));
+    // The router is on one of the sides.
+    const side = new Set([...this.nodes, ROUTER.name].filter(() => this.random.chance(0.5)));
     this.#environment.lan.cut(this.random.between(100, 8000), (from, to) => side.has(from) !== side.has(to));
   }
 
@@ -183,7 +215,7 @@ export class VirtualCluster {
     });
     for (const name of this.nodes) this.drain(name, false);
     // Those that are ending now are no longer there then.
-    this.clock.after(2 * LEAVE_GRACE, () => {
+    this.clock.after(LEAVE_GRACE + 1000, () => {
       while (this.speakers.size < Math.min(2, this.nodes.length)) this.reviveSomeSpeaker();
     });
   }

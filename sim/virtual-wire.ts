@@ -2,6 +2,8 @@
  * The wire Worker of one speaker, with the virtual network for its sockets.
  * @module
  */
+
+import type { BfdSessions } from '../src/adapters/wire/bfd-sessions.ts';
 import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire, ToWire, WireOptions } from '../src/adapters/wire/messages.ts';
 import type { WirePort } from '../src/adapters/wire/wire.ts';
@@ -10,8 +12,10 @@ import { encodeArp } from '../src/core/layer2/arp-codec.ts';
 import type { Message } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC } from '../src/core/net/mac.ts';
+import { bfdOn } from './virtual-bfd.ts';
 import type { Station, VirtualLan } from './virtual-lan.ts';
 import type { VirtualProcess, World } from './virtual-process.ts';
+import type { VirtualHost } from './virtual-tcp.ts';
 
 /** Index of the only link of every node. */
 export const LINK = 2;
@@ -21,6 +25,7 @@ export class VirtualWire implements WirePort, Station {
   readonly #process: VirtualProcess;
   readonly #onFact: (fact: FromWire) => void;
   readonly #machines: WireMachines;
+  readonly #bfd: BfdSessions;
   /** Collects its replies while `answers` asks; undefined: frames go onto the LAN. */
   #replies: Uint8Array[] | undefined;
 
@@ -28,6 +33,7 @@ export class VirtualWire implements WirePort, Station {
   constructor(
     world: World & { readonly lan: VirtualLan },
     process: VirtualProcess,
+    host: VirtualHost,
     { layer2, liveness }: Omit<WireOptions, 'wakeFd'>,
     readLinks: () => Links,
     nodeAt: (address: string) => string,
@@ -36,6 +42,7 @@ export class VirtualWire implements WirePort, Station {
     this.#world = world;
     this.#process = process;
     this.#onFact = onFact;
+    this.#bfd = bfdOn(host, process, (fact) => this.#report(fact));
     const { lan } = world;
     const { name } = process;
     this.#machines = new WireMachines(
@@ -71,6 +78,7 @@ export class VirtualWire implements WirePort, Station {
     this.#world.clock.after(0, () =>
       this.#process.wire.run('messages', () => {
         this.#machines.stop();
+        this.#bfd.close();
         this.#world.clock.after(0, () => this.#process.main.run('wire', onStopped));
       }),
     );
@@ -105,7 +113,8 @@ export class VirtualWire implements WirePort, Station {
   }
 
   #take(message: ToWire): void {
-    if (message.kind !== 'bfd' && message.kind !== 'discover' && message.kind !== 'stop') this.#machines.take(message);
+    if (message.kind === 'bfd') this.#bfd.set(message.targets);
+    else if (message.kind !== 'discover' && message.kind !== 'stop') this.#machines.take(message);
   }
 
   #report(fact: FromWire): void {
