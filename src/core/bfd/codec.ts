@@ -1,5 +1,5 @@
 /**
- * BFD control packets to bytes and back (RFC 5880 §4.1), without authentication.
+ * Encodes and decodes BFD control packets (RFC 5880 §4.1), without authentication.
  * @module
  */
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
@@ -39,7 +39,7 @@ export type Decoded =
   | { readonly ok: true; readonly packet: BfdPacket }
   | { readonly ok: false; readonly error: BfdDecodeError };
 
-/** In the order of RFC 5880 §6.8.6. */
+/** Checks in the order of RFC 5880 §6.8.6. */
 export function decodeBfd(bytes: Uint8Array): Decoded {
   if (bytes.length < SIZE) return refuse('bad-length');
   const reader = new ByteReader(bytes);

@@ -1,6 +1,6 @@
 /**
- * Echo packets (RFC 5880 §6.4, RFC 5881 §4): datagrams to ourselves, by way of the router, whose forwarding alone sends them back. What is
- * in them is our own affair.
+ * Echo packets (RFC 5880 §6.4, RFC 5881 §4): datagrams addressed to ourselves that the router's forwarding plane returns. Their content is
+ * a local matter.
  * @module
  */
 import { ETHERTYPE_IPV4 } from '../layer2/echo-codec.ts';
@@ -15,11 +15,11 @@ const TTL = 255;
 const IPV4_HEADER = 20;
 const UDP_HEADER = 8;
 const PAYLOAD = 8;
-/** Marks packets as ours: others may send echoes through this node. */
+/** Marks our packets: other systems may send echo packets by way of this node. */
 const MAGIC = 0x6d6c6274;
 
 export interface BfdEcho {
-  /** Our IPv4 address on the link: where the packet comes from, and where it goes. */
+  /** Our IPv4 address on the link, both source and destination. */
   readonly own: IpAddress;
   readonly discriminator: number;
 }
@@ -30,7 +30,7 @@ export function encodeBfdEcho({ own, discriminator }: BfdEcho, from: MacAddress,
   const head = (checksum: number) =>
     new ByteWriter()
       .u8(0x45)
-      // Internetwork control, as routing protocols have it.
+      // DSCP CS6 (internetwork control), as routing protocols use.
       .u8(0xc0)
       .u16(length)
       .u32(0)
@@ -57,7 +57,7 @@ export function encodeBfdEcho({ own, discriminator }: BfdEcho, from: MacAddress,
   );
 }
 
-/** One of our packets that has come back; undefined: it is none, or has not been anywhere. */
+/** Decodes an Ethernet frame with one of our echo packets; undefined for any other frame. */
 export function decodeBfdEcho(frame: Uint8Array): BfdEcho | undefined {
   const reader = new ByteReader(frame.subarray(14));
   const [first, , , , ttl, protocol] = [reader.u8(), reader.u8(), reader.u16(), reader.u32(), reader.u8(), reader.u8()];

@@ -1,5 +1,5 @@
 /**
- * Why a datagram is no BFD control packet that may be taken (RFC 5880 §6.8.6).
+ * Why a BFD control packet is discarded (RFC 5880 §6.8.6).
  * @module
  */
 export type BfdDecodeError =

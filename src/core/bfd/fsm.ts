@@ -12,11 +12,11 @@ export interface BfdSettings {
   readonly transmitInterval: Millis;
   readonly receiveInterval: Millis;
   readonly detectMultiplier: number;
-  /** Says nothing before the other side has spoken (RFC 5880 §6.1). */
+  /** Sends nothing before it has received a packet (RFC 5880 §6.1). */
   readonly passive: boolean;
-  /** Between echo packets, where the other side sends them back; undefined: none are sent. */
+  /** Between our echo packets, if the remote system returns them; undefined: none are sent. */
   readonly echoInterval: Millis | undefined;
-  /** Between the echo packets of the other side that this node can send back; 0: it cannot. */
+  /** Between echo packets of the remote system, at least: Required Min Echo RX Interval; 0: this node does not return them. */
   readonly echoReceiveInterval: Millis;
 }
 
@@ -25,7 +25,7 @@ export const BFD_DEFAULTS = { transmitInterval: 300, receiveInterval: 300, detec
 
 interface EchoState {
   readonly sendAt: Millis;
-  /** When the last echo that came back will be too long ago. */
+  /** When the detection time of the echo function expires. */
   readonly detectAt: Millis;
 }
 
@@ -33,17 +33,17 @@ export interface BfdSessionState {
   readonly settings: BfdSettings;
   readonly state: BfdState;
   readonly diagnostic: number;
-  /** What the other side said last; undefined: nothing yet, or not for long. */
+  /** The last packet received; undefined: none yet, or the detection time has expired since. */
   readonly remote: BfdPacket | undefined;
-  /** When the next packet goes out; undefined: the other side has to speak first, or wants none. */
+  /** When to send the next packet; undefined: the remote system has to send first, or wants none. */
   readonly sendAt: Millis | undefined;
-  /** When the other side has been silent for too long; undefined: it has not spoken. */
+  /** When the detection time expires; undefined: nothing received yet. */
   readonly detectAt: Millis | undefined;
-  /** Undefined: none are sent. */
+  /** Undefined: no echo packets are sent. */
   readonly echo: EchoState | undefined;
-  /** We have told of new timers, and the other side has not confirmed (RFC 5880 §6.5). */
+  /** A Poll Sequence is in progress: the remote system has not confirmed our new timers (RFC 5880 §6.5). */
   readonly polling: boolean;
-  /** Counts packets: the jitter needs no randomness besides. */
+  /** Number of packets sent, from which the jitter is derived. */
   readonly sent: number;
 }
 
@@ -58,10 +58,10 @@ export type BfdOutput =
   | { readonly kind: 'send'; readonly packet: BfdPacket }
   | { readonly kind: 'send-echo' }
   | { readonly kind: 'bfd-up' }
-  /** `administrative`: the other side has turned BFD off, which says nothing of the path (RFC 5882 §3.2). */
+  /** `administrative`: the remote system has turned BFD off, which says nothing about the path (RFC 5882 §3.2). */
   | { readonly kind: 'bfd-down'; readonly diagnostic: number; readonly administrative: boolean };
 
-/** While a session is not up, nobody sends more often (RFC 5880 §6.8.3). */
+/** The shortest transmit interval of a session that is not up (RFC 5880 §6.8.3). */
 const SLOW = 1000;
 
 const SILENT = { sendAt: undefined, detectAt: undefined, echo: undefined };
@@ -99,7 +99,7 @@ export const bfdMachine: Machine<BfdSessionState, BfdInput, BfdOutput> = {
   },
 };
 
-/** Microseconds on the wire. */
+/** Our next control packet, with times in microseconds. */
 function say(s: BfdSessionState, answer: { final: boolean } = { final: false }): BfdPacket {
   const { settings, remote } = s;
   return {
@@ -122,7 +122,7 @@ function desiredTx({ state, settings }: BfdSessionState): Millis {
   return state === 'up' ? settings.transmitInterval : Math.max(SLOW, settings.transmitInterval);
 }
 
-/** RFC 5880 §6.8.7: what both can bear, shortened by up to a quarter; by a tenth at least when one miss is enough. */
+/** RFC 5880 §6.8.7: the slower of both sides' intervals, less a jitter of 0 to 25 %, or of 10 to 25 % with a multiplier of 1. */
 function pause(s: BfdSessionState): Millis {
   const interval = Math.max(desiredTx(s), (s.remote?.requiredMinRx ?? 0) / 1000);
   const share = ((s.sent * 7919 + s.settings.discriminator) % 251) / 251;
@@ -134,14 +134,14 @@ function detectionTime({ settings }: BfdSessionState, remote: BfdPacket): Millis
   return remote.detectMultiplier * Math.max(settings.receiveInterval, remote.desiredMinTx / 1000);
 }
 
-/** Undefined: echoes are not wanted, or the other side does not send them back (RFC 5880 §6.8.9). */
+/** Undefined: echo is off, or the remote system does not return echo packets (RFC 5880 §6.8.9). */
 function echoPause({ state, settings, remote }: BfdSessionState): Millis | undefined {
   const { echoInterval } = settings;
   if (state !== 'up' || echoInterval === undefined || !remote?.requiredMinEchoRx) return undefined;
   return Math.max(echoInterval, remote.requiredMinEchoRx / 1000);
 }
 
-/** The next echo goes out at `sendAt`, and one has to come back in time from now on; none, where either side does not want or cannot. */
+/** Sends the next echo packet at `sendAt` and restarts the detection time of echoes; off if either side does not support echo. */
 function withEcho(s: BfdSessionState, sendAt: Millis, now: Millis): BfdSessionState {
   const interval = echoPause(s);
   if (interval === undefined) return { ...s, echo: undefined };
@@ -156,9 +156,9 @@ function onTick(s: BfdSessionState, now: Millis): Outcome {
     const diagnostic = DIAGNOSTICS[isSilent ? 'detection-time-expired' : 'echo-failed'];
     const wasUp = s.state === 'up';
     next = { ...s, state: 'down', diagnostic, polling: false, echo: undefined };
-    // The discriminator of a side that is silent is forgotten (RFC 5880 §6.8.1).
+    // The discriminator of a silent remote system is forgotten (RFC 5880 §6.8.1).
     if (isSilent) next = { ...next, remote: undefined, detectAt: undefined };
-    // The other side is to know at once, where it is to be spoken to.
+    // Tell the remote system at once, unless we are passive and have to wait for it.
     if (s.settings.passive && isSilent) next = { ...next, sendAt: undefined };
     else if (wasUp) next = { ...next, sendAt: now };
     if (wasUp) outputs.push({ kind: 'bfd-down', diagnostic, administrative: false });
@@ -182,7 +182,7 @@ function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
   const { state, diagnostic } = transition(s, packet);
   let next: BfdSessionState = { ...s, remote: packet, state, diagnostic };
   if (packet.final) next = { ...next, polling: false };
-  // Timers become quick with the session, which the other side has to confirm.
+  // The timers become faster when the session comes up, which the remote system has to confirm.
   if (before !== 'up' && state === 'up') next = { ...next, polling: true };
   next = { ...next, detectAt: now + detectionTime(next, packet) };
   if (packet.poll) outputs.push({ kind: 'send', packet: say(next, { final: true }) });
@@ -190,11 +190,11 @@ function onPacket(s: BfdSessionState, packet: BfdPacket, now: Millis): Outcome {
     if (state === 'up') outputs.push({ kind: 'bfd-up' });
     if (before === 'up') outputs.push({ kind: 'bfd-down', diagnostic, administrative: packet.state === 'admin-down' });
   }
-  // News goes out at once; and what is due is never later than the pause that holds now.
+  // A change of state is sent at once; and a new, shorter interval brings the next packet forward.
   const isNews = before !== state;
   const latest = isNews || s.sendAt === undefined ? now : earliestTime(s.sendAt, now + pause(next));
   next = { ...next, sendAt: packet.requiredMinRx === 0 && !isNews ? undefined : latest };
-  // The first echo is waited for as long as any other.
+  // The detection time of echoes starts with the first one sent.
   const isEchoing = next.echo !== undefined && echoPause(next) !== undefined;
   return { next: isEchoing ? next : withEcho(next, now, now), outputs };
 }

@@ -7,7 +7,7 @@
 export const BFD_STATES = { 'admin-down': 0, down: 1, init: 2, up: 3 } as const;
 export type BfdState = keyof typeof BFD_STATES;
 
-/** RFC 5880 §4.1; those that we use. */
+/** The diagnostics of RFC 5880 §4.1 that we use. */
 export const DIAGNOSTICS = {
   none: 0,
   'detection-time-expired': 1,

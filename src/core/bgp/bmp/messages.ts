@@ -1,21 +1,21 @@
 /**
- * What a BMP station is told of our sessions (RFC 7854): who is up, and every UPDATE that leaves (Adj-RIB-Out, RFC 8671).
+ * What a BMP station learns about our sessions (RFC 7854): peers going up and down, and every UPDATE we send (Adj-RIB-Out, RFC 8671).
  * @module
  */
 import { addressToBytes, type IpAddress } from '../../net/address.ts';
 import { ByteWriter } from '../../net/bytes.ts';
 
-/** The peer that a message is about. */
+/** The peer in the per-peer header (RFC 7854 §4.2). */
 export interface BmpPeer {
   readonly address: IpAddress;
   readonly asn: number;
   /** BGP identifier, an unsigned 32-bit number. */
   readonly identifier: number;
-  /** AS numbers in AS_PATH have four bytes. */
+  /** Whether AS numbers in AS_PATH have four bytes. */
   readonly fourOctetAs: boolean;
 }
 
-/** Both ends of a session's connection. */
+/** Our address and both ports of a session's TCP connection. */
 export interface BmpEnds {
   readonly localAddress: IpAddress;
   readonly localPort: number;
@@ -26,7 +26,7 @@ export type BmpMessage =
   /** Who we are; ASCII. */
   | { readonly kind: 'initiation'; readonly name: string; readonly description: string }
   | { readonly kind: 'termination' }
-  /** `opens`: whole messages, as they went over the wire. */
+  /** `opens`: complete messages, as sent and received; `now` in milliseconds since 1970. */
   | {
       readonly kind: 'peer-up';
       readonly peer: BmpPeer;
@@ -34,7 +34,7 @@ export type BmpMessage =
       readonly opens: { readonly sent: Uint8Array; readonly received: Uint8Array };
     }
   | { readonly kind: 'peer-down'; readonly peer: BmpPeer }
-  /** `update`: a whole BGP message. */
+  /** `update`: a complete BGP message; `now` in milliseconds since 1970. */
   | { readonly kind: 'route-monitoring'; readonly peer: BmpPeer; readonly update: Uint8Array }
   /** How many routes the peer has been sent. */
   | { readonly kind: 'statistics'; readonly peer: BmpPeer; readonly routes: number };
@@ -87,7 +87,7 @@ function perPeer({ address, asn, identifier, fourOctetAs }: BmpPeer, now: number
     .u32((now % 1000) * 1000);
 }
 
-/** IPv4 addresses stand at the end of their 16 bytes. */
+/** 16 bytes; an IPv4 address is right-aligned. */
 function wide(address: IpAddress): Uint8Array {
   const bytes = addressToBytes(address);
   return Uint8Array.of(...new Uint8Array(16 - bytes.length), ...bytes);

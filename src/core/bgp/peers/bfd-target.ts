@@ -1,5 +1,5 @@
 /**
- * How BFD is to watch the router of a BGPPeer.
+ * How BFD monitors the router of a BGPPeer.
  * @module
  */
 import { BFD_DEFAULTS, type BfdSettings } from '../../bfd/fsm.ts';
@@ -7,7 +7,7 @@ import type { BfdProfile } from '../../config/config.ts';
 import { type IpAddress, isLinkLocal } from '../../net/address.ts';
 import type { PeerPlan } from './wanted.ts';
 
-/** One router that is to be watched. */
+/** One router to monitor. */
 export interface BfdTarget extends Omit<BfdSettings, 'discriminator'> {
   /** Name of the BGPPeer. */
   readonly peer: string;
@@ -15,22 +15,22 @@ export interface BfdTarget extends Omit<BfdSettings, 'discriminator'> {
   /** The interface of a link-local address. */
   readonly zone: string | undefined;
   readonly source: IpAddress | undefined;
-  /** A VRF; empty: none. */
+  /** The VRF device; empty: none. */
   readonly device: string;
   readonly multihop: boolean;
-  /** The least TTL that packets of a multihop session may arrive with. */
+  /** The lowest TTL with which packets of a multihop session are accepted. */
   readonly minimumTtl: number;
 }
 
-/** Least TTL of packets from some hops away, where the profile says nothing (FRR's). */
+/** Default of minimumTtl (FRR's). */
 const MINIMUM_TTL = 254;
 
-/** Milliseconds (FRR's). */
+/** Default of echoInterval, in milliseconds (FRR's). */
 const ECHO_INTERVAL = 50;
 
 /**
- * Undefined without a profile, or while the router of an unnumbered peer is not `found`. Inside an AS the router is taken to be some hops
- * away, as FRR does. `forwardsIpv4`: this node can send the router's echoes back.
+ * Undefined without a profile, or while the router of an unnumbered peer is not `found`. An iBGP peer is assumed to be several hops away,
+ * as in FRR. `forwardsIpv4`: this node forwards IPv4, so that it returns the router's echo packets.
  */
 export function bfdTarget(
   { peer, bfd }: Omit<PeerPlan, 'audience'>,
@@ -44,7 +44,7 @@ export function bfdTarget(
   const isInternal = peer.peerASN === 'internal' || peer.peerASN === peer.myASN;
   const multihop = isInternal || peer.ebgpMultiHop;
   const echoInterval = bfd.echoInterval ?? ECHO_INTERVAL;
-  // Echoes go over one hop, and of IPv4 only, as FRR's.
+  // Echo packets work over a single hop (RFC 5881 §4), and over IPv4 only, as in FRR.
   const hasEcho = bfd.echoMode && !multihop && address.family === 'ipv4';
   return {
     peer: peer.name,
@@ -63,10 +63,10 @@ export function bfdTarget(
   };
 }
 
-/** Milliseconds between BFD packets, below which a busy node is likely to take a router for dead. */
+/** Milliseconds between BFD packets below which a busy node is likely to declare a live router down. */
 export const HASTY = 50;
 
-/** The interval that is too short to be safe; undefined: none is. */
+/** The interval of the profile that is too short to be safe, in milliseconds; undefined if none is. */
 export function hastyInterval(bfd: BfdProfile | undefined): number | undefined {
   const interval = Math.min(bfd?.transmitInterval ?? HASTY, bfd?.receiveInterval ?? HASTY);
   return interval < HASTY ? interval : undefined;

@@ -1,6 +1,6 @@
 /**
- * All BGP of one node as a machine: which sessions there are, what each router is to hold, whom BFD watches, and when what is told of it.
- * The sessions themselves (session/fsm.ts) are stepped from here.
+ * All BGP of one node as a machine: opens and ends sessions, gives them their routes, chooses whom BFD monitors, and reports status. It
+ * steps the machines of the sessions (session/fsm.ts).
  * @module
  */
 import { type Deadline, deadline, earliest, earliestTime, isDue, type Machine, type Millis } from '../../machine.ts';
@@ -19,15 +19,15 @@ import { nextSilence, silenceDeadline } from './silence.ts';
 import { foundRouter, type PeerState, type PeersInput, type PeersOutput, type PeersState } from './state.ts';
 import type { PeerPlan, WantedPeers } from './wanted.ts';
 
-/** Milliseconds from a change until statuses are told: several changes often come together. */
+/** Milliseconds from a change until statuses are reported: changes often come in groups. */
 const STATUS_PAUSE = 200;
-/** The same where only the number of routes has changed, which every Service does to every speaker. */
+/** The same if only the number of routes has changed, which happens on every speaker with every Service. */
 const COUNT_PAUSE = 3000;
-/** Milliseconds during which the same failure of a router is no news. */
+/** Milliseconds during which the same failure of a peer is not reported again. */
 const REPEAT = 60_000;
 /**
- * Milliseconds from the end of sessions whose routes are kept until the end of BFD: FRR takes even a goodbye of BFD for a failure, and drops
- * what it was to keep, unless it has noticed before that the session is gone.
+ * Milliseconds from the end of sessions whose routes the peer retains (RFC 4724) until the end of BFD. FRR treats even AdminDown as a
+ * failure and drops the retained routes, unless it has noticed before that the session is gone.
  */
 const BFD_GRACE = 300;
 
@@ -35,7 +35,7 @@ interface Turn {
   readonly s: PeersState;
   readonly now: Millis;
   readonly outputs: PeersOutput[];
-  /** Sessions have come, gone, or been tried: who hears us, and the statuses, may be others. */
+  /** Sessions have been opened, ended or attempted: statuses, and which peers are silent, may have changed. */
   isSessionNews: boolean;
 }
 
@@ -88,7 +88,7 @@ export const peersMachine: Machine<PeersState, PeersInput, PeersOutput> = {
   },
 };
 
-/** A change of routes goes to the routers; a change of a peer makes a new session only where it has to. */
+/** Passes changed routes to the sessions; a changed peer gets a new session only if the change needs one. */
 function want(turn: Turn, { plans, routes }: WantedPeers): void {
   const { s } = turn;
   const updates = new Map(routes.map((update) => [update.audience, update]));
@@ -110,7 +110,7 @@ function want(turn: Turn, { plans, routes }: WantedPeers): void {
   tellLater(turn, isNews ? STATUS_PAUSE : COUNT_PAUSE);
 }
 
-/** Ends sessions of peers that are gone, or changed in a way that sessions do not live through. */
+/** Ends the sessions of peers that are gone or whose change needs a new session. */
 function endOthers(turn: Turn, plans: readonly PeerPlan[]): void {
   const { s, outputs } = turn;
   const wanted = new Map(plans.map((plan) => [plan.peer.name, plan]));
@@ -125,7 +125,7 @@ function endOthers(turn: Turn, plans: readonly PeerPlan[]): void {
       continue;
     }
     if (renewing === undefined) {
-      const why = 'no BGPPeer is for this router and node any more';
+      const why = 'no BGPPeer selects this router and node any more';
       feed(turn, peer, { kind: 'stop', cause: 'de-configured', why, hold: false });
     } else {
       const why = `the BGPPeer was changed: ${renewing.join(', ')}`;
@@ -138,7 +138,7 @@ function endOthers(turn: Turn, plans: readonly PeerPlan[]): void {
   }
 }
 
-/** `former`: the same peer before a change that its session does not live through. */
+/** `former`: the same peer before a change that needs a new session. */
 function open(turn: Turn, plan: PeerPlan, former?: PeerState): void {
   const { s, now, outputs } = turn;
   const peer: PeerState = {
@@ -157,7 +157,7 @@ function open(turn: Turn, plan: PeerPlan, former?: PeerState): void {
   turn.isSessionNews = true;
 }
 
-/** Gives a session what its router is to hold: `news` where it holds all the rest, otherwise the whole. */
+/** Brings a session's routes up to date: by the delta `news` if it follows what the session has, otherwise by a snapshot. */
 function supply(turn: Turn, peer: PeerState, news: RouteUpdate | undefined): void {
   const { plan, session } = peer;
   const set = turn.s.audiences.get(plan.audience);
@@ -212,7 +212,7 @@ function feed(turn: Turn, peer: PeerState, input: SessionInput | { readonly kind
   peer.due = sessionMachine.nextDeadline(peer.session);
 }
 
-/** A router that cannot be reached is tried again and again: the log has no use for the same words each time. */
+/** An unreachable router is retried forever: the same failure need not be logged each time. */
 function isNewFailure({ now }: Turn, peer: PeerState, why: string): boolean {
   const { failure } = peer;
   if (failure?.why === why && now - failure.at <= REPEAT) return false;
@@ -220,7 +220,7 @@ function isNewFailure({ now }: Turn, peer: PeerState, why: string): boolean {
   return true;
 }
 
-/** Tells whom BFD is to watch, and where to look for routers. */
+/** Outputs whom BFD has to monitor, and on which interfaces routers are to be discovered. */
 function watch(turn: Turn): void {
   const { s, outputs } = turn;
   if (s.phase.kind !== 'running') return;
@@ -228,7 +228,7 @@ function watch(turn: Turn): void {
     const target = bfdTarget(plan, foundRouter(s, plan.peer), s.forwardsIpv4);
     return target === undefined ? [] : [target];
   });
-  // What did not work when it was asked for, such as a VRF that was not there, is tried again with every change of links.
+  // Output even if unchanged: a target that failed, for example because its VRF was missing, is retried with every change of links.
   if (targets.length > 0 || s.isWatching) outputs.push({ kind: 'bfd', targets });
   s.isWatching = targets.length > 0;
   const watched = new Set(targets.map(({ peer }) => peer));
@@ -265,7 +265,7 @@ function onRouter(turn: Turn, { interface: name, address }: Extract<PeersInput, 
   s.routers.set(name, address);
   for (const peer of s.peers.values()) {
     const { target } = peer.plan.peer;
-    // A session that is to be has no need to wait for its next attempt.
+    // The router has just been found: no need to wait for the next attempt.
     if (isNews && peer.session.attempt.kind !== 'stopped' && target.kind === 'interface' && target.name === name)
       feed(turn, peer, { kind: 'start' });
   }
@@ -314,11 +314,14 @@ function noteSilence({ s, now, outputs }: Turn): void {
   const isAll = s.peers.size > 0 && peers.length === s.peers.size;
   if (equal(peers, before) && isAll === s.isUnheard) return;
   s.isUnheard = isAll;
-  const silent = peers.map((peer) => ({ peer, why: s.peers.get(peer)!.session.lastError ?? 'there was none yet' }));
+  const silent = peers.map((peer) => ({
+    peer,
+    why: s.peers.get(peer)!.session.lastError ?? 'there was no attempt yet',
+  }));
   outputs.push({ kind: 'silence', peers: silent, isAll });
 }
 
-/** The earlier of the pauses that run counts. */
+/** Schedules a report of statuses, unless an earlier one is scheduled. */
 function tellLater({ s, now }: Turn, pause: Millis): void {
   s.statusAt = earliestTime(s.statusAt, now + pause);
 }

@@ -1,6 +1,6 @@
 /**
- * What a change of a BGPPeer does to sessions that stand. Most of it they live through: only what both sides agreed on when they opened,
- * and what their connection is made of, takes a new session (RFC 4271 §4.2, RFC 5492).
+ * Which changes of a BGPPeer restart its sessions. Most do not: only what is negotiated in the OPENs, and the parameters of the TCP
+ * connection, need a new session (RFC 4271 §4.2, RFC 5492).
  * @module
  */
 
@@ -9,15 +9,15 @@ import type { Peer } from '../../config/config.ts';
 import type { Millis } from '../../machine.ts';
 import { equal } from '../../net/equal.ts';
 
-/** Upstream's native mode offers the same. */
+/** Default, as in upstream's native mode. */
 const HOLD_TIME: Millis = 90_000;
 
-/** What the session offers: whole seconds. */
+/** The hold time that we offer: OPENs carry whole seconds. */
 export function holdTimeOf({ holdTime = HOLD_TIME }: Pick<Peer, 'holdTime'>): Millis {
   return Math.trunc(holdTime / 1000) * 1000;
 }
 
-/** Names of fields, and what sessions take from them. */
+/** Fields whose change restarts a session, and the value that the session uses. */
 const AGREED: readonly (readonly [field: string, value: (peer: Peer) => unknown])[] = [
   ['myASN', ({ myASN }) => myASN],
   ['localASN', ({ myASN, localASN = myASN }) => localASN],
@@ -32,7 +32,7 @@ const AGREED: readonly (readonly [field: string, value: (peer: Peer) => unknown]
   ['the annotation metallb.io/ttl-security-hops', ({ ttlSecurityHops }) => ttlSecurityHops],
 ];
 
-/** The fields for whose sake sessions have to begin again; empty: they go on. */
+/** The changed fields that restart sessions; empty: sessions continue. */
 export function renewedBy(before: Peer, after: Peer): string[] {
   const differ = (value: (peer: Peer) => unknown) => !equal(value(before), value(after));
   return [
@@ -42,22 +42,22 @@ export function renewedBy(before: Peer, after: Peer): string[] {
   ];
 }
 
-/** What says where the router is. */
+/** The name of the field that says where the router is. */
 function placeName(peer: Peer): string {
   const [path] = placeOf(peer);
   const name = path.at(-1)!;
   return path[0] === 'metadata' ? `the annotation ${name}` : name;
 }
 
-/** A BGPPeer that ends sessions by what has become of it. */
+/** A change of a BGPPeer that restarts its sessions. */
 export interface Renewal {
   readonly before: Peer;
   readonly after: Peer;
-  /** For whose sake. */
+  /** The fields that are the cause. */
   readonly fields: readonly string[];
 }
 
-/** Of two configurations, the peers that are in both. */
+/** Compares the peers that are in both configurations. */
 export function renewals(before: readonly Peer[], after: readonly Peer[]): Renewal[] {
   const known = new Map(before.map((peer) => [peer.name, peer]));
   return after.flatMap((peer) => {
@@ -67,7 +67,7 @@ export function renewals(before: readonly Peer[], after: readonly Peer[]): Renew
   });
 }
 
-/** A router that was taken under the old rule for AS numbers might not be under the new one. */
+/** True if the new peerASN may refuse a router that the old one accepted. */
 function mayRefuse(before: Peer, after: Peer): boolean {
   if (before.peerASN === after.peerASN) return false;
   if (typeof before.peerASN !== 'number') return true;

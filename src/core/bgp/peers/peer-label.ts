@@ -1,11 +1,11 @@
 /**
- * How metrics and statuses call the router of a BGPPeer.
+ * How metrics and statuses name the router of a BGPPeer.
  * @module
  */
 import type { Peer } from '../../config/config.ts';
 import { formatAddress } from '../../net/address.ts';
 
-/** Its address; of an unnumbered peer, the interface. */
+/** The address of the router, or the interface of an unnumbered peer. */
 export function addressLabel({ target }: Pick<Peer, 'target'>): string {
   switch (target.kind) {
     case 'address':
@@ -17,7 +17,7 @@ export function addressLabel({ target }: Pick<Peer, 'target'>): string {
   }
 }
 
-/** Upstream's label of a session. */
+/** `address:port`, the label `peer` of upstream's metrics. */
 export function sessionLabel(peer: Pick<Peer, 'target' | 'port'>): string {
   const address = addressLabel(peer);
   return `${address.includes(':') ? `[${address}]` : address}:${peer.port}`;

@@ -1,5 +1,5 @@
 /**
- * Where the router of a peer template is for one node: its default gateway, or what an annotation of the Node says.
+ * Resolves a peer template on one node: to its default gateway, or to the address in an annotation of the Node.
  * @module
  */
 import type { Node } from '../../api/kubernetes.ts';
@@ -12,7 +12,7 @@ export interface Gateway {
   readonly interface: string;
 }
 
-/** The peer with its router found, or with the reason why it cannot be. */
+/** The peer with the address of its router, or with the reason why there is none. Peers that are not templates stay the same. */
 export function located(peer: Peer, node: Node | undefined, gateways: readonly Gateway[]): Peer {
   const { target } = peer;
   if (target.kind === 'default-gateway') return { ...peer, target: byGateway(target.family, gateways) };

@@ -1,18 +1,18 @@
 /**
- * The address of a router: where to connect to, who it is that connects to us, and what TCP-MD5 keys go by.
+ * The address of a router: for connecting to it, for recognizing its connections, and for TCP-MD5 keys.
  * @module
  */
 import type { Peer } from '../../config/config.ts';
 import { type IpAddress, isLinkLocal } from '../../net/address.ts';
 
-/** Where the router takes connections. */
+/** Where to connect to. */
 export interface DialTarget {
   readonly address: IpAddress;
   /** The interface that a link-local address is on. */
   readonly zone: string | undefined;
 }
 
-/** `found`: the router on the interface of an unnumbered peer. In words: why nobody can connect to it. */
+/** `found`: the discovered router of an unnumbered peer. A string says why there is nothing to connect to. */
 export function dialTarget({ target }: Pick<Peer, 'target'>, found: IpAddress | undefined): DialTarget | string {
   switch (target.kind) {
     case 'address':
@@ -23,11 +23,11 @@ export function dialTarget({ target }: Pick<Peer, 'target'>, found: IpAddress | 
     case 'unknown':
       return target.why;
     default:
-      return 'its router is not found yet';
+      return 'the address of its router is not known yet';
   }
 }
 
-/** True when whoever connects to us from this address is the router of the peer. `zone`: the interface of a link-local address. */
+/** True if a connection from this address comes from the peer's router. `zone`: the interface of a link-local address. */
 export function isRouterOf({ target }: Pick<Peer, 'target'>, address: IpAddress, zone: string | undefined): boolean {
   if (target.kind === 'interface') return zone === target.name && isLinkLocal(address);
   return (
@@ -35,7 +35,7 @@ export function isRouterOf({ target }: Pick<Peer, 'target'>, address: IpAddress,
   );
 }
 
-/** The address that the kernel can be given a TCP-MD5 key for; undefined: the router is known by its link only. */
+/** The address to set a TCP-MD5 key for; undefined: the peer has a link-local address or only an interface. */
 export function signedAddress({ target }: Pick<Peer, 'target'>): IpAddress | undefined {
   return target.kind === 'address' && !isLinkLocal(target.address) ? target.address : undefined;
 }

@@ -22,7 +22,7 @@ export function sessionSettings(peer: Peer): SessionSettings {
   };
 }
 
-/** What the session with a router carries: its own family alone, unless it is told to carry both. */
+/** The address families that the session offers: that of the peer's address, or both if unnumbered or configured so. */
 export function familiesOf({ target, dualStack }: Pick<Peer, 'target' | 'dualStack'>): readonly IpFamily[] {
   if (dualStack || target.kind === 'interface') return ['ipv4', 'ipv6'];
   if (target.kind === 'address') return [target.address.family];

@@ -1,5 +1,5 @@
 /**
- * What a BGPSessionStatus says of the session with one router.
+ * The content of a BGPSessionStatus for one peer.
  * @module
  */
 import { formatAddress } from '../../net/address.ts';
@@ -21,7 +21,7 @@ export function sessionStatus(state: Pick<PeersState, 'routers'>, peerState: Pee
       families: [...negotiated.families],
       capabilities: [...new Set(negotiated.capabilities.map(describeCapability))],
     }),
-    // Between attempts it goes back and forth: what matters is that it is not up.
+    // Between attempts the phase changes all the time; all that matters is that the session is not up.
     state: negotiated === undefined ? 'Active' : 'Established',
     since: negotiated === undefined ? lostAt : session.since,
     prefixes: session.sent.size,

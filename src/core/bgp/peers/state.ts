@@ -1,5 +1,5 @@
 /**
- * All BGP of one node as data: its routers, the session with each, and what is told of them. fsm.ts is how it moves.
+ * The state of all BGP of one node: its peers, their sessions, and what was reported about them. The machine is in fsm.ts.
  * @module
  */
 import type { BGPSessionStatus } from '../../api/kinds.ts';
@@ -15,29 +15,29 @@ import type { DialTarget } from './router-address.ts';
 import { NO_SILENCE, type Silence } from './silence.ts';
 import type { PeerPlan, WantedPeers } from './wanted.ts';
 
-/** What a BGPSessionStatus says, besides whose it is; `since` on the machine's clock. */
+/** The content of a BGPSessionStatus without node and peer; `since` on the machine's clock. */
 export type SessionStatus = Omit<BGPSessionStatus, 'node' | 'peer' | 'since'> & { readonly since: Millis };
 
-/** One router of this node. */
+/** One peer of this node. */
 export interface PeerState {
   plan: PeerPlan;
-  /** Owned by the machine, as the whole state is. */
+  /** Owned by the machine and changed in place. */
   session: SessionState;
-  /** When the session wants to be stepped. */
+  /** When the session has to be stepped next. */
   due: Deadline | undefined;
-  /** What BFD says; undefined: nothing yet, or it does not watch the router. */
+  /** State of the BFD session; undefined: not known yet, or BFD does not monitor the peer. */
   bfd: 'up' | 'down' | undefined;
-  /** Why there was no session when that was last news, and when. */
+  /** The last failure that was reported, and when. */
   failure: { readonly why: string; readonly at: Millis } | undefined;
-  /** When there was a session last; before the first one, when the peer came. */
+  /** When the last session ended; before the first one, when the peer was added. */
   lostAt: Millis;
-  /** The router is asked to prefer other nodes. */
+  /** Its routes carry GRACEFUL_SHUTDOWN (RFC 8326), so that the router prefers other nodes. */
   isLeaving: boolean;
 }
 
 export type PeersPhase =
   | { readonly kind: 'running' }
-  /** All sessions have ended, and BFD is to end at `at`. */
+  /** All sessions have ended; BFD ends at `at`. */
   | { readonly kind: 'stopping'; readonly at: Millis }
   | { readonly kind: 'stopped' };
 
@@ -47,28 +47,28 @@ export interface PeersState {
   plans: readonly PeerPlan[];
   /** By name of the BGPPeer. */
   readonly peers: Map<string, PeerState>;
-  /** What each audience is to hold. */
+  /** The routes of each audience. */
   readonly audiences: Map<number, RouteSet>;
   links: readonly Interface[];
-  /** This node sends IPv4 packets on, BFD echoes of routers among them. */
+  /** Whether this node forwards IPv4 packets, and so the BFD echo packets of routers. */
   forwardsIpv4: boolean;
-  /** Routers that have made themselves known, by interface. */
+  /** Discovered routers, by interface. */
   readonly routers: Map<string, IpAddress>;
-  /** BFD, and router discovery, have something to do. */
+  /** Whether BFD monitors any router, and whether router discovery runs on any interface. */
   isWatching: boolean;
   isDiscovering: boolean;
-  /** BGPPeers whose BFDProfile has been warned of. */
+  /** Names of BGPPeers whose BFDProfile has been warned about. */
   readonly warned: Set<string>;
   silence: Silence;
-  /** There is no session with any router, and has not been for a while. */
+  /** All peers are silent. */
   isUnheard: boolean;
-  /** When statuses are looked at; undefined: nothing has changed. */
+  /** When statuses are reported next; undefined: nothing has changed. */
   statusAt: Millis | undefined;
   /** By name of the BGPPeer. */
   readonly statuses: Map<string, SessionStatus>;
 }
 
-/** What the connections of a session bring. */
+/** What happens on the connections of a session. */
 export type ConnectionInput = Extract<
   SessionInput,
   { kind: 'connected' | 'connect-failed' | 'closed' | 'frame' | 'unframeable' }
@@ -76,25 +76,25 @@ export type ConnectionInput = Extract<
 
 export type PeersInput =
   | ({ readonly kind: 'wanted' } & WantedPeers)
-  /** Links that can be used now. */
+  /** The usable links of this node. */
   | { readonly kind: 'links'; readonly links: readonly Interface[]; readonly forwardsIpv4: boolean }
-  /** `administrative`: the router has only turned BFD off. */
+  /** `administrative`: the router has turned BFD off (AdminDown). */
   | { readonly kind: 'bfd-changed'; readonly peer: string; readonly up: boolean; readonly administrative: boolean }
   | { readonly kind: 'router-found'; readonly interface: string; readonly address: IpAddress }
   | { readonly kind: 'session'; readonly peer: string; readonly input: ConnectionInput }
-  /** Routers are to prefer other nodes, but for those that keep our routes while we restart. */
+  /** Ask routers to prefer other nodes, except those that retain our routes while we restart (RFC 4724). */
   | { readonly kind: 'drain' }
-  /** Ends all sessions; routers that can do so keep the routes until we are back, unless they were asked to prefer others. */
+  /** End all sessions. Routers with graceful restart retain the routes until we are back, unless they were asked to prefer other nodes. */
   | { readonly kind: 'stop'; readonly why: string };
 
-/** A router that does not hear this node, and why. */
+/** A peer without a session for some time, and why. */
 export interface SilentPeer {
   readonly peer: string;
   readonly why: string;
 }
 
 export type PeersOutput =
-  /** There is a session with the router from here on, or none any more. */
+  /** The peer was added or removed: its connections are accepted from now on, or no more. */
   | { readonly kind: 'opened' | 'gone'; readonly peer: Peer }
   | { readonly kind: 'connect'; readonly peer: string; readonly to: DialTarget }
   | {
@@ -102,17 +102,17 @@ export type PeersOutput =
       readonly peer: string;
       readonly output: Exclude<SessionOutput, { kind: 'connect' | 'attempt-failed' }>;
     }
-  /** `isNews`: that has not been said just before. */
+  /** `isNews` is false if the same failure was reported a moment ago. */
   | { readonly kind: 'attempt-failed'; readonly peer: string; readonly why: string; readonly isNews: boolean }
-  /** The whole of the routers that BFD is to watch. */
+  /** All routers for BFD to monitor. */
   | { readonly kind: 'bfd'; readonly targets: readonly BfdTarget[] }
-  /** The whole of the interfaces that routers are to be found on. */
+  /** All interfaces on which to discover routers. */
   | { readonly kind: 'discover'; readonly interfaces: ReadonlyMap<string, MacAddress> }
-  /** A BFDProfile asks for packets so often that a busy node is likely to take the router for dead. */
+  /** A BFDProfile has an interval so short that a busy node is likely to declare a live router down. */
   | { readonly kind: 'hasty-bfd'; readonly peer: string; readonly profile: string; readonly interval: Millis }
-  /** The whole of the routers that there has been no session with for a while; `isAll`: there is none at all. */
+  /** All silent peers; `isAll`: no peer has a session. */
   | { readonly kind: 'silence'; readonly peers: readonly SilentPeer[]; readonly isAll: boolean }
-  /** Undefined: there is nothing to say any more. */
+  /** `status` undefined: the peer is gone. */
   | { readonly kind: 'status'; readonly peer: string; readonly status: SessionStatus | undefined }
   | { readonly kind: 'stopped' };
 
@@ -135,12 +135,12 @@ export function initialPeers(): PeersState {
   };
 }
 
-/** Of an unnumbered peer: its router, once that is known. */
+/** The discovered router of an unnumbered peer; undefined for other peers. */
 export function foundRouter({ routers }: Pick<PeersState, 'routers'>, { target }: Peer): IpAddress | undefined {
   return target.kind === 'interface' ? routers.get(target.name) : undefined;
 }
 
-/** True when there are routers that need a moment to come by other nodes. */
+/** True while some router has routes with GRACEFUL_SHUTDOWN and needs time to move traffic to other nodes. */
 export function isRerouting({ peers }: PeersState): boolean {
   return [...peers.values()].some(({ isLeaving, session }) => isLeaving && session.sent.size > 0);
 }

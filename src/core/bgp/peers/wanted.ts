@@ -1,22 +1,22 @@
 /**
- * What the speaker wants of BGP: which routers, and what each is to hold.
+ * What the speaker asks of BGP: which peers, and which routes for each.
  * @module
  */
 import type { BfdProfile, Peer } from '../../config/config.ts';
 import type { RouteUpdate } from '../rib/route-update.ts';
 
-/** One router, and whose routes it is to hold. */
+/** One peer, its BFD profile, and which routes it gets. */
 export interface PeerPlan {
   readonly peer: Peer;
   /** The BFDProfile that the peer names. */
   readonly bfd: BfdProfile | undefined;
-  /** Routers that are told the same share one. */
+  /** Peers that get the same routes have the same audience. */
   readonly audience: number;
 }
 
 export interface WantedPeers {
-  /** All routers of this node; the same array as before where none of them has changed. */
+  /** All peers of this node; the same array as before if none has changed. */
   readonly plans: readonly PeerPlan[];
-  /** What is new for the audiences since the last time; an audience that is new itself comes as a snapshot. */
+  /** Changes of routes since the last time; a new audience comes as a snapshot. */
   readonly routes: readonly RouteUpdate[];
 }

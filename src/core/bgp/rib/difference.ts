@@ -1,5 +1,5 @@
 /**
- * What a router should hold, what it has been sent, and the fewest UPDATEs that make the one the other.
+ * Compares the routes that a peer should have with those that it has been sent, and packs the difference into as few UPDATEs as possible.
  * @module
  */
 import { type IpAddress, isLinkLocal } from '../../net/address.ts';
@@ -20,35 +20,35 @@ import type { RouteDelta, RouteSet, RouteSnapshot } from './route-update.ts';
 /** Well-known community (RFC 8326 §5). */
 const GRACEFUL_SHUTDOWN = [0xffff, 0] as const;
 
-/** Everything about a session that routes depend on. */
+/** The parameters of a session that UPDATEs depend on. */
 export interface Outbound {
   readonly options: CodecOptions;
   readonly external: boolean;
-  /** What AS_PATH says towards eBGP peers. */
+  /** The AS number in AS_PATH towards eBGP peers. */
   readonly asn: number;
-  /** Families that were agreed on. */
+  /** The negotiated address families. */
   readonly families: readonly AddressFamily[];
-  /** Our address on the way to the peer, by family of the route; undefined: routes of that family cannot be sent. */
+  /** NEXT_HOPs by family of the route; undefined: routes of that family cannot be sent. */
   readonly nextHops: Readonly<Partial<Record<AddressFamily, readonly IpAddress[]>>>;
 }
 
 const DEFAULT_LOCAL_PREF = 100;
 
-/** What the router has been sent, by prefix as keyOf writes it. */
+/** The routes that the peer has been sent, by keyOf. */
 export type Sent = Map<string, Route>;
 
 function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
   return families.includes(family) && nextHops[family] !== undefined;
 }
 
-/** Everything that a snapshot comes to for routers that are alike. */
+/** A snapshot as encoded for peers with equal session parameters. */
 interface WholeTable {
   readonly messages: readonly Uint8Array[];
   readonly sent: Sent;
 }
 const wholeTables = new WeakMap<RouteSnapshot, Map<string, WholeTable>>();
 
-/** Routers of an audience are given the same snapshot: the first one pays for the encoding. */
+/** Peers of an audience get the same snapshot object, so that it is encoded only once. */
 function wholeTable(snapshot: RouteSnapshot, wanted: RouteSet['routes'], outbound: Outbound): WholeTable {
   const tables = wholeTables.get(snapshot) ?? new Map<string, WholeTable>();
   wholeTables.set(snapshot, tables);
@@ -62,7 +62,7 @@ function wholeTable(snapshot: RouteSnapshot, wanted: RouteSet['routes'], outboun
   return table;
 }
 
-/** Brings `sent`, whatever it was, up to all that is wanted, in place; gives the messages that tell the router: withdrawals first. */
+/** Updates `sent` in place to all wanted routes. Returns the UPDATEs that tell the peer, withdrawals first. */
 export function synchronize(sent: Sent, { routes, origin }: RouteSet, outbound: Outbound): readonly Uint8Array[] {
   if (sent.size > 0) return difference(sent, routes, new Set([...sent.keys(), ...routes.keys()]), outbound);
   if (origin === undefined) return difference(sent, routes, routes.keys(), outbound);
@@ -71,7 +71,7 @@ export function synchronize(sent: Sent, { routes, origin }: RouteSet, outbound: 
   return table.messages;
 }
 
-/** The same where everything but `delta` has been brought up to date before: looks at nothing else. */
+/** The same if `sent` is up to date except for `delta`: looks at nothing else. */
 export function follow(sent: Sent, { routes }: RouteSet, delta: RouteDelta, outbound: Outbound): readonly Uint8Array[] {
   return difference(sent, routes, [...delta.withdrawn, ...delta.changed.map(keyOf)], outbound);
 }
@@ -97,7 +97,7 @@ function difference(sent: Sent, wanted: RouteSet['routes'], keys: Iterable<strin
   return [...withdrawals(gone, outbound), ...[...groups.values()].flatMap((routes) => announcements(routes, outbound))];
 }
 
-/** An UPDATE without anything: all routes of the family have been sent (RFC 4724 §2). */
+/** End-of-RIB, an empty UPDATE: all routes of the family have been sent (RFC 4724 §2). */
 export function endOfRib(family: AddressFamily, { options }: Pick<Outbound, 'options'>): Uint8Array {
   const nothing: UpdateMessage = { kind: 'update', withdrawn: [], announced: [], attributes: {} };
   return encodeMessage(family === 'ipv4' ? nothing : { ...nothing, unreach: { family, prefixes: [] } }, options);
@@ -134,7 +134,7 @@ function announcements(routes: readonly Route[], outbound: Outbound): Uint8Array
   );
 }
 
-/** IPv4 with an IPv4 next hop travels in the fields that BGP always had; everything else in multiprotocol attributes. */
+/** IPv4 with an IPv4 next hop uses the original fields of UPDATE; everything else uses multiprotocol attributes (RFC 4760). */
 function isClassic(family: AddressFamily, { nextHops }: Outbound): boolean {
   return family === 'ipv4' && nextHops.ipv4?.[0]?.family !== 'ipv6';
 }
@@ -163,27 +163,27 @@ function linkBandwidth(asn: number, bitsPerSecond: number): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** Our addresses on the way to the peer; `own` begins with that of the connection. `mayCross`: IPv4 routes by IPv6 (RFC 8950). */
+/** `own`: our addresses, that of the connection first. `mayCross`: IPv4 routes may have IPv6 next hops (RFC 8950). */
 export function nextHopsFor(own: readonly IpAddress[], mayCross: boolean): Outbound['nextHops'] {
   const [first] = own;
   const isUnnumbered = first !== undefined && isLinkLocal(first);
   const ipv4 = own.find(({ family }) => family === 'ipv4');
   const global = own.find((address) => address.family === 'ipv6' && !isLinkLocal(address));
-  // RFC 2545 §3: the link-local address comes second, where there is a global one.
+  // RFC 2545 §3: a global address comes first, then the link-local one.
   const ipv6 = [...(global === undefined ? [] : [global]), ...(isUnnumbered ? [first] : [])];
   const crosses = mayCross && ipv6.length > 0 && (isUnnumbered || ipv4 === undefined);
   const forIpv4 = crosses ? ipv6 : ipv4 === undefined ? [] : [ipv4];
   return { ...(forIpv4.length > 0 && { ipv4: forIpv4 }), ...(ipv6.length > 0 && { ipv6 }) };
 }
 
-/** As many prefixes in each message as it has room for. */
+/** Splits prefixes into as few messages as possible. */
 function chunks(
   prefixes: readonly Prefix[],
   empty: UpdateMessage,
   { options }: Outbound,
   make: (part: readonly Prefix[]) => UpdateMessage,
 ): Uint8Array[] {
-  // A multiprotocol attribute that grows beyond 255 bytes has a length of two bytes, and an empty one may be missing altogether.
+  // Eight bytes of reserve: an attribute longer than 255 bytes has a two-byte length, and an empty one may be left out of `empty`.
   const room =
     (options.extendedMessage ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE) - encodeMessage(empty, options).length - 8;
   if (room < HEADER_SIZE) throw new RangeError('the attributes of a route do not fit into a message');

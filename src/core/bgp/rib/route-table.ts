@@ -1,17 +1,17 @@
 /**
- * Everything that some routers are to hold, with a journal of what has changed: whoever knows one version of it need not look through
- * the whole to find out what is new.
+ * The routes of one audience, with a journal of changes, so that a reader that knows one version gets the next as a delta and need not
+ * compare the whole table.
  * @module
  */
 import { keyOf, markOf, type Route } from './route.ts';
 import type { RouteUpdate } from './route-update.ts';
 
-/** A journal that has grown longer than the table, and than this, saves nothing. */
+/** A journal longer than the table, and than this, is trimmed: reading it would save nothing over a snapshot. */
 const SHORTEST_JOURNAL = 1000;
 
-/** Changed in place, by its owner only; others are told by updates. */
+/** Changed in place by its owner; others get updates. */
 export class RouteTable {
-  /** Stands in every update: whom the routes are for. */
+  /** Whom the routes are for; contained in every update. */
   readonly audience: number;
   readonly #routes = new Map<string, Route>();
   /** Keys in the order of their changes. */
@@ -23,7 +23,7 @@ export class RouteTable {
     this.audience = audience;
   }
 
-  /** Grows with every change. */
+  /** The number of changes so far. */
   get version(): number {
     return this.#first + this.#journal.length;
   }
@@ -40,7 +40,7 @@ export class RouteTable {
     if (this.#routes.delete(key)) this.#note(key);
   }
 
-  /** For a reader that holds version `known` (undefined: nothing). Undefined: it is up to date. */
+  /** The update for a reader that has version `known` (undefined: nothing). Undefined: the reader is up to date. */
   updateSince(known: number | undefined): RouteUpdate | undefined {
     const { audience, version } = this;
     if (known === version) return undefined;
@@ -59,7 +59,7 @@ export class RouteTable {
   #note(key: string): void {
     this.#journal.push(key);
     if (this.#journal.length <= Math.max(SHORTEST_JOURNAL, this.#routes.size)) return;
-    // The older half goes: a reader that is up to date, or nearly so, goes on by the journal.
+    // Only the older half is dropped, so that a reader that is nearly up to date still gets a delta.
     const dropped = this.#journal.length >> 1;
     this.#journal = this.#journal.slice(dropped);
     this.#first += dropped;

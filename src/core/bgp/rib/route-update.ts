@@ -1,10 +1,10 @@
 /**
- * How routes travel from whoever decides about them to the sessions: as plain data, the whole at first and then what has changed.
+ * Routes on their way from the speaker's decisions to the sessions, as plain data: a snapshot first, then deltas.
  * @module
  */
 import { keyOf, type Route } from './route.ts';
 
-/** Everything that an audience (routers that are told the same) is to hold. */
+/** All routes of an audience, the peers that get the same routes. */
 export interface RouteSnapshot {
   readonly kind: 'snapshot';
   readonly audience: number;
@@ -12,34 +12,34 @@ export interface RouteSnapshot {
   readonly routes: readonly Route[];
 }
 
-/** What makes version `from` version `to`. */
+/** The changes from version `from` to version `to`. */
 export interface RouteDelta {
   readonly kind: 'delta';
   readonly audience: number;
   readonly from: number;
   readonly to: number;
   readonly changed: readonly Route[];
-  /** Prefixes, as keyOf writes them. */
+  /** Keys of the withdrawn routes (keyOf). */
   readonly withdrawn: readonly string[];
 }
 
 export type RouteUpdate = RouteSnapshot | RouteDelta;
 
-/** What a reader of updates holds. Owned by its reader and changed in place. */
+/** The routes that a reader of updates has. Owned by the reader and changed in place. */
 export interface RouteSet {
   audience: number;
   version: number;
   readonly routes: Map<string, Route>;
-  /** What `routes` were set from as a whole; undefined: they have changed since. */
+  /** The snapshot that equals `routes`; undefined: they have changed since. */
   origin: RouteSnapshot | undefined;
 }
 
-/** What a reader holds that has not been told anything yet. */
+/** The initial set of a reader that has had no update. */
 export function noRoutes(): RouteSet {
   return { audience: 0, version: 0, routes: new Map(), origin: undefined };
 }
 
-/** Throws RangeError when a delta does not follow what is held: only a snapshot can follow anything. */
+/** Throws RangeError if a delta is not for the version of the set; a snapshot always applies. */
 export function applyUpdate(set: RouteSet, update: RouteUpdate): void {
   if (update.kind === 'snapshot') {
     set.routes.clear();
@@ -60,14 +60,14 @@ export function applyUpdate(set: RouteSet, update: RouteUpdate): void {
   set.origin = undefined;
 }
 
-/** The whole of what a reader holds, for another one; the same object as long as it holds the same. */
+/** All routes of the set, for another reader; the same object until the set changes. */
 export function snapshotOf(set: RouteSet): RouteSnapshot {
   const { audience, version, routes } = set;
   set.origin ??= { kind: 'snapshot', audience, version, routes: [...routes.values()] };
   return set.origin;
 }
 
-/** The same for all audiences at once; those that are not `used` any more are forgotten. */
+/** applyUpdate for all audiences; those that are not `used` any more are removed. */
 export function applyUpdates(
   sets: Map<number, RouteSet>,
   updates: readonly RouteUpdate[],

@@ -1,35 +1,35 @@
 /**
- * A route as the configuration wants it; the session adds path and next hop.
+ * A route as decided from the configuration; the session adds AS_PATH and NEXT_HOP.
  * @module
  */
 import { formatPrefix, type Prefix } from '../../net/prefix.ts';
 
 export interface Route {
   readonly prefix: Prefix;
-  /** Towards iBGP peers; 0: not set, which is 100 (RFC 4271 leaves it open, all routers agree). */
+  /** LOCAL_PREF towards iBGP peers; 0: not set, which is sent as 100 (the common default; RFC 4271 has none). */
   readonly localPref: number;
   readonly communities: readonly (readonly [number, number])[];
   readonly largeCommunities: readonly (readonly [number, number, number])[];
-  /** This node is about to go: routers are to prefer any other way (RFC 8326). */
+  /** This node is leaving: routers should prefer any other path (RFC 8326). */
   readonly gracefulShutdown?: boolean;
-  /** How many times more our AS number stands in AS_PATH towards eBGP peers, so that the way looks longer. */
+  /** How many extra times AS_PATH contains our AS number towards eBGP peers, to make the path less preferred. */
   readonly prepend?: number;
   /** MULTI_EXIT_DISC; undefined: none. */
   readonly med?: number;
-  /** What can serve here, in bits per second: routers may weight their ways by it (draft-ietf-idr-link-bandwidth). */
+  /** Link bandwidth in bits per second, by which routers may weight paths (draft-ietf-idr-link-bandwidth). */
   readonly bandwidth?: number;
 }
 
-/** The same route of a node that is about to go. */
+/** The same route with GRACEFUL_SHUTDOWN. */
 export function goingAway(route: Route): Route {
   return { ...route, gracefulShutdown: true };
 }
 
-/** Routes live long and are looked at with every change: what is asked of each time is kept. */
+/** Routes live long and are compared with every change, so their keys and marks are cached. */
 const keys = new WeakMap<Prefix, string>();
 const marks = new WeakMap<Route, string>();
 
-/** What routes are told apart by. */
+/** The key of a route: its prefix as text. */
 export function keyOf({ prefix }: Pick<Route, 'prefix'>): string {
   let key = keys.get(prefix);
   if (key === undefined) {
@@ -39,7 +39,7 @@ export function keyOf({ prefix }: Pick<Route, 'prefix'>): string {
   return key;
 }
 
-/** The same text for routes with the same attributes. */
+/** Text that is equal for routes with equal attributes. */
 export function markOf(route: Route): string {
   let mark = marks.get(route);
   if (mark === undefined) {

@@ -203,13 +203,13 @@ describe('a BGP session', () => {
     ],
     ['a hold time of one second', {}, peerOpen({ holdTime: 1 }), 6, /hold time of 1 s/],
     ['version 3', {}, peerOpen({ version: 3 }), 1, /version 3/],
-    ['no family of ours', { families: ['ipv6'] }, peerOpen(), 7, /does not speak ipv6/],
+    ['no family of ours', { families: ['ipv6'] }, peerOpen(), 7, /does not offer ipv6/],
     [
       'no family but one that we do not know',
       {},
       peerOpen({ capabilities: [{ kind: 'unknown', code: 1, value: Uint8Array.of(0, 1, 0, 128) }] }),
       7,
-      /does not speak ipv4/,
+      /does not offer ipv4/,
     ],
   ])('refuses a peer with %s, and says why', (_, settings, open, subcode, why) => {
     const s = session(settings);

@@ -1,5 +1,5 @@
 /**
- * What two BGP speakers say of themselves in their OPENs, and what they agree on by it (RFC 4271 §6.2, RFC 5492).
+ * The OPEN that we send, and the negotiation with the peer's OPEN (RFC 4271 §6.2, RFC 5492).
  * @module
  */
 import type { Millis } from '../../machine.ts';
@@ -16,49 +16,49 @@ import {
 } from '../wire/messages.ts';
 
 export interface SessionSettings {
-  /** Our AS number (myASN), and the one that we go by towards this peer (localASN, or the same). */
+  /** Our AS number (myASN), and the one that we present to this peer (localASN if set, else the same). */
   readonly asn: number;
   readonly localAsn: number;
-  /** What the peer must call itself: this, our own AS, or any other. */
+  /** The AS number that the peer's OPEN must have: this one, ours (internal), or any but ours (external). */
   readonly peerAsn: number | 'internal' | 'external';
   /** Milliseconds; 0: no hold timer. */
   readonly holdTime: Millis;
-  /** Undefined: a third of the hold time that is agreed on. */
+  /** Milliseconds; undefined: a third of the negotiated hold time. */
   readonly keepaliveTime: Millis | undefined;
   /** Milliseconds between attempts to connect; undefined: 1 s, doubling up to 120 s. */
   readonly connectTime: Millis | undefined;
   readonly families: readonly AddressFamily[];
   readonly gracefulRestart: boolean;
-  /** True: the peer has to connect to us. */
+  /** We never connect, the peer does (PassiveTcpEstablishment of RFC 4271 §8.1.1). */
   readonly passive: boolean;
-  /** Milliseconds that a peer which connects to us may take to speak first (DelayOpen of RFC 4271 §8.1.1); 0: we speak at once. */
+  /** How long to wait for the OPEN of a peer that has connected before we send ours (DelayOpenTime of RFC 4271 §8.1.1); 0: not at all. */
   readonly delayOpen: Millis;
 }
 
-/** What is known of our end once a connection stands. */
+/** Our end of an open connection. */
 export interface LocalEnd {
   /** BGP identifier, an unsigned 32-bit number other than 0. */
   readonly identifier: number;
-  /** That of the connection first, then others of the same interface. */
+  /** The address of the connection first, then others of the same interface. */
   readonly addresses: readonly IpAddress[];
 }
 
-/** What both sides have agreed on. */
+/** The outcome of a successful negotiation. */
 export interface Negotiated extends CodecOptions {
   readonly peerAsn: number;
   readonly external: boolean;
   readonly identifier: number;
-  /** Milliseconds; 0: none. */
+  /** Milliseconds; 0: no hold timer. */
   readonly holdTime: Millis;
   readonly keepaliveTime: Millis;
   readonly families: readonly AddressFamily[];
   readonly enhancedRefresh: boolean;
-  /** What the peer says of its own restarts; undefined: nothing. */
+  /** The peer's graceful restart capability; undefined: it has none. */
   readonly gracefulRestart: GracefulRestart | undefined;
   readonly capabilities: readonly Capability[];
 }
 
-/** Seconds that a helper is to keep our routes while we restart. */
+/** Seconds for which we ask the peer to retain our routes while we restart. */
 const RESTART_TIME = 120;
 
 /** `restarting`: we have not had a session with this peer since we were started (RFC 4724 §3). */
@@ -92,7 +92,7 @@ export function peerAsnOf({ asn, capabilities }: OpenMessage): number {
   return capability(capabilities, 'four-octet-as')?.asn ?? asn;
 }
 
-/** Milliseconds; where the hold time is cut down, keepalives have to come as much more often. */
+/** Milliseconds; at most a third of the negotiated hold time, which may be shorter than ours. */
 export function keepaliveTimeOf({ keepaliveTime }: Pick<SessionSettings, 'keepaliveTime'>, holdTime: Millis): Millis {
   const third = holdTime / 3;
   return keepaliveTime === undefined ? third : Math.min(keepaliveTime, third);
@@ -111,20 +111,20 @@ export function negotiate(settings: SessionSettings, local: LocalEnd, message: O
   }
   const external = peerAsn !== asn;
   if (identifier === 0 || (!external && identifier === local.identifier))
-    return bgpError('open', 3, 'the router has the BGP identifier of this node, or none: each needs one of its own');
+    return bgpError('open', 3, 'the BGP identifier of the router is 0 or the same as ours: give it one of its own');
   if (message.holdTime === 1 || message.holdTime === 2)
     return bgpError('open', 6, `the router offers a hold time of ${message.holdTime} s`);
   const spoken = capabilities.flatMap((each) => (each.kind === 'multiprotocol' ? each.family : []));
-  // A peer that names no family speaks IPv4 (RFC 4760 §8).
+  // A peer without the multiprotocol capability speaks IPv4 (RFC 4760 §8).
   const theirs = namesFamilies(capabilities) ? spoken : ['ipv4'];
   const agreed = families.filter((family) => theirs.includes(family));
   if (agreed.length === 0) {
     const cure = 'activate the family for this neighbor';
-    return bgpError('open', 7, `the router does not speak ${families.join(' or ')} unicast with us: ${cure}`);
+    return bgpError('open', 7, `the router does not offer ${families.join(' or ')} unicast: ${cure}`);
   }
   const fourOctetAs = capability(capabilities, 'four-octet-as') !== undefined;
   if (!fourOctetAs && localAsn > 0xffff)
-    return bgpError('open', 7, `the router knows AS numbers of two bytes only, and ours is ${localAsn}`);
+    return bgpError('open', 7, `the router supports only two-byte AS numbers, and ours is ${localAsn}`);
   const holdTime = Math.min(ours, message.holdTime * 1000);
   return {
     peerAsn,

@@ -1,5 +1,5 @@
 /**
- * One BGP session as data: what it is made of, what it hears and what it asks for. fsm.ts is how it moves.
+ * The state, inputs and outputs of one BGP session. The machine is in fsm.ts.
  * @module
  */
 import type { Millis } from '../../machine.ts';
@@ -12,7 +12,7 @@ import type { LocalEnd, Negotiated, SessionSettings } from './negotiation.ts';
 
 export type SessionPhase = 'idle' | 'active' | 'connect' | 'open-sent' | 'open-confirm' | 'established';
 
-/** Who made a connection. */
+/** Which side opened a connection. */
 export type Initiator = 'ours' | 'theirs';
 
 /** One TCP connection with the peer. */
@@ -20,34 +20,34 @@ export interface Connection {
   readonly initiator: Initiator;
   readonly local: LocalEnd;
   stage: Stage;
-  /** When the peer has been silent for too long, or has not come to an agreement; undefined: it may be silent. */
+  /** When the hold timer, or before that the time for the OPENs, expires; undefined: no hold timer. */
   holdAt: Millis | undefined;
 }
 
-/** How far a connection has come. OPENs are whole messages, as they went over the wire. */
+/** How far a connection has come. OPENs are complete messages, as sent and received. */
 export type Stage =
-  /** The peer may speak first, until `openAt`. */
+  /** We wait for the peer's OPEN until `openAt`, then send ours (DelayOpen). */
   | { readonly kind: 'open-delayed'; readonly openAt: Millis }
   | { readonly kind: 'open-sent'; readonly sent: Uint8Array }
   | Agreed;
 
-/** Both OPENs are there, and fit. */
+/** Both OPENs have been exchanged and are compatible. */
 export interface Agreed {
   readonly kind: 'open-confirm' | 'established';
   readonly opens: { readonly sent: Uint8Array; readonly received: Uint8Array };
   readonly negotiated: Negotiated;
-  /** Undefined: none are to be sent. */
+  /** When to send the next KEEPALIVE; undefined: none are sent. */
   readonly keepaliveAt: Millis | undefined;
 }
 
-/** A connection that is past its OPENs. */
+/** A connection whose OPENs have been exchanged. */
 export type AgreedConnection = Connection & { stage: Agreed };
 
-/** What we do to get a connection of our own. */
+/** What we are doing to open a connection ourselves. */
 export type Attempt =
-  /** Nothing: the session is not to be. */
+  /** Nothing: the session has not been started, or was stopped. */
   | { readonly kind: 'stopped' }
-  /** Nothing: the peer has to connect to us, or there is a connection. */
+  /** Nothing: the peer has to connect, or there is a connection. */
   | { readonly kind: 'resting' }
   | { readonly kind: 'waiting'; readonly retryAt: Millis }
   | { readonly kind: 'dialing'; readonly until: Millis };
@@ -55,45 +55,45 @@ export type Attempt =
 /** Owned by the machine and changed in place: a peer may hold a hundred thousand routes. */
 export interface SessionState {
   settings: SessionSettings;
-  /** That of the connection that has come farthest. */
+  /** The phase of the connection that has come farthest. */
   phase: SessionPhase;
   /** When the phase was entered. */
   since: Millis;
   readonly connections: Map<Initiator, Connection>;
   attempt: Attempt;
-  /** What the peer is to hold. */
+  /** The routes that the peer should have. */
   readonly wanted: RouteSet;
-  /** What it has been sent since the session stands. */
+  /** The routes that it has been sent in this session. */
   readonly sent: Sent;
-  /** How many have failed since there was a session. */
+  /** Failed attempts since the last session. */
   failures: number;
-  /** The identifier that we last had, for the jitter of attempts. */
+  /** Our last BGP identifier, from which the jitter of attempts is derived. */
   identifier: number;
-  /** Why the last session, or the last attempt at one, ended. */
+  /** Why the last session or attempt ended. */
   lastError: string | undefined;
-  /** This speaker has not had a session with the peer since it was started. */
+  /** There was no session with the peer since this speaker started. */
   isFirst: boolean;
 }
 
-/** Subcodes of Cease that end a session for good (RFC 4486 §4). */
+/** Subcodes of Cease with which we end a session (RFC 4486 §4). */
 export const STOP_CAUSES = { shutdown: 2, 'de-configured': 3, 'configuration-change': 6 } as const;
 export type StopCause = keyof typeof STOP_CAUSES;
 
 export type SessionInput =
   | { readonly kind: 'start' }
-  /** Ends the session for good; `hold`: the peer is to keep what it has, for we come back (RFC 4724). */
+  /** End the session; `hold`: the peer should retain our routes, because we come back (RFC 4724). */
   | { readonly kind: 'stop'; readonly cause: StopCause; readonly why: string; readonly hold: boolean }
-  /** Others, that a session can be kept with (core/bgp/peers/peer-change.ts). */
+  /** New settings that do not need a new session (core/bgp/peers/peer-change.ts). */
   | { readonly kind: 'settings'; readonly settings: SessionSettings }
   | { readonly kind: 'connected'; readonly initiator: Initiator; readonly local: LocalEnd }
   | { readonly kind: 'connect-failed'; readonly why: string }
   | { readonly kind: 'closed'; readonly initiator: Initiator; readonly why: string }
-  /** One whole message, or what is wrong with the stream. */
+  /** One complete message, or what is wrong with the stream. */
   | { readonly kind: 'frame'; readonly initiator: Initiator; readonly bytes: Uint8Array }
   | { readonly kind: 'unframeable'; readonly initiator: Initiator; readonly error: BgpError }
-  /** BFD has lost the peer (RFC 5882 §4). */
+  /** The BFD session with the peer is down (RFC 5882 §4). */
   | { readonly kind: 'bfd-down' }
-  /** What the peer should hold: the whole, or what has changed since the last time. */
+  /** The routes that the peer should have, as a snapshot or a delta. */
   | { readonly kind: 'routes'; readonly routes: RouteUpdate };
 
 export type SessionOutput =
@@ -101,11 +101,11 @@ export type SessionOutput =
   | { readonly kind: 'send'; readonly initiator: Initiator; readonly bytes: Uint8Array }
   /** Also ends an attempt to connect. */
   | { readonly kind: 'close'; readonly initiator: Initiator }
-  /** Closes the connection that has just come. */
+  /** Close the connection of this input. */
   | { readonly kind: 'refuse' }
   | { readonly kind: 'session-up'; readonly initiator: Initiator; readonly negotiated: Negotiated }
   | { readonly kind: 'session-down'; readonly why: string }
-  /** Before it was ever up. */
+  /** A connection or attempt ended before the session was up. */
   | { readonly kind: 'attempt-failed'; readonly why: string }
   | { readonly kind: 'counted'; readonly counter: SessionCounter; readonly by: number };
 
@@ -151,22 +151,22 @@ export function isAgreed(connection: Connection): connection is AgreedConnection
   return connection.stage.kind === 'open-confirm' || connection.stage.kind === 'established';
 }
 
-/** Undefined: the OPENs are not exchanged yet. */
+/** Undefined until the OPENs have been exchanged. */
 export function negotiatedOf(connection: Connection | undefined): Negotiated | undefined {
   return connection !== undefined && isAgreed(connection) ? connection.stage.negotiated : undefined;
 }
 
-/** How messages of a connection are written. */
+/** The codec options of a connection. */
 export function optionsOf(connection: Connection | undefined): CodecOptions {
   return negotiatedOf(connection) ?? BEFORE_OPEN;
 }
 
-/** True when the peer keeps our routes for a while when we go without a word. */
+/** True if the peer retains our routes for a while when the connection just closes (RFC 4724). */
 export function holdsRoutes({ settings }: SessionState, connection: Connection | undefined): boolean {
   return settings.gracefulRestart && negotiatedOf(connection)?.gracefulRestart !== undefined;
 }
 
-/** Undefined while the session is not up. */
+/** What UPDATEs of the session depend on; undefined while it is not up. */
 export function outboundOf(state: SessionState): Outbound | undefined {
   const connection = established(state);
   if (connection === undefined) return undefined;

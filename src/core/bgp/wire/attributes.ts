@@ -1,5 +1,5 @@
 /**
- * Path attributes to bytes and back, with the treatment of malformed ones that RFC 7606 asks for.
+ * Encodes and decodes path attributes; malformed ones are handled by RFC 7606.
  * @module
  */
 import { addressFromBytes, addressToBytes } from '../../net/address.ts';
@@ -103,11 +103,11 @@ function encodeAsPath(segments: readonly AsSegment[], { fourOctetAs }: CodecOpti
 }
 
 export type DecodedAttributes =
-  /** `withdraw`: the routes of the message count as withdrawn, for this reason. */
+  /** `withdraw`: the routes of the message are treated as withdrawn, for this reason. */
   | { readonly ok: true; readonly parts: UpdateParts; readonly withdraw?: string }
   | { readonly ok: false; readonly error: BgpError };
 
-/** Duplicates after the first are passed over (RFC 7606 §3 g), except the multiprotocol ones, which end the session. */
+/** Duplicates of an attribute are ignored (RFC 7606 §3 g), except multiprotocol ones, which are an error that ends the session. */
 export function decodeAttributes(bytes: Uint8Array, options: CodecOptions): DecodedAttributes {
   const reader = new ByteReader(bytes);
   const found: Found = { attributes: {} };
@@ -119,13 +119,13 @@ export function decodeAttributes(bytes: Uint8Array, options: CodecOptions): Deco
     const length = (flags & EXTENDED_LENGTH) === 0 ? reader.u8() : reader.u16();
     const value = length === undefined ? undefined : reader.bytes(length);
     if (type === undefined || value === undefined) {
-      // Where the next attribute begins cannot be known: what came before stands, the routes do not (RFC 7606 §4).
+      // The start of the next attribute is unknown: keep the attributes so far, but treat the routes as withdrawn (RFC 7606 §4).
       withdraw ??= 'an attribute is longer than the attributes together';
       break;
     }
     if (seen.has(type)) {
       if (type === TYPES.reach || type === TYPES.unreach)
-        return { ok: false, error: bgpError('update', 1, 'a multiprotocol attribute comes twice') };
+        return { ok: false, error: bgpError('update', 1, 'a multiprotocol attribute is contained twice') };
       continue;
     }
     seen.add(type);
@@ -145,7 +145,7 @@ interface Found extends Mutable<Omit<UpdateParts, 'attributes'>> {
   readonly attributes: Mutable<PathAttributes>;
 }
 
-/** Undefined: taken, or passed over. A text: the routes are to be withdrawn. */
+/** Undefined: decoded or ignored. A string: treat the routes as withdrawn, for this reason. */
 function decodeAttribute(
   type: number,
   flags: number,
@@ -177,7 +177,7 @@ function decodeAttribute(
     case TYPES.med:
     case TYPES.localPref: {
       const number = value.length === 4 ? new ByteReader(value).u32() : undefined;
-      if (number === undefined) return `attribute ${type} has ${value.length} bytes and not four`;
+      if (number === undefined) return `attribute ${type} has ${value.length} bytes instead of four`;
       attributes[type === TYPES.med ? 'med' : 'localPref'] = number;
       return undefined;
     }
@@ -205,14 +205,19 @@ function decodeAttribute(
     case TYPES.unreach:
       return decodeUnreach(value, found);
     default:
-      // What is not known and not optional cannot be passed over (RFC 4271 §6.3).
+      // An unknown attribute that is not optional must not be ignored (RFC 4271 §6.3).
       return (flags & OPTIONAL) === 0 && type > 7
-        ? bgpError('update', 2, `attribute ${type} is well-known, and not known here`, Uint8Array.of(flags, type))
+        ? bgpError(
+            'update',
+            2,
+            `attribute ${type} is flagged well-known, but is not supported`,
+            Uint8Array.of(flags, type),
+          )
         : undefined;
   }
 }
 
-/** Numbers of `size` bytes in groups of `count`; undefined when they do not come out even. */
+/** Numbers of `size` bytes in groups of `count`; undefined if the length is not a multiple of a group. */
 function split(value: Uint8Array, size: 2 | 4, count: number): number[][] | undefined {
   if (value.length === 0 || value.length % (size * count) !== 0) return undefined;
   const reader = new ByteReader(value);
@@ -235,7 +240,7 @@ function decodeAsPath(value: Uint8Array, { fourOctetAs }: CodecOptions): AsSegme
   return segments;
 }
 
-/** RFC 7606 §7.11: what is wrong here makes it impossible to know which routes are meant. */
+/** An error ends the session, because it is unclear which routes are meant (RFC 7606 §7.11). */
 function decodeReach(value: Uint8Array, found: Found): BgpError | undefined {
   const reader = new ByteReader(value);
   const [afi, safi] = [reader.u16(), reader.u8()];
@@ -255,7 +260,7 @@ function decodeReach(value: Uint8Array, found: Found): BgpError | undefined {
   return undefined;
 }
 
-/** A family that we have not agreed on is ignored, but not forgotten: without a trace the UPDATE would be the End-of-RIB of IPv4. */
+/** Ignores the routes of an unsupported family, but notes the family: else the UPDATE would look like the End-of-RIB of IPv4. */
 function passOver(found: Found, afi = 0, safi = 0): undefined {
   found.others = [...(found.others ?? []), { afi, safi }];
 }

@@ -1,5 +1,5 @@
 /**
- * Capabilities to bytes and back (RFC 5492).
+ * Encodes and decodes capabilities (RFC 5492).
  * @module
  */
 import { ByteReader, ByteWriter } from '../../net/bytes.ts';
@@ -57,7 +57,7 @@ function encodeValue(capability: Capability): Uint8Array {
   }
 }
 
-/** False: the peer names no family at all, not even one that we do not speak. */
+/** Whether the peer has the multiprotocol capability for any family, even for one that we do not support. */
 export function namesFamilies(capabilities: readonly Capability[]): boolean {
   return capabilities.some(
     (capability) =>
@@ -65,7 +65,7 @@ export function namesFamilies(capabilities: readonly Capability[]): boolean {
   );
 }
 
-/** Undefined: malformed. Families that we do not speak are left out. */
+/** Undefined if malformed. Families that we do not support are left out, or kept as unknown capabilities. */
 export function decodeCapabilities(bytes: Uint8Array): Capability[] | undefined {
   const reader = new ByteReader(bytes);
   const found: Capability[] = [];

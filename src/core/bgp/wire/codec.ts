@@ -1,5 +1,5 @@
 /**
- * BGP messages to bytes and back (RFC 4271 §4).
+ * Encodes and decodes BGP messages (RFC 4271 §4).
  * @module
  */
 import { ByteReader, ByteWriter } from '../../net/bytes.ts';
@@ -28,12 +28,12 @@ export const MAX_EXTENDED_MESSAGE = 0xffff;
 const TYPES = { open: 1, update: 2, notification: 3, keepalive: 4, 'route-refresh': 5 } as const;
 /** Optional parameter that holds capabilities (RFC 5492 §4). */
 const CAPABILITIES = 2;
-/** RFC 9072: parameters with a length of two bytes. */
+/** Marks optional parameters with two-byte lengths (RFC 9072). */
 const EXTENDED_PARAMETERS = 255;
 
 export const BEFORE_OPEN: CodecOptions = { fourOctetAs: false, extendedMessage: false };
 
-/** A whole message with its header. Throws RangeError when a value does not fit its field. */
+/** A complete message with its header. Throws RangeError if it is too long, or a value does not fit its field. */
 export function encodeMessage(message: BgpMessage, options: CodecOptions): Uint8Array {
   const body = encodeBody(message, options);
   const length = HEADER_SIZE + body.length;
@@ -106,17 +106,17 @@ function encodeRefresh(writer: ByteWriter, { family, subtype }: RouteRefreshMess
     .u8(safi);
 }
 
-/** Of a whole message. */
+/** `message`: a complete message. */
 export function isUpdate(message: Uint8Array): boolean {
   return message[HEADER_SIZE - 1] === TYPES.update;
 }
 
 export type Decoded =
-  /** `withdraw`: the routes of this UPDATE count as withdrawn (RFC 7606), for this reason. */
+  /** `withdraw`: the routes of this UPDATE are treated as withdrawn (RFC 7606), for this reason. */
   | { readonly ok: true; readonly message: BgpMessage; readonly withdraw?: string }
   | { readonly ok: false; readonly error: BgpError };
 
-/** How long the message at the front of a stream is; undefined: not known yet. */
+/** Length in bytes of the message at the start of a stream; undefined: the header is incomplete. */
 export function frameLength(stream: Uint8Array, options: CodecOptions): { length: number } | BgpError | undefined {
   if (stream.length < HEADER_SIZE) return undefined;
   for (let i = 0; i < MARKER_SIZE; i++)
@@ -128,7 +128,7 @@ export function frameLength(stream: Uint8Array, options: CodecOptions): { length
   return { length };
 }
 
-/** One whole message, as frameLength found it. */
+/** Decodes one complete message, as delimited by frameLength. */
 export function decodeMessage(bytes: Uint8Array, options: CodecOptions): Decoded {
   const body = new ByteReader(bytes.subarray(HEADER_SIZE));
   const badLength = (): Decoded =>
@@ -172,18 +172,18 @@ function decodeOpen(body: ByteReader): Decoded {
     return refuse(bgpError('message-header', 2, 'the OPEN is too short'));
   if (shortLength === undefined) return refuse(bgpError('message-header', 2, 'the OPEN is too short'));
   const rest = body.bytes(body.remaining)!;
-  // RFC 9072 §2: the length 255 and a first parameter of type 255 say that lengths have two bytes.
+  // RFC 9072 §2: a length of 255 and a first parameter of type 255 mean that lengths have two bytes.
   const isExtended = shortLength === EXTENDED_PARAMETERS && rest[0] === EXTENDED_PARAMETERS;
   const parameters = new ByteReader(isExtended ? rest.subarray(3) : rest);
   const length = isExtended ? ((rest[1] ?? 0) << 8) | (rest[2] ?? 0) : shortLength;
-  if (parameters.remaining !== length) return refuse(bgpError('open', 0, 'the optional parameters are cut off'));
+  if (parameters.remaining !== length) return refuse(bgpError('open', 0, 'the optional parameters are truncated'));
   const capabilities: OpenMessage['capabilities'][number][] = [];
   while (parameters.remaining > 0) {
     const type = parameters.u8()!;
     const size = isExtended ? parameters.u16() : parameters.u8();
     const value = size === undefined ? undefined : parameters.bytes(size);
-    if (value === undefined) return refuse(bgpError('open', 0, 'an optional parameter is cut off'));
-    if (type !== CAPABILITIES) return refuse(bgpError('open', 4, `optional parameter ${type} is not known`));
+    if (value === undefined) return refuse(bgpError('open', 0, 'an optional parameter is truncated'));
+    if (type !== CAPABILITIES) return refuse(bgpError('open', 4, `optional parameter ${type} is not supported`));
     const found = decodeCapabilities(value);
     if (found === undefined) return refuse(bgpError('open', 0, 'a capability is malformed'));
     capabilities.push(...found);
@@ -194,7 +194,7 @@ function decodeOpen(body: ByteReader): Decoded {
 function decodeRefresh(body: ByteReader): Decoded {
   const [afi, subtype, safi] = [body.u16(), body.u8(), body.u8()];
   if (afi === undefined || subtype === undefined || safi === undefined || body.remaining > 0)
-    return refuse(bgpError('route-refresh', 1, 'the ROUTE-REFRESH has a wrong length'));
+    return refuse(bgpError('route-refresh', 1, 'the ROUTE-REFRESH has the wrong length'));
   const family = familyOf(afi, safi) ?? { afi, safi };
   const names = Object.keys(REFRESH_SUBTYPES) as (keyof typeof REFRESH_SUBTYPES)[];
   const name = names.find((candidate) => REFRESH_SUBTYPES[candidate] === subtype);

@@ -1,5 +1,5 @@
 /**
- * Why a session ends or a message is not taken: codes of RFC 4271 §4.5, RFC 4486, RFC 6608, RFC 7313, and words for them.
+ * NOTIFICATION codes and subcodes with their descriptions (RFC 4271 §4.5, RFC 4486, RFC 6608, RFC 7313).
  * @module
  */
 
@@ -14,7 +14,7 @@ export const NOTIFICATION_CODES = {
 } as const;
 export type NotificationCode = keyof typeof NOTIFICATION_CODES;
 
-/** Subcodes by code; the number is that on the wire. */
+/** Descriptions of subcodes, by code and subcode on the wire. */
 const SUBCODES: Readonly<Record<number, Readonly<Record<number, string>>>> = {
   1: { 1: 'connection not synchronized', 2: 'bad message length', 3: 'bad message type' },
   2: {
@@ -68,14 +68,14 @@ const CODE_WORDS: Readonly<Record<number, string>> = {
   7: 'ROUTE-REFRESH message error',
 };
 
-/** For people. */
+/** Describes a code and subcode, known or not, for people. */
 export function describeNotification(code: number, subcode: number): string {
   const word = CODE_WORDS[code] ?? `code ${code}`;
   const sub = SUBCODES[code]?.[subcode] ?? (subcode === 0 ? undefined : `subcode ${subcode}`);
   return sub === undefined ? word : `${word}: ${sub}`;
 }
 
-/** What a faulty message calls for: the session ends with this NOTIFICATION. */
+/** An error for which the session ends with this NOTIFICATION. `message` is for our own log. */
 export interface BgpError {
   readonly code: NotificationCode;
   readonly subcode: number;

@@ -6,27 +6,27 @@ import type { IpAddress } from '../../net/address.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import type { NotificationCode } from './errors.ts';
 
-/** Address families that we speak (RFC 4760), with their AFI; the SAFI is always unicast. */
+/** Supported address families (RFC 4760) with their AFI; the SAFI is always unicast. */
 export const AFI = { ipv4: 1, ipv6: 2 } as const;
 export type AddressFamily = keyof typeof AFI;
 export const SAFI_UNICAST = 1;
 
-/** Undefined: one that we do not speak. */
+/** Undefined: not supported. */
 export function familyOf(afi: number | undefined, safi: number | undefined): AddressFamily | undefined {
   if (safi !== SAFI_UNICAST) return undefined;
   return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined;
 }
 
-/** An address family that we do not speak. */
+/** An unsupported address family. */
 export interface OtherFamily {
   readonly afi: number;
   readonly safi: number;
 }
 
-/** Stands for an AS number that does not fit into two bytes (RFC 6793). */
+/** Replaces an AS number that does not fit into two bytes (RFC 6793). */
 export const AS_TRANS = 23456;
 
-/** RFC 5492; families that we do not speak are left out. */
+/** RFC 5492; unsupported families are left out. */
 export type Capability =
   | { readonly kind: 'multiprotocol'; readonly family: AddressFamily }
   /** RFC 2918. */
@@ -47,7 +47,7 @@ export interface GracefulRestart {
   readonly kind: 'graceful-restart';
   /** The sender has just restarted. */
   readonly restarting: boolean;
-  /** N bit: a NOTIFICATION does not end it. */
+  /** N bit: routes are retained even after a NOTIFICATION (RFC 8538). */
   readonly notification: boolean;
   /** Seconds, 0 to 4095. */
   readonly restartTime: number;
@@ -82,7 +82,7 @@ export interface UpdateMessage {
   /** MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760). */
   readonly reach?: MultiprotocolReach;
   readonly unreach?: { readonly family: AddressFamily; readonly prefixes: readonly Prefix[] };
-  /** Whose routes were passed over: an UPDATE that has nothing else is the End-of-RIB of such a family, not of IPv4. */
+  /** Unsupported families in the message: an UPDATE with nothing else is the End-of-RIB of such a family, not of IPv4. */
   readonly others?: readonly OtherFamily[];
 }
 
@@ -119,13 +119,13 @@ export interface AsSegment {
   readonly asns: readonly number[];
 }
 
-/** RFC 2918, and the two marks of RFC 7313. */
+/** The request of RFC 2918, and BoRR and EoRR of RFC 7313. */
 export const REFRESH_SUBTYPES = { request: 0, begin: 1, end: 2 } as const;
 
 export interface RouteRefreshMessage {
   readonly kind: 'route-refresh';
   readonly family: AddressFamily | OtherFamily;
-  /** A number: one that we do not know. */
+  /** A number: not supported. */
   readonly subtype: keyof typeof REFRESH_SUBTYPES | number;
 }
 
@@ -136,7 +136,7 @@ export type BgpMessage =
   | RouteRefreshMessage
   | { readonly kind: 'keepalive' };
 
-/** What OPENs have agreed on, as far as codecs need it. */
+/** The part of the negotiation that codecs need. */
 export interface CodecOptions {
   /** RFC 6793: AS numbers in AS_PATH have four bytes. */
   readonly fourOctetAs: boolean;

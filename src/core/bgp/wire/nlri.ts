@@ -1,5 +1,5 @@
 /**
- * Prefixes as BGP writes them: the length in bits, then as many bytes as that needs (RFC 4271 §4.3).
+ * Prefixes in BGP's encoding: the length in bits, then as many bytes as that needs (RFC 4271 §4.3).
  * @module
  */
 import { ADDRESS_BITS, addressFromBytes, addressToBytes } from '../../net/address.ts';
@@ -19,7 +19,7 @@ export function prefixSize({ length }: Prefix): number {
   return 1 + Math.ceil(length / 8);
 }
 
-/** Everything that is left; undefined when it is malformed. Bits after the prefix are passed over. */
+/** Reads prefixes to the end; undefined if malformed. Bits beyond the prefix length are ignored. */
 export function readPrefixes(reader: ByteReader, family: AddressFamily): Prefix[] | undefined {
   const prefixes: Prefix[] = [];
   while (reader.remaining > 0) {

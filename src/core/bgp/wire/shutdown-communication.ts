@@ -1,5 +1,5 @@
 /**
- * The words that a peer may give with Cease (RFC 9003).
+ * The text that a peer may send with Cease (RFC 9003).
  * @module
  */
 import { NOTIFICATION_CODES } from './errors.ts';
@@ -15,7 +15,7 @@ export function shutdownCommunication(text: string): Uint8Array {
   return Uint8Array.of(shown.length, ...Uint8Array.from(shown, (character) => character.charCodeAt(0)));
 }
 
-/** In quotes and brackets, to be put after other words; empty when the peer says nothing. */
+/** The text in quotes and parentheses, to be appended to a message; empty if the peer sent none. */
 export function shutdownText({ code, subcode, data }: NotificationMessage): string {
   const length = data[0] ?? 0;
   const isCease = code === NOTIFICATION_CODES.cease && WITH_WORDS.includes(subcode);
