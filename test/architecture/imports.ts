@@ -56,7 +56,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'reflect-metadata': 'src/adapters/certificates',
   yaml: 'src/adapters/files',
   commander: 'src/apps/cli',
-  rfc6902: 'src/kube-api/patch',
   protobufjs: 'src/kube-api/http',
   '@marcbachmann/cel-js': 'src/kube-api/rules',
   esbuild: 'image',

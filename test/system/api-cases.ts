@@ -145,6 +145,46 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
       expect(await refused(send('GET', `${core}/configmaps/dry`))).toMatchObject({ status: 404 });
     });
 
+    it('of a path that cannot be decoded are a bad request', async () => {
+      for (const path of ['/api/v1/%zz', '/api/v1/namespaces/%/configmaps', '/%zz', '/apis/%zz/v1/things'])
+        expect([path, (await refused(send('GET', path))).status]).toEqual([path, 400]);
+    });
+
+    it.each(['constructor', '__proto__', 'toString'])('may have a key %s', async (key) => {
+      const name = `key-${key
+        .toLowerCase()
+        .replaceAll('_', '-')
+        .replace(/^-+|-+$/g, '')}`;
+      const path = `${core}/configmaps/${name}`;
+      const data = (object: Json) => Object.entries(object.data ?? {});
+      const named = (value: string | null) => JSON.parse(JSON.stringify({ data: { KEY: value } }).replace('KEY', key));
+      await send('POST', `${core}/configmaps`, { ...configMap(name), ...named('1') });
+      expect(data(await send('GET', path))).toEqual([[key, '1']]);
+      expect(data(await send('PATCH', path, named('2'), MERGE_PATCH))).toEqual([[key, '2']]);
+      expect(data(await send('PATCH', path, named('3'), 'application/strategic-merge-patch+json'))).toEqual([
+        [key, '3'],
+      ]);
+      const replace = [{ op: 'replace', path: `/data/${key}`, value: '4' }];
+      expect(data(await send('PATCH', path, replace, 'application/json-patch+json'))).toEqual([[key, '4']]);
+      const apply = { ...configMap(name), ...named('5') };
+      const applied = await send('PATCH', path, apply, 'application/apply-patch+yaml', {
+        fieldManager: 'm',
+        force: 'true',
+      });
+      expect(data(applied)).toEqual([[key, '5']]);
+      expect(data(await send('PATCH', path, named(null), MERGE_PATCH))).toEqual([]);
+      expect((await refused(send('PATCH', path, replace, 'application/json-patch+json'))).status).toBe(422);
+    });
+
+    it.each([['spec.constructor'], ['spec.toString'], ['spec.__proto__']])('do not have a field %s', async (field) => {
+      const made = JSON.stringify(pool('odd', { addresses: ['203.0.113.12/30'], FIELD: 'x' }));
+      const body = JSON.parse(made.replace('FIELD', field.slice('spec.'.length)));
+      const answer = await refused(
+        send('POST', `${metallb}/ipaddresspools`, body, undefined, { fieldValidation: 'Strict' }),
+      );
+      expect(answer).toMatchObject({ status: 400, message: expect.stringContaining(`unknown field "${field}"`) });
+    });
+
     it('wait for their finalizers', async () => {
       await send('POST', `${core}/configmaps`, configMap('f', {}, { finalizers: ['example.com/wait'] }));
       await send('DELETE', `${core}/configmaps/f`);
@@ -430,12 +470,22 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
       expect(await by('app=x,tier!=a')).toEqual(['l2']);
       expect(await by('tier in (a, c)')).toEqual(['l1']);
       expect(await by('app,!tier')).toEqual(['l3']);
+      expect(await by('app,constructor')).toEqual([]);
+      expect(await by('app=y,!constructor,toString!=a')).toEqual(['l3']);
       expect(
         names(await send('GET', `${core}/configmaps`, undefined, undefined, { fieldSelector: 'metadata.name=l3' })),
       ).toEqual(['l3']);
-      expect(
-        (await refused(send('GET', `${core}/configmaps`, undefined, undefined, { labelSelector: 'a b c' }))).status,
-      ).toBe(400);
+      for (const wrong of [
+        'a b c',
+        'a in b',
+        'a,,b',
+        'a=b=c',
+        '=a',
+        '__proto__',
+        `a=${'x'.repeat(64)}`,
+        ','.repeat(5000),
+      ])
+        expect([wrong, (await refused(by(wrong))).status]).toEqual([wrong, 400]);
     });
 
     it('come in pages of one snapshot', async () => {

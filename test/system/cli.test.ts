@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../lab/net/shell.ts';
-import { metallb, scratch, startStandalone } from './processes.ts';
+import { until } from '../../lab/net/waiting.ts';
+import { METALLB, metallb, scratch, startStandalone } from './processes.ts';
 
 const directory = scratch();
 afterAll(() => directory.remove());
@@ -18,6 +20,10 @@ const NOWHERE =
 describe('bad input gets one clear line and a non-zero exit', () => {
   it.each<[string, () => readonly string[], string, number]>([
     ['an unknown command', () => ['frobnicate'], "unknown command 'frobnicate'", 1],
+    ['a command that every object of JavaScript has', () => ['constructor'], "unknown command 'constructor'", 1],
+    ['another of these', () => ['__proto__'], "unknown command '__proto__'", 1],
+    ['an importer of that name', () => ['migrate', '--from', 'constructor'], '"constructor" is none of', 2],
+    ['a file that is not there', () => ['convert', '-f', '/nonexistent'], '/nonexistent cannot be read: ENOENT', 1],
     ['an unknown flag', () => ['controller', '--frobnicate'], "unknown option '--frobnicate'", 1],
     [
       'an unreadable kubeconfig',
@@ -162,6 +168,56 @@ describe('bad input gets one clear line and a non-zero exit', () => {
   });
 });
 
+describe('standard input', () => {
+  const pools = (name: string) =>
+    `apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: ${name}, namespace: metallb-system}\nspec: {addresses: [192.0.2.0/30]}\n`;
+  const config = 'address-pools: [{name: p, protocol: layer2, addresses: [192.0.2.0/30]}]\n';
+  const empty = () => file('none.yaml', '');
+
+  it.each<[string, () => readonly string[], string, string]>([
+    ['convert', () => ['convert', '-f', '-', '--only-data'], config, 'kind: IPAddressPool'],
+    ['plan', () => ['plan', '-f', '-', '--dump', empty()], pools('p'), 'No Service'],
+    ['a dump', () => ['migrate', '--from', 'purelb', '--dump', '-'], 'kind: List\nitems: []\n', 'nothing to import'],
+  ])('is read by %s when it comes late, and in pieces', async (_, args, text, expected) => {
+    const child = spawn(process.execPath, ['-e', BESIDE, METALLB, ...args()], {
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+    });
+    let said = '';
+    let reader = 0;
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.setEncoding('utf8').on('data', (chunk) => (said += chunk));
+    child.once('message', (pid) => (reader = pid as number));
+    let hasEnded = false;
+    const ended = new Promise((resolve) => child.once('close', resolve)).then(() => (hasEnded = true));
+    await until('it waits for its input', () => hasEnded || (reader > 0 && polls(reader, 0)));
+    expect([hasEnded, said]).toEqual([false, '']);
+    const half = Math.floor(text.length / 2);
+    child.stdin!.write(text.slice(0, half));
+    child.stdin!.end(text.slice(half));
+    await ended;
+    expect(said).toContain(expected);
+  });
+});
+
+/** Runs a command with this one's standard input, and makes a read that would have to wait an error there, as others who have the same pipe do. */
+const BESIDE = `
+  const child = require('node:child_process').spawn(process.argv[1], process.argv.slice(2), { stdio: 'inherit' });
+  child.once('exit', (code) => process.exit(code));
+  process.stdin;
+  process.send(child.pid);`;
+
+/** True when the event loop of the process waits for this descriptor. */
+function polls(pid: number, descriptor: number): boolean {
+  const directory = `/proc/${pid}/fdinfo`;
+  return readdirSync(directory).some((name) => {
+    try {
+      return new RegExp(`^tfd:\\s+${descriptor}\\s`, 'm').test(readFileSync(join(directory, name), 'utf8'));
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}
+
 describe('flags', () => {
   it("may be written in Go's style, and those without effect yet say so in the log", async () => {
     const port = await freePort();
@@ -196,7 +252,6 @@ describe('flags', () => {
 });
 
 async function findProcess(text: string): Promise<{ pid: number }> {
-  const { readdirSync, readFileSync } = await import('node:fs');
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       const command = readFileSync(`/proc/${name}/cmdline`, 'utf8');

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 
 export interface HttpRequest {
   readonly method: string;
+  /** As it came; it can be decoded. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
@@ -89,7 +90,11 @@ async function respond(
     outgoing.writeHead(413).end('request body too large\n');
     return;
   }
-  const url = new URL(incoming.url ?? '/', 'http://server');
+  const url = urlOf(incoming.url ?? '/');
+  if (url === undefined) {
+    outgoing.writeHead(400).end('the request target is not a valid URL\n');
+    return;
+  }
   const response = await handle({
     method: incoming.method ?? 'GET',
     path: url.pathname,
@@ -107,6 +112,17 @@ async function respond(
   outgoing.once('close', () => gone.abort());
   await response.stream((chunk) => void outgoing.write(chunk), gone.signal);
   outgoing.end();
+}
+
+/** Undefined for what cannot be decoded. */
+function urlOf(target: string): URL | undefined {
+  try {
+    const url = new URL(target.startsWith('/') ? `http://server${target}` : target);
+    decodeURIComponent(url.pathname);
+    return url;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {

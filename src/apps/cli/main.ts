@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import manifest from '../../../package.json' with { type: 'json' };
+import { own } from '../../core/api/json.ts';
 import { describeError } from './errors.ts';
 import { fromGoStyle } from './flags.ts';
 
@@ -30,7 +31,7 @@ const program = new Command('metallb')
   .showHelpAfterError('run the command with --help to see its flags')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'metallb: ')) });
 const args = fromGoStyle(process.argv.slice(2));
-const only = args[0] === undefined ? undefined : COMMANDS[args[0]];
+const only = own(COMMANDS, args[0] ?? '');
 for (const add of only === undefined ? Object.values(COMMANDS) : [only]) await add(program);
 
 try {

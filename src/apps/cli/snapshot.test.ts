@@ -28,26 +28,27 @@ describe('objects from files', () => {
     ['empty documents are skipped', `---\n---\n${service('a')}`, ['a']],
     ['what has no name is skipped', 'kind: Service\nmetadata: {}\n', []],
     ['plain text is no object', 'hello', []],
-  ])('%s', (_, text, names) => {
-    expect(readObjects([put('x.yaml', text)]).map(({ metadata }) => metadata.name)).toEqual(names);
+  ])('%s', async (_, text, names) => {
+    expect((await readObjects([put('x.yaml', text)])).map(({ metadata }) => metadata.name)).toEqual(names);
   });
 
-  it('reads the YAML and JSON files of a folder by name, and no others', () => {
+  it('reads the YAML and JSON files of a folder by name, and no others', async () => {
     put('b.json', '{"metadata": {"name": "b"}}');
     put('a.yml', service('a'));
     put('notes.txt', service('c'));
-    expect(readObjects([folder]).map(({ metadata }) => metadata.name)).toEqual(['a', 'b']);
+    expect((await readObjects([folder])).map(({ metadata }) => metadata.name)).toEqual(['a', 'b']);
   });
 
-  it('names the file that is broken or missing', () => {
+  it('names the file that is broken or missing', async () => {
     const broken = put('broken.yaml', 'a: [');
-    expect(() => readObjects([broken])).toThrow(`${broken} cannot be read: `);
-    expect(() => readObjects([join(folder, 'none')])).toThrow(`${join(folder, 'none')} cannot be read: ENOENT`);
+    await expect(readObjects([broken])).rejects.toThrow(`${broken} cannot be read: `);
+    await expect(readObjects([join(folder, 'none')])).rejects.toThrow(`${join(folder, 'none')} cannot be read: ENOENT`);
   });
 });
 
 it('sorts a dump by resource, and leaves out kinds that do not matter', async () => {
-  const text = `${service('a')}---\nkind: Ingress\nmetadata: {name: i}\n`;
+  const others = ['Ingress', 'constructor', '__proto__'].map((kind) => `---\nkind: ${kind}\nmetadata: {name: i}\n`);
+  const text = `${service('a')}${others.join('')}`;
   const snapshot = await openSnapshot({ dump: [put('x.yaml', text)] });
   expect(snapshot.services).toEqual([{ kind: 'Service', metadata: { name: 'a', namespace: 'default' } }]);
   expect(Object.values(snapshot).flat()).toHaveLength(1);

@@ -3,13 +3,15 @@
  * @module
  */
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstLine } from '../../adapters/errors.ts';
+import { readInput } from '../../adapters/files/input.ts';
 import { parseAllYaml } from '../../adapters/files/yaml.ts';
 import { ApiError, KubernetesClient } from '../../adapters/kubernetes/client.ts';
 import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../adapters/kubernetes/resources.ts';
+import { own } from '../../core/api/json.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { isConfigResource, resourceOfKind } from '../../core/config/resolve.ts';
 import { SPEAKER_RESOURCES, type SpeakerResource } from '../../core/speaker/state.ts';
@@ -35,7 +37,7 @@ const RESOURCE_OF: Readonly<Record<string, SnapshotResource>> = {
 
 /** The resource that objects of this kind belong to; undefined for kinds that do not matter here. */
 export function resourceOf(object: KubernetesObject): SnapshotResource | undefined {
-  return RESOURCE_OF[object.kind ?? ''] ?? resourceOfKind(object.kind ?? '');
+  return own(RESOURCE_OF, object.kind ?? '') ?? resourceOfKind(object.kind ?? '');
 }
 
 function empty(): Snapshot {
@@ -69,20 +71,23 @@ export async function listIfAny(client: KubernetesClient, path: string): Promise
   }
 }
 
-/** All objects of some files or folders; lists are taken apart. Throws CliError that names file and cause. */
-export function readObjects(paths: readonly string[]): KubernetesObject[] {
-  return paths.flatMap(filesOf).flatMap((file) => {
+/** All objects of some files or folders, or of standard input for `-`; lists are taken apart. Rejects with an error that names file and cause. */
+export async function readObjects(paths: readonly string[]): Promise<KubernetesObject[]> {
+  const objects: KubernetesObject[] = [];
+  for (const file of paths.flatMap(filesOf)) {
+    const text = await readInput(file);
     try {
-      return parseAllYaml(readFileSync(file, 'utf8')).flatMap(flatten);
+      objects.push(...parseAllYaml(text).flatMap(flatten));
     } catch (error) {
       throw new CliError(`${file} cannot be read: ${firstLine(error)}`);
     }
-  });
+  }
+  return objects;
 }
 
 function filesOf(path: string): string[] {
   try {
-    if (!statSync(path).isDirectory()) return [path];
+    if (path === '-' || !statSync(path).isDirectory()) return [path];
     return readdirSync(path)
       .filter((name) => /\.(ya?ml|json)$/.test(name))
       .sort()
@@ -113,9 +118,9 @@ export async function openSnapshot({ dump, kubeconfig, namespace }: SnapshotOpti
 }
 
 /** A dump as a snapshot. */
-function readDump(paths: readonly string[]): Snapshot {
+async function readDump(paths: readonly string[]): Promise<Snapshot> {
   const snapshot = empty();
-  for (const object of readObjects(paths)) {
+  for (const object of await readObjects(paths)) {
     const resource = resourceOf(object);
     if (resource !== undefined) snapshot[resource].push(withNamespace(object));
   }

@@ -17,7 +17,7 @@ const UNITS: Readonly<Record<string, number>> = {
 /** Reads text such as `90s`, `1m30s` or `1.5h`. Returns milliseconds, or undefined when the text is no duration. */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)$/.exec(text);
+  const match = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+)$/.exec(text);
   if (match === null) return undefined;
   let total = 0;
   for (const [, number, unit] of match[2]!.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {

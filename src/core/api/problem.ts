@@ -2,6 +2,7 @@
  * What is wrong with an object that a user wrote, in the words that reach the user.
  * @module
  */
+import { own } from './json.ts';
 
 /** Names one object of the API. `namespace` is absent for cluster-scoped kinds. */
 export interface ObjectReference {
@@ -55,6 +56,6 @@ export function fieldPath(pieces: readonly PropertyKey[]): string {
 export function showValueAt(root: unknown, path: readonly PropertyKey[]): string {
   if (path.includes('password')) return '(not shown)';
   let value = root;
-  for (const piece of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[piece];
+  for (const piece of path) value = own(value as Record<string, unknown> | undefined, String(piece));
   return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
 }

@@ -2,6 +2,7 @@
  * Kubernetes label selectors: do these labels match, and is this selector legal at all?
  * @module
  */
+import { own } from './json.ts';
 import type { LabelSelector } from './kubernetes.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -18,9 +19,9 @@ const OPERATORS: Readonly<Record<string, (value: string | undefined, values: rea
 
 /** True when the labels satisfy every condition of the selector. An unknown operator matches nothing. */
 export function selectorMatches(selector: LabelSelector, labels: Labels = NO_LABELS): boolean {
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (labels[key] !== value) return false;
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (own(labels, key) !== value) return false;
   for (const { key, operator, values } of selector.matchExpressions ?? []) {
-    if (!OPERATORS[operator]?.(labels[key], values ?? [])) return false;
+    if (!own(OPERATORS, operator)?.(own(labels, key), values ?? [])) return false;
   }
   return true;
 }

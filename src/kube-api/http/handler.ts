@@ -82,7 +82,7 @@ export class KubernetesApi {
       if (list === undefined) throw notServed(request.path);
       return json(200, list);
     }
-    const target = this.#target(group, version, rest.split('/').map(decodePiece), request.path);
+    const target = this.#target(group, version, rest.split('/').map(decodeURIComponent), request.path);
     return this.#requests.handle(request, target);
   }
 
@@ -115,14 +115,6 @@ export class KubernetesApi {
       );
     }
     return { resource, namespace, name, subresource };
-  }
-}
-
-function decodePiece(piece: string): string {
-  try {
-    return decodeURIComponent(piece);
-  } catch {
-    throw new StatusError(400, `the path contains ${JSON.stringify(piece)}, which cannot be decoded`);
   }
 }
 

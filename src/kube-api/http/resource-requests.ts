@@ -5,7 +5,8 @@
 import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import { applyConfiguration } from '../patch/apply.ts';
-import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '../patch/patch.ts';
+import { jsonPatched } from '../patch/json-patch.ts';
+import { applyMergePatch, applyStrategicMergePatch } from '../patch/patch.ts';
 import type { Objects, WriteOptions } from '../rules/objects.ts';
 import { groupVersion, inVersion, type Resource, storeKey } from '../rules/resource.ts';
 import { StatusError } from '../status.ts';
@@ -157,7 +158,7 @@ export class ResourceRequests {
 function patched(type: string, resource: Resource, current: ApiObject, body: unknown): ApiObject {
   switch (type) {
     case 'application/json-patch+json':
-      return applyJsonPatch(current, body);
+      return jsonPatched(current, body) as ApiObject;
     case 'application/merge-patch+json':
       return applyMergePatch(current, body) as ApiObject;
     case 'application/strategic-merge-patch+json':

@@ -4,7 +4,7 @@
  * in the FieldsV1 format. Unlike on a real API server, only apply takes ownership; other writes leave it alone.
  * @module
  */
-import { isObject, type JsonObject } from '../../core/api/json.ts';
+import { isObject, type JsonObject, own, setOwn } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { mergeKey } from './merge-keys.ts';
@@ -114,7 +114,7 @@ function leaves(fields: FieldSet, path: readonly string[] = []): (readonly strin
 function has(fields: FieldSet, path: readonly string[]): boolean {
   let set: FieldSet | undefined = fields;
   for (const key of path) {
-    set = set[key];
+    set = own(set, key);
     if (set === undefined) return false;
   }
   return true;
@@ -135,14 +135,14 @@ function without(fields: FieldSet, path: readonly string[]): FieldSet {
 function valueAt(root: unknown, path: readonly string[]): unknown {
   let value = root;
   for (const key of path) {
-    if (key.startsWith('f:')) value = (value as JsonObject | undefined)?.[key.slice(2)];
+    if (key.startsWith('f:')) value = own(value as JsonObject | undefined, key.slice(2));
     else value = (value as JsonObject[] | undefined)?.find((item) => itemMatches(key, item));
   }
   return value;
 }
 
 function itemMatches(key: string, item: JsonObject): boolean {
-  return Object.entries(JSON.parse(key.slice(2)) as JsonObject).every(([field, value]) => item[field] === value);
+  return Object.entries(JSON.parse(key.slice(2)) as JsonObject).every(([field, value]) => own(item, field) === value);
 }
 
 function sameAt(a: unknown, b: unknown, path: readonly string[]): boolean {
@@ -176,7 +176,8 @@ function merge(kind: string, target: unknown, patch: unknown, path: readonly str
   }
   if (!isObject(patch)) return patch;
   const result: JsonObject = isObject(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(patch)) result[key] = merge(kind, result[key], value, [...path, key]);
+  for (const [key, value] of Object.entries(patch))
+    setOwn(result, key, merge(kind, own(result, key), value, [...path, key]));
   return result;
 }
 

@@ -3,22 +3,24 @@
  * @module
  */
 
-const KEYS: Readonly<Record<string, string>> = {
-  conditions: 'type',
-  addresses: 'type',
-  containers: 'name',
-  initContainers: 'name',
-  ephemeralContainers: 'name',
-  volumes: 'name',
-  env: 'name',
-  imagePullSecrets: 'name',
-  secrets: 'name',
-  volumeMounts: 'mountPath',
-  volumeDevices: 'devicePath',
-  hostAliases: 'ip',
-  ownerReferences: 'uid',
-  topologySpreadConstraints: 'topologyKey',
-};
+const KEYS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    conditions: 'type',
+    addresses: 'type',
+    containers: 'name',
+    initContainers: 'name',
+    ephemeralContainers: 'name',
+    volumes: 'name',
+    env: 'name',
+    imagePullSecrets: 'name',
+    secrets: 'name',
+    volumeMounts: 'mountPath',
+    volumeDevices: 'devicePath',
+    hostAliases: 'ip',
+    ownerReferences: 'uid',
+    topologySpreadConstraints: 'topologyKey',
+  }),
+);
 
 /** Lists of scalars that are merged as sets. */
 const SETS: readonly string[] = ['finalizers'];
@@ -29,7 +31,7 @@ export function mergeKey(kind: string, path: readonly string[]): string | undefi
   if (name === 'ports') return kind === 'Service' ? 'port' : path.includes('containers') ? 'containerPort' : undefined;
   // `addresses` is a list-map on Nodes alone; EndpointSlices and pools have plain lists of that name.
   if (name === 'addresses' && kind !== 'Node') return undefined;
-  return KEYS[name];
+  return KEYS.get(name);
 }
 
 export function isSetList(name: string): boolean {

@@ -1,41 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiObject } from '../storage/store.ts';
-import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from './patch.ts';
+import { applyMergePatch, applyStrategicMergePatch } from './patch.ts';
 
 const object = (kind: string, rest: object): ApiObject => ({
   apiVersion: 'v1',
   kind,
   metadata: { name: 'x' },
   ...rest,
-});
-
-describe('a JSON patch', () => {
-  const target = object('ConfigMap', { data: { a: '1' } });
-
-  it.each([
-    ['adds a field', [{ op: 'add', path: '/data/b', value: '2' }], { a: '1', b: '2' }],
-    ['removes a field', [{ op: 'remove', path: '/data/a' }], {}],
-    ['replaces a field', [{ op: 'replace', path: '/data/a', value: '3' }], { a: '3' }],
-    [
-      'goes on after a test that holds',
-      [
-        { op: 'test', path: '/data/a', value: '1' },
-        { op: 'move', from: '/data/a', path: '/data/c' },
-      ],
-      { c: '1' },
-    ],
-  ])('%s', (_, operations, data) => {
-    expect(applyJsonPatch(target, operations).data).toEqual(data);
-    expect(target.data).toEqual({ a: '1' });
-  });
-
-  it.each([
-    ['a test that fails', [{ op: 'test', path: '/data/a', value: '2' }], 422],
-    ['a removal of what is not there', [{ op: 'remove', path: '/data/b' }], 422],
-    ['what is no list', { op: 'remove', path: '/data/a' }, 400],
-  ])('refuses %s', (_, operations, code) => {
-    expect(() => applyJsonPatch(target, operations)).toThrow(expect.objectContaining({ code }));
-  });
 });
 
 describe('a merge patch', () => {
@@ -94,5 +65,35 @@ describe('a strategic merge patch', () => {
 
   it('is refused unless it is an object', () => {
     expect(() => applyStrategicMergePatch(object('Service', {}), [])).toThrow(expect.objectContaining({ code: 400 }));
+  });
+});
+
+describe('keys that every object of JavaScript has', () => {
+  const named = (key: string, value: string) => JSON.parse(`{"data": {"${key}": "${value}"}}`) as object;
+
+  describe.each(['constructor', '__proto__', 'toString'])('%s', (key) => {
+    it.each([
+      ['a merge patch', applyMergePatch],
+      [
+        'a strategic merge patch',
+        (target: unknown, patch: unknown) => applyStrategicMergePatch(target as ApiObject, patch),
+      ],
+    ])('is a key like any other to %s', (_, apply) => {
+      const added = apply(object('ConfigMap', { data: { a: '1' } }), named(key, '2')) as ApiObject;
+      expect(Object.entries(added.data)).toEqual([
+        ['a', '1'],
+        [key, '2'],
+      ]);
+      expect(Object.entries((apply(added, JSON.parse(`{"data": {"${key}": null}}`)) as ApiObject).data)).toEqual([
+        ['a', '1'],
+      ]);
+      const nested = apply(object('ConfigMap', {}), JSON.parse(`{"data": {"${key}": {"b": "3"}}}`)) as ApiObject;
+      expect(JSON.stringify(nested.data)).toBe(`{"${key}":{"b":"3"}}`);
+    });
+  });
+
+  it('names no list by a key that it does not have', () => {
+    const patched = applyStrategicMergePatch(object('Thing', { constructor: [{ a: 1 }] }), { constructor: [{ b: 2 }] });
+    expect(patched.constructor).toEqual([{ b: 2 }]);
   });
 });

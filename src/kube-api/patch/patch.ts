@@ -2,26 +2,12 @@
  * The patch formats of the Kubernetes API, except server-side apply.
  * @module
  */
-import { applyPatch, type Operation } from 'rfc6902';
-import { isObject, type JsonObject } from '../../core/api/json.ts';
+import { isObject, type JsonObject, own, setOwn } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { isSetList, mergeKey } from './merge-keys.ts';
 
 type Json = unknown;
-
-/** JSON Patch (RFC 6902). Throws 400 if it is not a list, 422 if an operation fails, `test` included. */
-export function applyJsonPatch(target: ApiObject, operations: Json): ApiObject {
-  if (!Array.isArray(operations)) throw new StatusError(400, 'a JSON patch is a list of operations');
-  const copy = structuredClone(target);
-  const failed = applyPatch(copy, operations as Operation[]).find((error) => error !== null);
-  if (failed)
-    throw new StatusError(
-      422,
-      `the server rejected our request due to an error in our request: ${failed.message || failed.name}`,
-    );
-  return copy;
-}
 
 /** JSON Merge Patch (RFC 7386). */
 export function applyMergePatch(target: Json, patch: Json): Json {
@@ -29,7 +15,7 @@ export function applyMergePatch(target: Json, patch: Json): Json {
   const result: JsonObject = isObject(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else result[key] = applyMergePatch(result[key], value);
+    else setOwn(result, key, applyMergePatch(own(result, key), value));
   }
   return result;
 }
@@ -49,9 +35,14 @@ function mergeObject(kind: string, target: Json, patch: JsonObject, path: readon
     const [, operation, field] = /^\$(setElementOrder|deleteFromPrimitiveList)\/(.+)$/.exec(key) ?? [];
     if (operation === 'deleteFromPrimitiveList') {
       const doomed = value as Json[];
-      result[field!] = ((result[field!] as Json[] | undefined) ?? []).filter((item) => !doomed.includes(item));
+      const old = (own(result, field!) as Json[] | undefined) ?? [];
+      setOwn(
+        result,
+        field!,
+        old.filter((item) => !doomed.includes(item)),
+      );
     } else if (operation === undefined) {
-      mergeField(kind, result, key, value, [...path, key], rest[`$setElementOrder/${key}`]);
+      mergeField(kind, result, key, value, [...path, key], own(rest, `$setElementOrder/${key}`));
     }
   }
   return result;
@@ -69,14 +60,14 @@ function mergeField(
     delete result[key];
   } else if (isObject(value)) {
     if (value.$patch === 'delete') delete result[key];
-    else result[key] = mergeObject(kind, result[key], value, path);
+    else setOwn(result, key, mergeObject(kind, own(result, key), value, path));
   } else if (Array.isArray(value)) {
     const by = mergeKey(kind, path);
-    const old = (result[key] as Json[] | undefined) ?? [];
-    if (by !== undefined) result[key] = mergeList(kind, old, value, by, path, order);
-    else result[key] = isSetList(key) ? [...new Set([...old, ...value])] : value;
+    const old = (own(result, key) as Json[] | undefined) ?? [];
+    if (by !== undefined) setOwn(result, key, mergeList(kind, old, value, by, path, order));
+    else setOwn(result, key, isSetList(key) ? [...new Set([...old, ...value])] : value);
   } else {
-    result[key] = value;
+    setOwn(result, key, value);
   }
 }
 

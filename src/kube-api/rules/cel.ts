@@ -37,8 +37,8 @@ export function compileRule(rule: string): CelRuleProgram {
 function toCel(value: unknown): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(toCel);
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, toCel(child)]));
-  }
+  // A Map: the evaluator asks an object for its constructor, and one from outside may have a field of that name.
+  if (typeof value === 'object' && value !== null)
+    return new Map(Object.entries(value).map(([key, child]) => [key, toCel(child)]));
   return value;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { own } from '../../core/api/json.ts';
 import type { ApiObject } from '../storage/store.ts';
 import type { Column } from './resource.ts';
 
@@ -179,7 +180,7 @@ export function customColumn(column: { name: string; type: string; jsonPath: str
     value: (object, now) => {
       let value: unknown = object;
       for (const piece of column.jsonPath.split('.').filter((p) => p !== ''))
-        value = (value as Record<string, unknown> | undefined)?.[piece];
+        value = own(value as Record<string, unknown> | undefined, piece);
       if (value === undefined || value === null) return '';
       if (column.type === 'date') return age(String(value), now);
       return typeof value === 'object' ? JSON.stringify(value) : (value as string | number);

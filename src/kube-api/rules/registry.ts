@@ -5,7 +5,7 @@
  */
 import { firstLine } from '../../adapters/errors.ts';
 import { checkBuiltin } from '../../adapters/kubernetes/builtin-schema.ts';
-import { isObject } from '../../core/api/json.ts';
+import { isObject, own } from '../../core/api/json.ts';
 import type { StatusCause } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 import { compileRule } from './cel.ts';
@@ -186,7 +186,7 @@ function without(object: ApiObject, paths: readonly string[]): ApiObject {
   for (const path of paths) {
     const pieces = path.split(/[.[\]]+/).filter((piece) => piece !== '');
     let parent: unknown = copy;
-    for (const piece of pieces.slice(0, -1)) parent = (parent as Record<string, unknown> | undefined)?.[piece];
+    for (const piece of pieces.slice(0, -1)) parent = own(parent as Record<string, unknown> | undefined, piece);
     if (isObject(parent)) delete parent[pieces.at(-1)!];
   }
   return copy;
@@ -239,7 +239,7 @@ function admitDeployment(object: ApiObject, { fault }: Admission): ApiObject {
   const labels = object.spec?.template?.metadata?.labels as Record<string, string> | undefined;
   if (!object.spec?.selector) fault('spec.selector', 'Required value');
   if (!object.spec?.template?.spec?.containers?.length) fault('spec.template.spec.containers', 'Required value');
-  else if (Object.entries(wanted ?? {}).some(([key, value]) => labels?.[key] !== value)) {
+  else if (Object.entries(wanted ?? {}).some(([key, value]) => own(labels, key) !== value)) {
     fault(
       'spec.template.metadata.labels',
       `Invalid value: ${JSON.stringify(labels ?? {})}: \`selector\` does not match template \`labels\``,

@@ -85,3 +85,55 @@ describe('rules', () => {
     expect(messages(immutable, { f: 1 }, { f: 2 })).toEqual(['f: Invalid value: 1: immutable']);
   });
 });
+
+describe.each(['constructor', '__proto__', 'toString'])('a field named %s', (key) => {
+  const json = (value: string) =>
+    JSON.parse(`{"f": ${value.replaceAll('KEY', `"${key}"`)}}`) as Record<string, unknown>;
+  const schemaOf = (text: string) => of(JSON.parse(text.replaceAll('KEY', `"${key}"`)) as Schema);
+  const integer = '{"type": "object", "properties": {KEY: {"type": "integer"}}}';
+
+  it('is unknown to a schema that does not declare it', () => {
+    const checked = checkStructure(of({ type: 'object', properties: {} }), json('{KEY: 1}'), undefined);
+    expect(checked.unknown).toEqual([`f.${key}`]);
+    expect(JSON.stringify(checked.value)).toBe('{"f":{}}');
+  });
+
+  it('is checked by a schema that declares it', () => {
+    expect(JSON.stringify(checkStructure(schemaOf(integer), json('{KEY: 1}'), undefined).value)).toBe(
+      `{"f":{"${key}":1}}`,
+    );
+    expect(messages(schemaOf(integer), json('{KEY: "x"}'))).toEqual([
+      `f.${key}: Invalid value: "x": must be of type integer: "string"`,
+    ]);
+  });
+
+  it('is missed, and gets its default', () => {
+    expect(
+      messages(
+        schemaOf('{"type": "object", "required": [KEY], "x-kubernetes-preserve-unknown-fields": true}'),
+        json('{}'),
+      ),
+    ).toEqual([`f.${key}: Required value`]);
+    const withDefault = schemaOf('{"type": "object", "properties": {KEY: {"type": "integer", "default": 7}}}');
+    expect(JSON.stringify(checkStructure(withDefault, json('{}'), undefined).value)).toBe(`{"f":{"${key}":7}}`);
+  });
+
+  it('stays in a map and where everything is preserved', () => {
+    for (const schema of [
+      { type: 'object', additionalProperties: { type: 'integer' } },
+      { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+    ] satisfies Schema[])
+      expect(JSON.stringify(checkStructure(of(schema), json('{KEY: 1}'), undefined).value)).toBe(`{"f":{"${key}":1}}`);
+  });
+
+  it('is seen by rules as any other field is', () => {
+    const rule = (text: string): Schema => ({
+      type: 'object',
+      'x-kubernetes-preserve-unknown-fields': true,
+      'x-kubernetes-validations': [{ rule: text }],
+    });
+    expect(messages(of(rule(`has(self.${key})`)), json('{}'))).toHaveLength(1);
+    expect(messages(of(rule(`!has(self.${key})`)), json('{}'))).toEqual([]);
+    expect(messages(of(rule(`self.${key} == 1`)), json('{KEY: 1}'))).toEqual([]);
+  });
+});

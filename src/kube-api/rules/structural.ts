@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isObject } from '../../core/api/json.ts';
+import { isObject, own, setOwn } from '../../core/api/json.ts';
 import type { StatusCause } from '../status.ts';
 import { type CelRuleProgram, compileRule } from './cel.ts';
 
@@ -71,24 +71,26 @@ export function checkStructure(schema: Schema, value: unknown, old: unknown): Ch
     const at = (key: string) => (path === '' ? key : `${path}.${key}`);
     const result: Record<string, unknown> = {};
     for (const [key, child] of Object.entries(value)) {
-      const own = schema.properties?.[key];
+      const declared = own(schema.properties, key);
       const other = isObject(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined;
-      if (child === null && !(own ?? other)?.nullable && own !== undefined) continue; // null means absent
-      if (own !== undefined) result[key] = walk(own, child, old?.[key], at(key));
-      else if (other !== undefined) result[key] = walk(other, child, old?.[key], `${path}[${key}]`);
+      if (child === null && !(declared ?? other)?.nullable && declared !== undefined) continue; // null means absent
+      const before = own(old, key);
+      if (declared !== undefined) setOwn(result, key, walk(declared, child, before, at(key)));
+      else if (other !== undefined) setOwn(result, key, walk(other, child, before, `${path}[${key}]`));
       else if (
         schema['x-kubernetes-preserve-unknown-fields'] ||
         schema.additionalProperties === true ||
         isOpaque(schema)
       )
-        result[key] = child;
+        setOwn(result, key, child);
       else unknown.push(at(key));
     }
     for (const [key, property] of Object.entries(schema.properties ?? {})) {
-      if (result[key] === undefined && property.default !== undefined) result[key] = structuredClone(property.default);
+      if (own(result, key) === undefined && property.default !== undefined)
+        setOwn(result, key, structuredClone(property.default));
     }
     for (const key of schema.required ?? [])
-      if (result[key] === undefined) faults.push({ field: at(key), message: 'Required value' });
+      if (own(result, key) === undefined) faults.push({ field: at(key), message: 'Required value' });
     return result;
   };
   return { value: walk(schema, value, old, ''), faults, unknown };

@@ -3,9 +3,9 @@
  * @module
  */
 
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { firstLine } from '../../../adapters/errors.ts';
+import { readInput } from '../../../adapters/files/input.ts';
 import { formatYaml, parseYaml } from '../../../adapters/files/yaml.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
@@ -28,8 +28,8 @@ export function addConvertCommand(program: Command): void {
     .description('turn the ConfigMap of MetalLB before 0.13 into custom resources, on standard output')
     .requiredOption('-f, --filename <file>', 'the ConfigMap; - reads standard input')
     .option('--only-data', 'the file is the inner document, without the ConfigMap around it')
-    .action((options: Options) => {
-      const text = readFileSync(options.filename === '-' ? 0 : options.filename, 'utf8');
+    .action(async (options: Options) => {
+      const text = await readInput(options.filename);
       const outer = read(text, options.filename) as ConfigMap;
       const inner = options.onlyData ? outer : innerDocument(outer, options.filename);
       const namespace = (options.onlyData ? undefined : outer.metadata?.namespace) ?? 'metallb-system';

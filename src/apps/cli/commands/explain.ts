@@ -25,7 +25,7 @@ export function addExplainCommand(program: Command): void {
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the configuration (default: all)')
     .option('--lb-class <class>', 'the controller’s --lb-class', '')
-    .option('--dump <files...>', 'read the cluster from files instead of the API server')
+    .option('--dump <files...>', 'read the cluster from files (- is standard input) instead of the API server')
     .option('-o, --output <format>', 'json')
     .action(async (kind: string, name: string, options: Options) => {
       if (kind !== 'service' && kind !== 'svc')

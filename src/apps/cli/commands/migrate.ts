@@ -7,6 +7,7 @@ import { formatYaml } from '../../../adapters/files/yaml.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
+import { own } from '../../../core/api/json.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
@@ -31,7 +32,7 @@ export function addMigrateCommand(program: Command): void {
     .command('migrate')
     .description('what changes and what does not when this replaces MetalLB, and in which order; changes nothing')
     .option('--from <program>', 'print pools of kube-vip, purelb or cilium as IPAddressPools instead')
-    .option('--dump <files...>', 'read the cluster from files instead of the API server')
+    .option('--dump <files...>', 'read the cluster from files (- is standard input) instead of the API server')
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the configuration (default: all)')
     .option('--to <namespace>', 'with --from: namespace of the printed objects', 'metallb-system')
@@ -82,10 +83,10 @@ const IMPORTERS: Readonly<Record<string, Importer>> = {
 
 /** YAML, with what could not be carried over as comments at its head. */
 async function imported(from: string, { dump, kubeconfig, to }: Options): Promise<string> {
-  const importer = IMPORTERS[from];
+  const importer = own(IMPORTERS, from);
   if (importer === undefined)
     throw new CliError(`--from: ${JSON.stringify(from)} is none of ${Object.keys(IMPORTERS).join(', ')}`, 2);
-  const objects = dump === undefined ? await listAll(kubeconfig, importer.collections) : readObjects(dump);
+  const objects = dump === undefined ? await listAll(kubeconfig, importer.collections) : await readObjects(dump);
   const { objects: made, notes } = importer.read(objects, to);
   if (made.length === 0) throw new CliError([`nothing to import: no ${importer.what} was found`, ...notes].join('\n'));
   const { problems } = resolveConfig(byResource(made));
@@ -114,7 +115,8 @@ async function listAll(
 
 /** Deployments and DaemonSets: who runs now, and how. */
 async function workloads({ dump, kubeconfig }: Options): Promise<Workload[]> {
-  if (dump !== undefined) return readObjects(dump).filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
+  if (dump !== undefined)
+    return (await readObjects(dump)).filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
   const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
   const lists = (['deployments', 'daemonsets'] as const).map((resource) => client.list(collectionPath(resource)));
   return (await Promise.all(lists)).flat();

@@ -26,8 +26,8 @@ export function addPlanCommand(program: Command): void {
     .description(
       'which Services would gain, lose or change an address, and which BGP sessions would restart, if these manifests were applied; changes nothing',
     )
-    .requiredOption('-f, --filename <files...>', 'manifests, or folders of them')
-    .option('--dump <files...>', 'read the cluster from files instead of the API server')
+    .requiredOption('-f, --filename <files...>', 'manifests, or folders of them; - reads standard input')
+    .option('--dump <files...>', 'read the cluster from files (- is standard input) instead of the API server')
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the configuration (default: all)')
     .option('--lb-class <class>', 'the controller’s --lb-class', '')
@@ -39,7 +39,7 @@ export function addPlanCommand(program: Command): void {
       const { peers } = offline.config;
       const known = new Set(offline.problems.map(formatProblem));
       const told = new Map([...offline.services].map((key) => [key, offline.eventsOf(key).length]));
-      const objects = readObjects(options.filename).map(withNamespace);
+      const objects = (await readObjects(options.filename)).map(withNamespace);
       for (const object of objects) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);

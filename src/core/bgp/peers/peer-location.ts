@@ -2,6 +2,7 @@
  * Resolves a peer template on one node: to its default gateway, or to the address in an annotation of the Node.
  * @module
  */
+import { own } from '../../api/json.ts';
 import type { Node } from '../../api/kubernetes.ts';
 import type { Peer, PeerTarget } from '../../config/config.ts';
 import { parseAddress } from '../../net/address.ts';
@@ -28,7 +29,7 @@ function byGateway(family: 'ipv4' | 'ipv6', gateways: readonly Gateway[]): PeerT
 }
 
 function byAnnotation(key: string, node: Node | undefined): PeerTarget {
-  const text = node?.metadata.annotations?.[key];
+  const text = own(node?.metadata.annotations, key);
   if (text === undefined)
     return { kind: 'unknown', why: `the Node has no annotation ${key}: set it to the address of the router` };
   const address = parseAddress(text);
