@@ -34,11 +34,21 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       join(directory.path, `${++starts}.log`),
     );
   };
+  const gone = async () => {
+    controller.kill('SIGKILL');
+    await controller.exited;
+  };
   const create = (resource: ResourceName, object: object) =>
     client.request({ method: 'POST', path: collectionPath(resource, namespace), body: object });
   const patch = (resource: ResourceName, name: string, body: object) => {
     const path = objectPath(resource, `${resource === 'namespaces' ? '' : namespace}/${name}`);
     return client.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
+  };
+  /** Another controller writes these addresses into the status. */
+  const intrude = async (name: string, ...addresses: string[]) => {
+    const path = objectPath('services', `${namespace}/${name}`, 'status');
+    const body = { status: { loadBalancer: { ingress: addresses.map((ip) => ({ ip })) } } };
+    await client.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body });
   };
   const remove = (resource: ResourceName, name: string) =>
     client.request({ method: 'DELETE', path: objectPath(resource, `${namespace}/${name}`) });
@@ -61,8 +71,24 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     });
   const annotate = (name: string, annotations: Record<string, string | null>) =>
     patch('services', name, { metadata: { annotations: prefixed(annotations) } });
-  const addresses = async (name: string) =>
-    ((await get(name)).status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(' ');
+  const addressesOf = ({ status }: Service) => (status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(' ');
+  const addresses = async (name: string) => addressesOf(await get(name));
+  /** Follows the Service; what it gives ends that, with the addresses that the status showed at each change. */
+  const follow = async (name: string) => {
+    const { resourceVersion } = (await get(name)).metadata;
+    const query = { watch: true, resourceVersion, fieldSelector: `metadata.name=${name}` };
+    const seen: string[] = [];
+    const cancel = client.open(
+      { path: collectionPath('services', namespace), query },
+      { onOpen: () => {}, onEvent: (_, object) => void seen.push(addressesOf(object as Service)), onClose: () => {} },
+    );
+    return async () => {
+      const last = await addresses(name);
+      await until(`the watch has come as far as ${last}`, () => seen.at(-1) === last);
+      cancel();
+      return seen;
+    };
+  };
   const has = (name: string, wanted: string) =>
     until(`${name} has ${wanted || 'no address'}`, async () => (await addresses(name)) === wanted);
   /** Nothing else happens: a Service that came later has been served, so everything before it was looked at. */
@@ -199,8 +225,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', '198.19.107.0/30');
         await service('a', { loadBalancerIPs: '198.19.107.2' });
         await has('a', '198.19.107.2');
-        controller.kill('SIGKILL');
-        await controller.exited;
+        await gone();
         await remove('ipaddresspools', 'p');
         await pool('renamed', '198.19.107.0/30');
         launch();
@@ -337,14 +362,76 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       },
     ],
     [
+      'stays when the other one of its Service loses its pool',
+      async () => {
+        await pool('p', '198.19.130.100-198.19.130.110 2001:db8:77::100-2001:db8:77::110');
+        await service('a', {}, { ipFamilyPolicy: 'RequireDualStack' });
+        await has('a', '198.19.130.100 2001:db8:77::100');
+        const seen = await follow('a');
+        await patch('ipaddresspools', 'p', {
+          spec: { addresses: ['198.19.130.100-198.19.130.110', '2001:db8:78::100-2001:db8:78::110'] },
+        });
+        await has('a', '198.19.130.100 2001:db8:78::100');
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.130.100-198.19.130.110'] } });
+        await says(
+          'a',
+          'keeps 198.19.130.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family',
+        );
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.130.100/32', '2001:db8:79::/128'] } });
+        await has('a', '198.19.130.100 2001:db8:79::');
+        for (const addresses of await seen()) expect(addresses).toContain('198.19.130.100');
+      },
+    ],
+    [
+      'stays when its Service becomes single-stack while the controller is away',
+      async () => {
+        await pool('p', '198.19.131.0/32 2001:db8:31::/128');
+        await service('a', {}, { ipFamilyPolicy: 'RequireDualStack' });
+        await has('a', '198.19.131.0 2001:db8:31::');
+        await gone();
+        await patch('services', 'a', { spec: { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] } });
+        launch();
+        await has('a', '198.19.131.0');
+        expect(await events('a')).not.toContain('exhausted');
+      },
+    ],
+    [
+      'stays when another controller writes two of one family into the status, or one twice',
+      async () => {
+        await pool('p', '198.19.132.100-198.19.132.110 2001:db8:32::100-2001:db8:32::110');
+        await service(
+          'a',
+          { loadBalancerIPs: '198.19.132.105,2001:db8:32::105' },
+          { ipFamilyPolicy: 'RequireDualStack' },
+        );
+        await has('a', '198.19.132.105 2001:db8:32::105');
+        for (const intruders of [
+          ['198.19.132.105', '198.19.132.105'],
+          ['198.19.132.104', '198.19.132.105'],
+          ['198.19.132.104'],
+        ]) {
+          await intrude('a', ...intruders);
+          await has('a', '198.19.132.105 2001:db8:32::105');
+        }
+        await annotate('a', { loadBalancerIPs: null });
+        await gone();
+        await intrude('a', '198.19.132.105', '198.19.132.104');
+        launch();
+        await has('a', '198.19.132.105 2001:db8:32::100');
+        await service('b');
+        await has('b', '198.19.132.100');
+        await intrude('b', '198.19.132.100', '198.19.132.100');
+        await has('b', '198.19.132.100');
+      },
+    ],
+    [
       'stays over a kill -9 of the controller',
       async () => {
         await pool('p', '198.19.117.0/30');
         await service('a', { loadBalancerIPs: '198.19.117.2' });
         await has('a', '198.19.117.2');
         await annotate('a', { loadBalancerIPs: null });
-        controller.kill('SIGKILL');
-        await controller.exited;
+        await gone();
         await service('b');
         launch();
         await has('b', '198.19.117.0');

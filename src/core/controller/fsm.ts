@@ -160,7 +160,7 @@ function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOut
   const { config, problems } = resolveConfig(objects, state.config);
   forgetDeleted(state);
   tellProblems(state, problems, outputs);
-  for (const key of allocator.setPools(config.pools)) state.dirty.add(key);
+  allocator.setPools(config.pools);
   // Selection rules may have changed for any Service: look at all of them.
   for (const key of cache.keys('services')) state.dirty.add(key);
   outputs.push({ kind: 'configuration', config, problems });

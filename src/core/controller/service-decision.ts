@@ -7,8 +7,8 @@ import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { Allocator } from '../ipam/allocator.ts';
-import type { AddressUse, AllocationRequest, PoolCheck } from '../ipam/request.ts';
-import { formatAddress, type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
+import type { AllocationRequest, PoolCheck } from '../ipam/request.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
 import {
   describeRefusal,
@@ -17,8 +17,9 @@ import {
   mainVerdict,
   type UnservedReason,
 } from '../reasons/reasons.ts';
-import { annotationKey, userAnnotation } from '../service/annotations.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
+import { distinct, includes, keptAddresses, type Present, sameAddresses, whyLost } from './kept-addresses.ts';
+import { clusterFamilies, requestOf, wishedAddresses } from './service-request.ts';
 
 export interface ServiceDecision {
   /** What status.loadBalancer.ingress should hold. */
@@ -28,222 +29,173 @@ export interface ServiceDecision {
   readonly events: readonly EventNote[];
   /** What the condition on the Service should say; undefined: it should not be there. */
   readonly condition: ConditionNote | undefined;
-  /** Why the Service has no address although it wants one; undefined: it has one, or wants none. */
+  /** Why the Service has not all that it wants; undefined: it has, or wants nothing. */
   readonly unserved: UnservedReason | undefined;
 }
 
-/** `setAside`: names of pools that exist but are invalid; addresses from them are left as they are. */
-export function decideService(service: Service, allocator: Allocator, setAside: ReadonlySet<string>): ServiceDecision {
+/** What a decision depends on besides the Service. */
+export interface DecisionFacts {
+  readonly allocator: Allocator;
+  /** Names of pools that exist but are invalid; addresses from them are left as they are. */
+  readonly setAside: ReadonlySet<string>;
+  /** What the status of the Service showed when it was last as we wanted it. */
+  readonly served: readonly string[];
+}
+
+/** One Service while it is decided about. */
+interface Case extends DecisionFacts {
+  readonly key: string;
+  readonly request: AllocationRequest;
+  readonly present: Present;
+  /** Texts that the status shows as addresses and that are none. */
+  readonly nonsense: readonly string[];
+  /** The addresses that the user asks for; empty: any. */
+  readonly wish: readonly IpAddress[];
+}
+
+/** Why a Service does not get all that it wants. */
+interface Obstacle {
+  readonly reason: 'AllocationFailed' | 'LoadBalancerFailed';
+  readonly message: string;
+  readonly unserved: UnservedReason;
+}
+
+export function decideService(service: Service, facts: DecisionFacts): ServiceDecision {
+  const { allocator, setAside } = facts;
   const key = objectKey(service);
   if (service.spec?.type !== 'LoadBalancer') return cleared(allocator, key, [], undefined);
 
-  const events: EventNote[] = [];
   const families = clusterFamilies(service);
   if (!Array.isArray(families)) return cleared(allocator, key, [families as EventNote], 'cluster-ips');
-  const policy = service.spec.ipFamilyPolicy ?? 'SingleStack';
-  if (policy === 'RequireDualStack' && families.length < 2) {
+  if (service.spec.ipFamilyPolicy === 'RequireDualStack' && families.length < 2) {
     const held = service.spec.clusterIPs?.join(', ') ?? '';
     const message = `ipFamilyPolicy RequireDualStack needs two cluster IPs, the Service has [${held}]; change the policy or the cluster`;
     return cleared(allocator, key, [{ reason: 'not enough clusterips', message }], 'not-enough-cluster-ips');
   }
 
-  const request = requestOf(service, families, policy);
   const wished = wishedAddresses(service);
-  // A wish that differs from what is there decides before the present addresses are claimed again: claiming and giving
-  // back in turn would look to others as if something became free.
-  const current = currentOf(service, allocator);
-  const moves =
-    wished.ok &&
-    wished.addresses.length > 0 &&
-    current.length > 0 &&
-    !sameMembers(current, wished.addresses.map(formatAddress));
-  if (moves) {
-    allocator.release(key);
-    const asked = wished.addresses.map(formatAddress).join(', ');
-    events.push({ reason: 'ClearAssignment', message: `${key} loses ${current.join(', ')}: it requests ${asked}` });
-  }
-  const kept = moves ? false : keepCurrent(service, request, current, policy, allocator, setAside, events);
-  if (kept === 'untouched') {
-    const owner = service.metadata.annotations?.[POOL_ANNOTATION];
-    return {
-      addresses: currentAddresses(service),
-      pool: owner,
-      condition: allocated(owner ?? ''),
-      events,
-      unserved: undefined,
-    };
-  }
-  if (!wished.ok) {
-    events.push({ reason: 'LoadBalancerFailed', message: wished.message });
-    return kept ? granted(allocator, key, events) : cleared(allocator, key, events, 'bad-request');
-  }
+  const texts = currentAddresses(service);
+  const shown = distinct(texts.flatMap((text) => parseAddress(text) ?? []));
+  const own = [
+    ...(allocator.allocationOf(key)?.addresses ?? []),
+    ...facts.served.flatMap((text) => parseAddress(text) ?? []),
+  ];
+  const present = { shown, own: distinct(own) };
+  const nonsense = texts.filter((text) => parseAddress(text) === undefined);
+  const wish = wished.ok ? wished.addresses : [];
+  const request = requestOf(service, families);
+  const concerned: Case = { ...facts, key, request, present, nonsense, wish };
 
-  if (allocator.allocationOf(key) !== undefined) {
-    addMissingFamily(request, policy, allocator, events);
-    return granted(allocator, key, events);
-  }
-  return allocateAnew(request, wished.addresses, allocator, setAside, events);
-}
-
-/** Families of the cluster IPs, primary first; an event when they cannot be determined. */
-function clusterFamilies(service: Service): IpFamily[] | EventNote {
-  const texts = service.spec?.clusterIPs?.length ? service.spec.clusterIPs : [service.spec?.clusterIP ?? ''];
-  const families = texts.map((text) => parseAddress(text)?.family);
-  if (texts.length > 2 || families.includes(undefined) || (families.length === 2 && families[0] === families[1])) {
-    const message = `cluster IPs [${texts.join(', ')}] are neither one address nor one of each IP family`;
-    return { reason: 'noclusterIPsIPFamily', message };
-  }
-  return families as IpFamily[];
-}
-
-/** How the Service uses an address (docs/behaviour/allocation.md#sharing). */
-export function useOf(service: Service): AddressUse {
-  const { selector = {}, ports = [], externalTrafficPolicy } = service.spec ?? {};
-  const pairs = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
-  return {
-    sharingKey: userAnnotation(service, 'allow-shared-ip') ?? '',
-    backendKey: externalTrafficPolicy === 'Local' ? pairs.sort().join(',') : '',
-    ports: ports.map(({ protocol = 'TCP', port }) => `${protocol}/${port}`),
-  };
-}
-
-/** What the Service asks of the pools; undefined when its cluster IPs are invalid. */
-export function requestOfService(service: Service): AllocationRequest | undefined {
-  const families = clusterFamilies(service);
-  if (!Array.isArray(families)) return undefined;
-  const wish = wishedAddresses(service);
-  const request = requestOf(service, families, service.spec?.ipFamilyPolicy ?? 'SingleStack');
-  return wish.ok ? { ...request, wished: wish.addresses } : request;
-}
-
-function requestOf(service: Service, families: readonly IpFamily[], policy: string): AllocationRequest {
-  const pool = userAnnotation(service, 'address-pool');
-  return {
-    use: useOf(service),
-    service: objectKey(service),
-    namespace: service.metadata.namespace ?? '',
-    labels: service.metadata.labels ?? {},
-    families,
-    requireBoth: policy !== 'PreferDualStack',
-    ...(pool ? { pool } : {}),
-  };
-}
-
-/** What the status shows; while our write is in flight, what we have assigned. */
-function currentOf(service: Service, allocator: Allocator): string[] {
-  const shown = currentAddresses(service);
-  return shown.length > 0 ? shown : (allocator.allocationOf(objectKey(service))?.addresses ?? []).map(formatAddress);
-}
-
-function sameMembers(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text) => b.includes(text));
-}
-
-/** Rules S5 and S6: what the status says is claimed again, which also rebuilds ownership after a restart. */
-function keepCurrent(
-  service: Service,
-  request: AllocationRequest,
-  current: readonly string[],
-  policy: string,
-  allocator: Allocator,
-  setAside: ReadonlySet<string>,
-  events: EventNote[],
-): boolean | 'untouched' {
-  if (current.length === 0) return false;
-  const addresses = current.map(parseAddress);
-  const drop = (why: string): false => {
-    allocator.release(request.service);
-    events.push({ reason: 'ClearAssignment', message: `${request.service} loses ${current.join(', ')}: ${why}` });
-    return false;
-  };
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
-  const valid = addresses.filter((address) => address !== undefined);
-  if (valid.length < addresses.length) return drop('the status holds something that is not an IP address');
-  const families = valid.map(({ family }) => family);
-  const fits =
-    sameMembers(families, request.families) ||
-    (families.length === 1 && policy === 'PreferDualStack' && request.families.length === 2);
-  if (!fits) return drop(`its IP family is ${families.join('+')}, but the Service needs ${request.families.join('+')}`);
-  const claim = allocator.claim(request, valid);
-  if (!claim.ok) {
-    if (claim.refusal.kind === 'not-in-a-pool' && owner !== undefined && setAside.has(owner)) return 'untouched';
-    return drop(describeRefusal(claim.refusal));
+  const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
+  const isSetAside = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';
+  if (owner !== undefined && setAside.has(owner) && !asksForOthers && shown.some(isSetAside))
+    return { addresses: texts, pool: owner, condition: allocated(owner), events: [], unserved: undefined };
+
+  if (!wished.ok) {
+    hold(concerned, keptAddresses(allocator, request, present));
+    return settled(concerned, { reason: 'LoadBalancerFailed', message: wished.message, unserved: 'bad-request' });
   }
-  return true;
+  return settled(concerned, wish.length > 0 ? giveWish(concerned) : giveAny(concerned));
 }
 
-type Wish =
-  | { readonly ok: true; readonly addresses: readonly IpAddress[] }
-  | { readonly ok: false; readonly message: string };
-
-/** The addresses that the user asks for by annotation or by spec.loadBalancerIP. */
-function wishedAddresses(service: Service): Wish {
-  const annotation = userAnnotation(service, 'loadBalancerIPs');
-  const field = service.spec?.loadBalancerIP;
-  const where = annotation ? `annotation ${annotationKey(service, 'loadBalancerIPs')}` : 'spec.loadBalancerIP';
-  if (annotation && field) {
-    return { ok: false, message: `${where} and spec.loadBalancerIP are both set; remove one of them` };
-  }
-  const texts = annotation ? annotation.split(',').map((text) => text.trim()) : field ? [field] : [];
-  const addresses: IpAddress[] = [];
-  for (const text of texts) {
-    const address = parseAddress(text);
-    if (address === undefined)
-      return { ok: false, message: `${where}: ${JSON.stringify(text)} is not an IP address; write one from a pool` };
-    if (addresses.some(({ family }) => family === address.family)) {
-      return {
-        ok: false,
-        message: `${where}: more than one ${address.family} address; request at most one of each family`,
-      };
-    }
-    addresses.push(address);
-  }
-  return { ok: true, addresses };
+/** The addresses that are asked for, or of those that the Service has the ones among them. */
+function giveWish(concerned: Case): Obstacle | undefined {
+  const { allocator, request, present, wish, key } = concerned;
+  const [asked, needed] = [wish.map(({ family }) => family), request.families];
+  const isFit = asked.length === needed.length && asked.every((family) => needed.includes(family));
+  const claim = isFit ? allocator.claim(request, wish) : undefined;
+  if (claim?.ok) return undefined;
+  const isWished = (address: IpAddress) => includes(wish, address);
+  const kept = keptAddresses(allocator, request, {
+    shown: present.shown.filter(isWished),
+    own: present.own.filter(isWished),
+  });
+  hold(concerned, kept);
+  const why =
+    claim === undefined
+      ? `it requests ${asked.join('+')}, but its cluster IPs are ${needed.join('+')}`
+      : describeRefusal(claim.refusal);
+  const message =
+    kept.length === 0
+      ? `${key} gets no address: ${why}`
+      : `${key} keeps ${list(kept)} and gets no other address: ${why}`;
+  return { reason: 'AllocationFailed', message, unserved: claim?.refusal.kind ?? 'wrong-family' };
 }
 
-/** Adds the second family for Services whose cluster IPs really are dual-stack (docs/behaviour/allocation.md, rule S8). */
-function addMissingFamily(request: AllocationRequest, policy: string, allocator: Allocator, events: EventNote[]): void {
-  const { families } = request;
-  const held = allocator.allocationOf(request.service)!;
-  if (policy !== 'PreferDualStack' || families.length < 2 || held.addresses.length !== 1) return;
-  const missing = families.find((family) => family !== held.addresses[0]!.family)!;
-  const extended = allocator.extend(request, missing);
-  if (extended === undefined) return;
-  const added = extended.addresses.find(({ family }) => family === missing)!;
-  events.push({ reason: 'IPAllocated', message: `Assigned IP "${formatAddress(added)}" of pool "${extended.pool}"` });
-}
-
-/** Rule S9. */
-function allocateAnew(
-  request: AllocationRequest,
-  wished: readonly IpAddress[],
-  allocator: Allocator,
-  setAside: ReadonlySet<string>,
-  events: EventNote[],
-): ServiceDecision {
-  const fail = (message: string, unserved: UnservedReason): ServiceDecision => {
-    events.push({ reason: 'AllocationFailed', message: `${request.service} gets no address: ${message}` });
-    return cleared(allocator, request.service, events, unserved);
-  };
-  if (wished.length > 0) {
-    const families = wished.map(({ family }) => family);
-    if (!sameMembers(families, request.families)) {
-      const message = `it requests ${families.join('+')}, but its cluster IPs are ${request.families.join('+')}`;
-      return fail(message, 'wrong-family');
-    }
-    const claim = allocator.claim(request, wished);
-    if (!claim.ok) return fail(describeRefusal(claim.refusal), claim.refusal.kind);
-  } else {
+/** What the Service has stays as far as it can; what is missing then is found for it. */
+function giveAny(concerned: Case): Obstacle | undefined {
+  const { allocator, request, present, setAside, key } = concerned;
+  const kept = keptAddresses(allocator, request, present);
+  if (kept.length === 0) {
     const decision = allocator.allocate(request);
-    if (!decision.ok) {
-      const checks = withSetAside(decision.checks, request, setAside);
-      return fail(describeRefusals(checks), mainVerdict(checks));
-    }
+    if (decision.ok) return undefined;
+    allocator.release(key);
+    const checks = withSetAside(decision.checks, request, setAside);
+    return unserved(`${key} gets no address`, checks);
   }
-  const { addresses, pool } = allocator.allocationOf(request.service)!;
-  const list = addresses.map((address) => `"${formatAddress(address)}"`).join(' ');
-  events.push({ reason: 'IPAllocated', message: `Assigned IP [${list}] of pool "${pool}"` });
-  return granted(allocator, request.service, events);
+  hold(concerned, kept);
+  const missing = request.families.find((family) => !kept.some((address) => address.family === family));
+  if (missing === undefined) return undefined;
+  const decision = allocator.extend(request, missing);
+  return decision.ok || !request.requireBoth
+    ? undefined
+    : unserved(`${key} keeps ${list(kept)} and gets no ${missing} address`, decision.checks);
+}
+
+function unserved(what: string, checks: readonly PoolCheck[]): Obstacle {
+  return {
+    reason: 'AllocationFailed',
+    message: `${what}: ${describeRefusals(checks)}`,
+    unserved: mainVerdict(checks),
+  };
+}
+
+function hold({ allocator, request, key }: Case, addresses: readonly IpAddress[]): void {
+  if (addresses.length === 0) allocator.release(key);
+  else allocator.claim(request, addresses);
+}
+
+/** Rule S10, and what the user is told: what the status gains and loses by it, the same as often as it is decided. */
+function settled(concerned: Case, obstacle: Obstacle | undefined): ServiceDecision {
+  const { allocator, key, present } = concerned;
+  const { addresses, pool } = allocator.allocationOf(key) ?? { addresses: [], pool: undefined };
+  const events: EventNote[] = [...losses(concerned, addresses)];
+  const gained = addresses.filter((address) => !includes(present.shown, address));
+  if (gained.length > 0) {
+    const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
+    const what = gained.length === addresses.length ? `[${names}]` : names;
+    events.push({ reason: 'IPAllocated', message: `Assigned IP ${what} of pool "${pool}"` });
+  }
+  if (obstacle !== undefined) events.push({ reason: obstacle.reason, message: obstacle.message });
+  return {
+    addresses: addresses.map(formatAddress),
+    pool,
+    events,
+    condition: obstacle === undefined && pool !== undefined ? allocated(pool) : notAllocated(events),
+    unserved: obstacle?.unserved,
+  };
+}
+
+/** One Event for each reason. */
+function losses({ allocator, request, present, nonsense, wish, key }: Case, kept: readonly IpAddress[]): EventNote[] {
+  const asked = list(wish);
+  const lost = present.shown
+    .filter((address) => !includes(kept, address))
+    .map((address) => {
+      const isUnwanted = wish.length > 0 && !includes(wish, address);
+      const why = isUnwanted ? `it requests ${asked}` : whyLost(allocator, request, address, kept);
+      return { text: formatAddress(address), why };
+    });
+  const all = [...lost, ...nonsense.map((text) => ({ text, why: 'this is not an IP address' }))];
+  return [...Map.groupBy(all, ({ why }) => why)].map(([why, group]) => ({
+    reason: 'ClearAssignment',
+    message: `${key} loses ${group.map(({ text }) => text).join(', ')}: ${why}`,
+  }));
+}
+
+function list(addresses: readonly IpAddress[]): string {
+  return addresses.map(formatAddress).join(', ');
 }
 
 /** The allocator does not know of pools that are set aside; the user should. */
@@ -255,11 +207,6 @@ export function withSetAside(
   const others = checks.filter(({ pool }) => !setAside.has(pool));
   const concerned = [...setAside].filter((pool) => request.pool === undefined || request.pool === pool);
   return [...others, ...concerned.map((pool): PoolCheck => ({ pool, verdict: 'set-aside' }))];
-}
-
-function granted(allocator: Allocator, key: string, events: readonly EventNote[]): ServiceDecision {
-  const { addresses, pool } = allocator.allocationOf(key)!;
-  return { addresses: addresses.map(formatAddress), pool, condition: allocated(pool), events, unserved: undefined };
 }
 
 function cleared(

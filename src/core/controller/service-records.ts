@@ -10,6 +10,8 @@ import { NO_WRITE, type WriteState } from './write-state.ts';
 export interface ServiceRecord {
   /** Why it has no address although it wants one. */
   readonly unserved: UnservedReason | undefined;
+  /** What its status showed when it was last as we wanted it. */
+  readonly served: readonly string[];
   /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;
   /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
@@ -21,6 +23,7 @@ export interface ServiceRecord {
 
 const NEW: ServiceRecord = {
   unserved: undefined,
+  served: [],
   pendingSince: undefined,
   told: { address: [], annotations: [] },
   annotations: undefined,

@@ -13,8 +13,9 @@ import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
-import { decideService, type ServiceDecision, useOf } from './service-decision.ts';
+import { decideService, type ServiceDecision } from './service-decision.ts';
 import type { ServiceRecord } from './service-records.ts';
+import { useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
 import { begun, isUnfinished, settled } from './write-state.ts';
 
@@ -77,7 +78,7 @@ function shownAddresses(service: Service): IpAddress[] {
 
 /** A deleted Service ranks with those that hold an address, so that the rest can use what it held. */
 function rank(service: Service | undefined): number {
-  return service === undefined ? -1 : -currentAddresses(service).length;
+  return service === undefined || currentAddresses(service).length > 0 ? -1 : 0;
 }
 
 function compareAge(a: Service | undefined, b: Service | undefined): number {
@@ -100,7 +101,7 @@ function decideOne(
 ): void {
   const { services, allocator } = state;
   const record = services.get(key);
-  const decision = decideService(service, allocator, setAside);
+  const decision = decideService(service, { allocator, setAside, served: record.served });
   const differs = !isWritten(service, decision);
   const isNext = differs && record.write.kind === 'idle';
   const annotations = service.spec?.type === 'LoadBalancer' ? annotationNotes(service) : [];
@@ -108,6 +109,7 @@ function decideOne(
   const tellsAnnotations = differs || (record.annotations !== undefined && !equal(record.annotations, annotations));
   services.change(key, {
     unserved: decision.unserved,
+    served: differs ? record.served : decision.addresses,
     pendingSince: pendingSince(service, record, now),
     annotations,
     told: {
@@ -138,22 +140,26 @@ function pendingSince(service: Service, record: ServiceRecord, now: Millis): Mil
 }
 
 function isWritten(service: Service, { addresses, pool, condition }: ServiceDecision): boolean {
+  // What names no address, like the host name that another load balancer left, does not belong there either.
+  const entries = service.status?.loadBalancer?.ingress?.length ?? 0;
   return (
+    entries === addresses.length &&
     equal(currentAddresses(service), addresses) &&
     service.metadata.annotations?.[POOL_ANNOTATION] === pool &&
     isSaid(service.status?.conditions ?? [], ALLOCATED_CONDITION, condition)
   );
 }
 
-/** Emits the Events unless they repeat the last ones. Returns what to remember. */
+/** Emits those Events that were not among the last ones. Returns what to remember. */
 function tell(
   service: Service,
   told: readonly EventNote[],
   notes: readonly EventNote[],
   outputs: ControllerOutput[],
 ): readonly EventNote[] {
-  if (notes.length === 0 || equal(told, notes)) return told;
+  if (notes.length === 0) return told;
   const target = eventTarget('v1', 'Service', service);
-  for (const note of notes) outputs.push({ kind: 'emit-event', target, ...note });
+  for (const note of notes)
+    if (!told.some((last) => equal(last, note))) outputs.push({ kind: 'emit-event', target, ...note });
   return notes;
 }

@@ -34,25 +34,17 @@ export class Allocator {
   }
 
   /**
-   * Takes a new set of pools. Allocations that are still covered stay, under whatever pool covers them now.
-   * Returns the Services whose addresses are in no pool any more; they hold nothing afterwards.
+   * Takes a new set of pools. Nobody loses an address by that: what a Service holds it holds until somebody decides about it, and
+   * meanwhile nobody else can have it.
    */
-  setPools(pools: readonly Pool[]): ServiceKey[] {
+  setPools(pools: readonly Pool[]): void {
     this.#pools = new Map(pools.map((pool) => [pool.name, new PoolState(pool)]));
     this.#releases++;
-    const lost: ServiceKey[] = [];
-    for (const [service, allocation] of [...this.#allocations]) {
-      const pool = this.#poolHolding(allocation.addresses)?.pool.name;
-      if (pool === undefined) {
-        lost.push(service);
-        this.release(service);
-      } else {
-        if (pool !== allocation.pool) this.#allocations.set(service, { pool, addresses: allocation.addresses });
-        for (const address of allocation.addresses) this.#take(address);
-      }
+    for (const address of this.#uses.addresses()) this.#take(address);
+    for (const [service, { pool: old, addresses }] of this.#allocations) {
+      const pool = this.#poolHolding(addresses)?.pool.name ?? old;
+      if (pool !== old) this.#allocations.set(service, { pool, addresses });
     }
-    for (const addresses of this.#lingering.values()) for (const address of addresses) this.#take(address);
-    return lost;
   }
 
   /** What the Service holds now. */
@@ -82,19 +74,24 @@ export class Allocator {
     }
   }
 
+  /** Why the Service could not have all of these addresses together, whether it has them now or not; undefined: it could. */
+  refusal(request: AllocationRequest, addresses: readonly IpAddress[]): ClaimRefusal | undefined {
+    const state = this.#poolHolding(addresses);
+    if (state === undefined) return this.#whyNoPool(addresses);
+    const pool = state.pool.name;
+    if (request.pool !== undefined && request.pool !== pool) return { kind: 'other-pool', pool, asked: request.pool };
+    if (!state.isOpenTo(request)) return { kind: 'not-selected', pool };
+    return addresses
+      .map((address) => this.#uses.fault(request.service, address, request.use))
+      .find((fault) => fault !== undefined);
+  }
+
   /** Gives the Service exactly these addresses in place of what it held, or says why not and changes nothing. */
   claim(request: AllocationRequest, addresses: readonly IpAddress[]): ClaimDecision {
-    const state = this.#poolHolding(addresses);
-    if (state === undefined) return { ok: false, refusal: this.#whyNoPool(addresses) };
-    const pool = state.pool.name;
-    if (request.pool !== undefined && request.pool !== pool)
-      return { ok: false, refusal: { kind: 'other-pool', pool, asked: request.pool } };
-    if (!state.isOpenTo(request)) return { ok: false, refusal: { kind: 'not-selected', pool } };
-    for (const address of addresses) {
-      const refusal = this.#uses.fault(request.service, address, request.use);
-      if (refusal !== undefined) return { ok: false, refusal };
-    }
-    return { ok: true, allocation: this.#hold(request, { pool, addresses }) };
+    const refusal = this.refusal(request, addresses);
+    if (refusal !== undefined) return { ok: false, refusal };
+    const pool = this.#poolHolding(addresses)!.pool.name;
+    return { ok: true, allocation: this.#hold(request, { pool, addresses: inOrder(addresses) }) };
   }
 
   /** Finds the lowest usable addresses (docs/behaviour/allocation.md#which-address) and gives them to the Service. */
@@ -109,12 +106,23 @@ export class Allocator {
     return { ok: false, checks };
   }
 
-  /** Adds one address of the missing family from the same pool to what the Service holds. */
-  extend(request: AllocationRequest, family: IpFamily): Allocation | undefined {
-    const held = this.#allocations.get(request.service);
-    const address = held && this.#pools.get(held.pool)?.first(family, this.#shareable(request));
-    if (held === undefined || address === undefined) return undefined;
-    return this.#hold(request, { pool: held.pool, addresses: inOrder([...held.addresses, address]) });
+  /** Adds one address of the missing family from the same pool to what the Service holds, or says why that pool has none for it. */
+  extend(request: AllocationRequest, family: IpFamily): AllocationDecision {
+    const { pool, addresses } = this.#allocations.get(request.service)!;
+    const state = this.#pools.get(pool)!;
+    const address = this.#pick(state, request, family, this.#shareable(request));
+    if (address === undefined) return { ok: false, checks: [this.#whyNot(state, { ...request, families: [family] })] };
+    return {
+      ok: true,
+      allocation: this.#hold(request, { pool, addresses: inOrder([...addresses, address]) }),
+      checks: [],
+    };
+  }
+
+  /** True when the pool of this address has one of the family for the Service too. */
+  hasCompany(request: AllocationRequest, address: IpAddress, family: IpFamily): boolean {
+    const state = this.#poolHolding([address]);
+    return state !== undefined && this.#pick(state, request, family, this.#shareable(request)) !== undefined;
   }
 
   /** Takes back what the Service holds. What it still shows is the business of `linger`. */
@@ -159,7 +167,7 @@ export class Allocator {
     }
     if (!state.pool.autoAssign && asked !== pool) return { pool, verdict: 'auto-assign-off' };
     const shareable = this.#shareable(request);
-    const usable = request.families.every((family) => state.first(family, shareable) !== undefined);
+    const usable = request.families.every((family) => this.#pick(state, request, family, shareable) !== undefined);
     return usable ? { pool, verdict: 'usable' } : this.#whyNot(state, request);
   }
 
@@ -193,7 +201,7 @@ export class Allocator {
     const shareable = this.#shareable(request);
     const pick = (families: readonly IpFamily[]): Allocation | undefined => {
       for (const state of tier) {
-        const addresses = families.map((family) => state.first(family, shareable));
+        const addresses = families.map((family) => this.#pick(state, request, family, shareable));
         if (!addresses.includes(undefined))
           return { pool: state.pool.name, addresses: inOrder(addresses as IpAddress[]) };
       }
@@ -213,6 +221,19 @@ export class Allocator {
   #shareable(request: AllocationRequest): IpAddress[] {
     const shared = this.#uses.sharedUnder(request.use.sharingKey);
     return shared.filter((address) => this.#uses.fault(request.service, address, request.use) === undefined);
+  }
+
+  /** One address of the family that the pool has for this Service: one that it still shows before any other, then the first. */
+  #pick(
+    state: PoolState,
+    { service, use }: AllocationRequest,
+    family: IpFamily,
+    shareable: readonly IpAddress[],
+  ): IpAddress | undefined {
+    const shown = this.#lingering.get(service) ?? [];
+    const isUsable = (address: IpAddress) =>
+      address.family === family && state.covers(address) && this.#uses.fault(service, address, use) === undefined;
+    return shown.find(isUsable) ?? state.first(family, shareable);
   }
 
   #whyNot(state: PoolState, request: AllocationRequest): PoolCheck {

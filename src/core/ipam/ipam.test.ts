@@ -247,12 +247,22 @@ describe('claims', () => {
 });
 
 describe('a change of pools', () => {
-  it('keeps addresses that another pool covers now, and names the Services that lost theirs', () => {
+  it('takes no address away: who holds one may be told why he cannot have it any more, and it is of another pool now if one covers it', () => {
     const a = allocator(pool('p', ['192.0.2.0/30']));
     for (const s of ['a', 'b', 'c']) ask(a, s);
-    expect(a.setPools([pool('q', ['192.0.2.0/31'])])).toEqual(['c']);
-    expect([a.allocationOf('a')?.pool, a.allocationOf('b')?.pool, a.allocationOf('c')]).toEqual(['q', 'q', undefined]);
+    a.setPools([pool('q', ['192.0.2.0/31'])]);
+    expect(['a', 'b', 'c'].map((s) => a.allocationOf(s)?.pool)).toEqual(['q', 'q', 'p']);
+    expect(a.refusal(request('b'), [ip('192.0.2.1')])).toBeUndefined();
+    expect(a.refusal(request('c'), [ip('192.0.2.2')])).toMatchObject({ kind: 'not-in-a-pool' });
     expect(ask(a, 'd')).toBe('q:exhausted');
+    a.setPools([pool('p', ['192.0.2.0/30'])]);
+    expect(ask(a, 'd')).toBe('192.0.2.3');
+  });
+
+  it('leaves a Service what it still shows: that is its own before any other', () => {
+    const a = allocator(pool('p', ['192.0.2.0/30']));
+    a.linger('a', [ip('192.0.2.2')], request('a').use);
+    expect([ask(a, 'b'), ask(a, 'a'), ask(a, 'c')]).toEqual(['192.0.2.0', '192.0.2.2', '192.0.2.1']);
   });
 });
 

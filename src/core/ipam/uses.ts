@@ -2,7 +2,7 @@
  * Who uses which address, and whether one more may.
  * @module
  */
-import { formatAddress, type IpAddress } from '../net/address.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import type { AddressUse, ServiceKey, ShareFault } from './request.ts';
 
 export class Uses {
@@ -13,6 +13,11 @@ export class Uses {
   /** True when somebody uses the address. */
   has(address: IpAddress): boolean {
     return this.#byAddress.has(formatAddress(address));
+  }
+
+  /** Every address that somebody uses. */
+  addresses(): IpAddress[] {
+    return [...this.#byAddress.keys()].map((text) => parseAddress(text)!);
   }
 
   /** How this Service uses the address, if it does. */

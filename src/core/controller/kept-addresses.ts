@@ -1,0 +1,69 @@
+/**
+ * What of the addresses that a Service has stays: each address is judged by itself, so that a fault costs what is faulty and nothing
+ * else (docs/behaviour/allocation.md#addresses-that-a-service-has).
+ * @module
+ */
+import type { Allocator } from '../ipam/allocator.ts';
+import type { AllocationRequest } from '../ipam/request.ts';
+import { formatAddress, type IpAddress, type IpFamily } from '../net/address.ts';
+import { describeRefusal } from '../reasons/reasons.ts';
+
+/** The addresses that a Service has, those first that are rather its own: a status is what somebody wrote, and not always we. */
+export interface Present {
+  /** What its status shows, each address once. */
+  readonly shown: readonly IpAddress[];
+  /** What we gave it: what the allocator says, and what its status showed when it was last as we wanted it. */
+  readonly own: readonly IpAddress[];
+}
+
+/** At most one address of each family, all of one pool; primary family first. */
+export function keptAddresses(allocator: Allocator, request: AllocationRequest, present: Present): IpAddress[] {
+  const usable = byPreference(present).filter((address) => allocator.refusal(request, [address]) === undefined);
+  const [primary, secondary] = request.families as [IpFamily, IpFamily?];
+  const ofFamily = (family: IpFamily | undefined) => usable.filter((address) => address.family === family);
+  if (secondary === undefined) return ofFamily(primary).slice(0, 1);
+  const [firsts, seconds] = [ofFamily(primary), ofFamily(secondary)];
+  const pairs = firsts.flatMap((first) => seconds.map((second) => [first, second]));
+  const pair = pairs.find((both) => allocator.refusal(request, both) === undefined);
+  if (pair !== undefined) return pair;
+  // Two that are of different pools cannot both stay: rather the one that can have company again.
+  const single = [...firsts, ...seconds];
+  const other = ({ family }: IpAddress) => (family === primary ? secondary : primary);
+  const best = single.find((address) => allocator.hasCompany(request, address, other(address))) ?? single[0];
+  return best === undefined ? [] : [best];
+}
+
+function byPreference({ shown, own }: Present): IpAddress[] {
+  return distinct([...shown.filter((address) => includes(own, address)), ...own, ...shown]);
+}
+
+/** Why an address that the status shows does not stay beside those that do. */
+export function whyLost(
+  allocator: Allocator,
+  request: AllocationRequest,
+  address: IpAddress,
+  kept: readonly IpAddress[],
+): string {
+  const { family } = address;
+  if (!request.families.includes(family))
+    return `its IP family is ${family}, but the Service needs ${request.families.join('+')}`;
+  const refusal = allocator.refusal(request, [address]);
+  if (refusal !== undefined) return describeRefusal(refusal);
+  const others = kept.filter((other) => other.family !== family);
+  const together = allocator.refusal(request, [...others, address]);
+  if (together !== undefined) return describeRefusal(together);
+  return `a Service has one address of a family, and this one has ${kept.map(formatAddress).join(', ')}`;
+}
+
+export function distinct(addresses: readonly IpAddress[]): IpAddress[] {
+  return [...new Map(addresses.map((address) => [formatAddress(address), address])).values()];
+}
+
+export function includes(addresses: readonly IpAddress[], { family, value }: IpAddress): boolean {
+  return addresses.some((other) => other.family === family && other.value === value);
+}
+
+/** As sets: which are in both, not how often or in which order. */
+export function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
+  return a.every((address) => includes(b, address)) && b.every((address) => includes(a, address));
+}

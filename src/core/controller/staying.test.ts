@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest';
+import { pool, service } from '../../../test/builders.ts';
+import { controller } from '../../../test/controller.ts';
+
+const DUAL = { clusterIPs: ['10.96.0.10', 'fd00::10'], ipFamilyPolicy: 'RequireDualStack' };
+const BOTH = pool('p', ['192.0.2.100-192.0.2.110', 'fd00:77::100-fd00:77::110']);
+const wish = (text: string) => ({ annotations: { 'metallb.io/loadBalancerIPs': text } });
+
+/** What happened to Services, without those Events that only say what they have now. */
+const troubles = ({ events }: ReturnType<typeof controller>) => events.filter((text) => !text.includes('IPAllocated'));
+
+describe('an edit of a pool costs what it makes invalid, and nothing else', () => {
+  it('one family of a Service that needs both', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', DUAL)] });
+    expect(c.address('a')).toBe('192.0.2.100,fd00:77::100');
+    c.pools(pool('p', ['192.0.2.100-192.0.2.110', 'fd00:78::100-fd00:78::110']));
+    expect(c.address('a')).toBe('192.0.2.100,fd00:78::100');
+    expect(c.events.slice(1)).toEqual([
+      'a ClearAssignment: default/a loses fd00:77::100: address fd00:77::100 is in no IPAddressPool; add it to one, or request another address',
+      'a IPAllocated: Assigned IP "fd00:78::100" of pool "p"',
+    ]);
+    c.pools(BOTH);
+    expect(c.address('a')).toBe('192.0.2.100,fd00:77::100');
+  });
+
+  it('one family of a pool with one address of each', () => {
+    const c = controller({ pools: [pool('p', ['192.0.2.1/32', 'fd00:77::1/128'])], services: [service('a', DUAL)] });
+    c.pools(pool('p', ['192.0.2.1/32', 'fd00:78::1/128']));
+    expect(c.address('a')).toBe('192.0.2.1,fd00:78::1');
+    expect(c.writes.filter((text) => text.startsWith('default/a'))).toEqual([
+      'default/a 192.0.2.1,fd00:77::1',
+      'default/a 192.0.2.1,fd00:78::1',
+    ]);
+    expect(c.events.join()).not.toContain('exhausted');
+  });
+
+  it('one family that the pool has no more of: the other stays, and what is missing is said and found later', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', DUAL)] });
+    c.pools(pool('p', ['192.0.2.100-192.0.2.110']));
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.100', 'p']);
+    const text =
+      'default/a keeps 192.0.2.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family; add addresses of that family to a pool, or change ipFamilies of the Service';
+    expect(c.events.at(-1)).toBe(`a AllocationFailed: ${text}`);
+    expect(c.condition('a')).toMatchObject({ status: 'False', reason: 'AllocationFailed', message: text });
+    c.pools(BOTH);
+    expect(c.address('a')).toBe('192.0.2.100,fd00:77::100');
+    expect(c.condition('a')).toMatchObject({ status: 'True' });
+  });
+
+  it('the address that avoidBuggyIPs forbids', () => {
+    const c = controller({ pools: [pool('p', ['192.0.2.0/30', 'fd00:77::/126'])], services: [service('a', DUAL)] });
+    expect(c.address('a')).toBe('192.0.2.0,fd00:77::');
+    c.pools(pool('p', ['192.0.2.0/30', 'fd00:77::/126'], { avoidBuggyIPs: true }));
+    expect(c.address('a')).toBe('192.0.2.1,fd00:77::');
+  });
+
+  it('the one of two that is in another pool now: the one that can have company stays', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', DUAL)] });
+    c.pools(pool('p', ['192.0.2.100-192.0.2.110']), pool('q', ['198.51.100.0/30', 'fd00:77::100-fd00:77::110']));
+    expect([c.address('a'), c.annotation('a')]).toEqual(['198.51.100.0,fd00:77::100', 'q']);
+    expect(c.events).toContain(
+      'a ClearAssignment: default/a loses 192.0.2.100: the addresses are from different pools (q, p); request addresses from one pool',
+    );
+  });
+
+  it('one of many: all others stay, also those that come before it', () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const c = controller({ pools: [pool('p', ['192.0.2.0/29'])], services: names.map((name) => service(name)) });
+    c.pools(pool('p', ['192.0.2.0/32', '192.0.2.2-192.0.2.7']));
+    expect(names.map(c.address)).toEqual(['192.0.2.0', '192.0.2.4', '192.0.2.2', '192.0.2.3']);
+    expect(troubles(c)).toHaveLength(1);
+  });
+});
+
+describe('an edit of a Service costs what it makes invalid, and nothing else', () => {
+  const pools = [pool('p', ['192.0.2.0/29', 'fd00:77::/125'])];
+  const single = (ip: string) => ({ clusterIP: ip, clusterIPs: [ip], ipFamilyPolicy: 'SingleStack' });
+
+  it.each([
+    ['ipv4', '10.96.0.10', '192.0.2.3'],
+    ['ipv6', 'fd00::10', 'fd00:77::3'],
+  ])('dual stack to %s', (_, ip, stays) => {
+    const c = controller({ pools, services: [service('a', DUAL, {}, ['192.0.2.3', 'fd00:77::3'])] });
+    c.change('a', single(ip));
+    expect(c.address('a')).toBe(stays);
+    expect(troubles(c)).toHaveLength(1);
+  });
+
+  it.each(['PreferDualStack', 'RequireDualStack'])('single stack to %s', (ipFamilyPolicy) => {
+    const c = controller({ pools, services: [service('a', {}, {}, ['192.0.2.3'])] });
+    c.change('a', { ...DUAL, ipFamilyPolicy });
+    expect(c.address('a')).toBe('192.0.2.3,fd00:77::');
+    expect(troubles(c)).toEqual([]);
+  });
+
+  it('a port that clashes on one of two addresses', () => {
+    const key = { annotations: { 'metallb.io/allow-shared-ip': 'k' } };
+    const other = service('b', { ports: [{ port: 443 }] }, key, ['192.0.2.3']);
+    const c = controller({ pools, services: [service('a', DUAL, key, ['192.0.2.3', 'fd00:77::3']), other] });
+    expect(c.address('a')).toBe('192.0.2.3,fd00:77::3');
+    c.change('a', { ports: [{ port: 443 }] });
+    expect([c.address('a'), c.address('b')]).toEqual(['192.0.2.0,fd00:77::3', '192.0.2.3']);
+  });
+
+  it('a wish that replaces one of two', () => {
+    const c = controller({ pools, services: [service('a', DUAL, wish('192.0.2.3,fd00:77::3'))] });
+    c.annotate('a', wish('192.0.2.3,fd00:77::4').annotations);
+    expect(c.address('a')).toBe('192.0.2.3,fd00:77::4');
+    c.annotate('a', wish('192.0.2.3,2001:db8::1').annotations);
+    expect(c.address('a')).toBe('192.0.2.3');
+    expect(c.events.slice(-2)).toEqual([
+      'a ClearAssignment: default/a loses fd00:77::4: it requests 192.0.2.3, 2001:db8::1',
+      'a AllocationFailed: default/a keeps 192.0.2.3 and gets no other address: address 2001:db8::1 is in no IPAddressPool; add it to one, or request another address',
+    ]);
+    c.pools(pool('p', ['192.0.2.0/29', '2001:db8::/125']));
+    expect(c.address('a')).toBe('192.0.2.3,2001:db8::1');
+  });
+});
+
+describe('at the start', () => {
+  it('an address stays though the status shows one of a family that is not wanted any more', () => {
+    const pools = [pool('p', ['1.2.3.0/32', '1000::/128'])];
+    const c = controller({ pools, services: [service('a', {}, {}, ['1.2.3.0', '1000::'])] });
+    expect(c.address('a')).toBe('1.2.3.0');
+    expect(c.events).toEqual([
+      'a ClearAssignment: default/a loses 1000::: its IP family is ipv6, but the Service needs ipv4',
+    ]);
+  });
+
+  it('an address stays though another one of the Service is missing', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', DUAL, {}, ['192.0.2.105'])] });
+    expect(c.address('a')).toBe('192.0.2.105,fd00:77::100');
+    expect(troubles(c)).toEqual([]);
+  });
+});
+
+describe('a status that somebody else has written', () => {
+  const shows = (spec: object, meta: object, ...addresses: string[]) =>
+    controller({ pools: [BOTH], services: [service('a', spec, meta, addresses)] });
+
+  it.each<[string, object, object, string[], string]>([
+    ['two of one family', DUAL, {}, ['192.0.2.105', '192.0.2.106'], '192.0.2.105,fd00:77::100'],
+    ['one twice', DUAL, {}, ['192.0.2.105', '192.0.2.105'], '192.0.2.105,fd00:77::100'],
+    [
+      'one twice, with a wish',
+      DUAL,
+      wish('192.0.2.105,fd00:77::105'),
+      ['192.0.2.105', '192.0.2.105'],
+      '192.0.2.105,fd00:77::105',
+    ],
+    ['one twice where one is wanted', {}, {}, ['192.0.2.105', '192.0.2.105'], '192.0.2.105'],
+    ['one in two spellings', DUAL, {}, ['fd00:77::105', 'FD00:77:0::105', '192.0.2.105'], '192.0.2.105,fd00:77::105'],
+    ['three of one family', {}, {}, ['198.51.100.1', '192.0.2.105', '192.0.2.104'], '192.0.2.105'],
+    ['the families the other way round', DUAL, {}, ['fd00:77::105', '192.0.2.105'], '192.0.2.105,fd00:77::105'],
+    ['something that is no address', {}, {}, ['not-an-ip', '192.0.2.105'], '192.0.2.105'],
+    ['the wish and another', {}, wish('192.0.2.105'), ['192.0.2.104', '192.0.2.105'], '192.0.2.105'],
+  ])('is mended with the smallest change: %s', (_, spec, meta, addresses, wanted) => {
+    const c = shows(spec, meta, ...addresses);
+    expect(c.address('a')).toBe(wanted);
+    expect(c.writes.filter((text) => text.startsWith('default/a'))).toHaveLength(1);
+  });
+
+  it.each<[string, string[]]>([
+    ['another address of the pool', ['192.0.2.105']],
+    ['another one before ours', ['192.0.2.105', '192.0.2.103']],
+    ['ours twice', ['192.0.2.103', '192.0.2.103']],
+    ['one of another family', ['fd00:77::105']],
+    ['one of no pool', ['198.51.100.1', '192.0.2.103']],
+    ['no address', []],
+  ])('gives way to the address that is the Service’s own: %s', (_, intruders) => {
+    const c = controller({ pools: [BOTH], services: [service('a', {}, {}, ['192.0.2.103'])] });
+    c.intrude('a', ...intruders);
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.103', 'p']);
+  });
+
+  it('takes no address from another Service, and is not before it', () => {
+    const young = service('young', {}, { creationTimestamp: '2026-02-01T00:00:00Z' }, ['192.0.2.105', '192.0.2.105']);
+    const c = controller({ pools: [BOTH], services: [young, service('old', {}, {}, ['192.0.2.105'])] });
+    expect([c.address('old'), c.address('young')]).toEqual(['192.0.2.105', '192.0.2.100']);
+  });
+
+  it('loses the host name that another load balancer has left beside the address', () => {
+    const marked = service('a', {}, { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } });
+    const ingress = [{ hostname: 'lb.example' }, { ip: '192.0.2.105' }] as unknown as { ip: string }[];
+    const c = controller({ pools: [BOTH], services: [{ ...marked, status: { loadBalancer: { ingress } } }] });
+    expect(c.writes.filter((text) => text.startsWith('default/a'))).toEqual(['default/a 192.0.2.105']);
+  });
+});
+
+describe('a wish that goes before it is met', () => {
+  it('leaves the address that the status shows', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', {}, {}, ['192.0.2.103'])] });
+    c.fail(503);
+    c.annotate('a', wish('192.0.2.105').annotations);
+    c.annotate('a', { 'metallb.io/loadBalancerIPs': undefined });
+    c.fail(undefined);
+    c.wait(1000);
+    expect(c.writes.filter((text) => text.startsWith('default/a'))).toEqual(['default/a 192.0.2.103']);
+  });
+});
