@@ -175,6 +175,33 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
       },
     ],
     [
+      'is told of no more when the Service waited for it and is no LoadBalancer any more',
+      async () => {
+        await service('a');
+        await says('a', 'there is no IPAddressPool');
+        await patch('services', 'a', { spec: { type: 'ClusterIP', loadBalancerClass: null } });
+        await until('the condition goes', async () => (await condition('a')) === undefined);
+      },
+    ],
+    [
+      'leaves nothing behind when the type changes while the controller is away',
+      async () => {
+        await pool('p', '198.19.133.0/32');
+        await service('a');
+        await has('a', '198.19.133.0');
+        await service('b');
+        await says('b', 'exhausted');
+        await gone();
+        await patch('services', 'a', { spec: { type: 'ClusterIP', loadBalancerClass: null } });
+        launch();
+        await has('b', '198.19.133.0');
+        await until('annotation and condition go', async () => {
+          return (await owner('a')) === undefined && (await condition('a')) === undefined;
+        });
+        expect(await addresses('a')).toBe('');
+      },
+    ],
+    [
       'is replaced when its pool is deleted',
       async () => {
         await pool('p', '198.19.103.0/32');

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { configured, pool, service } from '../../../test/builders.ts';
 import { controller } from '../../../test/controller.ts';
 import { OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
+import type { Service } from '../api/kubernetes.ts';
+import { ALLOCATED_CONDITION } from '../reasons/conditions.ts';
 import { controllerMachine } from './fsm.ts';
 import { CONTROLLER_RESOURCES, type ControllerInput, type ControllerOutput, initialController } from './state.ts';
 
@@ -156,6 +158,47 @@ describe('the controller', () => {
     ];
     const c = controller({ loadBalancerClass: 'mine', services });
     expect([c.address('other'), c.address('none'), c.address('mine')]).toEqual(['', '', '192.0.2.0']);
+  });
+
+  const CLASS = 'example.com/mine';
+  const marks = (message: string) => ({
+    conditions: [
+      { type: ALLOCATED_CONDITION, status: 'False', reason: 'AllocationFailed', message, lastTransitionTime: '' },
+      { type: 'other.io/Thing', status: 'True', reason: 'X', message: '', lastTransitionTime: '' },
+    ],
+  });
+
+  it('takes back what it said of a Service of its class that waited and is no LoadBalancer any more', () => {
+    const c = controller({
+      loadBalancerClass: CLASS,
+      pools: [],
+      services: [service('a', { loadBalancerClass: CLASS })],
+    });
+    expect(c.condition('a')).toMatchObject({ status: 'False' });
+    c.change('a', { type: 'ClusterIP', loadBalancerClass: undefined });
+    expect(c.conditions('a')).toEqual([]);
+  });
+
+  it.each<[string, object, object]>([
+    ['the annotation', { annotations: { [POOL_ANNOTATION]: 'p', theirs: 'x' } }, {}],
+    ['the condition', { annotations: { theirs: 'x' } }, marks('x')],
+  ])('knows by %s what it wrote before it was away', (_, meta, status) => {
+    const flipped: Service = { ...service('a', { type: 'ClusterIP' }, meta), status };
+    const c = controller({ loadBalancerClass: CLASS, services: [flipped, service('b', { type: 'ClusterIP' })] });
+    expect(c.writes.filter((text) => text.startsWith('default/'))).toEqual(['default/a ']);
+    expect([c.annotation('a'), c.condition('a')]).toEqual([undefined, undefined]);
+    expect(c.conditions('a')).toHaveLength('conditions' in status ? 1 : 0);
+  });
+
+  it('frees the address of a Service that it sees next with the class of another controller, and writes nothing there', () => {
+    const pools = [pool('p', ['192.0.2.0/32'])];
+    const mine = { loadBalancerClass: CLASS };
+    const c = controller({ ...mine, pools, services: [service('a', mine), service('b', mine)] });
+    expect([c.address('a'), c.address('b')]).toEqual(['192.0.2.0', '']);
+    const written = c.writes.filter((text) => text.startsWith('default/a')).length;
+    c.put({ ...service('a', { loadBalancerClass: 'example.com/theirs' }), status: marks('theirs') });
+    expect(c.address('b')).toBe('192.0.2.0');
+    expect(c.writes.filter((text) => text.startsWith('default/a'))).toHaveLength(written);
   });
 
   it('warns about annotations under the old prefix once', () => {

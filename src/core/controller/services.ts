@@ -17,7 +17,7 @@ import { decideService, type ServiceDecision } from './service-decision.ts';
 import type { ServiceRecord } from './service-records.ts';
 import { useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
-import { begun, isUnfinished, settled } from './write-state.ts';
+import { begun, settled } from './write-state.ts';
 
 /** Pool counters are written this long after they changed, in milliseconds: a thousand allocations cost one write. */
 const STATUS_DELAY = 300;
@@ -38,8 +38,8 @@ export function decideServices(state: ControllerState, now: Millis, outputs: Con
     for (const { key, service } of batch) linger(state, key, service);
     for (const { key, service } of batch) {
       const before = state.allocator.allocationOf(key);
-      if (service === undefined) forget(state, key);
-      else if (isOurs(state, key, service)) decideOne(state, key, service, setAside, now, outputs);
+      if (service !== undefined && isOurs(state, service)) decideOne(state, key, service, setAside, now, outputs);
+      else forget(state, key);
       const after = state.allocator.allocationOf(key);
       if (before !== after) changed = true;
       // What the status still shows may go to nobody else before that is written: one address, one Service, always.
@@ -52,11 +52,18 @@ export function decideServices(state: ControllerState, now: Millis, outputs: Con
   return { ...state, statusesDueAt: now + STATUS_DELAY };
 }
 
-/** The API server removes the class together with the type, but we still have to release what we gave the Service. */
-function isOurs({ settings, allocator, services }: ControllerState, key: ServiceKey, service: Service): boolean {
+/**
+ * The API server removes the class together with the type, and it may do so while no controller looks: a Service that is no LoadBalancer is
+ * ours to tidy up as long as it bears something that we wrote.
+ */
+function isOurs({ settings }: ControllerState, service: Service): boolean {
+  const { metadata, spec, status } = service;
   if (isOurClass(service, settings.loadBalancerClass)) return true;
-  if (service.spec?.type === 'LoadBalancer') return false;
-  return allocator.allocationOf(key) !== undefined || isUnfinished(services.get(key).write);
+  if (spec?.type === 'LoadBalancer') return false;
+  return (
+    POOL_ANNOTATION in (metadata.annotations ?? {}) ||
+    (status?.conditions ?? []).some(({ type }) => type === ALLOCATED_CONDITION)
+  );
 }
 
 /** Names of the pools that exist but are not in force, not even in an older version. */

@@ -41,8 +41,3 @@ export function resumed({ failures }: WriteState): WriteState {
 export function settled(write: WriteState): WriteState {
   return write.kind === 'under-way' ? { ...write, failures: 0 } : NO_WRITE;
 }
-
-/** True while a write is pending or in flight. */
-export function isUnfinished({ kind, failures }: WriteState): boolean {
-  return kind !== 'idle' || failures > 0;
-}
