@@ -30,7 +30,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{- /* Of every object: the users' Flux document asks for it. */ -}}
+{{- /* Annotations of every object: commonAnnotations, and the object's own. */ -}}
 {{- define "metallb.annotations" -}}
 {{- $all := merge (dict) (default (dict) .extra) (default (dict) .root.Values.commonAnnotations) }}
 {{- with $all }}
@@ -85,7 +85,7 @@ prometheus.io/port: {{ .Values.prometheus.metricsPort | quote }}
 {{- end }}
 {{- end }}
 
-{{- /* What cannot be, said before anything is installed. */ -}}
+{{- /* Refuses impossible combinations of values before anything is installed. */ -}}
 {{- define "metallb.validate" -}}
 {{- if .Values.configInline }}
 {{- fail "configInline: MetalLB dropped it in 0.13, and so did we; write IPAddressPool and L2Advertisement objects (`metallb convert` turns the old text into them)" }}
@@ -103,16 +103,16 @@ prometheus.io/port: {{ .Values.prometheus.metricsPort | quote }}
 {{- fail "frrk8s.external needs the speakers, which write for it; set speaker.enabled to true" }}
 {{- end }}
 {{- if and .Values.frrk8s.secretPassthrough (not .Values.frrk8s.external) }}
-{{- fail "frrk8s.secretPassthrough goes with frrk8s.external; set it to false" }}
+{{- fail "frrk8s.secretPassthrough needs frrk8s.external; set it to false" }}
 {{- end }}
 {{- if and .Values.prometheus.podMonitor.enabled .Values.prometheus.serviceMonitor.enabled }}
-{{- fail "prometheus.podMonitor.enabled and prometheus.serviceMonitor.enabled exclude each other; every metric would come twice" }}
+{{- fail "prometheus.podMonitor.enabled and prometheus.serviceMonitor.enabled exclude each other; every metric would be scraped twice" }}
 {{- end }}
 {{- $monitors := or .Values.prometheus.podMonitor.enabled .Values.prometheus.serviceMonitor.enabled }}
 {{- if and $monitors .Values.prometheus.rbacPrometheus (not (and .Values.prometheus.serviceAccount .Values.prometheus.namespace)) }}
 {{- fail "prometheus.serviceAccount and prometheus.namespace are missing; with monitors and prometheus.rbacPrometheus both name who scrapes" }}
 {{- end }}
 {{- if and (not .Values.speaker.memberlist.enabled) .Values.speaker.nodeSelector }}
-{{- fail "speaker.nodeSelector: without speaker.memberlist every node is taken to have a speaker; remove the selector, or enable memberlist" }}
+{{- fail "speaker.nodeSelector: without speaker.memberlist every node is assumed to have a speaker; remove the selector, or enable memberlist" }}
 {{- end }}
 {{- end }}

@@ -1,5 +1,5 @@
 /**
- * A certificate authority of our own, and server certificates from it.
+ * Creates a certificate authority, and server certificates signed by it.
  * @module
  */
 import 'reflect-metadata'; // @peculiar/x509 does not load without it
@@ -32,7 +32,7 @@ export interface ServerCertificate extends CertifiedKey {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
 
-/** Makes an authority, valid for so many days from `now` (milliseconds since 1970). `name` is its subject, such as `CN=cert,O=metallb`. */
+/** Makes an authority, valid for `days` days from `now` (milliseconds since 1970). `name` is its subject, such as `CN=cert,O=metallb`. */
 export async function createAuthority(name: string, days: number, now: number): Promise<CertifiedKey> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const cert = await X509CertificateGenerator.createSelfSigned({
@@ -46,7 +46,7 @@ export async function createAuthority(name: string, days: number, now: number): 
   return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
 }
 
-/** Makes a server certificate for DNS names and IP addresses, valid for so many days from `now` (milliseconds since 1970). */
+/** Makes a server certificate for DNS names and IP addresses, valid for `days` days from `now` (milliseconds since 1970). */
 export async function issueServerCertificate(
   authority: CertifiedKey,
   subject: string,
@@ -75,7 +75,7 @@ export async function issueServerCertificate(
   return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
 }
 
-/** Makes both, valid for ten years. The key of the authority is thrown away. */
+/** Makes an authority and a server certificate, valid for ten years. The private key of the authority is discarded. */
 export async function createServerCertificate(names: readonly string[]): Promise<ServerCertificate> {
   const days = 3650;
   const now = realWallClock();
@@ -84,7 +84,10 @@ export async function createServerCertificate(names: readonly string[]): Promise
   return { ca: authority.cert, ...server };
 }
 
-/** Why a certificate cannot go on being used; undefined: it can. `ahead` is how many days it must still hold. */
+/**
+ * Why a certificate has to be replaced; undefined: it is good for at least `ahead` more days. `now` is in milliseconds since 1970.
+ * `issuer` is the certificate of the expected authority in PEM, `name` a DNS name that the certificate must cover.
+ */
 export function certificateFault(
   { cert, key }: CertifiedKey,
   now: number,
@@ -93,12 +96,12 @@ export function certificateFault(
 ): string | undefined {
   try {
     const parsed = new X509Certificate(cert);
-    if (Date.parse(parsed.validTo) < now + ahead * DAY) return `it ends on ${parsed.validTo}`;
-    if (Date.parse(parsed.validFrom) > now) return `it begins on ${parsed.validFrom}`;
+    if (Date.parse(parsed.validTo) < now + ahead * DAY) return `it expires on ${parsed.validTo}`;
+    if (Date.parse(parsed.validFrom) > now) return `it is not valid before ${parsed.validFrom}`;
     if (PemConverter.decode(key).length === 0) return 'it has no private key';
     if (name !== undefined && parsed.checkHost(name) === undefined) return `it is not for ${name}`;
     if (issuer !== undefined && !parsed.verify(new X509Certificate(issuer).publicKey))
-      return 'its authority is another';
+      return 'it was signed by another authority';
     return undefined;
   } catch (error) {
     return `it cannot be read: ${(error as Error).message}`;
@@ -106,12 +109,12 @@ export function certificateFault(
 }
 
 function period(days: number, now: number): { notBefore: Date; notAfter: Date } {
-  // Clocks of a cluster differ a little.
+  // A day back, because the clocks of a cluster differ.
   return { notBefore: new Date(now - DAY), notAfter: new Date(now + days * DAY) };
 }
 
 function randomSerial(): string {
-  // The first bit is a sign.
+  // A leading zero byte, because serial numbers are positive (RFC 5280 §4.1.2.2).
   return `00${randomBytes(16).toString('hex')}`;
 }
 

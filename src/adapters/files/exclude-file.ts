@@ -1,18 +1,18 @@
 /**
- * The file that names the links to pass over (docs/behaviour/layer2.md#usable-interfaces).
+ * The file that lists the interfaces not to announce on (docs/behaviour/layer2.md#usable-interfaces).
  * @module
  */
 import { readFileSync } from 'node:fs';
 import { AdapterError, systemCode } from '../errors.ts';
 import { parseYaml } from './yaml.ts';
 
-/** Where the chart mounts it. */
+/** Where the chart mounts the file. */
 export const EXCLUDE_FILE = '/etc/metallb/excludel2.yaml';
 
-/** Expressions that are in force when there is no file: loopback and what container networks make. */
+/** Used when there is no file. */
 export const DEFAULT_EXCLUDES: readonly RegExp[] = [/^lo$/];
 
-/** Reads `announcedInterfacesToExclude`. A missing file excludes the loopback link only. Throws AdapterError for a bad one. */
+/** Reads `announcedInterfacesToExclude`. Without a file only the loopback interface is excluded. Throws AdapterError for an invalid one. */
 export function readExcludeFile(path: string = EXCLUDE_FILE): readonly RegExp[] {
   let text: string;
   try {

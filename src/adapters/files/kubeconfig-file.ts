@@ -1,5 +1,5 @@
 /**
- * Kubeconfig files that we write for others.
+ * Writes kubeconfig files.
  * @module
  */
 import { renameSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ export interface KubeconfigContent {
   readonly token: string;
 }
 
-/** Writes the file at once and readable for its owner only. */
+/** Writes the file atomically, readable by its owner only. Throws the operating system's error. */
 export function writeKubeconfig(path: string, { server, ca, token }: KubeconfigContent): void {
   const name = 'metallb';
   const content = {

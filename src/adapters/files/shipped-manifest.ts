@@ -1,5 +1,5 @@
 /**
- * The manifest that belongs to this version: beside the bundle in the image, below config/ in a checkout.
+ * The manifest of this version: beside the bundle in the image, below config/ in a checkout.
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { parseAllYaml } from './yaml.ts';
 
 const PLACES = ['./manifests/metallb-native.yaml', '../../../config/manifests/metallb-native.yaml'];
 
-/** Throws when it is in neither place. */
+/** All objects of the manifest. Throws when it is in neither place. */
 export function shippedManifest(): KubernetesObject[] {
   const file = PLACES.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
   if (file === undefined) throw new Error(`the manifest is missing: neither of ${PLACES.join(', ')} is there`);

@@ -1,15 +1,15 @@
 /**
- * YAML, read and written.
+ * Parses and formats YAML.
  * @module
  */
 import { parse, parseAllDocuments, stringify } from 'yaml';
 
-/** The first document. Throws the parser's error, which names line and column. */
+/** Parses a single document. Throws the parser's error, which names line and column. */
 export function parseYaml(text: string): unknown {
   return parse(text);
 }
 
-/** Every document. Throws the parser's error. */
+/** Parses all documents. Throws the parser's error. */
 export function parseAllYaml(text: string): unknown[] {
   const documents = parseAllDocuments(text);
   return ('empty' in documents ? [] : documents).map((document) => {
@@ -19,7 +19,7 @@ export function parseAllYaml(text: string): unknown[] {
   });
 }
 
-/** Also for readers of YAML 1.1, to whom a bare Off or yes is no text: kubectl and Helm are among them. */
+/** Quotes text such as Off and yes, which readers of YAML 1.1 (kubectl and Helm among them) take for booleans. */
 export function formatYaml(value: unknown): string {
   return stringify(value, { lineWidth: 120, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }

@@ -1,5 +1,5 @@
 /**
- * Whole objects of any kind that we ship: applied by the server (server-side apply), and taken away again.
+ * Applies the objects that we ship, of any kind, by server-side apply, and deletes them.
  * @module
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
@@ -9,14 +9,14 @@ import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 /** How long the API server may take to serve a new kind, in milliseconds. */
 const CRD_TIMEOUT = 30_000;
 
-/** Applies an object. Fields that others own are taken over: what is shipped is what runs. Rejects with ApiError. */
+/** Applies an object and waits until a CRD is served. Conflicts are forced: what is shipped is what runs. Rejects with ApiError. */
 export async function apply(client: KubernetesClient, object: KubernetesObject, fieldManager: string): Promise<void> {
   const query = { fieldManager, force: true };
   await client.request({ method: 'PATCH', path: pathOf(object), query, body: object, contentType: APPLY_PATCH });
   if (object.kind === 'CustomResourceDefinition') await established(client, object);
 }
 
-/** Takes an object away. False: it was not there. Rejects with ApiError. */
+/** Deletes an object. False: it did not exist. Rejects with ApiError. */
 export function remove(client: KubernetesClient, object: KubernetesObject): Promise<boolean> {
   return client.remove(pathOf(object), { propagationPolicy: 'Background' });
 }

@@ -1,5 +1,5 @@
 /**
- * Checks objects of Kubernetes' own kinds against the types that @kubernetes/client-node was generated with.
+ * Checks objects of Kubernetes' built-in kinds against the models of @kubernetes/client-node.
  * @module
  */
 
@@ -15,7 +15,7 @@ interface Model {
   getAttributeTypeMap(): readonly Attribute[];
 }
 
-/** A field that the kind does not have, or that holds a value of another type. */
+/** An unknown field, or a value of the wrong type. */
 export interface SchemaFault {
   readonly field: string;
   readonly message: string;

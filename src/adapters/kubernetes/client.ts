@@ -1,5 +1,5 @@
 /**
- * Requests to the Kubernetes API as plain data.
+ * A client of the Kubernetes API over HTTP.
  * @module
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -10,11 +10,11 @@ import { AdapterError, firstLine, systemCode } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import type { ApiAnswer, ApiFailure, ApiRequest, ApiTransport, WatchHandlers } from './transport.ts';
 
-/** An answer other than success. `status` 0: no answer at all. */
+/** A request that failed. `status` is the HTTP status, or 0 without a response. */
 export class ApiError extends AdapterError {
   readonly status: number;
   readonly reason: string;
-  /** What the Status names in `details.causes`, by reason; NamespaceTerminating is one. */
+  /** The reasons in `details.causes` of the Status, for example NamespaceTerminating. */
   readonly causes: readonly string[];
 
   constructor(status: number, reason: string, message: string, cause?: unknown, causes: readonly string[] = []) {
@@ -29,7 +29,7 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 export const JSON_PATCH = 'application/json-patch+json';
 export const APPLY_PATCH = 'application/apply-patch+yaml';
 
-/** Time for a whole answer that is no watch, in milliseconds. */
+/** Timeout of a request that is not a watch, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
 
 export class KubernetesClient implements ApiTransport {
@@ -38,7 +38,7 @@ export class KubernetesClient implements ApiTransport {
   readonly #onRequest: (verb: string) => void;
   readonly #readsOnly: boolean;
 
-  /** `onRequest` is told of every request that is sent, by its verb. With `readsOnly`, whatever would change something is refused here. */
+  /** `onRequest` is called with the verb of every request. With `readsOnly`, requests that would change something are refused. */
   constructor(
     connection: Connection,
     userAgent: string,
@@ -55,7 +55,7 @@ export class KubernetesClient implements ApiTransport {
     return this.#connection.server.origin;
   }
 
-  /** Sends a request and reads the JSON answer. Rejects with ApiError. */
+  /** Sends a request and returns the JSON response. Rejects with ApiError. */
   async request<T = KubernetesObject>(request: ApiRequest): Promise<T> {
     if (this.#readsOnly && !isHarmless(request))
       throw new ApiError(0, 'ReadsOnly', `${describe(request)}: this process only reads`);
@@ -107,7 +107,7 @@ export class KubernetesClient implements ApiTransport {
     return items;
   }
 
-  /** Deletes an object. False: it was not there, nor perhaps its kind. Rejects with ApiError. */
+  /** Deletes an object. False: it, or its kind, does not exist. Rejects with ApiError. */
   async remove(path: string, query?: ApiRequest['query']): Promise<boolean> {
     try {
       await this.request({ method: 'DELETE', path, ...(query !== undefined && { query }) });
@@ -118,7 +118,7 @@ export class KubernetesClient implements ApiTransport {
     }
   }
 
-  /** What the API server's clock says, in milliseconds since 1970 and to the second; undefined when it does not say. */
+  /** The API server's time in milliseconds since 1970, to the second; undefined without a Date header. Rejects with ApiError. */
   async serverTime(): Promise<number | undefined> {
     const answer = await this.#send({ path: '/version', signal: AbortSignal.timeout(REQUEST_TIMEOUT) }, false);
     answer.resume();
@@ -126,7 +126,7 @@ export class KubernetesClient implements ApiTransport {
     return Number.isNaN(time) ? undefined : time;
   }
 
-  /** Opens a watch and calls back for every event. Resolves when the server ends it. Rejects with ApiError. */
+  /** Opens a watch and calls back for every event. Resolves when the server closes it. Rejects with ApiError. */
   async watch(
     request: ApiRequest,
     opened: () => void,
@@ -158,12 +158,7 @@ export class KubernetesClient implements ApiTransport {
       credentials = await this.#connection.credentials();
     } catch (error) {
       this.#connection.forgetCredentials();
-      throw new ApiError(
-        0,
-        'NoCredentials',
-        `credentials for ${this.server} cannot be had: ${firstLine(error)}`,
-        error,
-      );
+      throw new ApiError(0, 'NoCredentials', `cannot get credentials for ${this.server}: ${firstLine(error)}`, error);
     }
     this.#onRequest(forWatch ? 'WATCH' : (request.method ?? 'GET'));
     const { server } = this.#connection;
@@ -197,13 +192,13 @@ export class KubernetesClient implements ApiTransport {
         },
       );
       outgoing.on('error', (error) => {
-        // Whoever reads the answer is told why it ends.
+        // Passes the error on to the reader of the response.
         if (answered !== undefined) answered.destroy(error);
-        // The server closed an idle connection in the moment in which we used it: that was no answer, ask again.
+        // The server closed an idle connection just as we reused it, so it did not see the request: retry.
         else if (outgoing.reusedSocket && systemCode(error) === 'ECONNRESET') resolve(this.#send(request, forWatch));
         else reject(noAnswer(request, error));
       });
-      // libuv asks ten times, a second apart: a peer that vanished without a word is noticed after 25 s, also on a quiet watch.
+      // libuv sends ten probes, a second apart: a dead server is detected after 25 s, even on a quiet watch.
       outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
       outgoing.end(body);
     });
@@ -241,14 +236,14 @@ function failureOf(error: unknown): ApiFailure {
   return { status, reason, message: (error as Error).message, causes };
 }
 
-/** What of a metav1.Status is read. */
+/** The fields of a meta/v1 Status that we read. */
 interface StatusBody {
   readonly message?: string;
   readonly reason?: string;
   readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
 }
 
-/** Asking who somebody is, and what they may do, is a POST that changes nothing. */
+/** TokenReviews and SubjectAccessReviews are POSTs that change nothing. */
 function isHarmless({ method = 'GET', path }: ApiRequest): boolean {
   return method === 'GET' || /\/(tokenreviews|subjectaccessreviews)$/.test(path);
 }

@@ -1,5 +1,5 @@
 /**
- * Where the API server is and how to prove who we are: kubeconfig, exec plugins, in-cluster tokens.
+ * The address of the API server and the credentials for it: kubeconfig, exec plugins, in-cluster tokens.
  * @module
  */
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { realClock } from '../driver/clock.ts';
 import { AdapterError, firstLine } from '../errors.ts';
 
-/** Credentials may rotate: they are read again after this many milliseconds. */
+/** Credentials may rotate, so they are read again after this many milliseconds. */
 const CREDENTIALS_LIFETIME = 10_000;
 
 type Credentials = Pick<RequestOptions, 'headers' | 'auth'> & {
@@ -32,7 +32,7 @@ export class Connection {
     this.namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   }
 
-  /** From the file named, else $KUBECONFIG, ~/.kube/config, or the pod's service account. Throws AdapterError. */
+  /** Reads `path` or, without it, $KUBECONFIG, ~/.kube/config or the pod's service account. Throws AdapterError. */
   static open(path?: string): Connection {
     const config = new KubeConfig();
     const where = path ?? process.env.KUBECONFIG ?? '~/.kube/config or the service account of the pod';
@@ -59,7 +59,7 @@ export class Connection {
     return new Connection(config, new URL(server));
   }
 
-  /** Headers and agents for the next request. */
+  /** Headers and agents for the next request. Rejects with the error of the kubeconfig or its exec plugin. */
   credentials(): Promise<Credentials> {
     const now = this.#clock.now();
     if (this.#credentials === undefined || this.#credentials.until < now) {
@@ -68,7 +68,7 @@ export class Connection {
     return this.#credentials.value;
   }
 
-  /** Reads the credentials again for the next request: the server has refused these. */
+  /** To be called when the server refused the credentials: the next request reads them again. */
   forgetCredentials(): void {
     this.#credentials = undefined;
   }
@@ -102,5 +102,5 @@ export class Connection {
   }
 }
 
-/** Requests under way at once; the server's own flow control does the rest. Watches do not count. */
+/** Limit of concurrent requests, watches not counted. The rest is left to the server's API Priority and Fairness. */
 export const MAX_REQUESTS = 32;

@@ -1,5 +1,5 @@
 /**
- * Kubernetes Events, aggregated: the same thing told again raises the count of the Event that is there.
+ * Writes Kubernetes Events, aggregated: a repeated Event raises the count of the existing one.
  * @module
  */
 import { createHash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';
 import type { ApiFailure, ApiRequest, ApiTransport } from './transport.ts';
 
-/** Events that wait for the API server; older ones are dropped when it is away for long. */
+/** Limit of queued Events: while the API server is unreachable for long, the oldest are dropped. */
 const QUEUE_LIMIT = 1000;
 
 interface Pending {
@@ -38,7 +38,7 @@ export class EventRecorder {
     this.#options = options;
   }
 
-  /** Queues an Event. Never fails; trouble is reported by the callback. */
+  /** Queues an Event. Never fails; errors go to `onTrouble`. */
   record(target: EventTarget, note: EventNote): void {
     this.#queue.push({ target, note, time: timestamp(this.#options.wallClock?.()) });
     if (this.#queue.length > QUEUE_LIMIT) this.#queue.shift();
@@ -90,7 +90,7 @@ export class EventRecorder {
     });
   }
 
-  /** It is there already: it has happened once more. */
+  /** Raises the count of an Event that exists already. */
   #raise(path: string, lastTimestamp: string): void {
     const { client } = this.#options;
     client.send<{ count?: number }>({ path }, (read) => {
@@ -105,7 +105,7 @@ export class EventRecorder {
   }
 
   #failed({ message, causes = [] }: ApiFailure): void {
-    // A namespace that goes takes its Events with it: nobody could read this one.
+    // A terminating namespace accepts no new Events, and its own are about to be deleted: not worth reporting.
     if (!causes.includes('NamespaceTerminating')) this.#options.onTrouble(message);
     this.#work();
   }

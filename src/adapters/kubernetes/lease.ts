@@ -1,5 +1,5 @@
 /**
- * Performs what the leadership machine asks for, on a real Lease.
+ * Performs the requests of the leadership machine on a Lease.
  * @module
  */
 import {
@@ -52,7 +52,7 @@ export class LeaderElection {
     });
   }
 
-  /** True while nobody else can lead. */
+  /** True while no other process can lead. */
   get holds(): boolean {
     return holdsLease(this.#driver.state, this.#driver.now);
   }
@@ -61,7 +61,7 @@ export class LeaderElection {
     this.#driver.feed({ kind: 'start' });
   }
 
-  /** Gives the Lease back, so that a standby need not wait for it to run out. */
+  /** Releases the Lease, so that a standby need not wait until it expires. Calls back when no request is in flight any more. */
   resign(onResigned: () => void): void {
     this.#driver.feed({ kind: 'resign' });
     this.#onResigned = onResigned;
@@ -95,7 +95,7 @@ export class LeaderElection {
 
   #write({ holder, transitions, version }: Extract<LeadershipOutput, { kind: 'write-lease' }>): void {
     const { namespace, name, wallClock = realWallClock } = this.#options;
-    // MicroTime has six digits.
+    // MicroTime has six fractional digits.
     const now = new Date(wallClock()).toISOString().replace('Z', '000Z');
     const spec = {
       holderIdentity: holder,
@@ -113,7 +113,7 @@ export class LeaderElection {
     );
   }
 
-  /** `refused` says what a refusal means, where it is no failure. */
+  /** `refused` may turn an error response that is expected, such as a 404, into an input. */
   #request(
     request: ApiRequest,
     answered: (lease: Lease) => LeadershipInput,

@@ -1,5 +1,5 @@
 /**
- * The Secret that the speakers authenticate each other with, made by the controller (docs/behaviour/layer2.md#the-secret-of-the-speakers).
+ * Creates the Secret with the key by which speakers authenticate each other (docs/behaviour/layer2.md#the-secret-of-the-speakers).
  * @module
  */
 import { randomBytes } from 'node:crypto';
@@ -11,8 +11,9 @@ import { collectionPath, objectPath } from './resources.ts';
 const KEY = 'secretkey';
 
 /**
- * Creates the Secret unless it is there: 16 random bytes as base64 text without padding. With a Deployment named, it is the
- * owner, so that the Secret goes with it. Rejects with AdapterError: without the Secret no speaker can start.
+ * Creates the Secret unless it exists: 16 random bytes as base64 text without padding. If `deployment` is not empty, that
+ * Deployment owns the Secret, so that both are deleted together. Rejects with AdapterError, because without the Secret no
+ * speaker can start.
  */
 export async function ensureMemberlistSecret(
   client: KubernetesClient,
@@ -34,7 +35,7 @@ export async function ensureMemberlistSecret(
     await client.request({ method: 'POST', path: collectionPath('secrets', namespace), body });
     return 'created';
   } catch (error) {
-    // Another controller was faster: its Secret is as good as ours.
+    // Another controller has created it in the meantime.
     if (error instanceof ApiError && error.reason === 'AlreadyExists') return 'present';
     throw failure(namespace, name, error);
   }
@@ -48,7 +49,7 @@ async function ownerOf(client: KubernetesClient, namespace: string, name: string
 function failure(namespace: string, name: string, error: unknown): AdapterError {
   return new AdapterError(
     'memberlist-secret',
-    `the Secret ${namespace}/${name} (--ml-secret-name) cannot be made: ${(error as Error).message}`,
+    `the Secret ${namespace}/${name} (--ml-secret-name) cannot be created: ${(error as Error).message}`,
     error,
   );
 }

@@ -1,5 +1,5 @@
 /**
- * Performs what the reflector machine asks for: real lists and real watches.
+ * Performs the lists and watches of the reflector machine.
  * @module
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
@@ -31,7 +31,7 @@ export interface ReflectorOptions {
   readonly onTrouble: (what: string, message: string) => void;
   /** Default: the clock of this process. */
   readonly clock?: Clock | undefined;
-  /** Of the jitter; default: any. */
+  /** Seed of the jitter; default: random. */
   readonly seed?: number | undefined;
   readonly record?: DriverOptions<ReflectorInput, ReflectorOutput>['record'];
 }
@@ -60,7 +60,7 @@ export class Reflector {
     this.#driver.feed({ kind: 'start' });
   }
 
-  /** Gives up what is under way and reads the whole collection, as it is now or later. */
+  /** Abandons the request in flight and lists again; the result is at least as new as this call. */
   relist(): void {
     this.#driver.feed({ kind: 'relist' });
   }
@@ -136,7 +136,7 @@ export class Reflector {
   }
 }
 
-/** managedFields are often half of an object and nobody here reads them. */
+/** Drops managedFields, which are often half of an object and never read here. */
 function forget(object: KubernetesObject): KubernetesObject {
   const metadata = object.metadata as { managedFields?: unknown } | undefined;
   if (metadata !== undefined) delete metadata.managedFields;

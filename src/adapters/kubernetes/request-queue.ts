@@ -1,27 +1,27 @@
 /**
- * Many requests, some at a time: ten thousand that are begun in one moment would stall the event loop for a second, and wait in line for
- * a connection anyway.
+ * Limits concurrent requests: starting ten thousand at once would stall the event loop for a second, and most would wait for a connection
+ * anyway.
  * @module
  */
 import { MAX_REQUESTS } from './connection.ts';
 
-/** Sends a request, and calls `done` once it is over, whatever came of it. */
+/** Sends a request and calls `done` when it has finished, whether it succeeded or not. */
 export type Send = (done: () => void) => void;
 
 export class RequestQueue {
   readonly #waiting: Send[] = [];
-  /** Index of the next in line: taking from the front of a long array is slow. */
+  /** Index of the next request: removing the first element of a long array is slow. */
   #next = 0;
   #underWay = 0;
   #onQuiet: (() => void) | undefined;
 
-  /** Sends as soon as there is a connection for it. */
+  /** Sends as soon as fewer than MAX_REQUESTS are in flight. */
   add(send: Send): void {
     this.#waiting.push(send);
     this.#begin();
   }
 
-  /** Forgets those that wait, and calls back when those under way are over. */
+  /** Drops the waiting requests, and calls back when those in flight have finished. */
   stop(onQuiet: () => void): void {
     this.#clear();
     this.#onQuiet = onQuiet;

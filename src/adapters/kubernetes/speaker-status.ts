@@ -1,5 +1,5 @@
 /**
- * The status objects of one kind that a speaker keeps.
+ * Keeps the status objects of one kind that a speaker writes.
  * @module
  */
 
@@ -13,10 +13,10 @@ import { selectorOf, Writer } from './writer.ts';
 
 export interface SpeakerStatusOptions {
   readonly client: ApiTransport;
-  /** Where the objects are kept. */
+  /** Namespace of the objects. */
   readonly namespace: string;
   readonly node: string;
-  /** Own Pod: the objects go with it. Empty: nobody's. */
+  /** Our own Pod, which owns the objects so that they are deleted with it. Empty: they have no owner. */
   readonly podName: string;
   readonly onTrouble: (message: string) => void;
   /** Default: the clocks of this process. */
@@ -29,7 +29,7 @@ export class SpeakerStatus<T> {
   readonly #options: SpeakerStatusOptions;
   readonly #writer: Writer;
 
-  /** With `isWatched` the process watches the resource itself, and hands its changes to `observe`. */
+  /** With `isWatched` the process watches the resource itself and passes changes to `observe`. */
   constructor(kind: StatusKind<T>, options: SpeakerStatusOptions, isWatched = false) {
     this.#kind = kind;
     this.#options = options;
@@ -45,9 +45,9 @@ export class SpeakerStatus<T> {
     });
   }
 
-  // A speaker that never had anything to say asks for nothing: it is started by the first word.
+  // Started by the first call, so that a speaker without any status sends no requests.
 
-  /** What there is to say, or that there is nothing any more. `key` is a Service or a BGPPeer. Never fails. */
+  /** Sets the status about `key`, a Service or a BGPPeer; undefined removes it. Never fails. */
   set(key: string, told: T | undefined): void {
     this.#writer.start();
     const { node, wallClock } = this.#options;
@@ -60,7 +60,7 @@ export class SpeakerStatus<T> {
     );
   }
 
-  /** Everything that is announced has been set: what an earlier life of this node left behind goes. */
+  /** To be called once all current statuses are set: deletes those that an earlier speaker of this node left behind. */
   sweep(): void {
     this.#writer.start();
     this.#writer.sweep();
@@ -70,7 +70,7 @@ export class SpeakerStatus<T> {
     this.#writer.observe(this.#kind.resource, change);
   }
 
-  /** Calls back when what is under way has ended. */
+  /** Calls back when no request is in flight any more. */
   stop(onStopped: () => void): void {
     this.#writer.stop(onStopped);
   }

@@ -1,5 +1,5 @@
 /**
- * Moments as the Kubernetes API writes them.
+ * Timestamps in the format of the Kubernetes API.
  * @module
  */
 import { realWallClock } from '../driver/clock.ts';

@@ -1,5 +1,5 @@
 /**
- * May the bearer of this token read our metrics? The API server is asked, as Kubernetes' own components do
+ * Decides whether the bearer of a token may read our metrics, by asking the API server as Kubernetes' own components do
  * (docs/behaviour/metrics.md).
  * @module
  */
@@ -15,7 +15,7 @@ interface TokenReview {
   };
 }
 
-/** A verdict holds for this many milliseconds. */
+/** How long a verdict is cached, in milliseconds. */
 const LIFETIME = 10_000;
 
 export class TokenReviewer {
@@ -27,7 +27,7 @@ export class TokenReviewer {
     this.#client = client;
   }
 
-  /** `path` is the non-resource URL that is asked for, such as `/metrics`. Rejects with ApiError when the server cannot say. */
+  /** `path` is the requested non-resource URL, such as `/metrics`. Rejects with ApiError when the API server gives no verdict. */
   review(token: string, path: string): Promise<Verdict> {
     const now = this.#clock.now();
     for (const [key, { until }] of this.#verdicts) if (until < now) this.#verdicts.delete(key);

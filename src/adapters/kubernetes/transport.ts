@@ -1,6 +1,6 @@
 /**
- * Requests to the API server as the performers of machines make them: an answer comes by a call, later, exactly once. The client of a real
- * API server is one, the simulation's virtual API server another.
+ * How the performers of machines send requests to the API server: the answer comes later, by exactly one callback. KubernetesClient is one
+ * implementation, the simulation's virtual API server another.
  * @module
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
@@ -15,13 +15,13 @@ export interface ApiRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Why there is no success. `status` 0: no answer at all. */
+/** Why a request failed. `status` is the HTTP status, or 0 without a response. */
 export interface ApiFailure {
   readonly status: number;
   readonly reason: string;
-  /** Names the request. */
+  /** Includes the method and path of the request. */
   readonly message: string;
-  /** What the Status names in `details.causes`, by reason; NamespaceTerminating is one. */
+  /** The reasons in `details.causes` of the Status, for example NamespaceTerminating. */
   readonly causes?: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export type ApiAnswer<T = KubernetesObject> =
 export interface WatchHandlers {
   readonly onOpen: () => void;
   readonly onEvent: (type: string, object: KubernetesObject) => void;
-  /** Undefined: the server has ended the watch in good order. */
+  /** Undefined: the server has closed the watch normally. */
   readonly onClose: (failure: ApiFailure | undefined) => void;
 }
 

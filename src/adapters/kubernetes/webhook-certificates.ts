@@ -1,12 +1,12 @@
 /**
- * The certificates of the webhook server: kept in a Secret that all controllers share, renewed in time, and made known
- * to the API server (docs/behaviour/webhooks.md#certificates).
+ * The certificates of the webhook server: kept in a Secret that all controllers share, renewed in time, and trusted by
+ * the API server through the caBundle of each webhook (docs/behaviour/webhooks.md#certificates).
  * @module
  */
 import { ApiError, JSON_PATCH, type KubernetesClient } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 
-/** In PEM; the names are those of the keys of the Secret. */
+/** PEM texts, by the keys of the Secret. */
 export interface WebhookCertificates {
   readonly 'ca.crt': string;
   readonly 'ca.key': string;
@@ -40,8 +40,8 @@ export class WebhookCertificateStore {
   }
 
   /**
-   * Reads the Secret and lets `renew` say what should be in it; writes it when that differs. Whoever writes first wins, the
-   * others take what is there then. Rejects with ApiError.
+   * Reads the Secret, lets `renew` return what it should contain, and writes it if that differs. If several controllers do
+   * so at once, the first wins and the others use its certificates. Rejects with ApiError.
    */
   async keep(
     renew: (present: Partial<WebhookCertificates>) => Promise<WebhookCertificates>,
@@ -85,8 +85,8 @@ export class WebhookCertificateStore {
   }
 
   /**
-   * Puts the authority's certificate into every webhook of a ValidatingWebhookConfiguration. Returns whether something
-   * changed, or that there is no such object. Rejects with ApiError.
+   * Sets the caBundle of every webhook of a ValidatingWebhookConfiguration to the CA certificate `ca`, in PEM. `absent`: there
+   * is no such object. Rejects with ApiError.
    */
   async trustWebhooks(name: string, ca: string): Promise<Outcome> {
     const path = objectPath('validatingwebhookconfigurations', `/${name}`);
@@ -100,7 +100,7 @@ export class WebhookCertificateStore {
     return this.#inject(path, object, places, ca);
   }
 
-  /** The same for the conversion webhook of a CustomResourceDefinition. */
+  /** The same for the conversion webhook of a CustomResourceDefinition; `absent` also if it has none. */
   async trustConversion(name: string, ca: string): Promise<Outcome> {
     const path = objectPath('customresourcedefinitions', `/${name}`);
     const object = await orNothing(
@@ -124,7 +124,7 @@ export class WebhookCertificateStore {
       .filter(([, { caBundle }]) => caBundle !== value)
       .map(([place]) => ({ op: 'add', path: place, value }));
     if (changes.length === 0) return 'unchanged';
-    // The places are counted: they hold only for the object that was read.
+    // The paths contain list indices, which are valid only for the version that was read.
     const body = [{ op: 'test', path: '/metadata/resourceVersion', value: metadata.resourceVersion }, ...changes];
     await this.#client.request({ method: 'PATCH', path, contentType: JSON_PATCH, body });
     return 'changed';

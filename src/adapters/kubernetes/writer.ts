@@ -1,5 +1,5 @@
 /**
- * Performs what the writer machine asks for: requests by a transport, watches by reflectors.
+ * Performs the requests of the writer machine on a transport, and its watches by reflectors.
  * @module
  */
 import { createHash } from 'node:crypto';
@@ -21,7 +21,7 @@ import { type ReflectedChange, Reflector } from './reflector.ts';
 import { collectionPath, objectPath, type ResourceName } from './resources.ts';
 import type { ApiRequest, ApiTransport } from './transport.ts';
 
-/** What of a resource is watched, which should be no more than what is ours. */
+/** Which part of a resource to watch: best no more than our own objects. */
 export interface WatchedPart {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -30,14 +30,14 @@ export interface WatchedPart {
 export interface WriterOptions {
   readonly client: ApiTransport;
   readonly namespace: string;
-  /** By resource; undefined: the process watches it already and hands its changes to `observe`. */
+  /** By resource; undefined: the process watches it itself and passes changes to `observe`. */
   readonly watched: Readonly<Partial<Record<ResourceName, WatchedPart | undefined>>>;
-  /** What is said when the cluster does not have the kind of a resource. */
+  /** The message when the cluster does not have the kind of a resource. */
   readonly whenMissing: (resource: string) => string;
   readonly fieldManager: string;
-  /** Own Pod: the objects go with it. Empty: nobody's. */
+  /** Our own Pod, which owns the objects so that they are deleted with it. Empty: they have no owner. */
   readonly podName: string;
-  /** Tells this process from the others: they are not to retry in step. */
+  /** Unique to this process: it seeds the jitter, so that processes do not retry in step. */
   readonly identity: string;
   readonly settings: Pick<WriterSettings, 'mark'> &
     Partial<Pick<WriterSettings, 'mode' | 'adopts' | 'limit' | 'gather'>>;
@@ -90,17 +90,17 @@ export class Writer {
     this.#driver.feed({ kind: 'start' });
   }
 
-  /** How an object should be from now on; undefined: nobody wants it any more. Never fails. */
+  /** Sets the desired state of an object; undefined: delete it. Never fails. */
   set(resource: ResourceName, name: string, desired: Desired | undefined): void {
     this.#driver.feed({ kind: 'set', resource, name, desired });
   }
 
-  /** Everything that is wanted has been set: what else carries the mark goes. */
+  /** To be called once all desired objects are set: deletes all others with our labels. */
   sweep(): void {
     this.#driver.feed({ kind: 'sweep' });
   }
 
-  /** What the process sees of a resource that it watches itself. */
+  /** Passes on a change of a resource that the process watches itself. */
   observe(resource: ResourceName, change: ReflectedChange): void {
     const isHere = ({ metadata }: KubernetesObject) => metadata.namespace === this.#options.namespace;
     if (change.kind === 'replaced') {
@@ -108,7 +108,7 @@ export class Writer {
     } else if (isHere(change.object)) this.#driver.feed({ ...change, resource });
   }
 
-  /** Begins nothing more. Calls back when what is under way has ended, or takes too long to wait for. */
+  /** Sends nothing more. Calls back when no request is in flight any more, or after a timeout. */
   stop(onStopped: () => void = () => {}): void {
     for (const reflector of this.#reflectors.values()) reflector.stop();
     this.#reflectors.clear();
@@ -198,7 +198,7 @@ export class Writer {
   }
 }
 
-/** Labels as the API takes them in `labelSelector`. */
+/** The labels as a `labelSelector` of the API. */
 export function selectorOf(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
     .map((pair) => pair.join('='))

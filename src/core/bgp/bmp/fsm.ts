@@ -1,6 +1,6 @@
 /**
- * Tells a BMP station (RFC 7854) what our routers are told, as a machine: connects and connects again, introduces the sessions that are up, and
- * says from time to time how many routes each has been sent.
+ * The connection with a BMP station (RFC 7854) as a machine: connects with back-off, reports the sessions that are up with their routes, follows
+ * their changes, and sends the number of routes of each at intervals.
  * @module
  */
 import { type Deadline, deadline, isDue, type Machine, type Millis } from '../../machine.ts';
@@ -10,12 +10,12 @@ import type { ToldSession } from './told-session.ts';
 
 /** Milliseconds between statistics. */
 const STATISTICS_INTERVAL: Millis = 60_000;
-/** First and longest pause between attempts to connect; it doubles as long as they fail. */
+/** First and longest pause between attempts to connect, in milliseconds; it doubles with every failure. */
 const RETRY = { first: 1000, longest: 60_000 };
 
 export type BmpState = BmpConnecting | BmpWaiting | BmpConnected | { readonly kind: 'stopped' };
 
-/** `pause`: until the next attempt, should this one fail. */
+/** `pause`: how long to wait if this attempt fails. */
 interface BmpConnecting {
   readonly kind: 'connecting';
   readonly pause: Millis;
@@ -30,29 +30,29 @@ interface BmpWaiting {
 interface BmpConnected {
   readonly kind: 'connected';
   readonly statisticsAt: Millis;
-  /** By name of the BGPPeer: routers whose sessions the station knows to be up, as it was told of them. */
+  /** Peers that were reported as up, as reported, by name of the BGPPeer. */
   readonly told: ReadonlyMap<string, BmpPeer>;
 }
 
 export type BmpInput =
   /** The connection with the station is open; these sessions are up. */
   | { readonly kind: 'connected'; readonly node: string; readonly sessions: readonly ToldSession[] }
-  /** It is closed, or there was none to be had. */
+  /** The connection was closed, or could not be opened. */
   | { readonly kind: 'disconnected' }
   | { readonly kind: 'session-up'; readonly session: ToldSession }
   | { readonly kind: 'session-down'; readonly name: string }
-  /** A BGP message has gone out. */
+  /** A BGP message was sent. */
   | { readonly kind: 'sent'; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'stop' };
 
 export type BmpOutput =
   | { readonly kind: 'connect' }
   | { readonly kind: 'tell'; readonly message: BmpMessage }
-  /** To be told with the number of routes that the router of the BGPPeer has been sent by now. */
+  /** Send `statistics` with the number of routes that the peer has been sent so far. */
   | { readonly kind: 'count'; readonly name: string; readonly peer: BmpPeer }
   | { readonly kind: 'close' };
 
-/** Its first attempt to connect is due at once. */
+/** The first attempt to connect is due at once. */
 export function initialBmp(now: Millis): BmpState {
   return { kind: 'waiting', retryAt: now, pause: RETRY.first };
 }

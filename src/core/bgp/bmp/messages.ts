@@ -23,10 +23,10 @@ export interface BmpEnds {
 }
 
 export type BmpMessage =
-  /** Who we are; ASCII. */
+  /** Our sysName and sysDescr, in ASCII (RFC 7854 §4.3). */
   | { readonly kind: 'initiation'; readonly name: string; readonly description: string }
   | { readonly kind: 'termination' }
-  /** `opens`: complete messages, as sent and received; `now` in milliseconds since 1970. */
+  /** `opens`: complete messages, as sent and received. */
   | {
       readonly kind: 'peer-up';
       readonly peer: BmpPeer;
@@ -34,7 +34,7 @@ export type BmpMessage =
       readonly opens: { readonly sent: Uint8Array; readonly received: Uint8Array };
     }
   | { readonly kind: 'peer-down'; readonly peer: BmpPeer }
-  /** `update`: a complete BGP message; `now` in milliseconds since 1970. */
+  /** `update`: a complete BGP message. */
   | { readonly kind: 'route-monitoring'; readonly peer: BmpPeer; readonly update: Uint8Array }
   /** How many routes the peer has been sent. */
   | { readonly kind: 'statistics'; readonly peer: BmpPeer; readonly routes: number };
@@ -93,7 +93,7 @@ function wide(address: IpAddress): Uint8Array {
   return Uint8Array.of(...new Uint8Array(16 - bytes.length), ...bytes);
 }
 
-/** `now`, in milliseconds since 1970, is when it happened. */
+/** Encodes a message; `now` is the time of the event in milliseconds since 1970. */
 export function encodeBmp(told: BmpMessage, now: number): Uint8Array {
   switch (told.kind) {
     case 'initiation': {

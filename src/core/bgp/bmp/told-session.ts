@@ -1,5 +1,5 @@
 /**
- * A session as a BMP station is told of it.
+ * A BGP session as reported to a BMP station.
  * @module
  */
 import { type IpAddress, parseAddress } from '../../net/address.ts';
@@ -7,7 +7,7 @@ import { endOfRib, synchronize } from '../rib/difference.ts';
 import { established, outboundOf, type SessionState } from '../session/state.ts';
 import type { BmpEnds, BmpMessage, BmpPeer } from './messages.ts';
 
-/** Both ends of a TCP connection, as the system names them. */
+/** Both ends of a TCP connection, as Node's sockets name them. */
 export interface SocketEnds {
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
@@ -15,15 +15,15 @@ export interface SocketEnds {
   readonly remotePort?: number | undefined;
 }
 
-/** Plain data: what it says of a session stays as it is while the session goes on. */
+/** A copy: it does not change with the session. */
 export interface ToldSession extends Pick<Extract<BmpMessage, { kind: 'peer-up' }>, 'peer' | 'ends' | 'opens'> {
   /** Name of the BGPPeer. */
   readonly name: string;
-  /** UPDATEs that bring a station to what the router has been sent. */
+  /** UPDATEs with all routes that the peer has been sent so far. */
   readonly updates: readonly Uint8Array[];
 }
 
-/** Undefined while the session is not up. With `isNew` its UPDATEs are still to come, and are not part of this. */
+/** Undefined while the session is not up. With `isNew` the UPDATEs are left out, because the session has yet to send them. */
 export function toldSession(
   name: string,
   session: SessionState,
