@@ -226,6 +226,188 @@ describe('the BGP codec', () => {
     });
   });
 
+  it.each<[string, Partial<UpdateMessage>, string]>([
+    ['MED', { attributes: { med: 0x01020304 } }, '80 04 04 01020304'],
+    ['LOCAL_PREF', { attributes: { localPref: 200 } }, '40 05 04 000000c8'],
+    [
+      'extended communities',
+      { attributes: { extendedCommunities: [bytes('4004 fbf4 4cee6b28')] } },
+      'c0 10 08 4004 fbf4 4cee6b28',
+    ],
+    ['large communities', { attributes: { largeCommunities: [[64500, 1, 2]] } }, 'c0 20 0c 0000fbf4 00000001 00000002'],
+    [
+      'MP_UNREACH_NLRI',
+      { unreach: { family: 'ipv6', prefixes: [parsePrefix('2001:db8::/32')!] } },
+      '80 0f 08 0002 01 20 20010db8',
+    ],
+    [
+      'MP_REACH_NLRI',
+      {
+        reach: {
+          family: 'ipv6',
+          nextHops: [parseAddress('2001:db8::1')!],
+          prefixes: [parsePrefix('2001:db8:1::/48')!],
+        },
+      },
+      '80 0e 1c 0002 01 10 20010db8000000000000000000000001 00 30 20010db80001',
+    ],
+    [
+      '63 communities, with a length of one byte',
+      { attributes: { communities: Array(63).fill([1, 2]) } },
+      `c0 08 fc ${'00010002'.repeat(63)}`,
+    ],
+    [
+      '64 communities, with a length of two',
+      { attributes: { communities: Array(64).fill([1, 2]) } },
+      `d0 08 0100 ${'00010002'.repeat(64)}`,
+    ],
+  ])('writes %s byte for byte, and reads it', (_, more, hex) => {
+    const message: UpdateMessage = { kind: 'update', withdrawn: [], announced: [], attributes: {}, ...more };
+    const value = bytes(hex);
+    const encoded = encodeMessage(message, NOW);
+    expect(encoded.slice(19)).toEqual(Uint8Array.of(0, 0, value.length >> 8, value.length & 255, ...value));
+    const decoded = decodeMessage(encoded, NOW);
+    expect(decoded.ok && decoded.message).toEqual(message);
+  });
+
+  const SENT = '40 01 01 00 40 02 00 40 03 04 0a000001';
+  /** An UPDATE that announces 192.0.2.0/24 with these attributes. */
+  const announcing = (hex: string) => {
+    const value = bytes(hex);
+    const body = [0, 0, value.length >> 8, value.length & 255, ...value, ...bytes('18 c00002')];
+    return Uint8Array.from([...bytes(MARKER), 0, 19 + body.length, 2, ...body]);
+  };
+
+  it.each<[string, string, PathAttributes]>([
+    ['the first of two MEDs', '80 04 04 00000001 80 04 04 00000002', { med: 1 }],
+    ['an optional attribute that it does not know, whatever is in it', 'e0 63 03 010203', {}],
+    ['one that it knows the number of, and has no use for', 'c0 07 06 fbf4 0a000001 40 06 00', {}],
+  ])('takes, or passes over, %s', (_, hex, expected) => {
+    const usual = { origin: 'igp', asPath: [], nextHop: parseAddress('10.0.0.1') };
+    const decoded = decodeMessage(announcing(`${SENT} ${hex}`), NOW);
+    expect(decoded).not.toHaveProperty('withdraw');
+    expect(decoded).toMatchObject({ ok: true });
+    expect(decoded.ok && decoded.message.kind === 'update' && decoded.message.attributes).toEqual({
+      ...usual,
+      ...expected,
+    });
+  });
+
+  it.each<[string, string, string]>([
+    ['MED of three bytes', '80 04 03 000001', 'attribute 4 has 3 bytes instead of four'],
+    ['LOCAL_PREF of five bytes', '40 05 05 0000000100', 'attribute 5 has 5 bytes instead of four'],
+    ['optional LOCAL_PREF', 'c0 05 04 00000001', 'attribute 5 has flags 192'],
+    ['no COMMUNITIES in the attribute of that name', 'c0 08 00', 'COMMUNITIES is malformed'],
+    ['EXTENDED COMMUNITIES of seven bytes', 'c0 10 07 00000000000000', 'EXTENDED COMMUNITIES is malformed'],
+    ['no EXTENDED COMMUNITIES in the attribute of that name', 'c0 10 00', 'EXTENDED COMMUNITIES is malformed'],
+    ['LARGE_COMMUNITY of eleven bytes', `c0 20 0b ${'00'.repeat(11)}`, 'LARGE_COMMUNITY is malformed'],
+    ['no LARGE_COMMUNITY in the attribute of that name', 'c0 20 00', 'LARGE_COMMUNITY is malformed'],
+    ['an attribute whose length is cut', '80', 'an attribute is longer than the attributes together'],
+  ])('withdraws the routes for %s as well', (_, hex, withdraw) => {
+    expect(decodeMessage(announcing(`${SENT} ${hex}`), NOW)).toMatchObject({ ok: true, withdraw });
+  });
+
+  it.each<[string, string]>([
+    ['of a type that there is not', '05 01 0000fbf4'],
+    ['of no AS', '02 00'],
+    ['that is cut', '02 02 0000fbf4'],
+    ['without a length', '02'],
+  ])('withdraws the routes for an AS_PATH with a segment %s', (_, hex) => {
+    const length = bytes(hex).length.toString(16).padStart(2, '0');
+    const decoded = decodeMessage(announcing(`40 01 01 00 40 02 ${length} ${hex} 40 03 04 0a000001`), NOW);
+    expect(decoded).toMatchObject({ ok: true, withdraw: 'AS_PATH is malformed' });
+  });
+
+  it.each<[string, string, string | undefined]>([
+    [
+      'needs no NEXT_HOP when its routes have one of their own',
+      '0002 01 10 20010db8000000000000000000000001 00 20 20010db8',
+      undefined,
+    ],
+    [
+      'needs an ORIGIN for them all the same',
+      '0002 01 10 20010db8000000000000000000000001 00 20 20010db8',
+      'ORIGIN is missing',
+    ],
+    ['needs nothing when it has no routes', '0002 01 10 20010db8000000000000000000000001 00', undefined],
+  ])('an UPDATE by MP_REACH_NLRI %s', (_, hex, withdraw) => {
+    const reach = bytes(hex);
+    const value = [
+      0x80,
+      14,
+      reach.length,
+      ...reach,
+      ...(withdraw === undefined && reach.length > 21 ? bytes('40 01 01 00 40 02 00') : []),
+    ];
+    const body = [0, 0, 0, value.length, ...value];
+    const frame = Uint8Array.from([...bytes(MARKER), 0, 19 + body.length, 2, ...body]);
+    const decoded = decodeMessage(frame, NOW);
+    expect(decoded).toMatchObject({ ok: true });
+    expect(decoded.ok && decoded.withdraw).toBe(withdraw);
+  });
+
+  describe.each([
+    [4096, false],
+    [65_535, true],
+  ])('with messages of up to %i bytes', (longest, extendedMessage) => {
+    const options = { fourOctetAs: true, extendedMessage };
+    const notification = (length: number): BgpMessage => ({
+      kind: 'notification',
+      code: 6,
+      subcode: 2,
+      data: new Uint8Array(length - 21),
+    });
+    const open = (length: number): BgpMessage => ({
+      kind: 'open',
+      version: 4,
+      asn: 1,
+      holdTime: 90,
+      identifier: 1,
+      // 29 bytes of OPEN, 6 around an extended parameter.
+      capabilities: Array.from({ length: 16 }, (_, i) => ({
+        kind: 'unknown',
+        code: 200,
+        value: new Uint8Array(i === 0 ? length - 35 - 15 * 257 - 2 : 255),
+      })),
+    });
+    const head = (length: number, type: number) => Uint8Array.from([...bytes(MARKER), length >> 8, length & 255, type]);
+
+    it('writes no longer one, and an OPEN of no more than 4,096 bytes', () => {
+      expect(encodeMessage(notification(longest), options)).toHaveLength(longest);
+      expect(() => encodeMessage(notification(longest + 1), options)).toThrow(RangeError);
+      expect(encodeMessage(open(4096), options)).toHaveLength(4096);
+      expect(() => encodeMessage(open(4097), options)).toThrow('the message is 4097 bytes long');
+    });
+
+    it.each([
+      ['an OPEN', 1, 4096],
+      ['an UPDATE', 2, longest],
+      ['a NOTIFICATION', 3, longest],
+      ['a KEEPALIVE', 4, 4096],
+      ['a ROUTE-REFRESH', 5, longest],
+    ])('takes the beginning of %s for one as long as that kind may be, and of no longer one', (_, type, most) => {
+      expect(frameLength(head(most, type), options)).toEqual({ length: most });
+      if (most === 65_535) return;
+      expect(frameLength(head(most + 1, type), options)).toMatchObject({
+        code: 'message-header',
+        subcode: 2,
+        data: Uint8Array.of((most + 1) >> 8, (most + 1) & 255),
+      });
+    });
+  });
+
+  // RFC 4271 §6.1: the shortest of each kind has 29, 23, 21, 19 bytes.
+  it.each([
+    ['an OPEN', '001c 01 04 fbf4 00b4 0a000001', 28],
+    ['an UPDATE', '0016 02 0000 00', 22],
+    ['a NOTIFICATION', '0014 03 06', 20],
+  ])('says how long %s was that is too short', (_, hex, length) => {
+    expect(decodeMessage(bytes(MARKER, hex), NOW)).toMatchObject({
+      ok: false,
+      error: { code: 'message-header', subcode: 2, data: Uint8Array.of(0, length) },
+    });
+  });
+
   it.each<[string, string, string]>([
     ['ORIGIN of an unknown value', '40 01 01 07 40 02 00 40 03 04 0a000001', 'ORIGIN is malformed'],
     ['AS_PATH that is cut', '40 01 01 00 40 02 03 02 02 00 40 03 04 0a000001', 'AS_PATH is malformed'],

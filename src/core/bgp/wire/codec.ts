@@ -37,7 +37,7 @@ export const BEFORE_OPEN: CodecOptions = { fourOctetAs: false, extendedMessage: 
 export function encodeMessage(message: BgpMessage, options: CodecOptions): Uint8Array {
   const body = encodeBody(message, options);
   const length = HEADER_SIZE + body.length;
-  if (length > maximum(message.kind, options)) throw new RangeError(`the message is ${length} bytes long`);
+  if (length > maximum(TYPES[message.kind], options)) throw new RangeError(`the message is ${length} bytes long`);
   return new ByteWriter()
     .bytes(new Uint8Array(MARKER_SIZE).fill(0xff))
     .u16(length)
@@ -46,9 +46,9 @@ export function encodeMessage(message: BgpMessage, options: CodecOptions): Uint8
     .finish();
 }
 
-/** OPEN and KEEPALIVE are never extended (RFC 8654 §3). */
-function maximum(kind: BgpMessage['kind'], { extendedMessage }: CodecOptions): number {
-  return extendedMessage && kind !== 'open' && kind !== 'keepalive' ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE;
+/** By the type on the wire: OPEN and KEEPALIVE are never extended (RFC 8654). */
+function maximum(type: number, { extendedMessage }: CodecOptions): number {
+  return extendedMessage && type !== TYPES.open && type !== TYPES.keepalive ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE;
 }
 
 function encodeBody(message: BgpMessage, options: CodecOptions): Uint8Array {
@@ -122,8 +122,7 @@ export function frameLength(stream: Uint8Array, options: CodecOptions): { length
   for (let i = 0; i < MARKER_SIZE; i++)
     if (stream[i] !== 0xff) return bgpError('message-header', 1, 'the marker is not all ones');
   const length = (stream[MARKER_SIZE]! << 8) | stream[MARKER_SIZE + 1]!;
-  const longest = options.extendedMessage ? MAX_EXTENDED_MESSAGE : MAX_MESSAGE;
-  if (length < HEADER_SIZE || length > longest)
+  if (length < HEADER_SIZE || length > maximum(stream[HEADER_SIZE - 1]!, options))
     return bgpError('message-header', 2, `a message of ${length} bytes`, stream.slice(MARKER_SIZE, MARKER_SIZE + 2));
   return { length };
 }
@@ -137,7 +136,7 @@ export function decodeMessage(bytes: Uint8Array, options: CodecOptions): Decoded
     );
   switch (bytes[HEADER_SIZE - 1]) {
     case TYPES.open:
-      return decodeOpen(body);
+      return body.remaining < 10 ? badLength() : decodeOpen(body);
     case TYPES.update:
       return body.remaining < 4 ? badLength() : decodeUpdate(body, options);
     case TYPES.notification: {
@@ -165,12 +164,10 @@ function refuse(error: BgpError): Decoded {
   return { ok: false, error };
 }
 
+/** `body` has its fixed fields, at least. */
 function decodeOpen(body: ByteReader): Decoded {
-  const [version, asn, holdTime, identifier] = [body.u8(), body.u16(), body.u16(), body.u32()];
+  const [version, asn, holdTime, identifier] = [body.u8()!, body.u16()!, body.u16()!, body.u32()!];
   const shortLength = body.u8();
-  if (version === undefined || asn === undefined || holdTime === undefined || identifier === undefined)
-    return refuse(bgpError('message-header', 2, 'the OPEN is too short'));
-  if (shortLength === undefined) return refuse(bgpError('message-header', 2, 'the OPEN is too short'));
   const rest = body.bytes(body.remaining)!;
   // RFC 9072 §2: a length of 255 and a first parameter of type 255 mean that lengths have two bytes.
   const isExtended = shortLength === EXTENDED_PARAMETERS && rest[0] === EXTENDED_PARAMETERS;
