@@ -60,7 +60,7 @@ export function examineMigration(snapshot: Snapshot, objects: readonly Workload[
     ...(snapshot.servicel2statuses.length > 0 ? ['layer2' as const] : []),
     ...(snapshot.servicebgpstatuses.length > 0 ? ['bgp' as const] : []),
   ];
-  const flagged = runs.flatMap(({ flags }) => flags.flatMap((flag) => /^--?lb-class=(.+)$/.exec(flag)?.[1] ?? []));
+  const flagged = runs.flatMap(({ flags }) => lbClassIn(flags) || []);
   const { services, differences, problems } = compareWithCluster(
     snapshot,
     aspects,
@@ -85,7 +85,13 @@ export function examineMigration(snapshot: Snapshot, objects: readonly Workload[
   };
 }
 
-const UPSTREAM = /(?:^|\/)(?:metallb\/|metallb-)(controller|speaker)[:@]/;
+/** Go takes a value behind `=` or as the next argument, and one dash or two. */
+function lbClassIn(flags: readonly string[]): string {
+  const joined = flags.join('\n');
+  return /^--?lb-class[=\n](.+)$/m.exec(joined)?.[1] ?? '';
+}
+
+const UPSTREAM = /(?:^|\/)(?:metallb\/|metallb-)(controller|speaker)(?:[:@]|$)/;
 
 function runnerOf({ metadata, spec }: Workload): Runner[] {
   const containers = spec?.template?.spec?.containers ?? [];
