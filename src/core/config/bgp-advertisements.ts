@@ -1,12 +1,12 @@
 /**
- * BGPAdvertisements (docs/behaviour/resources.md, rules B1 to B6 and X1).
+ * BGPAdvertisements (docs/behaviour/resources.md, rules B1 to B7 and X1).
  * @module
  */
 import { bgpAdvertisement } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { IpFamily } from '../net/address.ts';
 import { rangeToPrefixes } from '../net/prefix.ts';
-import { COMMUNITY_CURE, parseCommunity } from './communities.ts';
+import { COMMUNITY_CURE, communityBytes, MOST_COMMUNITY_BYTES, parseCommunity } from './communities.ts';
 import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Peer, Pool } from './config.ts';
 import { advertisementExtensions } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
@@ -54,6 +54,7 @@ export function parseBgpAdvertisement(
     peers,
     ...advertisementExtensions(object, inspection),
   };
+  checkRoom(advertisement, inspection);
   checkLengths(advertisement, inspection, surroundings.pools);
   checkEchoMode(advertisement, inspection, surroundings);
   return advertisement;
@@ -80,6 +81,18 @@ function resolveCommunity(
       `create the alias, or ${COMMUNITY_CURE}`,
     );
   return undefined;
+}
+
+/** One route travels in one message (rule B7). */
+function checkRoom({ communities }: BgpAdvertisement, inspection: Inspection): void {
+  const large = communities.filter(({ kind }) => kind === 'large').length;
+  if (communityBytes(communities.length - large, large) > MOST_COMMUNITY_BYTES)
+    inspection.report(
+      ['spec', 'communities'],
+      `${communities.length} communities`,
+      'a route with all of them does not fit into a BGP message',
+      `give fewer: ${MOST_COMMUNITY_BYTES} bytes at most, 4 for each and 12 for each large one`,
+    );
 }
 
 /** No route may reach beyond an entry of its pool (rules B2 and B3). */

@@ -13,6 +13,8 @@ const peer = (spec: object = {}, name = 'router') => configured(name, { ...PEER,
 const advertisement = (spec: object = {}, name = 'ad') => configured(name, spec);
 const alias = (name: string, ...pairs: [string, string][]) =>
   configured(name, { communities: pairs.map(([key, value]) => ({ name: key, value })) });
+/** Different communities. */
+const many = (count: number, before = '') => Array.from({ length: count }, (_, i) => `${before}${i}:1`);
 const on = (zone: string) => [{ matchLabels: { zone } }];
 
 describe('a community literal', () => {
@@ -162,7 +164,19 @@ describe('a BGPAdvertisement', () => {
     ['B3: the same for IPv6', { aggregationLengthV6: 64 }, 'beyond 2001:db8::/120 of IPAddressPool v6'],
     ['B6: a broken literal', { communities: ['70000:1'] }, 'both halves of a community are numbers'],
     ['B6: an unknown alias', { communities: ['gold'] }, 'no valid Community object has an alias of this name'],
+    [
+      'B7: too many communities',
+      { communities: many(901) },
+      '"901 communities": a route with all of them does not fit',
+    ],
+    ['B7: too many large ones', { communities: many(301, 'large:1:') }, '"301 communities": a route with all'],
+    ['B7: too many of both', { communities: [...many(898), ...many(1, 'large:1:')] }, '3600 bytes at most'],
   ])('is set aside: %s', (_, spec, expected) => expect(bad(spec)).toContain(expected));
+
+  it('B7: as many communities as fit are taken', () => {
+    for (const communities of [many(900), many(300, 'large:1:'), [...many(897), ...many(1, 'large:1:')]])
+      expect(bad({ communities })).toBe('');
+  });
 
   it('B3: of a range only its widest CIDR counts', () => {
     expect(bad({ ipAddressPools: ['v4'], aggregationLength: 29 })).toBe('');

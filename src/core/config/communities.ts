@@ -35,6 +35,17 @@ export function parseCommunity(text: string): ParsedCommunity {
 /** The cure for text that is not a community. */
 export const COMMUNITY_CURE = 'write it as 64512:100 or large:64512:1:2';
 
+/**
+ * Bytes that the communities of one route may have together. Beside everything else that a route can have they leave room for its prefix in a
+ * message of 4,096 bytes, which is all that some routers take.
+ */
+export const MOST_COMMUNITY_BYTES = 3600;
+
+/** On the wire (RFC 1997, RFC 8092). */
+export function communityBytes(standard: number, large: number): number {
+  return 4 * standard + 12 * large;
+}
+
 function wholeNumber(text: string, highest: number): number | undefined {
   const value = Number(text);
   return /^\d+$/.test(text) && value <= highest ? value : undefined;

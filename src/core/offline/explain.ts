@@ -8,6 +8,7 @@ import { type EndpointSlice, type KubernetesObject, objectKey, type Service } fr
 import type { Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { familiesOf } from '../bgp/peers/session-settings.ts';
+import { fitsMessage } from '../bgp/rib/route.ts';
 import type { Peer } from '../config/config.ts';
 import { withSetAside } from '../controller/service-decision.ts';
 import { requestOfService } from '../controller/service-request.ts';
@@ -185,6 +186,7 @@ function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRou
     const carried = familiesOf(peer);
     if (!carried.includes(route.prefix.family))
       return no(`its session carries ${carried.join(' and ')} only: set dualStackAddressFamily`, prefix);
+    if (!fitsMessage(route)) return no('its communities do not fit into a BGP message: give fewer', prefix);
     return { peer: peer.name, prefix, attributes: describeRoute(route) };
   });
 }

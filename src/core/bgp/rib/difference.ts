@@ -14,7 +14,7 @@ import {
   type UpdateMessage,
 } from '../wire/messages.ts';
 import { prefixSize } from '../wire/nlri.ts';
-import { keyOf, markOf, type Route } from './route.ts';
+import { fitsMessage, keyOf, markOf, type Route } from './route.ts';
 import type { RouteDelta, RouteSet, RouteSnapshot } from './route-update.ts';
 
 /** Well-known community (RFC 8326 §5). */
@@ -37,8 +37,9 @@ const DEFAULT_LOCAL_PREF = 100;
 /** The routes that the peer has been sent, by keyOf. */
 export type Sent = Map<string, Route>;
 
-function canSend({ families, nextHops }: Outbound, { prefix: { family } }: Route): boolean {
-  return families.includes(family) && nextHops[family] !== undefined;
+function canSend({ families, nextHops }: Outbound, route: Route): boolean {
+  const { family } = route.prefix;
+  return families.includes(family) && nextHops[family] !== undefined && fitsMessage(route);
 }
 
 /** A snapshot as encoded for peers with equal session parameters. */

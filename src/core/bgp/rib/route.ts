@@ -2,6 +2,7 @@
  * A route as decided from the configuration; the session adds AS_PATH and NEXT_HOP.
  * @module
  */
+import { communityBytes, MOST_COMMUNITY_BYTES } from '../../config/communities.ts';
 import { formatPrefix, type Prefix } from '../../net/prefix.ts';
 
 export interface Route {
@@ -18,6 +19,11 @@ export interface Route {
   readonly med?: number;
   /** Link bandwidth in bits per second, by which routers may weight paths (draft-ietf-idr-link-bandwidth). */
   readonly bandwidth?: number;
+}
+
+/** Several advertisements may each be short enough, and together not be: such a route is sent to nobody. */
+export function fitsMessage({ communities, largeCommunities }: Route): boolean {
+  return communityBytes(communities.length, largeCommunities.length) <= MOST_COMMUNITY_BYTES;
 }
 
 /** The same route with GRACEFUL_SHUTDOWN. */
