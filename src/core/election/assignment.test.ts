@@ -181,6 +181,7 @@ it('the same facts in any order make the same owners', () => {
   const rules = fc.record({ balanced: fc.boolean(), preempt: fc.boolean() });
   const facts = fc.array(fc.record({ service: fc.constantFrom('x', 'y', 'z'), of: fc.nat(11), as: fc.nat(5) }), {
     maxLength: 20,
+    size: 'max',
   });
   const shuffled = facts.chain((list) => {
     // One Service has one address.

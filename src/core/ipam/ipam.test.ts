@@ -47,7 +47,7 @@ describe('the set of taken numbers', () => {
   it('agrees with a plain set', () => {
     const operation = fc.tuple(fc.constantFrom('add', 'delete'), fc.nat(20));
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 80, size: 'max' }), (operations) => {
         const runs = new TakenRuns();
         const model = new Set<number>();
         for (const [kind, n] of operations) {

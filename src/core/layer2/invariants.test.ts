@@ -79,7 +79,7 @@ const input: fc.Arbitrary<Layer2Input | Tick> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant<Layer2Input>({ kind: 'leave' }) },
 );
-const history = fc.array(fc.tuple(fc.constantFrom(0, 100, 250, 1000, 120_000), input), { maxLength: 40 });
+const history = fc.array(fc.tuple(fc.constantFrom(0, 100, 250, 1000, 120_000), input), { maxLength: 40, size: 'max' });
 const settings = fc.record({
   refreshInterval: fc.constantFrom(0, 60_000),
   probeBeforeUse: fc.boolean(),
