@@ -62,8 +62,8 @@ type Verdict =
   | { readonly kind: 'hung' }
   | { readonly kind: 'survived'; readonly case: Case };
 
-/** Whom a file reaches: the tests that import it, however indirectly, those of its own room first. */
-function testsOf(path: string, room: string): { readonly near: string[]; readonly far: string[] } {
+/** Whom a file reaches: the tests that import it, however indirectly, in turns, the quick ones first. */
+function testsOf(path: string, room: string): readonly (readonly string[])[] {
   const importers = new Map<string, string[]>();
   for (const [from, source] of sources)
     for (const to of importedFiles(from, source)) importers.set(to, [...(importers.get(to) ?? []), from]);
@@ -73,9 +73,9 @@ function testsOf(path: string, room: string): { readonly near: string[]; readonl
   const own = [`src/${room}/`, `sim/${room.split('/')[1]}`];
   const isOwn = (test: string) => own.some((start) => test.startsWith(start));
   const tests = [...reached].filter(isUnitTest).filter((test) => values.simulate || !isSimulation(test) || isOwn(test));
-  const near = tests.filter(isOwn);
-  const weight = (test: string) => Number(isSimulation(test));
-  return { near, far: tests.filter((test) => !near.includes(test)).sort((a, b) => weight(a) - weight(b)) };
+  const turnOf = (test: string) => Number(!isOwn(test)) * 2 + Number(isSimulation(test));
+  const turns = Map.groupBy(tests, turnOf);
+  return [...turns].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
 /** A copy of the repository with a process that runs its tests. */
@@ -181,8 +181,7 @@ async function judge(
   item: Case,
   baseline: ReadonlyMap<string, number>,
 ): Promise<Verdict> {
-  const { near, far } = testsOf(item.path, room);
-  for (const tests of [near, far].filter(({ length }) => length > 0)) {
+  for (const tests of testsOf(item.path, room)) {
     const usual = tests.reduce((sum, test) => sum + (baseline.get(test) ?? 0), 0);
     const answer = await worker.run(tests, PATIENCE.times * usual + PATIENCE.more, item);
     if (answer === undefined) return { kind: 'hung' };
@@ -205,7 +204,7 @@ async function measure(worker: Worker, tests: Iterable<string>): Promise<Map<str
 
 async function mutate(workers: readonly Worker[], room: string, baseline: Map<string, number>): Promise<Verdict[]> {
   const { all, sample } = sampleOf(room);
-  const needed = new Set(sample.flatMap(({ path }) => Object.values(testsOf(path, room)).flat()));
+  const needed = new Set(sample.flatMap(({ path }) => testsOf(path, room).flat()));
   for (const [test, took] of await measure(
     workers[0]!,
     [...needed].filter((test) => !baseline.has(test)),
