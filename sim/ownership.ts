@@ -22,7 +22,7 @@ export class Ownership {
   /** At rest each address has one owner, and nobody holds what no Service has. */
   checkRest(addresses: ReadonlySet<string>): void {
     const { speakers, nodes } = this.#cluster;
-    if (nodes.length > 0) for (const address of addresses) this.#settle(address, () => true, 'at rest');
+    if (nodes.length > 0) for (const address of addresses) this.#settle(address, 'at rest');
     for (const [name, { owned }] of speakers)
       for (const address of owned)
         if (!addresses.has(address)) this.#cluster.violated(`${name} announces ${address}, which no Service has`);
@@ -48,10 +48,10 @@ export class Ownership {
     this.#cluster.endSpeaker(owner);
     this.#watch(address, LEAVE_TIME, 'its owner was asked to end');
     if (this.#cluster.speakers.has(owner)) this.#cluster.violated(`${owner} was asked to end and is still there`);
-    this.#settle(address, (successor) => successor !== owner, `after ${owner} was asked to end`);
+    this.#settle(address, `after ${owner} was asked to end`);
     this.#cluster.startSpeaker(owner);
     this.#watch(address, 3000, 'its owner came back');
-    this.#settle(address, (successor) => successor === owner, `after ${owner} came back`);
+    this.#settle(address, `after ${owner} came back`);
   }
 
   /** A node is drained, and no longer. */
@@ -60,10 +60,10 @@ export class Ownership {
     if (address === undefined || owner === undefined) return;
     this.#cluster.drain(owner, true);
     this.#watch(address, 3000, 'its owner was drained');
-    this.#settle(address, (successor) => successor !== owner, `after ${owner} was drained`);
+    this.#settle(address, `after ${owner} was drained`);
     this.#cluster.drain(owner, false);
     this.#watch(address, 3000, 'its owner was no longer drained');
-    this.#settle(address, (successor) => successor === owner, `after ${owner} was no longer drained`);
+    this.#settle(address, `after ${owner} was no longer drained`);
   }
 
   /** Undefined: there is no other node to move it to. */
@@ -82,14 +82,15 @@ export class Ownership {
     }
   }
 
-  /** There is one owner, the right one unless a node is held down; under loss within the bound for a dispute. */
-  #settle(address: string, isRight: (owner: string) => boolean, when: string): void {
+  /** There is one owner, and the right one; under loss within the bound for a dispute. */
+  #settle(address: string, when: string): void {
     const began = this.#cluster.clock.now();
     for (;;) {
       const owners = this.#cluster.ownersOf(address);
-      if (owners.length === 1 && (this.#cluster.isUnsteady || isRight(owners[0]!))) return;
+      const right = this.#cluster.rightOwnerOf(address);
+      if (owners.length === 1 && owners[0] === right) return;
       if (this.#cluster.clock.now() - began >= disputeBound(this.#loss)) {
-        this.#cluster.violated(`${when} ${address} is answered by [${owners.join(', ')}]`);
+        this.#cluster.violated(`${when} ${address} is answered by [${owners.join(', ')}], not by ${right}`);
         return;
       }
       this.#pass(5);

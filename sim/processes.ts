@@ -22,8 +22,6 @@ import { LINK, VirtualWire } from './virtual-wire.ts';
 export interface Environment extends World {
   readonly api: VirtualApi;
   readonly lan: VirtualLan;
-  /** Called with every fact that a speaker's wire reports to its process. */
-  readonly onFact: (fact: FromWire) => void;
 }
 
 export const NAMESPACE = 'metallb-system';
@@ -126,6 +124,7 @@ export class SpeakerProcess {
   readonly #link: Interface;
   #wire: VirtualWire | undefined;
   #isLinkUp = true;
+  #isHeldDown = false;
   #isEnding = false;
 
   /** `nodeAt` says whose an address is. */
@@ -157,7 +156,8 @@ export class SpeakerProcess {
       bgp: { engine: 'native', listenPort: BGP_PORT, station: undefined },
       openWire: (options, onFact) => {
         const told = (fact: FromWire) => {
-          env.onFact(fact);
+          if (fact.kind === 'liveness')
+            this.#isHeldDown = fact.view.nodes.some(({ node, state }) => node === name && state === 'unsteady');
           onFact(fact);
         };
         this.#wire = new VirtualWire(env, this.#process, host, options, () => this.#links, nodeAt, told);
@@ -195,6 +195,11 @@ export class SpeakerProcess {
 
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** It has come and gone too often lately, and says so itself: it owns only what no other can. */
+  get isHeldDown(): boolean {
+    return this.#isHeldDown;
   }
 
   sleep(milliseconds: number): void {

@@ -2,6 +2,7 @@
  * A cluster in virtual time: nodes on a LAN, an API server, two controllers, a speaker on every node; and everything that can go wrong.
  * @module
  */
+import { createHash } from 'node:crypto';
 import { VirtualClock } from './clock.ts';
 import { ControllerProcess, type Environment, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
 import { Random } from './random.ts';
@@ -20,9 +21,6 @@ export const LEAVE_TIME = 2000;
 export const ZONES = ['a', 'b'] as const;
 export type Zone = (typeof ZONES)[number];
 
-/** Milliseconds that a node is held down for at most. */
-const LONGEST_HOLD = 60_000;
-
 export class VirtualCluster {
   readonly random: Random;
   readonly clock = new VirtualClock();
@@ -38,8 +36,7 @@ export class VirtualCluster {
   /** By node. */
   readonly #hosts: ReadonlyMap<string, VirtualHost>;
   readonly routerHost: VirtualHost;
-  /** When a speaker last held another for one that comes and goes. */
-  #unsteadyAt = Number.NEGATIVE_INFINITY;
+  readonly #drained = new Set<string>();
   #launched = 0;
 
   constructor(seed: number, nodes: number, loss: number) {
@@ -52,9 +49,6 @@ export class VirtualCluster {
       api: this.api,
       lan: new VirtualLan(this.clock, this.random, loss),
       onBreach: (text) => this.violated(text),
-      onFact: (fact) => {
-        if (fact.kind === 'node-changed' && fact.state === 'unsteady') this.#unsteadyAt = this.clock.now();
-      },
     };
     const network = new VirtualNetwork(this.#environment);
     this.#hosts = new Map(this.nodes.map((name, i) => [name, network.host(name, `192.0.2.${i + 1}`)]));
@@ -82,9 +76,15 @@ export class VirtualCluster {
     return [...this.speakers].filter(([, speaker]) => speaker.answers(address)).map(([name]) => name);
   }
 
-  /** Who came and went too often lately owns only what no other can: then it is not certain who owns an address. */
-  get isUnsteady(): boolean {
-    return this.clock.now() - this.#unsteadyAt < LONGEST_HOLD;
+  /** The node that should answer for an address, by docs/behaviour/layer2.md; undefined: there is none that could. */
+  rightOwnerOf(address: string): string | undefined {
+    const ranked = [...this.speakers.values()]
+      .filter(({ isEnding }) => !isEnding)
+      .map(({ name, isHeldDown }) => {
+        const rank = isHeldDown ? 2 : this.#drained.has(name) ? 1 : 0;
+        return { name, order: `${rank} ${createHash('sha256').update(`${name}#${address}`).digest('hex')}` };
+      });
+    return ranked.sort((a, b) => (a.order < b.order ? -1 : 1))[0]?.name;
   }
 
   startController(): void {
@@ -152,6 +152,8 @@ export class VirtualCluster {
 
   drain(name: string, isDrained: boolean): void {
     const annotations = isDrained ? { 'metallb.io/drain': 'true' } : {};
+    if (isDrained) this.#drained.add(name);
+    else this.#drained.delete(name);
     this.api.put('nodes', { metadata: { name, annotations, labels: { zone: this.zoneOf(name) } } });
   }
 
