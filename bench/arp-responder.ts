@@ -15,6 +15,7 @@ const wire = new Wire(
     layer2: { refreshInterval: 60_000, probeBeforeUse: false, answerPing: false },
     excludeLinks: [/^lo$/],
     liveness: undefined,
+    isRecorded: false,
   },
   (fact) => {
     if (fact.kind === 'failed') console.error(fact.message);

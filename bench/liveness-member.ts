@@ -17,6 +17,7 @@ const wire = new Wire(
     layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false },
     excludeLinks: [/./],
     liveness: { ...liveness, bindAddress, port: Number(port), secret },
+    isRecorded: false,
   },
   (fact) => {
     if (fact.kind === 'failed') console.error(fact.message);

@@ -92,8 +92,7 @@ function recorded<S, I, O>(machine: Machine<S, I, O>, initial: S, clock: Clock, 
     mkdirSync(folder, { recursive: true });
     const write = (file: string, lines: readonly string[]) =>
       writeFileSync(join(folder, file), lines.map((line) => `${line}\n`).join(''));
-    write('config.json', [encodeLine(settings)]);
-    write('input.jsonl', inputs);
+    write('input.jsonl', [encodeLine({ machine: room, settings }), ...inputs]);
     write('output.jsonl', outputs);
     write('README.md', [`# ${room}: ${name}`, '', about]);
     console.log(`${room}/${name}: ${inputs.length} inputs`);
@@ -401,4 +400,3 @@ recordBfd();
 recordSession();
 recordPeers();
 recordLeadership();
-console.log('now: npx biome check --write test/replay');

@@ -50,9 +50,10 @@ export interface Scope<R extends ResourceName> {
   readonly fieldSelector?: string | undefined;
 }
 
-/** How the process is called in Events and in its ConfigurationState. */
+/** How the process is called in Events, in its ConfigurationState, and in its recording. */
 export interface ProcessIdentity {
   readonly component: string;
+  readonly machine: string;
   readonly host: string;
   readonly state: ConfigurationStateIdentity;
 }
@@ -60,7 +61,7 @@ export interface ProcessIdentity {
 /** Where a process keeps its own objects that reads configuration from every namespace. */
 export const DEFAULT_NAMESPACE = 'metallb-system';
 
-export class MachineProcess<R extends ResourceName, S, I, O> {
+export class MachineProcess<R extends ResourceName, S extends { readonly settings: unknown }, I, O> {
   readonly #options: ProcessOptions;
   readonly #driver: Driver<S, I | Change<R>, O>;
   readonly #reflectors: ReadonlyMap<R, Reflector>;
@@ -104,6 +105,7 @@ export class MachineProcess<R extends ResourceName, S, I, O> {
       onTrouble: (message) => log.warn({ event: 'configurationStateNotWritten', error: message }, message),
     });
     this.#recorder = options.recordTo === undefined ? undefined : new Recorder(options.recordTo);
+    this.#recorder?.write({ machine: identity.machine, settings: initial.settings });
     this.#driver = new Driver(machine, initial, {
       perform,
       onStepped,

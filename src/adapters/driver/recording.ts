@@ -1,16 +1,25 @@
 /**
- * Recordings: one JSON line for each input of a machine. Values that JSON lacks are tagged.
+ * Recordings: a JSON line with the machine and its settings, and one for each input of it. Values that JSON lacks are tagged.
  * @module
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
 
-/** One line of a recording. `now` is in milliseconds. */
-export interface RecordedInput {
+/** A machine begins, or begins anew: what comes after it is for this one. */
+interface RecordedStart {
+  readonly machine: string;
+  readonly settings: unknown;
+}
+
+/** `now` is in milliseconds. */
+interface RecordedInput {
   readonly now: number;
   readonly input: unknown;
 }
 
-/** Appends inputs to a file. */
+/** One line of a recording. */
+export type RecordedLine = RecordedStart | RecordedInput;
+
+/** Appends to a file. */
 export class Recorder {
   readonly #file: WriteStream;
   readonly #hiding = new SecretHiding();
@@ -19,9 +28,15 @@ export class Recorder {
     this.#file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   }
 
-  record = (input: unknown, now: number): void => {
-    this.#file.write(`${encodeLine({ now, input: this.#hiding.hide(input) })}\n`);
-  };
+  write(line: RecordedLine): void {
+    const hidden =
+      'input' in line
+        ? { ...line, input: this.#hiding.hide(line.input) }
+        : { ...line, settings: this.#hiding.hide(line.settings) };
+    this.#file.write(`${encodeLine(hidden)}\n`);
+  }
+
+  record = (input: unknown, now: number): void => this.write({ now, input });
 
   close(): Promise<void> {
     return new Promise((resolve) => this.#file.end(resolve));
@@ -51,7 +66,8 @@ export class SecretHiding {
     if (Array.isArray(value)) return value.map((item) => this.#without(item, isSecret));
     if (!isPlain(value)) return value;
     const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
-      if (key === LAST_APPLIED) return [];
+      // The key of the liveness messages is of no use to a machine, and gets this far by mistake only.
+      if (key === LAST_APPLIED || key === 'secret') return [];
       if (key === 'password' && isPassword(item)) return [[key, this.#hidden(item)]];
       if (isSecret && (key === 'data' || key === 'stringData') && isPlain(item))
         return [

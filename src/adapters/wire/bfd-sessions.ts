@@ -3,14 +3,21 @@
  * @module
  */
 import { decodeBfd, encodeBfd } from '../../core/bfd/codec.ts';
-import { type BfdInput, type BfdOutput, type BfdSessionState, bfdMachine, initialBfd } from '../../core/bfd/fsm.ts';
+import {
+  type BfdInput,
+  type BfdOutput,
+  type BfdSessionState,
+  type BfdSettings,
+  bfdMachine,
+  initialBfd,
+} from '../../core/bfd/fsm.ts';
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
-import type { Millis } from '../../core/machine.ts';
 import { formatAddress, type IpAddress } from '../../core/net/address.ts';
 import { equal } from '../../core/net/equal.ts';
 import type { Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
+import type { RecordedLine } from '../driver/recording.ts';
 import type { BfdListener, BfdNetwork, BfdSender } from './bfd-network.ts';
 import { Reports } from './reports.ts';
 import type { SystemCallError } from './syscalls.ts';
@@ -42,8 +49,8 @@ export interface BfdPorts {
   readonly network: BfdNetwork;
   readonly report: (fact: BfdChange | { readonly kind: 'bfd-counts'; readonly counts: readonly BfdCount[] }) => void;
   readonly onTrouble: (on: string, error: SystemCallError) => void;
-  /** Told of every input of each session before it is stepped. */
-  readonly record?: ((peer: string, input: unknown, now: Millis) => void) | undefined;
+  /** Told of the beginning of each session, and of every input before it is stepped. */
+  readonly record?: ((peer: string, line: RecordedLine) => void) | undefined;
 }
 
 export class BfdSessions implements BfdListener {
@@ -147,10 +154,12 @@ export class BfdSessions implements BfdListener {
   #open(target: BfdTarget, sender: Session['sender']): Session {
     const { clock, record } = this.#ports;
     const discriminator = ++this.#discriminator;
-    const driver = new Driver(bfdMachine, initialBfd({ ...target, discriminator }), {
+    const settings: BfdSettings = { ...target, discriminator };
+    record?.(target.peer, { machine: 'bfd', settings });
+    const driver = new Driver(bfdMachine, initialBfd(settings), {
       clock,
       perform: (output) => this.#perform(session, output),
-      record: record && ((input, now) => record(target.peer, input, now)),
+      record: record && ((input, now) => record(target.peer, { now, input })),
     });
     const session: Session = { target, discriminator, sender, driver };
     return session;

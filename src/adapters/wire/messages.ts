@@ -9,6 +9,7 @@ import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
 import type { MacAddress } from '../../core/net/mac.ts';
+import type { RecordedLine } from '../driver/recording.ts';
 import type { BfdChange, BfdCount } from './bfd-sessions.ts';
 import type { Links } from './links.ts';
 import type { RouterFound } from './router-discovery.ts';
@@ -27,6 +28,8 @@ export interface WireOptions {
   /** Links whose names match are ignored. */
   readonly excludeLinks: readonly RegExp[];
   readonly liveness: LivenessOptions | undefined;
+  /** Every input of every machine is reported. */
+  readonly isRecorded: boolean;
 }
 
 export type ToWire =
@@ -46,6 +49,8 @@ export type ToWire =
 
 export type FromWire =
   | { readonly kind: 'ready'; readonly threadId: number }
+  /** For a recording of `layer2`, `liveness`, or `bfd.` and a BGPPeer. */
+  | { readonly kind: 'recorded'; readonly of: string; readonly line: RecordedLine }
   | {
       readonly kind: 'failed';
       readonly what:

@@ -24,7 +24,7 @@ export function lendAddress(
   onTrouble: (message: string) => void,
 ): () => Promise<void> {
   const layer2 = { refreshInterval: 0, probeBeforeUse: false, answerPing: true };
-  const wire = new Wire({ layer2, excludeLinks, liveness: undefined }, (fact) => {
+  const wire = new Wire({ layer2, excludeLinks, liveness: undefined, isRecorded: false }, (fact) => {
     if (fact.kind === 'failed') onTrouble(`${fact.what} on ${fact.on}: ${fact.code}`);
   });
   wire.send({ kind: 'announce', announcements: [{ address }], handingOver: [] });

@@ -29,6 +29,7 @@ import { formatAddress } from '../../core/net/address.ts';
 import { formatMac } from '../../core/net/mac.ts';
 import type { Cancel, Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
+import type { RecordedLine } from '../driver/recording.ts';
 import { LinkFollower, type Links } from './links.ts';
 import type { FromWire, ToWire } from './messages.ts';
 import { Reports } from './reports.ts';
@@ -55,8 +56,8 @@ export interface WirePorts {
   readonly joinGroups: (groups: readonly MulticastGroup[]) => void;
   readonly sendMessage: (message: Message, to: Member) => void;
   readonly report: (fact: FromWire) => void;
-  /** Told of every input of each machine before it is stepped. */
-  readonly record?: ((machine: 'layer2' | 'liveness', input: unknown, now: Millis) => void) | undefined;
+  /** Told of the beginning of each machine, and of every input before it is stepped. */
+  readonly record?: ((machine: 'layer2' | 'liveness', line: RecordedLine) => void) | undefined;
 }
 
 /** Messages for these machines; the Worker's other messages are for its sockets. */
@@ -80,16 +81,21 @@ export class WireMachines {
     this.#ports = ports;
     const { clock, record } = ports;
     this.#reports = new Reports(clock, () => this.#report());
+    record?.('layer2', { machine: 'layer2', settings: layer2 });
     this.#layer2 = new Driver(layer2Machine, initialLayer2(layer2), {
       clock,
       perform: (output) => this.#performLayer2(output),
-      record: record && ((input, now) => record('layer2', input, now)),
+      record: record && ((input, now) => record('layer2', { now, input })),
     });
     if (liveness !== undefined) {
-      this.#liveness = new Driver(livenessMachine, initialLiveness(liveness), {
+      // The key of the messages is no business of the machine's.
+      const { self, incarnation, interval, misses, fenced } = liveness;
+      const settings = { self, incarnation, interval, misses, fenced };
+      record?.('liveness', { machine: 'liveness', settings });
+      this.#liveness = new Driver(livenessMachine, initialLiveness(settings), {
         clock,
         perform: (output) => this.#performLiveness(output),
-        record: record && ((input, now) => record('liveness', input, now)),
+        record: record && ((input, now) => record('liveness', { now, input })),
       });
       this.#liveness.feed({ kind: 'start' });
       this.#reports.begin();

@@ -9,6 +9,7 @@ import type { Interface } from '../../core/layer2/messages.ts';
 import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
 import type { Member, Message } from '../../core/liveness/messages.ts';
 import { PollClock } from '../driver/poll-clock.ts';
+import type { RecordedLine } from '../driver/recording.ts';
 import { batch } from './batch.ts';
 import { BfdSockets } from './bfd-network.ts';
 import { BfdSessions } from './bfd-sessions.ts';
@@ -27,6 +28,9 @@ const port = parentPort!;
 const options = workerData as WireOptions;
 const clock = new PollClock();
 const report = (message: FromWire) => port.postMessage(message);
+const recorder = options.isRecorded
+  ? (of: string, line: RecordedLine) => report({ kind: 'recorded', of, line })
+  : undefined;
 
 interface PacketSocket {
   readonly fd: number;
@@ -160,12 +164,14 @@ const machines = new WireMachines(
     joinGroups: (wanted) => groups.set(wanted),
     sendMessage: (message, to) => liveness?.send(message, to),
     report,
+    record: recorder,
   },
 );
 const bfdSockets = new BfdSockets();
 const bfd = new BfdSessions({
   clock,
   network: bfdSockets,
+  record: recorder && ((peer, line) => recorder(`bfd.${peer}`, line)),
   report,
   onTrouble: (on, { code, message }) => report({ kind: 'failed', what: 'bfd-socket', on, code, message }),
 });

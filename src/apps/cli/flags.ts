@@ -56,7 +56,7 @@ const COMMON: readonly Flag[] = [
   },
   {
     name: 'record',
-    help: 'write every input of the state machine to this file, those of BGP to the same name with .bgp, for replay',
+    help: 'write every input of the state machine to this file, for replay; a speaker writes those of BGP, layer 2, liveness and each BFD session to the same name with .bgp, .layer2, .liveness and .bfd.PEER',
   },
 ];
 

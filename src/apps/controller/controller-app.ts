@@ -65,7 +65,7 @@ export class ControllerApp {
     this.#election = this.#elect();
     this.#process = new MachineProcess(
       options,
-      { component: 'metallb-controller', host: options.host, state: STATE },
+      { component: 'metallb-controller', machine: 'controller', host: options.host, state: STATE },
       controllerMachine,
       initialController({
         loadBalancerClass: options.loadBalancerClass,

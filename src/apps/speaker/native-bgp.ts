@@ -56,6 +56,7 @@ export class NativeBgp implements BgpBackend {
     this.#options = options;
     const { node, log, metrics, listenPort, station, status, clock, network, recordTo } = options;
     this.#recorder = recordTo === undefined ? undefined : new Recorder(recordTo);
+    this.#recorder?.write({ machine: 'bgp-peers', settings: {} });
     this.#sessions = new BgpSessions({
       node,
       listenPort,

@@ -33,6 +33,7 @@ import type { BgpNetwork } from './bgp-network.ts';
 import type { Station } from './bmp-exporter.ts';
 import { FrrK8sBgp, type FrrK8sOptions } from './frr-k8s-bgp.ts';
 import { NativeBgp } from './native-bgp.ts';
+import { WireRecording } from './wire-recording.ts';
 
 export interface SpeakerOptions extends ProcessOptions {
   readonly node: string;
@@ -66,6 +67,7 @@ export class SpeakerApp {
   readonly #bgp: BgpBackend;
   readonly #statuses: SpeakerStatus<AnnouncedOn>;
   readonly #bgpStatuses: SpeakerStatus<readonly string[]>;
+  readonly #recording: WireRecording;
   #isActive = false;
   /** Done when the links are known for the first time: without them every decision would be a wrong one. */
   #linksKnown = awaited();
@@ -91,14 +93,17 @@ export class SpeakerApp {
       layer2: options.layer2,
       excludeLinks: options.excludeLinks,
       liveness: options.liveness === undefined ? undefined : (liveness as LivenessOptions),
+      isRecorded: options.recordTo !== undefined,
     };
     const { openWire = (...wiring) => new Wire(...wiring) } = options;
+    this.#recording = new WireRecording(options.recordTo ?? '');
     this.#wire = openWire(wire, (fact) => this.#onFact(fact));
     this.#bgp = this.#openBgp(statuses);
     this.#process = new MachineProcess(
       options,
       {
         component: 'metallb-speaker',
+        machine: 'speaker',
         host: node,
         state: {
           name: `speaker-${node}`,
@@ -156,7 +161,7 @@ export class SpeakerApp {
   stop(onStopped: () => void): void {
     this.#linksKnown = awaited();
     const endWire = () => {
-      this.#wire.stop(() => this.#statuses.stop(() => this.#bgpStatuses.stop(onStopped)));
+      this.#wire.stop(() => this.#statuses.stop(() => this.#bgpStatuses.stop(() => this.#recording.close(onStopped))));
     };
     // Nothing is decided any more from here on; Events that are still to be written must not hold the move up.
     const isStopped = awaited();
@@ -269,6 +274,9 @@ export class SpeakerApp {
     const { log, metrics } = this.#options;
     switch (fact.kind) {
       case 'ready':
+        return;
+      case 'recorded':
+        this.#recording.write(fact);
         return;
       case 'links': {
         const { names, fit, gateways } = fact;
