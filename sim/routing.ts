@@ -166,10 +166,10 @@ export class Routing {
 
   /** The BGPPeer goes for good: the router is told so, whatever it keeps otherwise. */
   checkRemoval(addresses: ReadonlySet<string>): void {
-    const { api, nodes } = this.#cluster;
+    const { api, speakers } = this.#cluster;
     api.remove('bgppeers', `${NAMESPACE}/${PEER}`);
     this.#pass(STEPS);
-    const holding = nodes.filter((node) => this.#router.tableOf(node).size > 0);
+    const holding = [...speakers.keys()].filter((node) => this.#router.tableOf(node).size > 0);
     if (holding.length > 0)
       this.#cluster.violated(`the BGPPeer is gone, and the router holds routes of ${holding.join()}`);
     this.#putPeer();
