@@ -4,11 +4,14 @@
  */
 import type { BGPSessionStatus } from '../src/core/api/kinds.ts';
 import { BFD_DEFAULTS } from '../src/core/bfd/fsm.ts';
+import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
 import { NAMESPACE } from './processes.ts';
 import { LEAVE_TIME, type VirtualCluster, ZONES, type Zone } from './virtual-cluster.ts';
 import { NODE_ASN, ROUTER, STALE_TIME, type VirtualRouter } from './virtual-router.ts';
 
 const PEER = 'tor';
+/** Seconds; the shortest that is common, and one that runs out within the rest. */
+const HOLD_TIMES = [9, 30] as const;
 /** GRACEFUL_SHUTDOWN (RFC 8326). */
 const GRACEFUL_SHUTDOWN = '65535:0';
 /**
@@ -21,7 +24,6 @@ const STEPS = 200;
 
 /** What does not change in a run. */
 interface Plan {
-  readonly holdTime: number;
   readonly gracefulRestart: boolean;
   /** Who connects: the speakers, the router, or both. */
   readonly dialing: 'speakers' | 'router' | 'both';
@@ -40,6 +42,8 @@ export class Routing {
   readonly #plan: Plan;
   readonly #pass: (milliseconds: number) => void;
   #hasBfd: boolean;
+  /** Seconds. */
+  #holdTime: number;
   #advertised: Advertised = { communities: [], zone: undefined };
   /** Milliseconds of each loss of a node that was tried, until the router held nothing of it. */
   readonly withdrawals: number[] = [];
@@ -50,12 +54,12 @@ export class Routing {
     this.#cluster = cluster;
     this.#pass = pass;
     this.#plan = {
-      holdTime: random.pick([9, 30])!,
       gracefulRestart: random.chance(0.3),
       dialing: random.pick(['speakers', 'speakers', 'both', 'router'] as const)!,
       connectTime: random.pick([undefined, '3s']),
     };
     this.#hasBfd = random.chance(0.5);
+    this.#holdTime = random.pick(HOLD_TIMES)!;
     this.#router = cluster.startRouter({
       dials: this.#plan.dialing !== 'speakers',
       gracefulRestart: this.#plan.gracefulRestart,
@@ -68,11 +72,11 @@ export class Routing {
   /** What users and faults do here. */
   get repertoire(): readonly (readonly [string, () => void])[] {
     const { random, clock } = this.#cluster;
-    const { holdTime } = this.#plan;
     return [
       ['connections with the router are reset', () => this.#cluster.routerHost.resetAll()],
       ['the router is restarted', () => this.#restart(random.between(50, 5000))],
       ['the router stands still', () => this.#router.sleep(random.between(100, 3000))],
+      ['a node and the router do not reach each other', () => this.#cluster.cutFromRouter(random.between(100, 20_000))],
       ['a node freezes for longer than the hold time', () => this.#freeze()],
       [
         'the BGPAdvertisement changes',
@@ -87,7 +91,9 @@ export class Routing {
       [
         'the BGPPeer changes',
         () => {
-          this.#hasBfd = !this.#hasBfd;
+          // Sessions live through the one, and begin again for the other.
+          if (random.chance(0.5)) this.#hasBfd = !this.#hasBfd;
+          else this.#holdTime = random.pick(HOLD_TIMES)!;
           this.#putPeer();
         },
       ],
@@ -95,7 +101,7 @@ export class Routing {
         'the BGPPeer is deleted, and comes back',
         () => {
           this.#cluster.api.remove('bgppeers', `${NAMESPACE}/${PEER}`);
-          clock.after(random.between(10, 1000 * Math.min(5, holdTime)), () => this.#putPeer());
+          clock.after(random.between(10, 5000), () => this.#putPeer());
         },
       ],
     ];
@@ -164,6 +170,28 @@ export class Routing {
     this.#converge(addresses, `after ${node} was started again`);
   }
 
+  /** A node is drained: the router is asked to prefer others, and then it loses what others tell it as well. */
+  checkDrain(addresses: ReadonlySet<string>): void {
+    const node = this.#someSpeaker();
+    if (node === undefined) return;
+    const cluster = this.#cluster;
+    const table = this.#router.tableOf(node);
+    const routes = table.size;
+    cluster.drain(node, true);
+    this.#pass(STEPS);
+    const marked = [...table.values()].filter(({ communities }) => communities.includes(GRACEFUL_SHUTDOWN)).length;
+    if (marked < routes) cluster.violated(`${node} was drained and marked ${marked} of ${routes} routes`);
+    this.#pass(SPEAKER_DEFAULTS.drainWait);
+    const { zone } = this.#advertised;
+    const others = [...cluster.speakers.keys()].filter((other) => other !== node);
+    const left = others.some((other) => zone === undefined || zone === cluster.zoneOf(other)) ? 0 : routes;
+    if (table.size !== left)
+      cluster.violated(`${node} was drained, and the router holds ${table.size} routes of it, not ${left}`);
+    cluster.drain(node, false);
+    this.#pass(STEPS);
+    this.#converge(addresses, `after ${node} was no longer drained`);
+  }
+
   /** The BGPPeer goes for good: the router is told so, whatever it keeps otherwise. */
   checkRemoval(addresses: ReadonlySet<string>): void {
     const { api, speakers } = this.#cluster;
@@ -178,8 +206,7 @@ export class Routing {
 
   /** Milliseconds of silence until the router gives a node up. */
   get #patience(): number {
-    const { holdTime } = this.#plan;
-    return this.#hasBfd ? BFD_DEFAULTS.receiveInterval * BFD_DEFAULTS.detectMultiplier : 1000 * holdTime;
+    return this.#hasBfd ? BFD_DEFAULTS.receiveInterval * BFD_DEFAULTS.detectMultiplier : 1000 * this.#holdTime;
   }
 
   #expectWithdrawal(node: string, what: string): void {
@@ -253,7 +280,7 @@ export class Routing {
 
   #freeze(): void {
     const { random } = this.#cluster;
-    const hold = 1000 * this.#plan.holdTime;
+    const hold = 1000 * this.#holdTime;
     this.#cluster.withSpeaker((speaker) => speaker.sleep(hold + random.between(0, 5000)));
   }
 
@@ -264,13 +291,13 @@ export class Routing {
   }
 
   #putPeer(): void {
-    const { holdTime, gracefulRestart, dialing, connectTime } = this.#plan;
+    const { gracefulRestart, dialing, connectTime } = this.#plan;
     const annotations = dialing === 'router' ? { 'metallb.io/passive': 'true' } : {};
     const spec = {
       myASN: NODE_ASN,
       peerASN: ROUTER.asn,
       peerAddress: ROUTER.address,
-      holdTime: `${holdTime}s`,
+      holdTime: `${this.#holdTime}s`,
       ...(gracefulRestart && { enableGracefulRestart: true }),
       ...(connectTime !== undefined && { connectTime }),
       ...(this.#hasBfd && { bfdProfile: 'bfd' }),

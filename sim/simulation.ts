@@ -65,6 +65,7 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
       () => routing.checkPowerLoss(users.addresses),
       () => routing.checkFreeze(users.addresses),
       () => routing.checkStop(users.addresses),
+      () => routing.checkDrain(users.addresses),
       () => routing.checkRemoval(users.addresses),
     ])!();
   const { failovers } = ownership;

@@ -181,6 +181,11 @@ export class VirtualCluster {
     this.#environment.lan.cut(this.random.between(100, 5000), (from, to) => from === a && (all || to === b));
   }
 
+  cutFromRouter(milliseconds: number): void {
+    const pair = [this.random.pick(this.nodes)!, ROUTER.name];
+    this.#environment.lan.cut(milliseconds, (from, to) => pair.includes(from) && pair.includes(to));
+  }
+
   part(): void {
     // The router is on one of the sides.
     const side = new Set([...this.nodes, ROUTER.name].filter(() => this.random.chance(0.5)));
