@@ -2,14 +2,14 @@
  * BGP of the cluster: a router, what users want of it, what can go wrong there, and what the router is to hold.
  * @module
  */
-import type { BGPSessionStatus } from '../src/core/api/kinds.ts';
 import { BFD_DEFAULTS } from '../src/core/bfd/fsm.ts';
 import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
 import { NAMESPACE } from './processes.ts';
 import { LEAVE_TIME, type VirtualCluster, ZONES, type Zone } from './virtual-cluster.ts';
 import { NODE_ASN, ROUTER, STALE_TIME, type VirtualRouter } from './virtual-router.ts';
 
-const PEER = 'tor';
+/** Name of the BGPPeer. */
+export const PEER = 'tor';
 /** Seconds; the shortest that is common, and one that runs out within the rest. */
 const HOLD_TIMES = [9, 30] as const;
 /** GRACEFUL_SHUTDOWN (RFC 8326). */
@@ -110,7 +110,6 @@ export class Routing {
   /** At rest the router holds exactly what it should, of every node. */
   checkRest(addresses: ReadonlySet<string>): void {
     this.#compare(addresses, 'at rest');
-    this.#checkStatuses();
   }
 
   /** All sessions are reset at once, on a healthy network. */
@@ -182,9 +181,8 @@ export class Routing {
     const marked = [...table.values()].filter(({ communities }) => communities.includes(GRACEFUL_SHUTDOWN)).length;
     if (marked < routes) cluster.violated(`${node} was drained and marked ${marked} of ${routes} routes`);
     this.#pass(SPEAKER_DEFAULTS.drainWait);
-    const { zone } = this.#advertised;
     const others = [...cluster.speakers.keys()].filter((other) => other !== node);
-    const left = others.some((other) => zone === undefined || zone === cluster.zoneOf(other)) ? 0 : routes;
+    const left = others.some((other) => this.selects(other)) ? 0 : routes;
     if (table.size !== left)
       cluster.violated(`${node} was drained, and the router holds ${table.size} routes of it, not ${left}`);
     cluster.drain(node, false);
@@ -254,23 +252,16 @@ export class Routing {
 
   /** Every Service from every node that the advertisement selects, if its speaker is there. */
   #routesOf(node: string, nextHop: string, addresses: ReadonlySet<string>): string[] {
-    const { communities, zone } = this.#advertised;
+    const { communities } = this.#advertised;
     const speaker = this.#cluster.speakers.get(node);
-    if (speaker === undefined || speaker.isEnding) return [];
-    if (zone !== undefined && zone !== this.#cluster.zoneOf(node)) return [];
+    if (speaker === undefined || speaker.isEnding || !this.selects(node)) return [];
     return [...addresses].map((address) => `${address}/32 [${communities.join(' ')}] by ${nextHop}`);
   }
 
-  /** What users see of it. */
-  #checkStatuses(): void {
-    const { api, speakers } = this.#cluster;
-    const statuses = api.all('bgpsessionstatuses').map((object) => (object as { status?: BGPSessionStatus }).status);
-    for (const [node, { isEnding }] of speakers) {
-      const told = statuses.filter((status) => status?.node === node);
-      const states = told.map((status) => `${status?.peer} ${status?.state}`).join();
-      if (!isEnding && states !== `${PEER} Established`)
-        this.#cluster.violated(`BGPSessionStatus of ${node} says at rest: ${states || 'nothing'}`);
-    }
+  /** The advertisement selects the node. */
+  selects(node: string): boolean {
+    const { zone } = this.#advertised;
+    return zone === undefined || zone === this.#cluster.zoneOf(node);
   }
 
   #someSpeaker(): string | undefined {

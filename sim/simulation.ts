@@ -4,7 +4,8 @@
  * @module
  */
 import { Ownership } from './ownership.ts';
-import { Routing } from './routing.ts';
+import { PEER, Routing } from './routing.ts';
+import { checkStatuses } from './statuses.ts';
 import { Users } from './users.ts';
 import { VirtualCluster } from './virtual-cluster.ts';
 
@@ -53,6 +54,7 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   users.checkRest();
   ownership.checkRest(users.addresses);
   routing?.checkRest(users.addresses);
+  checkStatuses(cluster, users, routing && PEER, (node) => routing!.selects(node));
   const [address] = users.addresses;
   random.pick([
     () => ownership.checkFailover(address),

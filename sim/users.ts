@@ -93,6 +93,16 @@ export class Users {
     return this.#services.filter(({ spec }) => spec?.type === 'LoadBalancer');
   }
 
+  /** Names of the Services that have an address. */
+  get served(): readonly string[] {
+    return this.wanting.filter((service) => addressesOf(service) !== '').map(({ metadata }) => metadata.name);
+  }
+
+  /** The address of a Service. */
+  addressOf(name: string): string {
+    return addressesOf(this.#cluster.api.get('services', `default/${name}`)!);
+  }
+
   get addresses(): ReadonlySet<string> {
     return new Set(this.wanting.map(addressesOf).filter(Boolean));
   }
