@@ -206,6 +206,11 @@ export class SpeakerProcess {
     if (!this.#isEnding) this.#process.sleep(milliseconds);
   }
 
+  /** Its main thread alone stands still: layer 2, liveness and BFD go on. */
+  stall(milliseconds: number): void {
+    if (!this.#isEnding) this.#process.stall(milliseconds);
+  }
+
   get #links(): Links {
     return { names: [this.#link.name], fit: this.#isLinkUp ? [this.#link] : [], gateways: [] };
   }

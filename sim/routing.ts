@@ -5,11 +5,12 @@
 import { BFD_DEFAULTS } from '../src/core/bfd/fsm.ts';
 import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
 import { NAMESPACE } from './processes.ts';
+import type { Router } from './statuses.ts';
 import { LEAVE_TIME, type VirtualCluster, ZONES, type Zone } from './virtual-cluster.ts';
 import { NODE_ASN, ROUTER, STALE_TIME, type VirtualRouter } from './virtual-router.ts';
 
 /** Name of the BGPPeer. */
-export const PEER = 'tor';
+const PEER = 'tor';
 /** Seconds; the shortest that is common, and one that runs out within the rest. */
 const HOLD_TIMES = [9, 30] as const;
 /** GRACEFUL_SHUTDOWN (RFC 8326). */
@@ -36,10 +37,11 @@ interface Advertised {
   readonly zone: Zone | undefined;
 }
 
-export class Routing {
+export class Routing implements Router {
   readonly #cluster: VirtualCluster;
   readonly #router: VirtualRouter;
   readonly #plan: Plan;
+  readonly peer = PEER;
   readonly #pass: (milliseconds: number) => void;
   #hasBfd: boolean;
   /** Seconds. */

@@ -60,6 +60,18 @@ describe('a virtual process', () => {
     expect(ran).toEqual(['message', 'timer']);
   });
 
+  it('stalls with its wire awake, and stays asleep until both are over', () => {
+    const { process, ran, pass } = launch();
+    process.stall(50);
+    process.sleep(20);
+    process.main.run('socket', () => ran.push('main'));
+    process.wire.run('socket', () => ran.push('wire'));
+    pass(20);
+    expect(ran).toEqual(['wire']);
+    pass(30);
+    expect(ran).toEqual(['wire', 'main']);
+  });
+
   it('does nothing any more once it is killed, not even what waited for it to wake', () => {
     const { process, ran, breaches, pass } = launch();
     process.main.clock.at(10, () => ran.push('timer'));

@@ -4,7 +4,7 @@
  * @module
  */
 import { Ownership } from './ownership.ts';
-import { PEER, Routing } from './routing.ts';
+import { Routing } from './routing.ts';
 import { checkStatuses } from './statuses.ts';
 import { Users } from './users.ts';
 import { VirtualCluster } from './virtual-cluster.ts';
@@ -54,7 +54,7 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   users.checkRest();
   ownership.checkRest(users.addresses);
   routing?.checkRest(users.addresses);
-  checkStatuses(cluster, users, routing && PEER, (node) => routing!.selects(node));
+  checkStatuses(cluster, users, routing, pass);
   const [address] = users.addresses;
   random.pick([
     () => ownership.checkFailover(address),
@@ -104,6 +104,10 @@ function whatMayHappen(cluster: VirtualCluster, users: Users): readonly (readonl
     ['a speaker starts again', () => cluster.reviveSomeSpeaker()],
     ['a speaker collects garbage', () => cluster.withSpeaker((speaker) => speaker.sleep(300))],
     ['a speaker stands still', () => cluster.withSpeaker((speaker) => speaker.sleep(2000))],
+    [
+      'the main thread of a speaker stalls',
+      () => cluster.withSpeaker((speaker) => speaker.stall(random.between(50, 5000))),
+    ],
     ['a link flaps', () => cluster.withSpeaker(({ name }) => cluster.pullCable(name, random.between(20, 3000)))],
     ['a path is cut one way', () => cluster.cutOneWay()],
     ['the network is parted', () => cluster.part()],

@@ -13,40 +13,55 @@ interface Told {
   readonly state?: string;
 }
 
-/** At rest the status objects of nodes whose speakers run say what is so, each thing once. */
+/** Milliseconds that may pass from a change until the objects say it: pauses between writes of one object, and of speakers that contradict each other. */
+const LAG = 5000;
+
+/** Who is to be said to tell routers what. */
+export interface Router {
+  /** Name of the BGPPeer. */
+  readonly peer: string;
+  /** The advertisement selects the node. */
+  selects(node: string): boolean;
+}
+
+/** At rest the status objects of nodes whose speakers run say what is so, each thing once. `pass` lets time pass. */
 export function checkStatuses(
   cluster: VirtualCluster,
   users: Users,
-  router: string | undefined,
-  announces: (node: string) => boolean,
+  router: Router | undefined,
+  pass: (milliseconds: number) => void,
 ): void {
-  const { api, speakers, nodes } = cluster;
-  const running = [...speakers.values()].filter(({ isEnding }) => !isEnding).map(({ name }) => name);
-  const check = (resource: string, of: (told: Told) => string, should: readonly string[]) => {
-    const told = api.all(resource).map((object: KubernetesObject) => (object as { status?: Told }).status ?? {});
-    const says = told
-      .filter(({ node }) => running.includes(node ?? ''))
-      .map(of)
-      .sort();
-    if (says.join() !== [...should].sort().join())
-      cluster.violated(`${resource} say at rest: ${says.join(', ')}, and should: ${[...should].sort().join(', ')}`);
-  };
-  if (nodes.length === 0) return;
+  if (cluster.nodes.length === 0) return;
+  const end = cluster.clock.now() + LAG;
+  while (differences(cluster, users, router).length > 0 && cluster.clock.now() < end) pass(100);
+  for (const difference of differences(cluster, users, router)) cluster.violated(difference);
+}
+
+function differences(cluster: VirtualCluster, users: Users, router: Router | undefined): string[] {
+  const { api, speakers } = cluster;
   const { served } = users;
-  check(
+  const running = [...speakers.values()].filter(({ isEnding }) => !isEnding).map(({ name }) => name);
+  const compare = (resource: string, of: (told: Told) => string, should: readonly string[]): string[] => {
+    const told = api.all(resource).map((object: KubernetesObject) => (object as { status?: Told }).status ?? {});
+    const says = told.filter(({ node }) => running.includes(node ?? '')).map(of);
+    const [is, ought] = [says, [...should]].map((each) => each.sort().join(', '));
+    return is === ought ? [] : [`${resource} say at rest: ${is}, and should: ${ought}`];
+  };
+  const layer2 = compare(
     'servicel2statuses',
     ({ serviceName, node }) => `${serviceName} by ${node}`,
     served.map((name) => `${name} by ${cluster.rightOwnerOf(users.addressOf(name))}`),
   );
-  if (router === undefined) return;
-  check(
+  if (router === undefined) return layer2;
+  const sessions = compare(
     'bgpsessionstatuses',
     ({ node, peer, state }) => `${node} ${peer} ${state}`,
-    running.map((node) => `${node} ${router} Established`),
+    running.map((node) => `${node} ${router.peer} Established`),
   );
-  check(
+  const routes = compare(
     'servicebgpstatuses',
     ({ serviceName, node }) => `${serviceName} by ${node}`,
-    running.filter(announces).flatMap((node) => served.map((name) => `${name} by ${node}`)),
+    running.filter((node) => router.selects(node)).flatMap((node) => served.map((name) => `${name} by ${node}`)),
   );
+  return [...layer2, ...sessions, ...routes];
 }

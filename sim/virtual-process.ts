@@ -34,7 +34,10 @@ export class Thread {
   readonly #world: World;
   readonly #order: Order;
   readonly clock: Clock;
+  /** What waits for it to wake; undefined: it is awake. */
   #asleep: Waiting[] | undefined;
+  /** For how many reasons it sleeps. */
+  #sleeps = 0;
 
   constructor(process: VirtualProcess, world: World, order: Order) {
     this.#process = process;
@@ -66,10 +69,12 @@ export class Thread {
   }
 
   fallAsleep(): void {
-    this.#asleep = [];
+    this.#sleeps++;
+    this.#asleep ??= [];
   }
 
   wake(): void {
+    if (--this.#sleeps > 0) return;
     const waiting = this.#asleep ?? [];
     this.#asleep = undefined;
     const channels = new Map<unknown, Waiting[]>();
@@ -123,6 +128,13 @@ export class VirtualProcess {
   /** The process says that it has nothing left to do. */
   end(): void {
     if (this.#state === 'running') this.#state = 'ended';
+  }
+
+  /** Its main thread alone is busy with something long; its wire goes on. */
+  stall(milliseconds: number): void {
+    if (!this.isRunning) return;
+    this.main.fallAsleep();
+    this.#world.clock.after(milliseconds, () => this.main.wake());
   }
 
   sleep(milliseconds: number): void {
