@@ -1,5 +1,5 @@
 /**
- * What has to be asked of the API server next so that one object is as it should be, and what its answers mean.
+ * Chooses the next request that brings one object to its desired state, and evaluates the response.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
@@ -23,12 +23,12 @@ export function nextCall(state: WriterState, entry: Entry): WriteCall | undefine
     : replacement(state, entry, desired, progress);
 }
 
-/** True when an object of that name is there that somebody else has made, and that is theirs. */
+/** True when an object of that name exists that was not made by us, and must not be adopted. */
 export function isForeign({ settings }: WriterState, { observed }: Entry): boolean {
   return !settings.adopts && observed !== undefined && !carries(observed, settings.mark);
 }
 
-/** True when the object is not as we left it, or is there although nobody wants it. */
+/** True when the object differs from what we wrote, or exists although it is not desired. */
 export function isDrifted(state: WriterState, entry: Entry): boolean {
   const { desired, observed, expected } = entry;
   if (desired === undefined) return isRemovable(state, observed) && (state.isSwept || entry.revision > 0);
@@ -38,7 +38,7 @@ export function isDrifted(state: WriterState, entry: Entry): boolean {
   return is.main !== expected?.main || is.status !== expected.status;
 }
 
-/** Takes in what a request has achieved. `objects` are those of the answer; `isCurrent`: it was for the newest desired state. */
+/** Records a successful request. `objects` are those in the response; `isCurrent`: it was for the newest desired state. */
 export function achieved(
   state: WriterState,
   entry: Entry,
@@ -76,8 +76,8 @@ export function achieved(
 }
 
 /**
- * What is to be there from now on: what was answered to what we have written, and what was right already. Others may have changed the
- * object since: that is to be noticed, not to be taken for ours.
+ * The content that the object should keep: as the server returned it from our writes, or as it was if it needed none. What was observed
+ * since is not used, because changes by others are to be noticed.
  */
 export function expectedOf(state: WriterState, entry: Entry): Content | undefined {
   const { desired } = entry;
@@ -87,13 +87,13 @@ export function expectedOf(state: WriterState, entry: Entry): Content | undefine
   return { main: main ?? wanted.main, status: status ?? wanted.status };
 }
 
-/** Remembers the object as it is now, unless what is known is newer. */
+/** Records the state of an object, unless a newer one is known. */
 export function observe(entry: Entry, object: KubernetesObject): void {
   if (isOlder(object.metadata.resourceVersion, entry.observed?.metadata.resourceVersion)) return;
   entry.observed = object;
 }
 
-/** What has been done for the newest desired state: nothing when it has changed since. */
+/** The progress towards the newest desired state; reset when that changes. */
 export function progressOf(entry: Entry): Progress {
   if (entry.progress?.revision !== entry.revision)
     entry.progress = {
@@ -107,7 +107,7 @@ export function progressOf(entry: Entry): Progress {
   return entry.progress;
 }
 
-/** It is ours, and not on its way out already. */
+/** It carries our mark and is not being deleted already. */
 function isRemovable({ settings }: WriterState, object: KubernetesObject | undefined): object is KubernetesObject {
   return object !== undefined && carries(object, settings.mark) && object.metadata.deletionTimestamp === undefined;
 }
@@ -152,7 +152,7 @@ function replacement(state: WriterState, entry: Entry, desired: Desired, progres
   return { verb: 'replace', resource, name, body: { apiVersion, kind, metadata: read.metadata, ...fields } };
 }
 
-/** What was answered to the last write of the same: servers default and prune, which is nobody's doing. */
+/** The content as the server returned it from the last write of the same state: defaulting and pruning are not changes by others. */
 function wantedOf(state: WriterState, entry: Entry, desired: Desired): Content {
   const isWritten = entry.written === entry.revision;
   return (isWritten ? entry.expected : undefined) ?? wantedContent(desired.object, state.owner);

@@ -1,11 +1,11 @@
 /**
- * What of an object we have a say in, as texts to compare.
+ * The part of an object that we manage, as text to compare.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import type { DesiredObject, Labels, OwnerReference } from './messages.ts';
 
-/** The two parts that are written apart. */
+/** Object and status, which are written by separate requests. */
 export interface Content {
   readonly main: string;
   readonly status: string;
@@ -13,7 +13,7 @@ export interface Content {
 
 type AnyObject = KubernetesObject & Readonly<Record<string, unknown>>;
 
-/** Of `object`, what `desired` is about: its labels and the owner, and each whole field such as spec. */
+/** The part of `object` that `desired` covers: the same labels, the owner, and each top-level field such as spec. */
 export function contentOf(
   object: KubernetesObject,
   desired: DesiredObject,
@@ -44,7 +44,7 @@ export function carries({ metadata }: KubernetesObject, labels: Labels): boolean
   return Object.entries(labels).every(([key, value]) => metadata.labels?.[key] === value);
 }
 
-/** True when `version` was given before `known`. Versions are whole numbers of any length; of others nothing is known. */
+/** True when resourceVersion `version` is older than `known`. Only decimal numbers can be compared. */
 export function isOlder(version: string | undefined, known: string | undefined): boolean {
   if (version === undefined || known === undefined || !DIGITS.test(version) || !DIGITS.test(known)) return false;
   return BigInt(version) < BigInt(known);
@@ -52,7 +52,7 @@ export function isOlder(version: string | undefined, known: string | undefined):
 
 const DIGITS = /^\d+$/;
 
-/** The same text for the same content, whatever the order of the fields. When a condition changed last is no content. */
+/** Text that is equal for equal content, whatever the order of fields. lastTransitionTime is ignored. */
 export function canonical(value: unknown): string {
   const text = JSON.stringify(value, (key, part: unknown) => {
     if (key === 'lastTransitionTime') return undefined;

@@ -1,12 +1,12 @@
 /**
- * What a writer is told, and what it asks for.
+ * Inputs and outputs of the writer machine.
  * @module
  */
 import type { KubernetesObject, ObjectMeta } from '../../api/kubernetes.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** An object as it should be: all that we have to say of it, and nothing else. */
+/** The desired state of an object: the fields that we manage, and no others. */
 export interface DesiredObject extends KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -19,7 +19,7 @@ export interface DesiredObject extends KubernetesObject {
 export interface Desired {
   readonly resource: string;
   readonly object: DesiredObject;
-  /** Objects of this resource with these labels and another name are of the past: they are deleted before this one is written. */
+  /** Objects of this resource with these labels and another name are obsolete: they are deleted before this one is written. */
   readonly supersedes?: Labels;
 }
 
@@ -31,15 +31,15 @@ export interface OwnerReference {
   readonly uid: string;
 }
 
-/** One request. Names are of the writer's namespace. */
+/** One request; the objects are in the writer's namespace. */
 export type WriteCall =
-  /** Is the kind there? One object of the collection is enough to know. */
+  /** Lists at most one object, to find out whether the kind exists. */
   | { readonly verb: 'look'; readonly resource: string }
-  /** The object that owns ours. */
+  /** Reads the Pod that owns our objects. */
   | { readonly verb: 'read-owner' }
   | { readonly verb: 'list'; readonly resource: string; readonly labels: Labels }
   | { readonly verb: 'read'; readonly resource: string; readonly name: string }
-  /** Server-side apply, by force: what we say of the object holds. */
+  /** Server-side apply with force: our fields win over those of other managers. */
   | {
       readonly verb: 'apply';
       readonly resource: string;
@@ -48,38 +48,38 @@ export type WriteCall =
       readonly body: object;
     }
   | { readonly verb: 'create'; readonly resource: string; readonly name: string; readonly body: object }
-  /** Fails with 409 when the object has changed since it was read. */
+  /** PUT; fails with 409 if the object has changed since it was read. */
   | { readonly verb: 'replace'; readonly resource: string; readonly name: string; readonly body: object }
-  /** With `uid`, fails with 409 when it is another object of that name by now. */
+  /** With `uid`, fails with 409 if it is a different object of that name. */
   | { readonly verb: 'delete'; readonly resource: string; readonly name: string; readonly uid?: string };
 
 export type WriteAnswer =
   | { readonly ok: true; readonly objects: readonly KubernetesObject[] }
-  /** `status` 0: no answer at all. */
+  /** `status` is the HTTP status, or 0 without a response. */
   | { readonly ok: false; readonly status: number; readonly message: string };
 
 export type WriterInput =
   | { readonly kind: 'start' }
-  /** How an object should be from now on; undefined: nobody wants it any more. */
+  /** Sets the desired state of an object; undefined: delete it. */
   | { readonly kind: 'set'; readonly resource: string; readonly name: string; readonly desired: Desired | undefined }
-  /** Everything that is wanted has been set: what else carries our mark is of an earlier life, and goes. */
+  /** All desired objects have been set: delete all others that carry our mark. */
   | { readonly kind: 'sweep' }
-  /** What a reflector reports of a written resource. */
+  /** Changes of a written resource, from a reflector. */
   | { readonly kind: 'replaced'; readonly resource: string; readonly objects: readonly KubernetesObject[] }
   | { readonly kind: 'applied' | 'deleted'; readonly resource: string; readonly object: KubernetesObject }
   | { readonly kind: 'answered'; readonly id: number; readonly answer: WriteAnswer }
-  /** Begins nothing more; says `stopped` when what is under way has ended. */
+  /** Send nothing more; `stopped` follows when no request is in flight any more. */
   | { readonly kind: 'stop' };
 
 export type WriterOutput =
   | { readonly kind: 'send'; readonly id: number; readonly call: WriteCall }
-  /** Follow the resource, and report its changes; or do not any more. */
+  /** Start or stop watching the resource and feeding its changes. */
   | { readonly kind: 'watch' | 'unwatch'; readonly resource: string }
-  /** The object is as it should be, by our hand; or it is gone. */
+  /** The object has been written, or deleted. */
   | { readonly kind: 'written' | 'removed'; readonly resource: string; readonly name: string }
   | {
       readonly kind: 'trouble';
-      /** `contested`: it goes well, but somebody undoes it again and again. */
+      /** `contested`: writes succeed, but another client keeps changing the object. */
       readonly what: 'failed' | 'missing' | 'contested';
       readonly resource: string;
       readonly name: string;

@@ -1,5 +1,5 @@
 /**
- * What a writer knows of each object, of each resource, and of the API server.
+ * The state of the writer machine: objects, resources, and the API server.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
@@ -11,36 +11,36 @@ import type { Desired, Labels, OwnerReference, WriteCall } from './messages.ts';
 export interface WriterSettings {
   readonly resources: readonly WrittenKind[];
   readonly namespace: string;
-  /** `apply`: what we say holds, what others say besides stays. `replace`: the whole spec is ours, whoever wrote into it. */
+  /** `apply`: only our fields are set, those of others stay. `replace`: the whole spec is overwritten. */
   readonly mode: 'apply' | 'replace';
-  /** All of our objects carry these labels. Empty: nothing tells ours from others', and nothing is swept. */
+  /** The labels of all our objects. Empty: they cannot be told from others', and nothing is swept. */
   readonly mark: Labels;
-  /** False: an object of the name that does not carry the mark is somebody else's and is left alone. */
+  /** False: an object of the same name without the mark is left alone. */
   readonly adopts: boolean;
-  /** The objects have an owner, which has to be read first. */
+  /** The objects are owned by our Pod, which has to be read first. */
   readonly isOwned: boolean;
-  /** Requests under way at once. */
+  /** Limit of concurrent requests. */
   readonly limit: number;
-  /** From the first change of an object until it is written: more of them often come together. */
+  /** Delay from the first change of an object until it is written, because changes often come in groups. */
   readonly gather: Millis;
-  /** Where the jitter begins: two processes with the same seed retry in step. */
+  /** Seed of the jitter: two processes with the same seed retry in step. */
   readonly seed: number;
 }
 
 export interface WrittenKind {
   readonly resource: string;
-  /** False: somebody else watches the resource for us. */
+  /** False: the process watches the resource itself and feeds its changes. */
   readonly isWatchedByUs: boolean;
-  /** What is said once when the cluster does not have the kind. */
+  /** The message, output once, when the cluster does not have the kind. */
   readonly whenMissing: string;
 }
 
-/** What is known of a whole resource. Its objects are written once it is `open`. */
+/** Whether objects of a resource can be written: only while it is `open`. */
 export type View =
   | { readonly kind: 'closed' }
-  /** It is to be asked for; `suspicion` is the refusal that made us doubt that the kind is there. */
+  /** To be probed; `suspicion` is the error response that made us doubt that the kind exists. */
   | { readonly kind: 'look'; readonly isUnderWay: boolean; readonly suspicion?: string }
-  /** Writing waits a moment for the list: what is right already need not be written. */
+  /** Waiting for the list, because objects that are up to date need not be written. */
   | { readonly kind: 'listing'; readonly until: Millis }
   | { readonly kind: 'open' }
   | { readonly kind: 'missing'; readonly until: Millis };
@@ -48,12 +48,12 @@ export type View =
 export interface Resource {
   readonly settings: WrittenKind;
   view: View;
-  /** What there is of it is known. */
+  /** Its objects have been listed. */
   isListed: boolean;
   isWatched: boolean;
-  /** Keys of objects that wait for the view to open. */
+  /** Keys of objects that are to be written once the resource is open. */
   readonly blocked: Set<string>;
-  /** Looks since the last write that went well. */
+  /** Probes since the last successful write. */
   looks: number;
   isSaidMissing: boolean;
 }
@@ -64,14 +64,14 @@ export type Task =
   | { readonly kind: 'ready' }
   | { readonly kind: 'busy' };
 
-/** What of the newest desired state has been done. */
+/** The progress towards the newest desired state. */
 export interface Progress {
   readonly revision: number;
-  /** Objects that have to go first; undefined: they are not known yet. */
+  /** Objects to be deleted first; undefined: not listed yet. */
   superseded: readonly KubernetesObject[] | undefined;
-  /** The object as it was read, for `replace`; null: there is none. */
+  /** The object as it was read, for `replace`; null: it does not exist. */
   read: KubernetesObject | null | undefined;
-  /** Our content as the server answered: undefined until that part has been written. */
+  /** Our content as the server returned it; undefined until that part has been written. */
   main: string | undefined;
   status: string | undefined;
   hasWritten: boolean;
@@ -81,26 +81,26 @@ export interface Entry {
   readonly resource: string;
   readonly name: string;
   desired: Desired | undefined;
-  /** Goes up with every new desired state. */
+  /** The number of desired states so far. */
   revision: number;
   /** The revision that has been written. */
   written: number | undefined;
-  /** Our content of the object, as the server answered our last write: it may default and prune. */
+  /** Our content as the server returned it from the last write, after defaulting and pruning. */
   expected: Content | undefined;
-  /** The object as we last saw it, by watch or by answer. */
+  /** The latest known state of the object, from the watch or a response. */
   observed: KubernetesObject | undefined;
   task: Task;
   progress: Progress | undefined;
   failures: number;
   lastWrite: Millis | undefined;
-  /** How often in a row it had to be put right after others. */
+  /** Consecutive corrections of changes by others. */
   corrections: number;
   isFightSaid: boolean;
 }
 
 export interface Request {
   readonly call: WriteCall;
-  /** Of the object that it is for, and which desired state; undefined for looks and the owner. */
+  /** Key and revision of the object that it is for; undefined for probes and the owner. */
   readonly key: string | undefined;
   readonly revision: number | undefined;
 }
@@ -112,14 +112,14 @@ export interface WriterState {
   readonly entries: Map<string, Entry>;
   /** Keys of objects to be written next, oldest first. */
   readonly ready: Set<string>;
-  /** Keys of objects whose time has not come. */
+  /** Keys of objects that are scheduled for later. */
   readonly waiting: Set<string>;
-  /** None of them is due earlier than this. */
+  /** A lower bound of their due times. */
   earliestWait: Millis | undefined;
   readonly underWay: Map<number, Request>;
   nextId: number;
   owner: OwnerReference | undefined;
-  /** Failures of the server as a whole in a row; nothing is sent until then, and one request at a time until one goes well. */
+  /** Consecutive failures that concern all requests; nothing is sent before `pausedUntil`, then one request at a time until one succeeds. */
   readonly server: { failures: number; pausedUntil: Millis | undefined; countedFrom: number };
   isSwept: boolean;
   phase: 'new' | 'running' | 'stopping' | 'stopped';
@@ -163,7 +163,7 @@ export function keyOf({ resource, name }: { readonly resource: string; readonly 
   return `${resource}/${name}`;
 }
 
-/** From 0 up to, but not including, 1: retries of many processes are to spread, no more. */
+/** From 0 to less than 1, for jitter. */
 export function nextRandom(state: WriterState): number {
   state.random = randomAfter(state.random);
   return fractionOf(state.random);
