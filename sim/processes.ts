@@ -29,6 +29,8 @@ export const NAMESPACE = 'metallb-system';
 export const SPEAKER_LABELS = { component: 'speaker' };
 /** Milliseconds between pings, and misses until death: the speaker's defaults. */
 export const LIVENESS = { interval: 100, misses: 3 };
+/** Milliseconds that an address stays after its pool has gone: the default. */
+export const POOL_CHANGE_GRACE = 5000;
 /** When virtual time begins, in milliseconds since 1970. */
 const EPOCH = Date.parse('2026-01-01T00:00:00Z');
 
@@ -43,6 +45,7 @@ function common({ clock, random }: Environment, process: VirtualProcess, client:
     client,
     namespace: NAMESPACE,
     loadBalancerClass: '',
+    poolChangeGrace: POOL_CHANGE_GRACE,
     log: SILENT,
     metrics: NO_METRICS,
     clock: process.main.clock,

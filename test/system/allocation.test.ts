@@ -25,18 +25,26 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
   let controller: LabProcess;
   let starts = 0;
 
-  const launch = () => {
+  /** Of the pool changes in these cases each stands for itself, so that there is no grace unless a case says so. */
+  const launch = (...more: string[]) => {
     const quiet = ['--port', '0', '--health-probe-port', '0', '--webhook-mode', 'disabled'];
+    const flags = more.includes('--pool-change-grace') ? more : ['--pool-change-grace', '0', ...more];
     const scope = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--lb-class', loadBalancerClass];
     controller = start(
       'controller',
-      [METALLB, 'controller', ...scope, ...quiet],
+      [METALLB, 'controller', ...scope, ...quiet, ...flags],
       join(directory.path, `${++starts}.log`),
     );
   };
   const gone = async () => {
     controller.kill('SIGKILL');
     await controller.exited;
+  };
+  /** Another controller takes over, with these flags. */
+  const again = async (...flags: string[]) => {
+    await gone();
+    launch(...flags);
+    await until('the controller has begun', () => controller.log().includes('configuration loaded'));
   };
   const create = (resource: ResourceName, object: object) =>
     client.request({ method: 'POST', path: collectionPath(resource, namespace), body: object });
@@ -449,6 +457,83 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('b', '198.19.132.100');
         await intrude('b', '198.19.132.100', '198.19.132.100');
         await has('b', '198.19.132.100');
+      },
+    ],
+    [
+      'stays while its pool is split, which is two writes',
+      async () => {
+        await pool('p', '198.19.134.0/29');
+        await service('a', { loadBalancerIPs: '198.19.134.5' });
+        await has('a', '198.19.134.5');
+        await annotate('a', { loadBalancerIPs: null });
+        await again('--pool-change-grace', '600');
+        const seen = await follow('a');
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.134.0/30'] } });
+        await service('b');
+        await has('b', '198.19.134.0');
+        expect(await owner('a')).toBe('p');
+        await pool('q', '198.19.134.4/30');
+        await until('the annotation moves', async () => (await owner('a')) === 'q');
+        expect(new Set(await seen())).toEqual(new Set(['198.19.134.5']));
+        await again();
+      },
+    ],
+    [
+      'is replaced after the grace when no pool takes it in',
+      async () => {
+        await pool('p', '198.19.135.0/29');
+        await service('a', { loadBalancerIPs: '198.19.135.5' });
+        await has('a', '198.19.135.5');
+        await annotate('a', { loadBalancerIPs: null });
+        await again('--pool-change-grace', '1');
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.135.0/30'] } });
+        await has('a', '198.19.135.0');
+        await told('a', 'loses 198.19.135.5: address 198.19.135.5 is in no IPAddressPool');
+        await again();
+      },
+    ],
+    [
+      'stays while pool and request change one after the other',
+      async () => {
+        await pool('p', '198.19.136.0/29 2001:db8:36::/125');
+        await service('a', { loadBalancerIPs: '198.19.136.5,2001:db8:36::5' }, { ipFamilyPolicy: 'RequireDualStack' });
+        await has('a', '198.19.136.5 2001:db8:36::5');
+        await again('--pool-change-grace', '600');
+        const seen = await follow('a');
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.136.0/29', '2001:db8:37::/125'] } });
+        await annotate('a', { loadBalancerIPs: '198.19.136.5,2001:db8:37::5' });
+        await has('a', '198.19.136.5 2001:db8:37::5');
+        await annotate('a', { loadBalancerIPs: '198.19.136.5,2001:db8:38::5' });
+        await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.136.0/29', '2001:db8:38::/125'] } });
+        await has('a', '198.19.136.5 2001:db8:38::5');
+        for (const addresses of await seen()) expect(addresses).toMatch(/^198\.19\.136\.5 2001:db8:3.::5$/);
+        await again();
+      },
+    ],
+    [
+      'is taken away for a wish that cannot be met, and the condition says so; not with --keep-address-until-served',
+      async () => {
+        await pool('p', '198.19.137.0/30');
+        await service('a');
+        await has('a', '198.19.137.0');
+        await annotate('a', { loadBalancerIPs: '198.19.138.0' });
+        await has('a', '');
+        await says('a', '(it has lost 198.19.137.0: it requests 198.19.138.0)');
+        await annotate('a', { loadBalancerIPs: null });
+        await has('a', '198.19.137.0');
+        await again('--keep-address-until-served');
+        await annotate('a', { loadBalancerIPs: '198.19.138.0' });
+        const text =
+          'keeps 198.19.137.0 until it can have what it asks for: address 198.19.138.0 is in no IPAddressPool';
+        await says('a', text);
+        await told('a', text);
+        expect(await addresses('a')).toBe('198.19.137.0');
+        await pool('q', '198.19.138.0/32');
+        await has('a', '198.19.138.0');
+        await annotate('a', { loadBalancerIPs: null, 'address-pool': 'nowhere' });
+        await says('a', 'keeps 198.19.138.0 until it can have what it asks for: pool "nowhere" does not exist');
+        expect(await addresses('a')).toBe('198.19.138.0');
+        await again();
       },
     ],
     [

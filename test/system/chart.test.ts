@@ -95,6 +95,8 @@ const SETS: Readonly<Record<string, readonly string[]>> = {
     'loadBalancerClass=example.com/lb',
     'speaker.ignoreExcludeLB=true',
     'speaker.extraArgs={--l2-election=balanced}',
+    'poolChangeGrace=0',
+    'controller.keepAddressUntilServed=true',
   ],
 };
 

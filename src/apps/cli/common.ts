@@ -59,6 +59,14 @@ export function portFlag(values: FlagValues, name: string): number {
   return port;
 }
 
+/** A number of seconds. */
+export function secondsFlag(values: FlagValues, name: string): number {
+  const seconds = Number(values[name]);
+  if (!Number.isFinite(seconds) || seconds < 0)
+    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is not a number of seconds; give 0 or more`, 2);
+  return seconds;
+}
+
 export function textFlag(values: FlagValues, name: string): string {
   const value = values[name];
   return typeof value === 'string' ? value : '';

@@ -60,8 +60,19 @@ const COMMON: readonly Flag[] = [
   },
 ];
 
+const POOL_CHANGE_GRACE = { name: 'pool-change-grace', default: '5' };
+
 export const CONTROLLER_FLAGS: readonly Flag[] = [
   ...COMMON,
+  {
+    ...POOL_CHANGE_GRACE,
+    help: 'seconds that a Service keeps an address that no pool allows any more, in case another change of the pools follows that does; 0 = it loses it at once. The same on controller and speakers',
+  },
+  {
+    name: 'keep-address-until-served',
+    isSwitch: true,
+    help: 'a Service that asks for another address or pool keeps the address that it has until it can have what it asks for',
+  },
   { name: 'leader-elect', isSwitch: true, help: 'lead only while holding a Lease; others stand by, warm' },
   {
     name: 'config-map',
@@ -99,6 +110,10 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
 
 export const SPEAKER_FLAGS: readonly Flag[] = [
   ...COMMON,
+  {
+    ...POOL_CHANGE_GRACE,
+    help: 'seconds that an address is still announced after its pool has gone; 0 = no longer. The same on controller and speakers',
+  },
   {
     name: 'node-name',
     env: 'METALLB_NODE_NAME',

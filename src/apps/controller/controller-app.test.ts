@@ -87,6 +87,7 @@ function leading() {
     client: api,
     namespace: 'metallb-system',
     loadBalancerClass: '',
+    poolChangeGrace: 5000,
     log: createLog('none', {}),
     metrics: new Metrics(),
     clock: time.clock,

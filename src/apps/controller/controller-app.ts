@@ -26,6 +26,10 @@ import { ConfigMapFollower } from './config-map-follower.ts';
 
 export interface ControllerOptions extends ProcessOptions {
   readonly host: string;
+  /** --pool-change-grace, in milliseconds. */
+  readonly poolChangeGrace: number;
+  /** --keep-address-until-served. */
+  readonly keepUntilServed?: boolean;
   /** ConfigMap in the format before 0.13 to follow, in the namespace of the configuration. */
   readonly configMap?: string | undefined;
   /** Present: lead only while holding the Lease of this namespace; `onStepDown` is called when it is lost. */
@@ -69,6 +73,8 @@ export class ControllerApp {
       controllerMachine,
       initialController({
         loadBalancerClass: options.loadBalancerClass,
+        poolChangeGrace: options.poolChangeGrace,
+        keepUntilServed: options.keepUntilServed ?? false,
         standby: options.leaderElection !== undefined,
       }),
       CONTROLLER_RESOURCES.map((resource) => ({

@@ -41,6 +41,8 @@ export interface SpeakerOptions extends ProcessOptions {
   readonly drainOnCordon: boolean;
   /** Milliseconds. */
   readonly drainWait: number;
+  /** --pool-change-grace, in milliseconds. */
+  readonly poolChangeGrace: number;
   readonly rules: AssignmentRules;
   /** Undefined: no speaker list, every node is taken to be alive. */
   readonly liveness: (LivenessOptions & { readonly labelSelector: string }) | undefined;
@@ -75,7 +77,8 @@ export class SpeakerApp {
   constructor(options: SpeakerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? realClock();
-    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, drainWait, namespace, rules } = options;
+    const { node, loadBalancerClass, ignoreExcludeLabel, drainOnCordon, drainWait, poolChangeGrace, namespace, rules } =
+      options;
     const { labelSelector, ...liveness } = options.liveness ?? { labelSelector: NO_PODS };
     const statuses = {
       client: options.client,
@@ -119,6 +122,7 @@ export class SpeakerApp {
         ignoreExcludeLabel,
         drainOnCordon,
         drainWait,
+        poolChangeGrace,
         liveness: options.liveness !== undefined,
         fenced: options.liveness?.fenced ?? false,
         rules,

@@ -38,6 +38,7 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
 
 function* deadlines({ services, configRecords, statusesDueAt }: ControllerState): Iterable<Deadline> {
   for (const { key, at } of services.retries()) yield { at, why: `retry of services ${key}` };
+  for (const { key, at } of services.graces()) yield { at, why: `the address of services ${key} has no pool` };
   for (const { resource, key, write } of configRecords.values())
     if (write.kind === 'backing-off') yield { at: write.until, why: `retry of ${resource} ${key}` };
   if (statusesDueAt !== undefined) yield { at: statusesDueAt, why: 'statuses' };
@@ -60,6 +61,7 @@ function takeIn(
 ): ControllerState {
   switch (input.kind) {
     case 'tick':
+      endGraces(state, now);
       return resumeWrites(state, now);
     case 'lead':
       // Watches may be behind: an address that the last leader gave away a moment ago must not be given again, nor be
@@ -80,6 +82,14 @@ function takeIn(
       const configChanged = input.resource !== 'services' && changed.length > 0;
       return mayDecide(next) && (becameSynced || configChanged || hasCaughtUp) ? reconfigure(next, now, outputs) : next;
     }
+  }
+}
+
+function endGraces({ services, dirty }: ControllerState, now: Millis): void {
+  for (const { key, at } of [...services.graces()]) {
+    if (at > now) continue;
+    services.change(key, { grace: { kind: 'over' } });
+    dirty.add(key);
   }
 }
 

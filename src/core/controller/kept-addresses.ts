@@ -4,7 +4,7 @@
  * @module
  */
 import type { Allocator } from '../ipam/allocator.ts';
-import type { AllocationRequest } from '../ipam/request.ts';
+import type { AllocationRequest, ClaimRefusal } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../net/address.ts';
 import { describeRefusal } from '../reasons/reasons.ts';
 
@@ -16,21 +16,41 @@ export interface Present {
   readonly own: readonly IpAddress[];
 }
 
-/** At most one address of each family, all of one pool; primary family first. */
-export function keptAddresses(allocator: Allocator, request: AllocationRequest, present: Present): IpAddress[] {
-  const usable = byPreference(present).filter((address) => allocator.refusal(request, [address]) === undefined);
+export interface Kept {
+  /** At most one of each family, all of one pool; primary family first. */
+  readonly addresses: readonly IpAddress[];
+  /** The configuration does not allow them at the moment: they stay because it may be on its way to do so again. */
+  readonly waits: boolean;
+}
+
+/** `mayWait`: whether these addresses stay although there is this against them. */
+export function keptAddresses(
+  allocator: Allocator,
+  request: AllocationRequest,
+  present: Present,
+  mayWait: (refusal: ClaimRefusal, addresses: readonly IpAddress[]) => boolean,
+): Kept {
+  const stays = (addresses: readonly IpAddress[]) => {
+    const refusal = allocator.refusal(request, addresses);
+    return refusal === undefined || mayWait(refusal, addresses);
+  };
+  const keep = (addresses: readonly IpAddress[]): Kept => ({
+    addresses,
+    waits: addresses.length > 0 && allocator.refusal(request, addresses) !== undefined,
+  });
+  const usable = byPreference(present).filter((address) => stays([address]));
   const [primary, secondary] = request.families as [IpFamily, IpFamily?];
   const ofFamily = (family: IpFamily | undefined) => usable.filter((address) => address.family === family);
-  if (secondary === undefined) return ofFamily(primary).slice(0, 1);
+  if (secondary === undefined) return keep(ofFamily(primary).slice(0, 1));
   const [firsts, seconds] = [ofFamily(primary), ofFamily(secondary)];
   const pairs = firsts.flatMap((first) => seconds.map((second) => [first, second]));
-  const pair = pairs.find((both) => allocator.refusal(request, both) === undefined);
-  if (pair !== undefined) return pair;
+  const pair = pairs.find(stays);
+  if (pair !== undefined) return keep(pair);
   // Two that are of different pools cannot both stay: rather the one that can have company again.
   const single = [...firsts, ...seconds];
   const other = ({ family }: IpAddress) => (family === primary ? secondary : primary);
   const best = single.find((address) => allocator.hasCompany(request, address, other(address))) ?? single[0];
-  return best === undefined ? [] : [best];
+  return keep(best === undefined ? [] : [best]);
 }
 
 function byPreference({ shown, own }: Present): IpAddress[] {
@@ -52,7 +72,11 @@ export function whyLost(
   const others = kept.filter((other) => other.family !== family);
   const together = allocator.refusal(request, [...others, address]);
   if (together !== undefined) return describeRefusal(together);
-  return `a Service has one address of a family, and this one has ${kept.map(formatAddress).join(', ')}`;
+  return `a Service has one address of a family, and this one has ${listed(kept)}`;
+}
+
+export function listed(addresses: readonly IpAddress[]): string {
+  return addresses.map(formatAddress).join(', ');
 }
 
 export function distinct(addresses: readonly IpAddress[]): IpAddress[] {

@@ -6,62 +6,28 @@
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
-import type { Allocator } from '../ipam/allocator.ts';
-import type { AllocationRequest, PoolCheck } from '../ipam/request.ts';
-import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
-import { allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
-import {
-  describeRefusal,
-  describeRefusals,
-  type EventNote,
-  mainVerdict,
-  type UnservedReason,
-} from '../reasons/reasons.ts';
+import type { AllocationRequest, ClaimRefusal, PoolCheck } from '../ipam/request.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
+import { equal } from '../net/equal.ts';
+import { describeRefusal, describeRefusals, type EventNote, mainVerdict } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
-import { distinct, includes, keptAddresses, type Present, sameAddresses, whyLost } from './kept-addresses.ts';
-import { clusterFamilies, requestOf, wishedAddresses } from './service-request.ts';
+import {
+  asItIs,
+  type Case,
+  cleared,
+  type DecisionFacts,
+  decided,
+  type Obstacle,
+  type Outcome,
+  type ServiceDecision,
+} from './decided.ts';
+import { distinct, includes, type Kept, keptAddresses, listed, sameAddresses } from './kept-addresses.ts';
+import { askedOf, clusterFamilies, requestOf, wishedAddresses } from './service-request.ts';
 
-export interface ServiceDecision {
-  /** What status.loadBalancer.ingress should hold. */
-  readonly addresses: readonly string[];
-  /** What the annotation that names the owning pool should hold; undefined: it should not be there. */
-  readonly pool: string | undefined;
-  readonly events: readonly EventNote[];
-  /** What the condition on the Service should say; undefined: it should not be there. */
-  readonly condition: ConditionNote | undefined;
-  /** Why the Service has not all that it wants; undefined: it has, or wants nothing. */
-  readonly unserved: UnservedReason | undefined;
-}
-
-/** What a decision depends on besides the Service. */
-export interface DecisionFacts {
-  readonly allocator: Allocator;
-  /** Names of pools that exist but are invalid; addresses from them are left as they are. */
-  readonly setAside: ReadonlySet<string>;
-  /** What the status of the Service showed when it was last as we wanted it. */
-  readonly served: readonly string[];
-}
-
-/** One Service while it is decided about. */
-interface Case extends DecisionFacts {
-  readonly key: string;
-  readonly request: AllocationRequest;
-  readonly present: Present;
-  /** Texts that the status shows as addresses and that are none. */
-  readonly nonsense: readonly string[];
-  /** The addresses that the user asks for; empty: any. */
-  readonly wish: readonly IpAddress[];
-}
-
-/** Why a Service does not get all that it wants. */
-interface Obstacle {
-  readonly reason: 'AllocationFailed' | 'LoadBalancerFailed';
-  readonly message: string;
-  readonly unserved: UnservedReason;
-}
+const SERVED: Outcome = { kind: 'served' };
 
 export function decideService(service: Service, facts: DecisionFacts): ServiceDecision {
-  const { allocator, setAside } = facts;
+  const { allocator, setAside, last } = facts;
   const key = objectKey(service);
   if (service.spec?.type !== 'LoadBalancer') return cleared(allocator, key, [], undefined);
 
@@ -74,128 +40,128 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
   }
 
   const wished = wishedAddresses(service);
+  const wish = wished.ok ? wished.addresses : [];
   const texts = currentAddresses(service);
   const shown = distinct(texts.flatMap((text) => parseAddress(text) ?? []));
-  const own = [
-    ...(allocator.allocationOf(key)?.addresses ?? []),
-    ...facts.served.flatMap((text) => parseAddress(text) ?? []),
-  ];
-  const present = { shown, own: distinct(own) };
-  const nonsense = texts.filter((text) => parseAddress(text) === undefined);
-  const wish = wished.ok ? wished.addresses : [];
-  const request = requestOf(service, families);
-  const concerned: Case = { ...facts, key, request, present, nonsense, wish };
-
+  const held = allocator.allocationOf(key)?.addresses ?? [];
+  const own = distinct([...held, ...last.served.flatMap((text) => parseAddress(text) ?? [])]);
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
-  const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
-  const isSetAside = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';
-  if (owner !== undefined && setAside.has(owner) && !asksForOthers && shown.some(isSetAside))
-    return { addresses: texts, pool: owner, condition: allocated(owner), events: [], unserved: undefined };
+  const request = requestOf(service, families);
+  // A controller that has just begun goes by the annotation: what it stands beside we gave.
+  const present = { shown, own: own.length === 0 && owner !== undefined ? shown : own };
+  const nonsense = texts.filter((text) => parseAddress(text) === undefined);
+  const concerned: Case = { ...facts, service, key, request, present, nonsense, wish };
 
-  if (!wished.ok) {
-    hold(concerned, keptAddresses(allocator, request, present));
-    return settled(concerned, { reason: 'LoadBalancerFailed', message: wished.message, unserved: 'bad-request' });
-  }
-  return settled(concerned, wish.length > 0 ? giveWish(concerned) : giveAny(concerned));
+  const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
+  const isInNoPool = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';
+  if (owner !== undefined && setAside.has(owner) && !asksForOthers && shown.some(isInNoPool))
+    return asItIs(service, last, texts);
+
+  if (!wished.ok) return decided(concerned, keepAll(concerned, wished.message));
+  return decided(concerned, wish.length > 0 ? giveWish(concerned) : giveAny(concerned));
 }
 
-/** The addresses that are asked for, or of those that the Service has the ones among them. */
-function giveWish(concerned: Case): Obstacle | undefined {
-  const { allocator, request, present, wish, key } = concerned;
+/** A request that nobody understands changes nothing. */
+function keepAll(concerned: Case, message: string): Outcome {
+  const kept = keep(concerned);
+  const what = kept.addresses.length === 0 ? '' : ` (it keeps ${listed(kept.addresses)} until then)`;
+  return settle(concerned, kept, { reason: 'LoadBalancerFailed', message: message + what, unserved: 'bad-request' });
+}
+
+/** The addresses that are asked for; if it cannot have them all, those that it has of them. */
+function giveWish(concerned: Case): Outcome {
+  const { allocator, request, present, wish, keepUntilServed, mayWait } = concerned;
   const [asked, needed] = [wish.map(({ family }) => family), request.families];
   const isFit = asked.length === needed.length && asked.every((family) => needed.includes(family));
   const claim = isFit ? allocator.claim(request, wish) : undefined;
-  if (claim?.ok) return undefined;
+  if (claim?.ok) return SERVED;
   const isWished = (address: IpAddress) => includes(wish, address);
-  const kept = keptAddresses(allocator, request, {
-    shown: present.shown.filter(isWished),
-    own: present.own.filter(isWished),
-  });
-  hold(concerned, kept);
+  const wished = { shown: present.shown.filter(isWished), own: present.own.filter(isWished) };
+  const [among, all] = [keep({ ...concerned, present: wished }), keepOfAnyPool(concerned)];
+  // Part of the wish is there already: the pool may be about to follow with the rest.
+  const isPart = among.addresses.length > 0 && all.addresses.length > among.addresses.length;
+  if (isPart && mayWait && claim !== undefined && OF_POOLS.has(claim.refusal.kind))
+    return { kind: 'waits', addresses: all.addresses };
   const why =
     claim === undefined
       ? `it requests ${asked.join('+')}, but its cluster IPs are ${needed.join('+')}`
       : describeRefusal(claim.refusal);
-  const message =
-    kept.length === 0
-      ? `${key} gets no address: ${why}`
-      : `${key} keeps ${list(kept)} and gets no other address: ${why}`;
-  return { reason: 'AllocationFailed', message, unserved: claim?.refusal.kind ?? 'wrong-family' };
+  const kept = keepUntilServed ? all : among;
+  const rest = keepUntilServed ? UNTIL_SERVED : 'and gets no other address';
+  return settle(concerned, kept, obstacle(concerned, kept, rest, why, claim?.refusal.kind ?? 'wrong-family'));
 }
 
 /** What the Service has stays as far as it can; what is missing then is found for it. */
-function giveAny(concerned: Case): Obstacle | undefined {
-  const { allocator, request, present, setAside, key } = concerned;
-  const kept = keptAddresses(allocator, request, present);
-  if (kept.length === 0) {
+function giveAny(concerned: Case): Outcome {
+  const { allocator, request, setAside, keepUntilServed } = concerned;
+  const kept = keep(concerned);
+  if (kept.addresses.length === 0) {
     const decision = allocator.allocate(request);
-    if (decision.ok) return undefined;
-    allocator.release(key);
+    if (decision.ok) return SERVED;
     const checks = withSetAside(decision.checks, request, setAside);
-    return unserved(`${key} gets no address`, checks);
+    const still = keepUntilServed ? keepOfAnyPool(concerned) : kept;
+    return settle(concerned, still, obstacleOf(concerned, still, UNTIL_SERVED, checks));
   }
-  hold(concerned, kept);
-  const missing = request.families.find((family) => !kept.some((address) => address.family === family));
-  if (missing === undefined) return undefined;
+  const missing = request.families.find((family) => !kept.addresses.some((address) => address.family === family));
+  const outcome = settle(concerned, kept);
+  if (kept.waits || missing === undefined) return outcome;
   const decision = allocator.extend(request, missing);
-  return decision.ok || !request.requireBoth
-    ? undefined
-    : unserved(`${key} keeps ${list(kept)} and gets no ${missing} address`, decision.checks);
+  if (decision.ok || !request.requireBoth) return SERVED;
+  const rest = `and gets no ${missing} address`;
+  return { kind: 'unserved', obstacle: obstacleOf(concerned, kept, rest, decision.checks) };
 }
 
-function unserved(what: string, checks: readonly PoolCheck[]): Obstacle {
-  return {
-    reason: 'AllocationFailed',
-    message: `${what}: ${describeRefusals(checks)}`,
-    unserved: mainVerdict(checks),
-  };
+const UNTIL_SERVED = 'until it can have what it asks for';
+
+function obstacleOf(concerned: Case, kept: Kept, rest: string, checks: readonly PoolCheck[]): Obstacle {
+  return obstacle(concerned, kept, rest, describeRefusals(checks), mainVerdict(checks));
 }
 
-function hold({ allocator, request, key }: Case, addresses: readonly IpAddress[]): void {
+/** `rest`: what follows upon that the Service keeps something. */
+function obstacle(
+  { key }: Case,
+  { addresses }: Kept,
+  rest: string,
+  why: string,
+  unserved: Obstacle['unserved'],
+): Obstacle {
+  const what = addresses.length === 0 ? 'gets no address' : `keeps ${listed(addresses)} ${rest}`;
+  return { reason: 'AllocationFailed', message: `${key} ${what}: ${why}`, unserved };
+}
+
+/** The Service holds from now on what it keeps. */
+function settle({ allocator, request, key }: Case, { addresses, waits }: Kept, obstacle?: Obstacle): Outcome {
+  if (waits) return { kind: 'waits', addresses };
   if (addresses.length === 0) allocator.release(key);
-  else allocator.claim(request, addresses);
+  else allocator.claim(ofAnyPool(request), addresses);
+  return obstacle === undefined ? SERVED : { kind: 'unserved', obstacle };
 }
 
-/** Rule S10, and what the user is told: what the status gains and loses by it, the same as often as it is decided. */
-function settled(concerned: Case, obstacle: Obstacle | undefined): ServiceDecision {
-  const { allocator, key, present } = concerned;
-  const { addresses, pool } = allocator.allocationOf(key) ?? { addresses: [], pool: undefined };
-  const events: EventNote[] = [...losses(concerned, addresses)];
-  const gained = addresses.filter((address) => !includes(present.shown, address));
-  if (gained.length > 0) {
-    const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
-    const what = gained.length === addresses.length ? `[${names}]` : names;
-    events.push({ reason: 'IPAllocated', message: `Assigned IP ${what} of pool "${pool}"` });
-  }
-  if (obstacle !== undefined) events.push({ reason: obstacle.reason, message: obstacle.message });
-  return {
-    addresses: addresses.map(formatAddress),
-    pool,
-    events,
-    condition: obstacle === undefined && pool !== undefined ? allocated(pool) : notAllocated(events),
-    unserved: obstacle?.unserved,
-  };
+/** What the configuration alone can have against an address. */
+const OF_POOLS: ReadonlySet<ClaimRefusal['kind']> = new Set(['not-in-a-pool', 'buggy', 'different-pools']);
+/** What it can have against an address because of what the Service says of itself. */
+const OF_SERVICES: ReadonlySet<ClaimRefusal['kind']> = new Set(['not-selected', 'other-pool']);
+
+function keep({ allocator, request, present, mayWait, last, service }: Case): Kept {
+  const isUnchanged = last.asked === undefined || equal(last.asked, askedOf(service));
+  return keptAddresses(
+    allocator,
+    request,
+    present,
+    ({ kind }, addresses) =>
+      mayWait &&
+      (OF_POOLS.has(kind) || (isUnchanged && OF_SERVICES.has(kind))) &&
+      addresses.every((address) => includes(present.own, address)),
+  );
 }
 
-/** One Event for each reason. */
-function losses({ allocator, request, present, nonsense, wish, key }: Case, kept: readonly IpAddress[]): EventNote[] {
-  const asked = list(wish);
-  const lost = present.shown
-    .filter((address) => !includes(kept, address))
-    .map((address) => {
-      const isUnwanted = wish.length > 0 && !includes(wish, address);
-      const why = isUnwanted ? `it requests ${asked}` : whyLost(allocator, request, address, kept);
-      return { text: formatAddress(address), why };
-    });
-  const all = [...lost, ...nonsense.map((text) => ({ text, why: 'this is not an IP address' }))];
-  return [...Map.groupBy(all, ({ why }) => why)].map(([why, group]) => ({
-    reason: 'ClearAssignment',
-    message: `${key} loses ${group.map(({ text }) => text).join(', ')}: ${why}`,
-  }));
+/** Also what is of another pool than the one that is asked for. */
+function keepOfAnyPool(concerned: Case): Kept {
+  return keep({ ...concerned, request: ofAnyPool(concerned.request) });
 }
 
-function list(addresses: readonly IpAddress[]): string {
-  return addresses.map(formatAddress).join(', ');
+function ofAnyPool({ pool: _, ...request }: AllocationRequest): AllocationRequest {
+  return request;
 }
 
 /** The allocator does not know of pools that are set aside; the user should. */
@@ -207,14 +173,4 @@ export function withSetAside(
   const others = checks.filter(({ pool }) => !setAside.has(pool));
   const concerned = [...setAside].filter((pool) => request.pool === undefined || request.pool === pool);
   return [...others, ...concerned.map((pool): PoolCheck => ({ pool, verdict: 'set-aside' }))];
-}
-
-function cleared(
-  allocator: Allocator,
-  key: string,
-  events: readonly EventNote[],
-  unserved: UnservedReason | undefined,
-): ServiceDecision {
-  allocator.release(key);
-  return { addresses: [], pool: undefined, condition: notAllocated(events), events, unserved };
 }

@@ -5,13 +5,27 @@
 import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
 import type { EventNote, UnservedReason } from '../reasons/reasons.ts';
+import type { Asked } from './service-request.ts';
 import { NO_WRITE, type WriteState } from './write-state.ts';
+
+/** How long addresses that the configuration does not allow any more still stay (--pool-change-grace). */
+export type Grace =
+  /** There are none. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'running'; readonly until: Millis }
+  /** They go, and the status does not say so yet. */
+  | { readonly kind: 'over' };
 
 export interface ServiceRecord {
   /** Why it has no address although it wants one. */
   readonly unserved: UnservedReason | undefined;
   /** What its status showed when it was last as we wanted it. */
   readonly served: readonly string[];
+  /** What it said of itself then. */
+  readonly asked: Asked | undefined;
+  /** What it lost and why, in words, until it has all that it wants. */
+  readonly lost: string | undefined;
+  readonly grace: Grace;
   /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;
   /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
@@ -24,6 +38,9 @@ export interface ServiceRecord {
 const NEW: ServiceRecord = {
   unserved: undefined,
   served: [],
+  asked: undefined,
+  lost: undefined,
+  grace: { kind: 'none' },
   pendingSince: undefined,
   told: { address: [], annotations: [] },
   annotations: undefined,
@@ -34,6 +51,7 @@ export class ServiceRecords {
   readonly #records = new Map<ServiceKey, ServiceRecord>();
   readonly #unserved = new Set<ServiceKey>();
   readonly #backingOff = new Set<ServiceKey>();
+  readonly #inGrace = new Set<ServiceKey>();
 
   get(key: ServiceKey): ServiceRecord {
     return this.#records.get(key) ?? NEW;
@@ -44,6 +62,7 @@ export class ServiceRecords {
     this.#records.set(key, record);
     setMember(this.#unserved, key, record.unserved !== undefined);
     setMember(this.#backingOff, key, record.write.kind === 'backing-off');
+    setMember(this.#inGrace, key, record.grace.kind === 'running');
   }
 
   /** The Service is gone. A write that is under way is remembered until it is answered: one of the same name may come. */
@@ -53,7 +72,7 @@ export class ServiceRecords {
       this.change(key, { ...NEW, write: { ...write, failures: 0 } });
       return;
     }
-    for (const keyed of [this.#records, this.#unserved, this.#backingOff]) keyed.delete(key);
+    for (const keyed of [this.#records, this.#unserved, this.#backingOff, this.#inGrace]) keyed.delete(key);
   }
 
   /** Services that want an address and could not have one. */
@@ -71,6 +90,14 @@ export class ServiceRecords {
     for (const key of this.#backingOff) {
       const { write } = this.get(key);
       if (write.kind === 'backing-off') yield { key, at: write.until };
+    }
+  }
+
+  /** Services in their grace, and when it is over. */
+  *graces(): Iterable<{ readonly key: ServiceKey; readonly at: Millis }> {
+    for (const key of this.#inGrace) {
+      const { grace } = this.get(key);
+      if (grace.kind === 'running') yield { key, at: grace.until };
     }
   }
 }

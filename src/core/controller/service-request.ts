@@ -3,6 +3,7 @@
  * @module
  */
 import { objectKey, type Service } from '../api/kubernetes.ts';
+import type { Labels } from '../api/selector.ts';
 import type { AddressUse, AllocationRequest } from '../ipam/request.ts';
 import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import type { EventNote } from '../reasons/reasons.ts';
@@ -50,6 +51,16 @@ export function requestOf(service: Service, families: readonly IpFamily[]): Allo
     requireBoth: service.spec?.ipFamilyPolicy !== 'PreferDualStack',
     ...(pool ? { pool } : {}),
   };
+}
+
+/** What the Service says of itself that pools go by. */
+export interface Asked {
+  readonly pool: string;
+  readonly labels: Labels;
+}
+
+export function askedOf(service: Service): Asked {
+  return { pool: userAnnotation(service, 'address-pool') ?? '', labels: service.metadata.labels ?? {} };
 }
 
 export type Wish =

@@ -13,9 +13,10 @@ import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
-import { decideService, type ServiceDecision } from './service-decision.ts';
-import type { ServiceRecord } from './service-records.ts';
-import { useOf } from './service-request.ts';
+import type { ServiceDecision } from './decided.ts';
+import { decideService } from './service-decision.ts';
+import type { Grace, ServiceRecord } from './service-records.ts';
+import { askedOf, useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
 import { begun, settled } from './write-state.ts';
 
@@ -106,9 +107,11 @@ function decideOne(
   now: Millis,
   outputs: ControllerOutput[],
 ): void {
-  const { services, allocator } = state;
+  const { services, allocator, settings } = state;
+  const { poolChangeGrace = 0, keepUntilServed = false } = settings;
   const record = services.get(key);
-  const decision = decideService(service, { allocator, setAside, served: record.served });
+  const mayWait = poolChangeGrace > 0 && record.grace.kind !== 'over';
+  const decision = decideService(service, { allocator, setAside, keepUntilServed, mayWait, last: record });
   const differs = !isWritten(service, decision);
   const isNext = differs && record.write.kind === 'idle';
   const annotations = service.spec?.type === 'LoadBalancer' ? annotationNotes(service) : [];
@@ -117,6 +120,9 @@ function decideOne(
   services.change(key, {
     unserved: decision.unserved,
     served: differs ? record.served : decision.addresses,
+    asked: differs || decision.waits ? record.asked : askedOf(service),
+    lost: decision.lost,
+    grace: graceAfter(decision, differs, record.grace, now + poolChangeGrace),
     pendingSince: pendingSince(service, record, now),
     annotations,
     told: {
@@ -139,6 +145,11 @@ function decideOne(
     conditions: service.status?.conditions ?? [],
     condition: decision.condition,
   });
+}
+
+function graceAfter({ waits }: ServiceDecision, differs: boolean, before: Grace, until: Millis): Grace {
+  if (waits) return before.kind === 'running' ? before : { kind: 'running', until };
+  return differs && before.kind === 'over' ? before : { kind: 'none' };
 }
 
 function pendingSince(service: Service, record: ServiceRecord, now: Millis): Millis | undefined {

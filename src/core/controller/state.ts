@@ -24,6 +24,10 @@ export interface ControllerSettings {
   readonly standby?: boolean;
   /** --lb-class; empty: Services without a class. */
   readonly loadBalancerClass: string;
+  /** --pool-change-grace: how long an address that the configuration does not allow any more still stays. Absent: not at all. */
+  readonly poolChangeGrace?: Millis;
+  /** --keep-address-until-served: a wish takes the address away only once it can be met. */
+  readonly keepUntilServed?: boolean;
 }
 
 /** What the controller writes to. */

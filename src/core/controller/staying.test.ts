@@ -39,7 +39,7 @@ describe('an edit of a pool costs what it makes invalid, and nothing else', () =
     c.pools(pool('p', ['192.0.2.100-192.0.2.110']));
     expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.100', 'p']);
     const text =
-      'default/a keeps 192.0.2.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family; add addresses of that family to a pool, or change ipFamilies of the Service';
+      'default/a keeps 192.0.2.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family; add addresses of that family to a pool, or change ipFamilies of the Service (it has lost fd00:77::100: address fd00:77::100 is in no IPAddressPool; add it to one, or request another address)';
     expect(c.events.at(-1)).toBe(`a AllocationFailed: ${text}`);
     expect(c.condition('a')).toMatchObject({ status: 'False', reason: 'AllocationFailed', message: text });
     c.pools(BOTH);
@@ -110,7 +110,7 @@ describe('an edit of a Service costs what it makes invalid, and nothing else', (
     expect(c.address('a')).toBe('192.0.2.3');
     expect(c.events.slice(-2)).toEqual([
       'a ClearAssignment: default/a loses fd00:77::4: it requests 192.0.2.3, 2001:db8::1',
-      'a AllocationFailed: default/a keeps 192.0.2.3 and gets no other address: address 2001:db8::1 is in no IPAddressPool; add it to one, or request another address',
+      'a AllocationFailed: default/a keeps 192.0.2.3 and gets no other address: address 2001:db8::1 is in no IPAddressPool; add it to one, or request another address (it has lost fd00:77::4: it requests 192.0.2.3, 2001:db8::1)',
     ]);
     c.pools(pool('p', ['192.0.2.0/29', '2001:db8::/125']));
     expect(c.address('a')).toBe('192.0.2.3,2001:db8::1');
@@ -196,5 +196,239 @@ describe('a wish that goes before it is met', () => {
     c.fail(undefined);
     c.wait(1000);
     expect(c.writes.filter((text) => text.startsWith('default/a'))).toEqual(['default/a 192.0.2.103']);
+  });
+});
+
+describe('in the grace of a change of pools', () => {
+  const grace = { poolChangeGrace: 5000 };
+  const WHOLE = pool('p', ['192.0.2.0/29']);
+  const [LOWER, UPPER] = [pool('p', ['192.0.2.0/30']), pool('q', ['192.0.2.4/30'])];
+  const written = ({ writes }: ReturnType<typeof controller>) => writes.filter((text) => text.startsWith('default/'));
+
+  it('an address that has lost its pool stays, and becomes one of the pool that comes', () => {
+    const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    c.pools(LOWER);
+    c.wait(4999);
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.5', 'p']);
+    c.pools(LOWER, UPPER);
+    c.wait(60_000);
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.5', 'q']);
+    expect(written(c)).toEqual(['default/a 192.0.2.5', 'default/a 192.0.2.5']);
+    expect(troubles(c)).toEqual([]);
+  });
+
+  it('nothing is written, and what was about to be is', () => {
+    const primary6 = { ...DUAL, clusterIPs: ['fd00::10', '10.96.0.10'] };
+    const c = controller({ ...grace, pools: [BOTH], services: [service('a', primary6)] });
+    c.fail(503);
+    c.put(service('b', DUAL));
+    c.pools(pool('p', ['198.51.100.0/30']));
+    c.fail(undefined);
+    c.wait(1000);
+    expect(written(c)).toEqual(['default/a 192.0.2.100,fd00:77::100', 'default/b 192.0.2.101,fd00:77::101']);
+    expect([c.annotation('a'), c.annotation('b')]).toEqual(['p', 'p']);
+  });
+
+  it('is over after it: the Service gets another address, and is told why', () => {
+    const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    c.pools(LOWER);
+    c.annotate('a', { touched: 'yes' });
+    c.wait(4999);
+    expect(c.address('a')).toBe('192.0.2.5');
+    c.wait(1);
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.0', 'p']);
+    expect(troubles(c)).toEqual([
+      'a ClearAssignment: default/a loses 192.0.2.5: address 192.0.2.5 is in no IPAddressPool; add it to one, or request another address',
+    ]);
+  });
+
+  it('is over for good: what could not be written then is written later, and there is no other grace', () => {
+    const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    c.pools(LOWER);
+    c.fail(503);
+    c.wait(5100);
+    c.fail(undefined);
+    c.wait(400);
+    expect(c.address('a')).toBe('192.0.2.0');
+  });
+
+  it('begins again with the next loss', () => {
+    const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    for (let i = 0; i < 3; i++) {
+      c.pools(LOWER);
+      c.wait(3000);
+      c.pools(WHOLE);
+    }
+    expect(c.address('a')).toBe('192.0.2.5');
+  });
+
+  it('holds for a controller that has just begun', () => {
+    const meta = { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } };
+    const c = controller({ ...grace, pools: [LOWER], services: [service('a', {}, meta, ['192.0.2.5'])] });
+    c.wait(1000);
+    expect(c.address('a')).toBe('192.0.2.5');
+    c.wait(4000);
+    expect(c.address('a')).toBe('192.0.2.0');
+  });
+
+  it('is not for what others have written into the status', () => {
+    const c = controller({ ...grace, pools: [LOWER], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.intrude('a', '192.0.2.5');
+    expect(c.address('a')).toBe('192.0.2.0');
+  });
+
+  it('gives the address to nobody else', () => {
+    const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    c.pools(LOWER);
+    c.put(service('b', { loadBalancerIP: '192.0.2.5' }));
+    c.pools(LOWER, UPPER);
+    expect([c.address('a'), c.address('b')]).toEqual(['192.0.2.5', '']);
+  });
+
+  it.each<[string, object, object]>([
+    ['avoidBuggyIPs', { avoidBuggyIPs: true }, {}],
+    ['serviceAllocation', { serviceAllocation: { namespaces: ['other'] } }, {}],
+  ])('an edit can be taken back: %s', (_, spec) => {
+    const c = controller({ ...grace, services: [service('a')] });
+    c.pools(pool('p', ['192.0.2.0/30'], spec));
+    c.wait(3000);
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.pools(pool('p', ['192.0.2.0/30']));
+    c.wait(10_000);
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.pools(pool('p', ['192.0.2.0/30'], spec));
+    c.wait(10_000);
+    expect(c.address('a')).not.toBe('192.0.2.0');
+  });
+
+  it('the pool that is asked for by name may be replaced before the annotation follows', () => {
+    const meta = { annotations: { 'metallb.io/address-pool': 'p' } };
+    const c = controller({ ...grace, services: [service('a', {}, meta), service('b')] });
+    c.pools();
+    c.pools(pool('renamed', ['192.0.2.0/30']));
+    c.wait(2000);
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.annotate('a', { 'metallb.io/address-pool': 'renamed' });
+    c.wait(10_000);
+    expect([c.address('a'), c.annotation('a'), c.address('b')]).toEqual(['192.0.2.0', 'renamed', '192.0.2.1']);
+  });
+
+  it('is not for what the Service itself asks for', () => {
+    const labelled = service('a', {}, { labels: { tier: 'gold' } });
+    const gold = { serviceAllocation: { serviceSelectors: [{ matchLabels: { tier: 'gold' } }] } };
+    const c = controller({ ...grace, pools: [pool('p', ['192.0.2.0/30'], gold)], services: [labelled, service('b')] });
+    c.put({
+      ...labelled,
+      metadata: { ...labelled.metadata, labels: {}, resourceVersion: 'x' },
+      status: { loadBalancer: { ingress: [{ ip: '192.0.2.0' }] } },
+    });
+    expect(c.address('a')).toBe('');
+    c.pools(WHOLE);
+    expect(c.address('b')).not.toBe('');
+    c.annotate('b', { 'metallb.io/address-pool': 'nowhere' });
+    expect(c.address('b')).toBe('');
+  });
+
+  it.each<[string, boolean]>([
+    ['the pool first', true],
+    ['the annotation first', false],
+  ])('pool and wish may change one after the other: %s', (_, poolFirst) => {
+    const c = controller({ ...grace, pools: [BOTH], services: [service('a', DUAL, wish('192.0.2.105,fd00:77::105'))] });
+    const steps = [
+      () => c.pools(pool('p', ['192.0.2.100-192.0.2.110', 'fd00:78::100-fd00:78::110'])),
+      () => c.annotate('a', wish('192.0.2.105,fd00:78::105').annotations),
+    ];
+    if (!poolFirst) steps.reverse();
+    steps[0]!();
+    c.wait(3000);
+    expect(c.address('a')).toBe('192.0.2.105,fd00:77::105');
+    steps[1]!();
+    expect(c.address('a')).toBe('192.0.2.105,fd00:78::105');
+    expect(c.events.join()).not.toContain('Failed');
+  });
+
+  it('a wish of which a part never comes costs what it does not ask for any more, and says so', () => {
+    const c = controller({ ...grace, pools: [BOTH], services: [service('a', DUAL, wish('192.0.2.105,fd00:77::105'))] });
+    c.annotate('a', wish('192.0.2.105,fd00:78::105').annotations);
+    c.wait(60_000);
+    expect(c.address('a')).toBe('192.0.2.105');
+    expect(troubles(c)).toHaveLength(2);
+    expect(c.condition('a')?.message).toContain(
+      'keeps 192.0.2.105 and gets no other address: address fd00:78::105 is in',
+    );
+  });
+
+  it('there is none unless it is asked for', () => {
+    const c = controller({ pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
+    c.pools(LOWER);
+    expect(c.address('a')).toBe('192.0.2.0');
+  });
+});
+
+describe('a wish that cannot be met', () => {
+  const services = [service('a'), service('b', { loadBalancerIP: '192.0.2.3' })];
+  const CASES: readonly (readonly [string, Record<string, string>, string])[] = [
+    [
+      'an address in no pool',
+      { 'metallb.io/loadBalancerIPs': '203.0.113.9' },
+      'address 203.0.113.9 is in no IPAddressPool',
+    ],
+    [
+      'an address in use',
+      { 'metallb.io/loadBalancerIPs': '192.0.2.3' },
+      'address 192.0.2.3 is in use by Service default/b',
+    ],
+    [
+      'an address of the wrong family',
+      { 'metallb.io/loadBalancerIPs': 'fd00::1' },
+      'it requests ipv6, but its cluster IPs are ipv4',
+    ],
+    ['a pool that does not exist', { 'metallb.io/address-pool': 'none' }, 'pool "none" does not exist'],
+    ['a pool that is full', { 'metallb.io/address-pool': 'full' }, 'pool "full" is exhausted'],
+  ];
+  const pools = [pool('p', ['192.0.2.0/30']), pool('full', ['198.51.100.0/32'], { autoAssign: false })];
+  const full = service('full', { loadBalancerIP: '198.51.100.0' });
+
+  it.each(CASES)('takes the address away, and says which and why: %s', (_, annotations, why) => {
+    const c = controller({ pools, services: [...services, full] });
+    c.annotate('a', annotations);
+    expect(c.address('a')).toBe('');
+    expect(c.events.at(-2)).toContain('a ClearAssignment: default/a loses 192.0.2.0: ');
+    const { message } = c.condition('a')!;
+    expect(message).toContain(`default/a gets no address: ${why}`);
+    expect(message).toMatch(/ \(it has lost 192\.0\.2\.0: .+\)$/);
+    expect(c.events.at(-1)).toBe(`a AllocationFailed: ${message}`);
+    c.annotate('a', { other: 'thing' });
+    expect(c.condition('a')!.message).toBe(message);
+    expect(c.events.at(-1)).toBe(`a AllocationFailed: ${message}`);
+  });
+
+  it.each(CASES)('takes nothing away with --keep-address-until-served, and says so: %s', (_, annotations, why) => {
+    const c = controller({ pools, services: [...services, full], keepUntilServed: true });
+    c.annotate('a', annotations);
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.0', 'p']);
+    const message = expect.stringContaining(`default/a keeps 192.0.2.0 until it can have what it asks for: ${why}`);
+    expect(c.condition('a')).toMatchObject({ status: 'False', message });
+    expect(troubles(c)).toHaveLength(1);
+  });
+
+  it('is met with --keep-address-until-served as soon as that is possible, and the old address is free then', () => {
+    const c = controller({ pools, services: [...services, full], keepUntilServed: true });
+    c.annotate('a', { 'metallb.io/address-pool': 'full' });
+    c.put(service('c', { loadBalancerIP: '192.0.2.0' }));
+    c.remove('full');
+    expect([c.address('a'), c.address('c')]).toEqual(['198.51.100.0', '192.0.2.0']);
+    expect(c.condition('a')).toMatchObject({ status: 'True' });
+  });
+
+  it.each([false, true])('keeps the address when nobody can read it, and says so', (keepUntilServed) => {
+    const c = controller({ services: [service('a')], keepUntilServed });
+    c.annotate('a', { 'metallb.io/loadBalancerIPs': 'web.example' });
+    expect(c.address('a')).toBe('192.0.2.0');
+    const message =
+      'annotation metallb.io/loadBalancerIPs: "web.example" is not an IP address; write one from a pool (it keeps 192.0.2.0 until then)';
+    expect(c.condition('a')).toMatchObject({ status: 'False', reason: 'LoadBalancerFailed', message });
+    expect(c.events.at(-1)).toBe(`a LoadBalancerFailed: ${message}`);
   });
 });

@@ -314,6 +314,7 @@ function isSame(a: IpAddress, b: IpAddress): boolean {
   return a.value === b.value && a.family === b.family;
 }
 
-function inOrder(addresses: readonly IpAddress[]): IpAddress[] {
+/** IPv4 first, as every status has it. */
+export function inOrder(addresses: readonly IpAddress[]): IpAddress[] {
   return [...addresses].sort((a, b) => (a.family === b.family ? 0 : a.family === 'ipv4' ? -1 : 1));
 }

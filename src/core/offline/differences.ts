@@ -49,7 +49,7 @@ export function compareWithCluster(
   sha256: Sha256,
   node?: string,
 ): Comparison {
-  const offline = new OfflineController(objects, loadBalancerClass);
+  const offline = new OfflineController(objects, { loadBalancerClass });
   const services = ((objects.services ?? []) as readonly Service[]).filter(
     (service) => service.spec?.type === 'LoadBalancer' && isOurClass(service, loadBalancerClass),
   );

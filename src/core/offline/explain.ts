@@ -91,7 +91,7 @@ export function explainService(
 ): Explanation | undefined {
   const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
   if (service === undefined) return undefined;
-  const offline = new OfflineController(objects, loadBalancerClass);
+  const offline = new OfflineController(objects, { loadBalancerClass });
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
   // Secrets are not read here, so peers come from the controller's config, which has those with a password as well.

@@ -11,13 +11,16 @@ import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerResource,
+  type ControllerSettings,
   type ControllerState,
   initialController,
 } from '../controller/state.ts';
 import type { Allocator } from '../ipam/allocator.ts';
+import type { Tick } from '../machine.ts';
 import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
 import type { EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
+import { withClusterIPs } from './cluster-ips.ts';
 
 export type ControllerObjects = Readonly<Partial<Record<ControllerResource, readonly KubernetesObject[]>>>;
 
@@ -29,10 +32,12 @@ export class OfflineController {
   readonly #services = new Map<string, Service>();
   readonly #events = new Map<string, EventNote[]>();
   #version = 0;
+  /** Only `settle` lets time pass. */
+  #now = 0;
 
   /** Loads a cluster as it is: existing addresses are adopted first, as when a controller starts. */
-  constructor(objects: ControllerObjects, loadBalancerClass: string) {
-    this.#state = initialController({ loadBalancerClass });
+  constructor(objects: ControllerObjects, settings: Omit<ControllerSettings, 'standby'>) {
+    this.#state = initialController(settings);
     for (const object of objects.services ?? []) this.#services.set(objectKey(object), object as Service);
     for (const resource of CONTROLLER_RESOURCES)
       this.#feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
@@ -55,8 +60,19 @@ export class OfflineController {
       metadata,
       ...(old !== undefined && 'status' in old && { status: old.status }),
     } as KubernetesObject;
-    if (resource === 'services') this.#services.set(objectKey(merged), merged as Service);
-    this.#feed({ kind: 'applied', resource, object: merged });
+    if (resource === 'services') {
+      const { spec = {}, ...rest } = merged as Service;
+      const known = this.#services.get(objectKey(merged))?.spec;
+      const service: Service = { ...rest, spec: withClusterIPs(spec, known, this.#services.values()) };
+      this.#services.set(objectKey(service), service);
+      this.#feed({ kind: 'applied', resource, object: service });
+    } else this.#feed({ kind: 'applied', resource, object: merged });
+  }
+
+  /** Lets time pass until no address waits for a pool any more (--pool-change-grace). */
+  settle(): void {
+    this.#now += this.#state.settings.poolChangeGrace ?? 0;
+    this.#feed({ kind: 'tick' });
   }
 
   /** Addresses by `namespace/name`, of all Services that have one. */
@@ -95,8 +111,8 @@ export class OfflineController {
     return this.#state.allocator;
   }
 
-  #feed(input: ControllerInput): void {
-    const { next, outputs } = controllerMachine.step(this.#state, input, 0);
+  #feed(input: ControllerInput | Tick): void {
+    const { next, outputs } = controllerMachine.step(this.#state, input, this.#now);
     this.#state = next;
     for (const output of outputs) {
       if (output.kind === 'emit-event' && output.target.kind === 'Service') {

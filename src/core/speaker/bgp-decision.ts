@@ -13,9 +13,8 @@ import { formatPrefix, prefixOf } from '../net/prefix.ts';
 import type { BgpVerdict } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isServing, servingNodes } from '../service/endpoints.ts';
-import { poolOf } from '../service/pool.ts';
 import { isOurClass } from '../service/service-class.ts';
-import type { ServiceFacts } from './service-facts.ts';
+import { resolvedFor, type ServiceFacts } from './service-facts.ts';
 
 /** A route, and the routers that it is for; empty: all. */
 export interface Advertised {
@@ -38,12 +37,12 @@ function decideBgp(
   if (!isOurClass(service, facts.loadBalancerClass) || service.spec?.type !== 'LoadBalancer') return undefined;
   const addresses = currentAddresses(service).map(parseAddress);
   if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
-  const pool = poolOf(facts.config, addresses as IpAddress[]);
-  if (pool === undefined) return undefined;
+  const resolved = resolvedFor(facts, addresses as IpAddress[]);
+  if (resolved === undefined) return undefined;
+  const { pool, config, unsettled } = resolved;
   const isOfPool = (ad: BgpAdvertisement) => ad.pools.has(pool.name);
-  const { config } = facts;
   // What other nodes go by is settled there, not here.
-  const all = node.name === facts.node ? config.bgpAdvertisements : facts.unsettled;
+  const all = node.name === facts.node ? config.bgpAdvertisements : unsettled;
   if (!all.some(isOfPool)) return undefined;
   const onNode = all.filter((ad) => anySelectorMatches(ad.nodeSelectors, node.labels));
   const here = settle(onNode, config.pools).filter(isOfPool);

@@ -8,17 +8,25 @@
  */
 import { type EndpointSlice, type Node, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Labels } from '../api/selector.ts';
+import type { Config } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
 import type { Sha256 } from '../election/election.ts';
 import type { Change } from '../kubernetes/cache.ts';
-import type { Machine, Tick } from '../machine.ts';
+import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { equal } from '../net/equal.ts';
 import { eventTarget } from '../reasons/reasons.ts';
 import { serviceOf } from '../service/endpoints.ts';
 import { candidatesOf, drainOf, membersOf } from './candidates.ts';
 import { announcedBy, decideAnnouncements, decided, describeDuplicate, electOwners } from './layer2.ts';
 import { decideRoutes } from './routes.ts';
-import { INCUMBENTS, type SpeakerInput, type SpeakerOutput, type SpeakerResource, type SpeakerState } from './state.ts';
+import {
+  type Former,
+  INCUMBENTS,
+  type SpeakerInput,
+  type SpeakerOutput,
+  type SpeakerResource,
+  type SpeakerState,
+} from './state.ts';
 
 /** What the configuration is made of, besides the labels of this node. */
 const CONFIGURING = ['namespaces', 'secrets', ...CONFIG_RESOURCES] as const;
@@ -30,11 +38,11 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
       const outputs: SpeakerOutput[] = [];
       if (isConflict(input)) return takeInConflict(state, input);
       const wasSynced = state.cache.synced;
-      let { next, dirty } = takeIn(state, input);
+      let { next, dirty } = takeIn(state, input, now);
       // Nothing is announced and nothing withdrawn before the whole truth is known.
       if (!next.cache.synced) return { next, outputs };
       if (!wasSynced) dirty = 'all';
-      if (!wasSynced || (dirty !== 'none' && isConfigChange(input, next))) next = reconfigure(next, outputs);
+      if (!wasSynced || (dirty !== 'none' && isConfigChange(input, next))) next = reconfigure(next, now, outputs);
       // Pods, nodes and deaths make everything dirty; a change of one Service says nothing about who is there.
       if (dirty === 'all') {
         next = updateCandidates(next, outputs);
@@ -43,9 +51,13 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
       next = decide(next, dirty, sha256, outputs);
       return { next, outputs };
     },
-    nextDeadline: ({ drain }) =>
-      drain.kind === 'leaving' ? { at: drain.until, why: 'routers have been asked to go elsewhere' } : undefined,
+    nextDeadline: (state) => earliest(deadlines(state)),
   };
+}
+
+function* deadlines({ drain, former }: SpeakerState): Iterable<Deadline> {
+  if (drain.kind === 'leaving') yield { at: drain.until, why: 'routers have been asked to go elsewhere' };
+  for (const { until } of former) yield { at: until, why: 'addresses have lost their pool' };
 }
 
 type ConflictInput = Extract<SpeakerInput, { address: string }>;
@@ -90,11 +102,12 @@ function ownLabels({ cache, settings }: SpeakerState): Labels {
 function takeIn(
   state: SpeakerState,
   input: Exclude<SpeakerInput, ConflictInput> | Tick,
+  now: Millis,
 ): { next: SpeakerState; dirty: Dirty } {
   switch (input.kind) {
     case 'tick':
-      // The only thing that is waited for is the end of a drain.
-      return { next: state, dirty: 'all' };
+      // What is waited for, the end of a drain or of a grace, may concern every Service.
+      return { next: { ...state, former: state.former.filter(({ until }) => until > now) }, dirty: 'all' };
     case 'liveness': {
       const dead = input.view.nodes.filter(({ state: is }) => is === 'dead').map(({ node }) => node);
       return { next: { ...state, view: input.view, dead: new Set(dead) }, dirty: 'all' };
@@ -137,13 +150,24 @@ function takeInSlices(state: SpeakerState, change: Change<SpeakerResource>): Set
   return dirty;
 }
 
-function reconfigure(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerState {
+function reconfigure(state: SpeakerState, now: Millis, outputs: SpeakerOutput[]): SpeakerState {
   const objects = Object.fromEntries(CONFIGURING.map((resource) => [resource, state.cache.all(resource)]));
   const node = ownLabels(state);
   const viewpoint = { engine: state.settings.bgpEngine, node };
   const { config, problems, unsettled } = resolveConfig(objects, state.config, viewpoint);
   outputs.push({ kind: 'configuration', config, problems });
-  return { ...state, config, unsettled, ownLabels: node };
+  return { ...state, config, unsettled, former: formerAfter(state, config, now), ownLabels: node };
+}
+
+/** What was in force still counts for addresses that have lost their pool, as long as the controller leaves them where they are. */
+function formerAfter(
+  { settings, config, unsettled, former }: SpeakerState,
+  next: Config,
+  now: Millis,
+): readonly Former[] {
+  const { poolChangeGrace } = settings;
+  if (poolChangeGrace === 0 || config.pools.length === 0 || equal(config.pools, next.pools)) return former;
+  return [{ config, unsettled, until: now + poolChangeGrace }, ...former];
 }
 
 /** Takes in who should be there, and what is known of each node. */

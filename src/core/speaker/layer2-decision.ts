@@ -12,9 +12,8 @@ import type { EventNote } from '../reasons/reasons.ts';
 import { userAnnotation } from '../service/annotations.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { servingNodes } from '../service/endpoints.ts';
-import { poolOf } from '../service/pool.ts';
 import { isOurClass } from '../service/service-class.ts';
-import type { ServiceFacts } from './service-facts.ts';
+import { resolvedFor, type ServiceFacts } from './service-facts.ts';
 
 /** A Service that has an address and could be announced, with the result of its election. */
 export interface Elected {
@@ -66,11 +65,11 @@ export function electFor(
   const addresses = currentAddresses(service).map(parseAddress);
   if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
   const valid = addresses as IpAddress[];
-  const pool = poolOf(facts.config, valid);
-  if (pool === undefined) return undefined;
+  const resolved = resolvedFor(facts, valid);
+  if (resolved === undefined) return undefined;
   const labels = service.metadata.labels ?? {};
-  const advertisements = facts.config.l2Advertisements.filter(
-    (ad) => ad.pools.has(pool.name) && anySelectorMatches(ad.serviceSelectors, labels),
+  const advertisements = resolved.config.l2Advertisements.filter(
+    (ad) => ad.pools.has(resolved.pool.name) && anySelectorMatches(ad.serviceSelectors, labels),
   );
   const nodes = servingNodes(slices, facts.dead);
   const election = elect(

@@ -34,7 +34,8 @@ export function decideRoutes(
   const peers = config.peers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, self.labels));
   const names = peers.map(({ name }) => name);
   // A drained node serves the traffic that still arrives, and asks routers to prefer others (RFC 8326).
-  if (isAll) advertised.address(names, config.bgpAdvertisements, self.drained);
+  const advertisements = [state, ...state.former].flatMap(({ config: each }) => each.bgpAdvertisements);
+  if (isAll) advertised.address(names, advertisements, self.drained);
   for (const key of isAll ? new Set([...keys, ...state.toldBgp.keys()]) : keys) tellRoutes(state, key, peers, outputs);
   const told = isAll || state.peers === undefined ? routersOf(state, peers) : state.peers;
   const routes = advertised.takeUpdates();

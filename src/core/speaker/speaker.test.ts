@@ -51,8 +51,9 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
   );
   const announced = new Map<string, string[]>(names.map((name) => [name, []]));
   const outputs: SpeakerOutput[] = [];
-  const feedOne = (name: string, input: SpeakerInput) => {
-    const result = machine.step(states.get(name)!, input, 0);
+  let now = 0;
+  const feedOne = (name: string, input: SpeakerInput | { kind: 'tick' }) => {
+    const result = machine.step(states.get(name)!, input, now);
     states.set(name, result.next);
     for (const output of result.outputs) {
       outputs.push(output);
@@ -65,7 +66,7 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
         );
     }
   };
-  const feed = (input: SpeakerInput) => names.forEach((name) => void feedOne(name, input));
+  const feed = (input: SpeakerInput | { kind: 'tick' }) => names.forEach((name) => void feedOne(name, input));
   feed({ kind: 'links', names: ['eth0', 'eth1'], fit: ['eth0', 'eth1'] });
   for (const [resource, objects] of Object.entries({ ...WORLD, ...world })) {
     feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
@@ -74,6 +75,17 @@ function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, na
     feed,
     feedOne,
     outputs,
+    /** All speakers have the same deadlines. */
+    wait: (milliseconds: number) => {
+      const end = now + milliseconds;
+      for (;;) {
+        const due = machine.nextDeadline(states.get(names[0]!)!);
+        if (due === undefined || due.at > end) break;
+        now = due.at;
+        feed({ kind: 'tick' });
+      }
+      now = end;
+    },
     events: () => outputs.flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
     /** Node name (last letter) -> what it announces; silent nodes are left out. */
     announced: () =>
@@ -89,6 +101,76 @@ function liveness(states: Partial<Record<SpeakerHealth, readonly string[]>>, quo
   );
   return { kind: 'liveness', view: { nodes, quorum } };
 }
+
+describe('an address that has lost its pool', () => {
+  const pools = (...objects: KubernetesObject[]): SpeakerInput => ({
+    kind: 'replaced',
+    resource: 'ipaddresspools',
+    objects,
+  });
+  const LOWER = pool('p', ['198.51.100.0/30']);
+  const grace = { poolChangeGrace: 5000 };
+
+  it('is announced as before until the grace is over', () => {
+    const all = speakers({}, grace);
+    all.feed(pools(LOWER));
+    all.wait(4999);
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.wait(1);
+    expect(all.announced()).toEqual({});
+  });
+
+  it('is announced without a gap when another pool takes it in meanwhile', () => {
+    const all = speakers({}, grace);
+    all.feed(pools(LOWER));
+    all.wait(3000);
+    all.feed(pools(LOWER, pool('q', ['198.51.100.4-198.51.100.9'])));
+    all.wait(60_000);
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    expect(all.outputs.filter(({ kind }) => kind === 'announce')).toHaveLength(1);
+  });
+
+  it('is announced as before also when it is the second change that takes its pool', () => {
+    const all = speakers({}, grace);
+    all.feed(pools(pool('p', ['198.51.100.0/28'])));
+    all.wait(4000);
+    all.feed(pools(LOWER));
+    all.wait(4000);
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.wait(1000);
+    expect(all.announced()).toEqual({});
+  });
+
+  it('is not announced any more once no Service shows it', () => {
+    const all = speakers({}, grace);
+    all.feed(pools(LOWER));
+    all.feed({ kind: 'applied', resource: 'services', object: service('web', {}, {}, ['198.51.100.1']) });
+    expect(Object.values(all.announced())).toEqual(['198.51.100.1']);
+  });
+
+  it('is told to routers as before, and to those alone that its advertisement names', () => {
+    const bgp = {
+      bgppeers: ['tor-1', 'tor-2'].map((name, i) =>
+        configured(name, { myASN: 64500, peerASN: 64501, peerAddress: `192.0.2.${100 + i}` }),
+      ),
+      bgpadvertisements: [configured('bgp', { ipAddressPools: ['p'], peers: ['tor-2'] })],
+    };
+    const all = speakers(bgp, grace, ['kube-01']);
+    const told = () => all.outputs.findLast((output) => output.kind === 'bgp-decided');
+    expect(told()).toMatchObject({ prefixes: [`${ADDRESS}/32`], peers: ['tor-2'] });
+    all.feed(pools());
+    all.wait(4999);
+    expect(told()).toMatchObject({ prefixes: [`${ADDRESS}/32`], peers: ['tor-2'] });
+    all.wait(1);
+    expect(told()).toMatchObject({ prefixes: [] });
+  });
+
+  it('is not announced any more where there is no grace', () => {
+    const all = speakers();
+    all.feed(pools(LOWER));
+    expect(all.announced()).toEqual({});
+  });
+});
 
 describe('the speakers together', () => {
   it('announce an address from exactly one node, and tell it once', () => {

@@ -19,7 +19,7 @@ import type { Millis } from '../machine.ts';
 import type { BgpVerdict, EventNote, EventTarget } from '../reasons/reasons.ts';
 import { AdvertisedRoutes } from './advertised-routes.ts';
 import { type Elected, electionOf, type Layer2Decision, NOTHING } from './layer2-decision.ts';
-import type { ServiceFacts } from './service-facts.ts';
+import type { Resolved, ServiceFacts } from './service-facts.ts';
 
 export const SPEAKER_RESOURCES = [
   'services',
@@ -47,6 +47,8 @@ export interface SpeakerSettings {
   readonly drainOnCordon: boolean;
   /** --drain-wait, in milliseconds: from asking routers to come by other nodes until the routes of a drained node go. */
   readonly drainWait: Millis;
+  /** --pool-change-grace: how long an address that has lost its pool is still announced. */
+  readonly poolChangeGrace: Millis;
   /** False: there is no speaker list, every known node is taken to have a speaker (docs/behaviour/layer2.md#who-counts-as-alive). */
   readonly liveness: boolean;
   /** --partition-mode=fenced: on the smaller side of a partition nothing is announced. */
@@ -68,6 +70,7 @@ export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
   ignoreExcludeLabel: false,
   drainOnCordon: false,
   drainWait: 10_000,
+  poolChangeGrace: 0,
   liveness: false,
   fenced: false,
   rules: UPSTREAM_RULES,
@@ -133,6 +136,11 @@ export type Drain =
   /** What others announce too is not announced from here any more. */
   | { readonly kind: 'left' };
 
+/** A configuration that was in force, and until when it still counts for addresses that have lost their pool. */
+export interface Former extends Resolved {
+  readonly until: Millis;
+}
+
 /** The whole of what this node announces at layer 2. */
 export type Announced = Omit<Announce, 'kind'>;
 
@@ -140,6 +148,8 @@ export interface SpeakerState {
   readonly settings: SpeakerSettings;
   readonly cache: Cache<SpeakerResource>;
   readonly config: Config;
+  /** The latest first. */
+  readonly former: readonly Former[];
   readonly view: LivenessView;
   readonly dead: ReadonlySet<string>;
   readonly links: Omit<Extract<SpeakerInput, { kind: 'links' }>, 'kind'>;
@@ -173,6 +183,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     settings,
     cache: new Cache(speakerResources(settings.rules)),
     config: EMPTY_CONFIG,
+    former: [],
     view: { nodes: [], quorum: true },
     dead: new Set(),
     links: { names: [], fit: [] },
@@ -195,10 +206,11 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
 }
 
 /** What decisions about Services go by, besides the Services. */
-export function factsOf({ settings, config, unsettled, candidates, dead, view }: SpeakerState): ServiceFacts {
+export function factsOf(state: SpeakerState): ServiceFacts {
+  const { settings, config, unsettled, former, candidates, dead, view } = state;
   const { node, loadBalancerClass, ignoreExcludeLabel } = settings;
   const fenced = settings.fenced && !view.quorum;
-  return { loadBalancerClass, ignoreExcludeLabel, fenced, config, unsettled, node, candidates, dead };
+  return { loadBalancerClass, ignoreExcludeLabel, fenced, config, unsettled, former, node, candidates, dead };
 }
 
 export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[] {

@@ -19,6 +19,7 @@ import {
   type Process,
   portFlag,
   readCertificate,
+  secondsFlag,
   servePorts,
   textFlag,
   tlsMinVersion,
@@ -48,6 +49,8 @@ export function addControllerCommand(program: Command): void {
       log,
       metrics,
       loadBalancerClass: textFlag(values, 'lb-class'),
+      poolChangeGrace: secondsFlag(values, 'pool-change-grace') * 1000,
+      keepUntilServed: values['keep-address-until-served'] === true,
       ...(values['leader-elect'] === true && {
         leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
       }),

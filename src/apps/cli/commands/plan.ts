@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { annotationFaults } from '../../../core/api/annotation-faults.ts';
+import { POOL_ANNOTATION } from '../../../core/api/annotations.ts';
 import { referenceTo } from '../../../core/api/kind.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem, formatReference } from '../../../core/api/problem.ts';
@@ -12,11 +13,14 @@ import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { describeAnnotationFault } from '../../../core/reasons/annotations.ts';
+import { secondsFlag } from '../common.ts';
 import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {
   readonly filename: string[];
   readonly lbClass: string;
+  readonly poolChangeGrace: string;
+  readonly keepAddressUntilServed?: boolean;
   readonly output?: string;
 }
 
@@ -31,25 +35,37 @@ export function addPlanCommand(program: Command): void {
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the configuration (default: all)')
     .option('--lb-class <class>', 'the controller’s --lb-class', '')
+    .option(
+      '--pool-change-grace <seconds>',
+      'the controller’s --pool-change-grace; 0 if the files are applied more slowly than that',
+      '5',
+    )
+    .option('--keep-address-until-served', 'the controller has --keep-address-until-served')
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
       const snapshot = await openSnapshot(options);
-      const offline = new OfflineController(snapshot, options.lbClass);
-      const before = offline.addresses();
+      const offline = new OfflineController(snapshot, {
+        loadBalancerClass: options.lbClass,
+        poolChangeGrace: secondsFlag({ 'pool-change-grace': options.poolChangeGrace }, 'pool-change-grace') * 1000,
+        keepUntilServed: options.keepAddressUntilServed === true,
+      });
+      // What the cluster is about to do anyway is not the files' doing.
+      offline.settle();
+      const before = stateOf(offline);
       const { peers } = offline.config;
       const known = new Set(offline.problems.map(formatProblem));
-      const told = new Map([...offline.services].map((key) => [key, offline.eventsOf(key).length]));
       const objects = (await readObjects(options.filename)).map(withNamespace);
       for (const object of objects) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
       }
+      offline.settle();
       const renewed = renewals(peers, offline.config.peers).map(({ after: { name }, fields }) => ({
         peer: name,
         fields,
       }));
       const warnings = objects.flatMap(annotationWarnings);
-      const plan = { ...compare(before, offline, known, told), renewed, warnings };
+      const plan = { ...compare(before, offline, known), renewed, warnings };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -61,6 +77,8 @@ interface Plan {
     readonly to: string;
     readonly why: string;
   }[];
+  /** Services that would keep their address, and what else would happen to them. */
+  readonly kept: readonly { readonly service: string; readonly address: string; readonly what: string }[];
   /** BGPPeers whose sessions would restart, and the changed fields that are the reason. */
   readonly renewed: readonly { readonly peer: string; readonly fields: readonly string[] }[];
   readonly rejected: readonly string[];
@@ -74,39 +92,68 @@ function annotationWarnings(object: KubernetesObject): string[] {
   return annotationFaults(kind, object.metadata).map((fault) => `${where}: ${describeAnnotationFault(fault)}`);
 }
 
-/** `told` is how many things had been told of each Service before. */
+/** One Service at one moment. */
+interface Held {
+  readonly address: string;
+  readonly pool: string;
+  /** How many things have been told of it. */
+  readonly told: number;
+}
+
+const NOTHING: Held = { address: '', pool: '', told: 0 };
+
+function stateOf(offline: OfflineController): ReadonlyMap<string, Held> {
+  const addresses = offline.addresses();
+  return new Map(
+    [...offline.services].map((key) => {
+      const pool = offline.service(key)?.metadata.annotations?.[POOL_ANNOTATION] ?? '';
+      return [key, { address: addresses.get(key) ?? '', pool, told: offline.eventsOf(key).length }];
+    }),
+  );
+}
+
 function compare(
-  before: ReadonlyMap<string, string>,
+  before: ReadonlyMap<string, Held>,
   offline: OfflineController,
   known: ReadonlySet<string>,
-  told: ReadonlyMap<string, number>,
-): Omit<Plan, 'renewed' | 'warnings'> {
-  const after = offline.addresses();
-  const services = [...new Set([...before.keys(), ...after.keys()])].sort();
+): Pick<Plan, 'changes' | 'kept' | 'rejected'> {
+  const services = [...stateOf(offline)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([service, after]) => {
+      const old = before.get(service) ?? NOTHING;
+      const messages = offline.eventsOf(service).slice(old.told);
+      return { service, old, after, why: messages.map(({ message }) => message).join('; ') };
+    });
   return {
     changes: services
-      .filter((service) => before.get(service) !== after.get(service))
-      .map((service) => ({
-        service,
-        from: before.get(service) ?? '',
-        to: after.get(service) ?? '',
-        why: offline
-          .eventsOf(service)
-          .slice(told.get(service) ?? 0)
-          .map(({ message }) => message)
-          .join('; '),
-      })),
+      .filter(({ old, after }) => old.address !== after.address)
+      .map(({ service, old, after, why }) => ({ service, from: old.address, to: after.address, why })),
+    kept: services
+      .filter(({ old, after }) => old.address !== '' && old.address === after.address)
+      .map(({ service, old, after, why }) => {
+        const move = old.pool === after.pool ? '' : `of pool "${after.pool}" instead of "${old.pool}"`;
+        return { service, address: old.address, what: [move, why].filter(Boolean).join('; ') };
+      })
+      .filter(({ what }) => what !== ''),
     rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
   };
 }
 
-function forPeople({ changes, renewed, rejected, warnings }: Plan): string {
+function forPeople({ changes, kept, renewed, rejected, warnings }: Plan): string {
   const line = ({ service, from, to, why }: Plan['changes'][number]) =>
     `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
   const parts = [
     changes.length === 0
       ? 'No Service would gain, lose or change an address.'
       : ['Services:', ...changes.map(line)].join('\n'),
+    ...(kept.length === 0
+      ? []
+      : [
+          [
+            'Services that would keep their address:',
+            ...kept.map(({ service, address, what }) => `  ${service}: ${address} (${what})`),
+          ].join('\n'),
+        ]),
     ...(renewed.length === 0
       ? []
       : [

@@ -18,6 +18,7 @@ import {
   logLaterFlags,
   openProcess,
   portFlag,
+  secondsFlag,
   servePorts,
   textFlag,
   untilSignal,
@@ -51,6 +52,7 @@ export function addSpeakerCommand(program: Command): void {
       ignoreExcludeLabel: values['ignore-exclude-lb'] === true,
       drainOnCordon: values['drain-on-cordon'] === true,
       drainWait: secondsFlag(values, 'drain-wait') * 1000,
+      poolChangeGrace: secondsFlag(values, 'pool-change-grace') * 1000,
       liveness: livenessOptions(values, node, log),
       excludeLinks: readExcludeFile(),
       layer2: {
@@ -161,13 +163,6 @@ function choiceFlag(values: FlagValues, name: string, choices: readonly string[]
   if (!choices.includes(value))
     throw new CliError(`--${name}: ${JSON.stringify(value)} is none of ${choices.join(', ')}`, 2);
   return value;
-}
-
-function secondsFlag(values: FlagValues, name: string): number {
-  const seconds = Number(values[name]);
-  if (!Number.isFinite(seconds) || seconds < 0)
-    throw new CliError(`--${name}: ${JSON.stringify(values[name])} is not a number of seconds; give 0 or more`, 2);
-  return seconds;
 }
 
 function readSecret(directory: string): Uint8Array | undefined {

@@ -51,7 +51,15 @@ export function addStandaloneCommand(program: Command): void {
     registerNode(api, node);
     const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-standalone');
     const namespace = textFlag(values, 'namespace') || undefined;
-    const shared = { client, namespace, log, metrics: new Metrics(), loadBalancerClass: textFlag(values, 'lb-class') };
+    const poolChangeGrace = 5000;
+    const shared = {
+      poolChangeGrace,
+      client,
+      namespace,
+      log,
+      metrics: new Metrics(),
+      loadBalancerClass: textFlag(values, 'lb-class'),
+    };
     const controller = new ControllerApp({ ...shared, host: node });
     const speaker = new SpeakerApp({
       ...shared,

@@ -1,0 +1,140 @@
+/**
+ * From what a Service gets to what its status should hold and what its users are told.
+ * @module
+ */
+import { POOL_ANNOTATION } from '../api/annotations.ts';
+import type { Service } from '../api/kubernetes.ts';
+import { type Allocator, inOrder } from '../ipam/allocator.ts';
+import type { AllocationRequest } from '../ipam/request.ts';
+import { formatAddress, type IpAddress } from '../net/address.ts';
+import { ALLOCATED_CONDITION, allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
+import type { EventNote, UnservedReason } from '../reasons/reasons.ts';
+import { includes, listed, type Present, whyLost } from './kept-addresses.ts';
+import type { ServiceRecord } from './service-records.ts';
+
+export interface ServiceDecision {
+  /** What status.loadBalancer.ingress should hold. */
+  readonly addresses: readonly string[];
+  /** What the annotation that names the owning pool should hold; undefined: it should not be there. */
+  readonly pool: string | undefined;
+  readonly events: readonly EventNote[];
+  /** What the condition on the Service should say; undefined: it should not be there. */
+  readonly condition: ConditionNote | undefined;
+  /** Why the Service has not all that it wants; undefined: it has, or wants nothing. */
+  readonly unserved: UnservedReason | undefined;
+  /** What it lost and why, in words, until it has all that it wants. */
+  readonly lost: string | undefined;
+  /** The configuration does not allow its addresses: they stay, because the change that does may be on its way. */
+  readonly waits: boolean;
+}
+
+/** What a decision depends on besides the Service. */
+export interface DecisionFacts {
+  readonly allocator: Allocator;
+  /** Names of pools that exist but are invalid; addresses from them are left as they are. */
+  readonly setAside: ReadonlySet<string>;
+  /** --keep-address-until-served: a wish takes nothing away before it can be met. */
+  readonly keepUntilServed: boolean;
+  /** What the configuration does not allow any more may stay for now (--pool-change-grace). */
+  readonly mayWait: boolean;
+  /** What is known of the Service from earlier decisions. */
+  readonly last: Pick<ServiceRecord, 'served' | 'asked' | 'lost'>;
+}
+
+/** One Service while it is decided about. */
+export interface Case extends DecisionFacts {
+  readonly service: Service;
+  readonly key: string;
+  readonly request: AllocationRequest;
+  readonly present: Present;
+  /** Texts that the status shows as addresses and that are none. */
+  readonly nonsense: readonly string[];
+  /** The addresses that the user asks for; empty: any. */
+  readonly wish: readonly IpAddress[];
+}
+
+/** Why a Service does not get all that it wants. */
+export interface Obstacle {
+  readonly reason: 'AllocationFailed' | 'LoadBalancerFailed';
+  readonly message: string;
+  readonly unserved: UnservedReason;
+}
+
+export type Outcome =
+  /** It has all that it wants: the allocator says what. */
+  | { readonly kind: 'served' }
+  | { readonly kind: 'unserved'; readonly obstacle: Obstacle }
+  /** Nothing happens for now: these addresses stay. */
+  | { readonly kind: 'waits'; readonly addresses: readonly IpAddress[] };
+
+/** What the status gains and loses goes by what it shows now, so that it is told the same however often it is decided before it is written. */
+export function decided(concerned: Case, outcome: Outcome): ServiceDecision {
+  const { allocator, key, present, last, service } = concerned;
+  const { addresses, pool } = allocator.allocationOf(key) ?? { addresses: [], pool: undefined };
+  if (outcome.kind === 'waits') {
+    const decision = asItIs(service, last, inOrder(outcome.addresses).map(formatAddress));
+    return { ...decision, pool: decision.pool ?? pool, waits: true };
+  }
+  const losses = lossesOf(concerned, addresses);
+  const events: EventNote[] = losses.map((loss) => ({ reason: 'ClearAssignment', message: `${key} loses ${loss}` }));
+  const gained = addresses.filter((address) => !includes(present.shown, address));
+  if (gained.length > 0) {
+    const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
+    const what = gained.length === addresses.length ? `[${names}]` : names;
+    events.push({ reason: 'IPAllocated', message: `Assigned IP ${what} of pool "${pool}"` });
+  }
+  const common = { addresses: addresses.map(formatAddress), pool, waits: false };
+  if (outcome.kind === 'served') {
+    const condition = pool === undefined ? undefined : allocated(pool);
+    return { ...common, events, condition, unserved: undefined, lost: undefined };
+  }
+  const { reason, message, unserved } = outcome.obstacle;
+  const lost = losses.length > 0 ? losses.join('; ') : last.lost;
+  events.push({ reason, message: lost === undefined ? message : `${message} (it has lost ${lost})` });
+  return { ...common, events, condition: notAllocated(events), unserved, lost };
+}
+
+/** The status stays, with what is said beside it. */
+export function asItIs(
+  service: Service,
+  { lost }: DecisionFacts['last'],
+  addresses: readonly string[],
+): ServiceDecision {
+  const present = service.status?.conditions?.find(({ type }) => type === ALLOCATED_CONDITION);
+  return {
+    addresses,
+    pool: service.metadata.annotations?.[POOL_ANNOTATION],
+    events: [],
+    condition: present && ({ ...present, type: ALLOCATED_CONDITION } as ConditionNote),
+    unserved: undefined,
+    lost,
+    waits: false,
+  };
+}
+
+/** The Service is to have nothing. */
+export function cleared(
+  allocator: Allocator,
+  key: string,
+  events: readonly EventNote[],
+  unserved: UnservedReason | undefined,
+): ServiceDecision {
+  allocator.release(key);
+  const condition = notAllocated(events);
+  return { addresses: [], pool: undefined, condition, events, unserved, lost: undefined, waits: false };
+}
+
+/** One text for each reason. */
+function lossesOf({ allocator, request, present, nonsense, wish }: Case, kept: readonly IpAddress[]): string[] {
+  const lost = present.shown
+    .filter((address) => !includes(kept, address))
+    .map((address) => {
+      const isUnwanted = wish.length > 0 && !includes(wish, address);
+      const why = isUnwanted ? `it requests ${listed(wish)}` : whyLost(allocator, request, address, kept);
+      return { text: formatAddress(address), why };
+    });
+  const all = [...lost, ...nonsense.map((text) => ({ text, why: 'this is not an IP address' }))];
+  return [...Map.groupBy(all, ({ why }) => why)].map(
+    ([why, group]) => `${group.map(({ text }) => text).join(', ')}: ${why}`,
+  );
+}
