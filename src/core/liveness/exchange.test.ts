@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type LivenessInput, livenessMachine } from './fsm.ts';
 import type { Content, Message, Status, Update } from './messages.ts';
+import { digestOf } from './records.ts';
 import { initialLiveness, type LivenessOutput, type LivenessSettings } from './state.ts';
 import { livenessView, peerReports } from './view.ts';
 
@@ -303,6 +304,40 @@ describe('what is told of a change', () => {
     expect(a.sent()).toEqual(['c ack c=active']);
     expect(reports(a.state)).toMatchObject({ c: 'alive' });
   });
+});
+
+describe('who belongs to the cluster', () => {
+  it('is no member any more when the API has none of that name: nothing is sent to it, nor taken from it', () => {
+    const a = speaker(['b', 'c', 'd']);
+    a.feed(a.members('a', 'b', 'd'), 10);
+    expect(a.taken()).toEqual([{ kind: 'node-changed', node: 'c', state: 'forgotten' }, { kind: 'view-changed' }]);
+    a.say('c', 20, { kind: 'ping' });
+    a.run(400);
+    expect(a.sent().filter((line) => line.startsWith('c ') || line.includes(' c='))).toEqual([]);
+    expect(Object.keys(reports(a.state))).toEqual(['b', 'd']);
+  });
+
+  it('has one digest over all records, our own as it is now among them', () => {
+    const a = speaker(['b', 'c', 'd']);
+    const whole = () => [a.state.own, ...[...a.state.peers.values()].map(({ record }) => record)].map(digestOf);
+    const digest = () => whole().reduce((sum, one) => (sum ^ one) >>> 0);
+    expect(a.state.digest).toBe(digest());
+    a.feed({ kind: 'unheard', unheard: true }, 10);
+    expect(a.state.digest).toBe(digest());
+    a.say('b', 20, { kind: 'gossip' }, { updates: [update('c', 'dead'), update('a', 'dead', { version: 9 })] });
+    expect(a.state.digest).toBe(digest());
+    a.feed(a.members('a', 'b'), 30);
+    expect(a.state.digest).toBe(digest());
+  });
+});
+
+it('a timer that is late sends one ping and no burst to catch up', () => {
+  const a = speaker(['b']);
+  a.run(100);
+  a.taken();
+  a.feed({ kind: 'tick' }, 390);
+  expect(a.sent('ping')).toEqual(['b ping']);
+  expect(a.state.nextPing).toBe(440);
 });
 
 describe('what is said about ourselves', () => {
