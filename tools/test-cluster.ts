@@ -13,6 +13,7 @@ import { type Counts, sum, vitest } from './vitest.ts';
 /** Suites that are run on a real API server, each on one of its own: what one leaves behind is nothing to the others. */
 const SUITES = [
   'api',
+  'services',
   'controller',
   'allocation',
   'webhooks',

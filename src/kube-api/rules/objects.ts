@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import { invalid, type StatusCause, StatusError } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
+import { metadataFaults } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { inVersion, type Resource, storeKey } from './resource.ts';
 
@@ -249,8 +250,10 @@ export class Objects {
     }
     const causes: StatusCause[] = [...checked.faults];
     const fault = (field: string, message: string) => void causes.push({ field, message });
+    metadataFaults(object.metadata, resource.isCustom === true, fault);
     // Admission would only trip over what is already known to be wrong.
-    const admit = causes.length === 0 && options.subresource === undefined ? resource.admit : undefined;
+    const rules = options.subresource === undefined ? resource.admit : resource.admitStatus;
+    const admit = causes.length === 0 ? rules : undefined;
     const admitted = admit?.(checked.value, { store: this.#store, old, fault, warn: options.warn }) ?? checked.value;
     if (causes.length > 0) throw invalid(resource.kind, resource.group, object.metadata.name, causes);
     return admitted;

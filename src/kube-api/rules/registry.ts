@@ -11,7 +11,7 @@ import type { ApiObject, Store } from '../storage/store.ts';
 import { compileRule } from './cel.ts';
 import { ageColumn, COLUMNS, customColumn, DEFAULT_COLUMNS, nameColumn } from './columns.ts';
 import { type Admission, type Resource, storeKey } from './resource.ts';
-import { admitService } from './services.ts';
+import { admitService, admitServiceStatus } from './services/service.ts';
 import { checkStructure, type Schema } from './structural.ts';
 
 interface Builtin {
@@ -26,6 +26,7 @@ interface Builtin {
   readonly categories?: readonly string[];
   readonly hasStatus?: boolean;
   readonly admit?: Resource['admit'];
+  readonly admitStatus?: Resource['admitStatus'];
 }
 
 const BUILTINS: readonly Builtin[] = [
@@ -45,6 +46,7 @@ const BUILTINS: readonly Builtin[] = [
     categories: ['all'],
     hasStatus: true,
     admit: admitService,
+    admitStatus: admitServiceStatus,
   },
   { plural: 'pods', kind: 'Pod', shortNames: ['po'], categories: ['all'], hasStatus: true, admit: admitPod },
   { plural: 'secrets', kind: 'Secret', admit: admitSecret },
@@ -141,6 +143,7 @@ export class Registry {
           categories: names.categories ?? [],
           hasStatus: version.subresources?.status !== undefined,
           hasGeneration: true,
+          isCustom: true,
           columns: [nameColumn, ...columns],
           ...(version.deprecated && {
             deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
@@ -178,6 +181,7 @@ function toResource(builtin: Builtin): Resource {
       return { value: unknown.length === 0 ? object : without(object, unknown), faults, unknown };
     },
     ...(builtin.admit !== undefined && { admit: builtin.admit }),
+    ...(builtin.admitStatus !== undefined && { admitStatus: builtin.admitStatus }),
   };
 }
 

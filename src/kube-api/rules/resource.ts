@@ -35,6 +35,8 @@ export interface Resource {
   readonly columns: readonly Column[];
   /** Whether metadata.generation counts changes to anything but metadata and status. */
   readonly hasGeneration?: boolean;
+  /** Made by a CustomResourceDefinition. */
+  readonly isCustom?: boolean;
   readonly deprecationWarning?: string;
   /** Checks against the schema; `value` is the object with the schema's defaults and without the fields in `unknown`. */
   readonly check: (
@@ -43,6 +45,8 @@ export interface Resource {
   ) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
   /** Fills in what the server decides and reports faults. Returns the object to store. */
   readonly admit?: (object: ApiObject, admission: Admission) => ApiObject;
+  /** The same for a write to the status. */
+  readonly admitStatus?: (object: ApiObject, admission: Admission) => ApiObject;
   /** Reports why the object must not be deleted. */
   readonly admitDeletion?: (object: ApiObject, admission: Admission) => void;
   /** The `group/version` in which objects are stored, and conversion between versions; absent: there is only one version. */

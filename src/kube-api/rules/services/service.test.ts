@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ApiObject, Store } from '../storage/store.ts';
-import { admitService } from './services.ts';
+import { type ApiObject, Store } from '../../storage/store.ts';
+import { admitService } from './service.ts';
 
 let store: Store;
 beforeEach(() => {
@@ -49,14 +49,17 @@ describe('defaults', () => {
   });
 
   it('a ClusterIP has neither node ports nor an external policy', () => {
-    const { spec } = admit(service({ externalTrafficPolicy: 'Local', allocateLoadBalancerNodePorts: true }));
+    const old = stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+    const { spec, faults } = admit({ ...old, spec: { ...old.spec, type: 'ClusterIP' } }, old);
+    expect(faults).toEqual([]);
+    expect(spec).not.toHaveProperty('healthCheckNodePort');
     expect(spec).not.toHaveProperty('externalTrafficPolicy');
     expect(spec).not.toHaveProperty('allocateLoadBalancerNodePorts');
     expect(spec.ports[0]).not.toHaveProperty('nodePort');
   });
 
   it('an ExternalName has no cluster IP', () => {
-    const { spec, faults } = admit(service({ type: 'ExternalName', externalName: 'h', clusterIP: '10.96.1.1' }));
+    const { spec, faults } = admit(service({ type: 'ExternalName', externalName: 'h' }));
     expect(faults).toEqual([]);
     expect(spec).not.toHaveProperty('clusterIP');
   });
@@ -67,8 +70,8 @@ describe('faults', () => {
     ['an unknown type', { type: 'Other' }, 'spec.type: Unsupported value: "Other"'],
     ['an ExternalName without a name', { type: 'ExternalName' }, 'spec.externalName: Required value'],
     ['no ports', { ports: [] }, 'spec.ports: Required value'],
-    ['port 0', { ports: [{ port: 0 }] }, 'spec.ports[0].port: Invalid value: 0'],
-    ['port 65536', { ports: [{ port: 65536 }] }, 'spec.ports[0].port: Invalid value: 65536'],
+    ['port 0', { ports: [{ port: 0, targetPort: 1 }] }, 'spec.ports[0].port: Invalid value: 0'],
+    ['port 65536', { ports: [{ port: 65536, targetPort: 1 }] }, 'spec.ports[0].port: Invalid value: 65536'],
     ['an unknown protocol', { ports: [{ port: 1, protocol: 'X' }] }, 'spec.ports[0].protocol: Unsupported value: "X"'],
     [
       'two ports of which one has no name',
@@ -119,6 +122,8 @@ describe('faults', () => {
     stored(spec, 'other');
     expect(admit(service(spec)).faults).toEqual([
       expect.stringContaining('10.96.0.9: provided IP is already allocated'),
+    ]);
+    expect(admit(service({ ...spec, clusterIP: '10.96.0.10' })).faults).toEqual([
       expect.stringContaining('30080: provided port is already allocated'),
     ]);
   });
@@ -134,8 +139,8 @@ describe('faults', () => {
     const old = stored({ type: 'LoadBalancer', clusterIP: '10.96.0.9', loadBalancerClass: 'a' });
     const change = { type: 'LoadBalancer', clusterIP: '10.96.0.10', loadBalancerClass: 'b' };
     expect(admit(service(change), old).faults).toEqual([
-      'spec.loadBalancerClass: Invalid value: "b": may not change once set',
       'spec.clusterIPs[0]: Invalid value: ["10.96.0.10"]: may not change once set',
+      'spec.loadBalancerClass: Invalid value: "b": may not change once set',
     ]);
   });
 });
