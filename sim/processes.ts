@@ -87,7 +87,7 @@ export class ControllerProcess {
   }
 
   get leads(): boolean {
-    return this.#process.isRunning && this.#app.readiness.state === 'leading';
+    return this.#process.isRunning && this.#app.readiness.state.startsWith('leading');
   }
 
   kill(): void {

@@ -114,6 +114,9 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
       feed({ kind: 'deleted', resource: 'services', object });
     },
     configure: (resource: ControllerResource, object: KubernetesObject) => feed({ kind: 'applied', resource, object }),
+    /** The answer to a list of the resource, as it is. */
+    listAgain: (resource: ControllerResource) =>
+      feed({ kind: 'replaced', resource, objects: state.cache.all(resource) }),
     pools: (...objects: KubernetesObject[]) => feed({ kind: 'replaced', resource: 'ipaddresspools', objects }),
     address: (name: string) =>
       (services.get(`default/${name}`)?.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(),

@@ -15,6 +15,7 @@ import type { Log } from '../adapters/log/log.ts';
 import type { Metrics } from '../adapters/metrics/metrics.ts';
 import { formatProblem, type Problem } from '../core/api/problem.ts';
 import type { Change } from '../core/kubernetes/cache.ts';
+import type { AfterFailure } from '../core/kubernetes/reflector/fsm.ts';
 import type { Machine } from '../core/machine.ts';
 import {
   CONFIGURATION_STATES,
@@ -48,6 +49,10 @@ export interface Scope<R extends ResourceName> {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
+  /** When its watch fails. Default: resume. */
+  readonly afterFailure?: AfterFailure;
+  /** What was fed of it may be out of date; the next change is `replaced`. */
+  readonly onInterrupted?: () => void;
 }
 
 /** How the process is called in Events, in its ConfigurationState, and in its recording. */

@@ -67,6 +67,34 @@ describe('explain, plan and convert', () => {
     expect(stdout).toBe('192.168.1.240');
   });
 
+  it('plan takes its files for one change, and says what becomes of an address that is asked away', async () => {
+    const pools = (...ranges: string[]) =>
+      ranges
+        .map(
+          (range, i) =>
+            `{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: p${i}, namespace: metallb-system}, spec: {addresses: [${range}]}}\n`,
+        )
+        .join('---\n');
+    const web = (annotation: string, more = '') =>
+      `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: default, annotations: {${annotation}}}, spec: {type: LoadBalancer, ports: [{port: 80}]${more}}`;
+    const held =
+      web('metallb.io/ip-allocated-from-pool: p0', ', clusterIPs: [10.0.0.1]') +
+      ', status: {loadBalancer: {ingress: [{ip: 192.0.2.5}]}}}\n';
+    const dump = file('held.yaml', `${pools('192.0.2.0/29')}---\n${held}`);
+    const plan = async (content: string, ...more: string[]) =>
+      (await metallb(['plan', '-f', file('plan.yaml', content), '--dump', dump, ...more])).stdout;
+    const split = pools('192.0.2.0/30', '192.0.2.4/30');
+    expect(await plan(split)).toContain('default/web: 192.0.2.5 (of pool "p1" instead of "p0")');
+    expect(await plan(split, '--pool-change-grace', '0')).toContain('default/web: 192.0.2.5 -> 192.0.2.0');
+    const wish = `${web('metallb.io/loadBalancerIPs: 203.0.113.9')}}\n`;
+    expect(await plan(wish)).toContain(
+      'default/web: 192.0.2.5 -> no address (default/web loses 192.0.2.5: it requests',
+    );
+    expect(await plan(wish, '--keep-address-until-served')).toContain(
+      'default/web keeps 192.0.2.5 until it can have what',
+    );
+  });
+
   it('plan tells which BGP sessions would restart', async () => {
     const peer = (spec: string) =>
       `{apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: leaf, namespace: metallb-system}, spec: {myASN: 1, peerASN: 2, peerAddress: 192.0.2.1, ${spec}}}\n`;

@@ -4,6 +4,7 @@
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import {
+  type AfterFailure,
   initialReflector,
   type ReflectorInput,
   type ReflectorOutput,
@@ -28,7 +29,11 @@ export interface ReflectorOptions {
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly onChange: (change: ReflectedChange) => void;
+  /** What was reported may be out of date; the next change is `replaced`. */
+  readonly onInterrupted?: (() => void) | undefined;
   readonly onTrouble: (what: string, message: string) => void;
+  /** Default: resume. */
+  readonly afterFailure?: AfterFailure | undefined;
   /** Default: the clock of this process. */
   readonly clock?: Clock | undefined;
   /** Seed of the jitter; default: random. */
@@ -48,8 +53,8 @@ export class Reflector {
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
-    const { clock, record, seed = Math.trunc(Math.random() * 2 ** 32) } = options;
-    this.#driver = new Driver(reflectorMachine, initialReflector(seed), {
+    const { clock, record, afterFailure, seed = Math.trunc(Math.random() * 2 ** 32) } = options;
+    this.#driver = new Driver(reflectorMachine, initialReflector(seed, afterFailure), {
       perform: (output) => this.#perform(output),
       clock,
       record,
@@ -80,6 +85,9 @@ export class Reflector {
         return;
       case 'abandon':
         this.#cancel?.();
+        return;
+      case 'interrupted':
+        this.#options.onInterrupted?.();
         return;
       case 'reported':
         this.#options.onTrouble(output.what, output.message);

@@ -110,6 +110,28 @@ function leading() {
   return { api, app, ...time };
 }
 
+describe('a controller whose watches come back one by one', () => {
+  it('gives no address of a pool as it was before', () => {
+    const { api, app, pass } = leading();
+    const failure = { status: 0, reason: '', message: 'ECONNRESET' };
+    for (const name of ['ipaddresspools', 'services']) api.watches.get(name)!.onClose(failure);
+    // The watch of Services opens again, the list of pools has no answer yet.
+    pass(300);
+    api.watches.get('services')!.onEvent('ADDED', SERVICE);
+    expect(api.take('PATCH', '/services/web/status')).toBeUndefined();
+    expect(app.readiness.state).toBe('leading, waiting for the API server to list ipaddresspools again');
+    const moved = {
+      ...POOL,
+      metadata: { ...POOL.metadata, resourceVersion: '9' },
+      spec: { addresses: ['203.0.113.0/30'] },
+    };
+    api.take('GET', '/ipaddresspools')!.answer({ metadata: { resourceVersion: '9' }, items: [moved] });
+    expect(api.take('PATCH', '/services/web/status')?.request.body).toMatchObject({
+      status: { loadBalancer: { ingress: [{ ip: '203.0.113.0' }] } },
+    });
+  });
+});
+
 describe('a controller that has slept', () => {
   it('writes what it decided before it read the answer to its last renewal', () => {
     const { api, pass, sleep } = leading();

@@ -80,6 +80,9 @@ export class ControllerApp {
       CONTROLLER_RESOURCES.map((resource) => ({
         resource,
         namespace: isConfigResource(resource) ? options.namespace : undefined,
+        // Of Services there may be many, and what is decided on an old one is not written; an old configuration would be gone by.
+        afterFailure: resource === 'services' ? 'resume' : 'list',
+        onInterrupted: () => this.#process.feed({ kind: 'interrupted', resource }),
       })),
       (output) => this.#perform(output),
     );
@@ -107,9 +110,11 @@ export class ControllerApp {
   }
 
   get readiness(): Readiness {
-    const { cache, leading } = this.#process.state;
+    const { cache, leading, catchingUp } = this.#process.state;
     if (!cache.synced) return { ready: false, state: `waiting for the API server to list ${cache.missing.join(', ')}` };
-    return { ready: true, state: leading ? 'leading' : 'standby' };
+    const role = leading ? 'leading' : 'standby';
+    const behind = [...catchingUp].join(', ');
+    return { ready: true, state: behind === '' ? role : `${role}, waiting for the API server to list ${behind} again` };
   }
 
   start(): void {

@@ -384,6 +384,45 @@ describe('an address on its way from one Service to another', () => {
   });
 });
 
+describe('a configuration that is being listed again', () => {
+  const OLD = pool('p', ['192.0.2.0/30']);
+  const NEW = pool('p', ['198.51.100.0/30']);
+
+  it.each(CONTROLLER_RESOURCES)('gives nothing and takes nothing, whichever kind it is: %s', (resource) => {
+    const c = controller({ pools: [OLD], services: [service('old')] });
+    c.wait(1000);
+    const before = c.writes.length;
+    c.feed({ kind: 'interrupted', resource });
+    c.put(service('new'));
+    c.change('old', { type: 'ClusterIP' });
+    c.wait(60_000);
+    expect(c.writes).toHaveLength(before);
+    c.listAgain(resource);
+    expect([c.address('new'), c.address('old')]).toEqual(['192.0.2.1', '']);
+  });
+
+  it('gives what the pools are then, and not before all kinds are there', () => {
+    const c = controller({ pools: [OLD] });
+    for (const resource of ['ipaddresspools', 'namespaces'] as const) c.feed({ kind: 'interrupted', resource });
+    c.put(service('a'));
+    c.pools(NEW);
+    expect(c.address('a')).toBe('');
+    c.listAgain('namespaces');
+    expect(c.address('a')).toBe('198.51.100.0');
+    expect(c.writes.filter((text) => text.startsWith('default/'))).toEqual(['default/a 198.51.100.0']);
+  });
+
+  it('ends no grace', () => {
+    const c = controller({ pools: [OLD], services: [service('a')], poolChangeGrace: 5000 });
+    c.pools(NEW);
+    c.feed({ kind: 'interrupted', resource: 'ipaddresspools' });
+    c.wait(60_000);
+    expect(c.address('a')).toBe('192.0.2.0');
+    c.pools(OLD, pool('q', ['198.51.100.0/30']));
+    expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.0', 'p']);
+  });
+});
+
 describe('a standby', () => {
   it('sees everything, does nothing, and adopts what is there when it is told to lead', () => {
     let state = initialController({ loadBalancerClass: '', standby: true });

@@ -36,12 +36,13 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
   nextDeadline: (state) => earliest(deadlines(state)),
 };
 
-function* deadlines({ services, configRecords, statusesDueAt }: ControllerState): Iterable<Deadline> {
+function* deadlines(state: ControllerState): Iterable<Deadline> {
+  const { services, configRecords, statusesDueAt } = state;
   for (const { key, at } of services.retries()) yield { at, why: `retry of services ${key}` };
   for (const { key, at } of services.graces()) yield { at, why: `the address of services ${key} has no pool` };
   for (const { resource, key, write } of configRecords.values())
     if (write.kind === 'backing-off') yield { at: write.until, why: `retry of ${resource} ${key}` };
-  if (statusesDueAt !== undefined) yield { at: statusesDueAt, why: 'statuses' };
+  if (statusesDueAt !== undefined && mayDecide(state)) yield { at: statusesDueAt, why: 'statuses' };
 }
 
 function mayDecide({ cache, leading, catchingUp }: ControllerState): boolean {
@@ -68,6 +69,8 @@ function takeIn(
       // taken away because we have not seen its pool yet.
       for (const resource of CONTROLLER_RESOURCES) outputs.push({ kind: 'relist', resource });
       return { ...state, leading: true, catchingUp: new Set(CONTROLLER_RESOURCES) };
+    case 'interrupted':
+      return { ...state, catchingUp: new Set([...state.catchingUp, input.resource]) };
     case 'written':
       return onWritten(state, input, now, outputs);
     case 'write-failed':

@@ -36,6 +36,8 @@ export type WrittenResource = 'services' | ConfigResource;
 export type ControllerInput =
   | Change<ControllerResource>
   | { readonly kind: 'lead' }
+  /** What is known of the resource may be out of date: it is being listed again, and nothing is decided until its `replaced` comes. */
+  | { readonly kind: 'interrupted'; readonly resource: ControllerResource }
   /** The answer to `write-service` or `write-status`. */
   | { readonly kind: 'written'; readonly resource: WrittenResource; readonly object: KubernetesObject }
   | {
@@ -91,7 +93,7 @@ export interface ConfigRecord {
 export interface ControllerState {
   readonly settings: ControllerSettings;
   readonly leading: boolean;
-  /** Not empty: we lead, and have not yet read these as they were when we began to. */
+  /** What is known of these may be out of date: we have just begun to lead, or their watch was interrupted. */
   readonly catchingUp: ReadonlySet<ControllerResource>;
   readonly cache: Cache<ControllerResource>;
   readonly allocator: Allocator;

@@ -5,7 +5,8 @@
  *                 ^------------- 410 Gone, or an event that cannot be followed ----'
  *
  * The consumer first gets `replaced` with the whole list at once, then `applied` and `deleted` one by one; after a
- * re-list it gets `replaced` again. A broken watch resumes where it was; only 410 costs a new list.
+ * re-list it gets `replaced` again, and `interrupted` as soon as it is clear that there will be one. A watch that ends resumes where it was. One
+ * that fails does so too, or costs a new list, as its consumer wishes; 410 always does.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
@@ -38,7 +39,14 @@ type Phase =
   | { readonly kind: 'connecting'; readonly since: Millis }
   | { readonly kind: 'watching'; readonly openedAt: Millis; readonly lastHeard: Millis };
 
+/**
+ * What follows when a watch fails. A watch that is resumed brings what was missed, but does not say when it has brought it all; after a list all is
+ * known.
+ */
+export type AfterFailure = 'resume' | 'list';
+
 export interface ReflectorState {
+  readonly afterFailure: AfterFailure;
   readonly phase: Phase;
   /** Where to resume; undefined before the first complete list. */
   readonly resourceVersion: string | undefined;
@@ -83,6 +91,8 @@ export type ReflectorOutput =
       readonly timeoutSeconds: number;
     }
   | { readonly kind: 'abandon'; readonly request: number }
+  /** What has been told may be out of date, and the next thing to be told is all of it (`replaced`). */
+  | { readonly kind: 'interrupted' }
   | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[] }
   | { readonly kind: 'applied'; readonly object: KubernetesObject }
   | { readonly kind: 'deleted'; readonly object: KubernetesObject }
@@ -93,8 +103,9 @@ export type ReflectorOutput =
     };
 
 /** `seed`: two reflectors with the same one retry in step. */
-export function initialReflector(seed: number): ReflectorState {
+export function initialReflector(seed: number, afterFailure: AfterFailure = 'resume'): ReflectorState {
   return {
+    afterFailure,
     phase: { kind: 'idle' },
     resourceVersion: undefined,
     failures: 0,
@@ -228,16 +239,30 @@ function onFailure(state: ReflectorState, status: number, message: string, now: 
     const relisted = list(counted, now);
     return {
       next: relisted.next,
-      outputs: [abandon, { kind: 'reported', what: 'expired', message }, ...relisted.outputs],
+      outputs: [abandon, { kind: 'reported', what: 'expired', message }, ...interruption(state), ...relisted.outputs],
     };
   }
   const random = nextRandom(state.random);
   const until = now + pauseAfter(isWatching ? SHORT_WATCH_BACK_OFF : BACK_OFF, setbacks, random);
-  const next = isListing || resourceVersion === undefined || status === 410 ? 'list' : 'watch';
+  const mustList = isListing || resourceVersion === undefined || status === 410 || state.afterFailure === 'list';
   return {
-    next: { ...counted, random, request: request + 1, phase: { kind: 'waiting', until, next } },
-    outputs: [abandon, { kind: 'reported', what: isListing ? 'list-failed' : 'watch-failed', message }],
+    next: {
+      ...counted,
+      random,
+      request: request + 1,
+      phase: { kind: 'waiting', until, next: mustList ? 'list' : 'watch' },
+    },
+    outputs: [
+      abandon,
+      { kind: 'reported', what: isListing ? 'list-failed' : 'watch-failed', message },
+      ...(mustList ? interruption(state) : []),
+    ],
   };
+}
+
+/** Nothing is interrupted before the first list, and it is told once. */
+function interruption({ phase, resourceVersion }: ReflectorState): ReflectorOutput[] {
+  return phase.kind === 'listing' || resourceVersion === undefined ? [] : [{ kind: 'interrupted' }];
 }
 
 function onTick(state: ReflectorState, now: Millis): Outcome {
@@ -249,9 +274,11 @@ function onTick(state: ReflectorState, now: Millis): Outcome {
       return phase.next === 'list' ? list(state, now) : watch(state, now);
     case 'watching': {
       const silence = `nothing heard for ${(now - phase.lastHeard) / 1000} s`;
-      const { next, outputs } = watch(state, now);
+      const mustList = state.afterFailure === 'list';
+      const { next, outputs } = mustList ? list(state, now) : watch(state, now);
       const abandon = { kind: 'abandon', request: state.request } as const;
-      return { next, outputs: [abandon, { kind: 'reported', what: 'half-open', message: silence }, ...outputs] };
+      const reported = { kind: 'reported', what: 'half-open', message: silence } as const;
+      return { next, outputs: [abandon, reported, ...(mustList ? interruption(state) : []), ...outputs] };
     }
     default:
       return onFailure(state, 0, `no answer for ${ANSWER_WITHIN / 1000} s`, now);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import {
+  type AfterFailure,
   initialReflector,
   isSynced,
   type ReflectorInput,
@@ -12,8 +13,8 @@ import {
 const object = (name: string, resourceVersion = '1'): KubernetesObject => ({ metadata: { name, resourceVersion } });
 
 /** A reflector with a clock; `feed` answers the request that is open. */
-function reflector(seed = 1) {
-  let state = initialReflector(seed);
+function reflector(seed = 1, afterFailure?: AfterFailure) {
+  let state = initialReflector(seed, afterFailure);
   let now = 0;
   type Loose = ReflectorInput extends infer I ? (I extends { request: number } ? Omit<I, 'request'> : I) : never;
   const step = (input: ReflectorInput | { kind: 'tick' }): readonly ReflectorOutput[] => {
@@ -41,8 +42,8 @@ function reflector(seed = 1) {
   };
 }
 
-function watching() {
-  const r = reflector();
+function watching(afterFailure?: AfterFailure) {
+  const r = reflector(1, afterFailure);
   r.feed({ kind: 'start' });
   r.feed({ kind: 'page-received', items: [object('a')], resourceVersion: '10' });
   r.feed({ kind: 'watch-opened' });
@@ -81,6 +82,37 @@ describe('the reflector', () => {
     expect(kinds(r.feed({ kind: 'event-received', type: 'MODIFIED', object: object('b', '12') }))).toEqual(['applied']);
     expect(kinds(r.feed({ kind: 'event-received', type: 'DELETED', object: object('b', '13') }))).toEqual(['deleted']);
     expect(r.state.resourceVersion).toBe('13');
+  });
+
+  it.each<[string, AfterFailure, (r: ReturnType<typeof watching>) => readonly ReflectorOutput[]]>([
+    ['a failure', 'list', (r) => r.feed({ kind: 'failed', status: 0, message: 'ECONNRESET' })],
+    ['an error in the watch', 'list', (r) => r.feed({ kind: 'event-received', type: 'ERROR', object: object('') })],
+    ['silence', 'list', (r) => r.wait().outputs],
+    ['410', 'list', (r) => r.feed({ kind: 'failed', status: 410, message: 'gone' })],
+    ['410', 'resume', (r) => r.feed({ kind: 'failed', status: 410, message: 'gone' })],
+  ])('says that it is interrupted, once, when it has to list again: after %s, to %s', (_, afterFailure, happen) => {
+    const r = watching(afterFailure);
+    const outputs = [...happen(r)];
+    for (let i = 0; i < 3; i++) {
+      if (r.state.phase.kind === 'waiting') outputs.push(...r.wait().outputs);
+      outputs.push(...r.feed({ kind: 'failed', status: 0, message: 'ECONNREFUSED' }));
+    }
+    outputs.push(
+      ...r.wait().outputs,
+      ...r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' }),
+    );
+    const told = kinds(outputs).filter((kind) => kind === 'interrupted' || kind === 'replaced' || kind === 'watch');
+    expect(told).toEqual(['interrupted', 'replaced', 'watch']);
+  });
+
+  it('is not interrupted by the end of a watch, by the failure of one that it resumes, or before it has listed', () => {
+    const r = watching('list');
+    r.pass(5000);
+    expect(kinds(r.feed({ kind: 'watch-closed' }))).toEqual(['watch']);
+    expect(kinds(watching().feed({ kind: 'failed', status: 0, message: 'x' }))).not.toContain('interrupted');
+    const fresh = reflector(1, 'list');
+    fresh.feed({ kind: 'start' });
+    expect(kinds(fresh.feed({ kind: 'failed', status: 0, message: 'x' }))).not.toContain('interrupted');
   });
 
   it('resumes from a bookmark after the server closed the watch, without a list', () => {
@@ -195,7 +227,7 @@ describe('the reflector', () => {
     ],
   ] as const)('lists again on 410 that comes %s', (_, input) => {
     const r = watching();
-    expect(kinds(r.feed(input))).toEqual(['abandon', 'expired', 'list']);
+    expect(kinds(r.feed(input))).toEqual(['abandon', 'expired', 'interrupted', 'list']);
     expect(kinds(r.feed({ kind: 'page-received', items: [object('c')], resourceVersion: '50' }))).toEqual([
       'replaced',
       'watch',
