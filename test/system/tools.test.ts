@@ -107,6 +107,30 @@ describe('explain, plan and convert', () => {
     );
   });
 
+  it('plan tells what the webhook would refuse, as FRR on the nodes has it', async () => {
+    const peer = (name: string, spec: string) =>
+      `{apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: ${name}, namespace: metallb-system}, spec: {peerASN: 2, ${spec}}}\n`;
+    const speaker = (type: string) =>
+      `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: speaker, namespace: metallb-system}, spec: {template: {spec: {containers: [{env: [{name: METALLB_BGP_TYPE, value: ${type}}]}]}}}}\n`;
+    const dump = (type: string) =>
+      file(
+        `plan-${type}.yaml`,
+        [
+          peer('first', 'myASN: 1, peerAddress: 192.0.2.1, nodeSelectors: [{matchLabels: {rack: "1"}}]'),
+          '{apiVersion: v1, kind: Node, metadata: {name: n, labels: {rack: "1"}}}\n',
+          speaker(type),
+        ].join('---\n'),
+      );
+    const more = file('more-peers.yaml', peer('second', 'myASN: 3, peerAddress: 192.0.2.2'));
+    const plan = async (args: string[], env = {}) => (await metallb(['plan', '-f', more, ...args], env)).stdout;
+    const refusal =
+      'Objects that the webhook would refuse:\n  BGPPeer metallb-system/second: spec.myASN: "3": BGPPeer first has 1, FRR has one AS number per VRF, and both run on one node; give both the same myASN, or give them nodeSelectors that share no node, or use BGP type native\n';
+    expect(await plan(['--dump', dump('frr-k8s')])).toContain(`${refusal}No object would be set aside.\n`);
+    expect(await plan(['--dump', dump('native')])).not.toContain('refuse');
+    expect(await plan(['--dump', dump('native'), '--bgp-type', 'frr-k8s'])).toContain(refusal);
+    expect(await plan(['--dump', dump('native')], { METALLB_BGP_TYPE: 'frr-k8s' })).toContain(refusal);
+  });
+
   it('plan and explain tell of annotations that do nothing', async () => {
     const misspelt = file(
       'misspelt.yaml',

@@ -39,11 +39,11 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
   const secret = (key: string) =>
     Buffer.from(kubectl(['get', 'secret', 'hook-cert', '-o', `jsonpath={.data.${key.replace('.', '\\.')}}`]), 'base64');
   let launches = 0;
-  const launch = () => {
+  const launch = (env: Record<string, string> = {}) => {
     const log = join(directory.path, `controller-${++launches}.log`);
     const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--port', '0', '--health-probe-port', '0'];
     const webhook = ['--webhook-port', String(port), '--webhook-secret', 'hook-cert', '--cert-service-name', 'hook'];
-    controller = start('controller', [METALLB, 'controller', ...flags, ...webhook], log);
+    controller = start('controller', [METALLB, 'controller', ...flags, ...webhook], log, env);
     return until('the certificate', () => controller.log().includes('the webhook server has its certificate'));
   };
   /** Asks the way the API server does: over TLS that is checked against the authority in the Secret. */
@@ -145,6 +145,37 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
     expect((await review(path, 'UPDATE', peer({ holdTime: '30s' }))).warnings).toEqual([
       'the BGP session of every node with leaf restarts because of holdTime; its routes are withdrawn meanwhile',
     ]);
+  });
+
+  it('know who speaks BGP on the nodes, and that nodes may come', async () => {
+    const peer = (name: string, spec: object) => ({
+      apiVersion: 'metallb.io/v1beta2',
+      kind: 'BGPPeer',
+      metadata: { name, namespace },
+      spec: { myASN: 64512, peerASN: 64513, ...spec },
+    });
+    const path = '/validate-metallb-io-v1beta2-bgppeer';
+    const rack = (value: string) => ({ nodeSelectors: [{ matchLabels: { [`${namespace}/rack`]: value } }] });
+    const first = peer('first', { peerAddress: '192.0.2.7', ...rack('1') });
+    kubectl(['apply', '-f', '-'], JSON.stringify(first));
+    const other = (spec: object) => review(path, 'CREATE', peer('other', { peerAddress: '192.0.2.7', ...spec }));
+    expect((await other(rack('2'))).allowed).toBe(true);
+    expect((await other({ nodeSelectors: [{ matchLabels: { zone: 'a' } }] })).status.message).toContain(
+      'BGPPeer first is the same router, and a node may come on which both run, for one of them selects no node today',
+    );
+    const foreign = { peerAddress: '192.0.2.8', myASN: 64999, routerID: '10.0.0.9', ...rack('1') };
+    expect((await other(foreign)).allowed).toBe(true);
+    await controller.stop();
+    await launch({ METALLB_BGP_TYPE: 'frr-k8s' });
+    const { message } = (await other(foreign)).status;
+    expect(message).toContain(
+      'BGPPeer first has no routerID, FRR has one router ID per node, and both run on one node',
+    );
+    expect(message).toContain('BGPPeer first has 64512, FRR has one AS number per VRF, and both run on one node');
+    expect((await other({ ...foreign, ...rack('2') })).status.message).not.toContain('BGPPeer first');
+    kubectl(['delete', 'bgppeer', 'first']);
+    await controller.stop();
+    await launch();
   });
 
   it('convert BGPPeers', async () => {

@@ -14,6 +14,7 @@ import { Connection } from '../../adapters/kubernetes/connection.ts';
 import { TokenReviewer } from '../../adapters/kubernetes/token-review.ts';
 import { createLog, LOG_LEVELS, type Log, type LogLevel } from '../../adapters/log/log.ts';
 import { Metrics } from '../../adapters/metrics/metrics.ts';
+import type { BgpEngine } from '../../core/config/config.ts';
 import { CliError, listenError } from './errors.ts';
 import type { Flag } from './flags.ts';
 
@@ -81,6 +82,14 @@ export function openLog(values: FlagValues, component: string): Log {
     );
   }
   return createLog(level as LogLevel, { component });
+}
+
+/**
+ * Who speaks BGP on the nodes, as METALLB_BGP_TYPE says (docs/behaviour/resources.md, rule M3). A type that nobody knows
+ * ends the speaker; whoever only judges objects takes it for native.
+ */
+export function bgpEngine(type = process.env.METALLB_BGP_TYPE): BgpEngine {
+  return type === 'frr-k8s' ? 'frr-k8s' : 'native';
 }
 
 export interface Process {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { configured, endpoints, namespace, node, pool, service } from '../../../test/builders.ts';
 import { CONFIG_RESOURCES } from '../../core/config/resolve.ts';
 import { CONTROLLER_FLAGS, SPEAKER_FLAGS } from './flags.ts';
-import { examineMigration, type Workload } from './migration.ts';
-import type { Snapshot } from './snapshot.ts';
+import { examineMigration } from './migration.ts';
+import type { Snapshot, Workload } from './snapshot.ts';
 
 const NOTHING: Snapshot = {
   ...(Object.fromEntries(CONFIG_RESOURCES.map((resource) => [resource, []])) as unknown as Snapshot),

@@ -3,28 +3,11 @@
  * @module
  */
 import { sha256 } from '../../adapters/sha256.ts';
-import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
 import { CONFIG_RESOURCES, kindOf } from '../../core/config/resolve.ts';
 import { compareWithCluster, type Difference } from '../../core/offline/differences.ts';
 import { CONTROLLER_FLAGS, type Flag, SPEAKER_FLAGS } from './flags.ts';
-import type { Snapshot } from './snapshot.ts';
-
-/** A Deployment or DaemonSet. */
-export interface Workload extends KubernetesObject {
-  readonly spec?: {
-    readonly template?: {
-      readonly spec?: {
-        readonly containers?: readonly {
-          readonly name?: string;
-          readonly image?: string;
-          readonly args?: readonly string[];
-          readonly env?: readonly { readonly name: string; readonly value?: string }[];
-        }[];
-      };
-    };
-  };
-}
+import type { Snapshot, Workload } from './snapshot.ts';
 
 /** MetalLB's own controller or speaker, as it was found. */
 interface Runner {

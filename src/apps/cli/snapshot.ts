@@ -127,6 +127,36 @@ async function readDump(paths: readonly string[]): Promise<Snapshot> {
   return snapshot;
 }
 
+/** A Deployment or DaemonSet. */
+export interface Workload extends KubernetesObject {
+  readonly spec?: {
+    readonly template?: {
+      readonly spec?: {
+        readonly containers?: readonly {
+          readonly name?: string;
+          readonly image?: string;
+          readonly args?: readonly string[];
+          readonly env?: readonly { readonly name: string; readonly value?: string }[];
+        }[];
+      };
+    };
+  };
+}
+
+const COLLECTIONS = { Deployment: 'deployments', DaemonSet: 'daemonsets' } as const;
+
+/** What runs in the cluster now, and how. */
+export async function readWorkloads(
+  { dump, kubeconfig }: SnapshotOptions,
+  kinds: readonly (keyof typeof COLLECTIONS)[],
+): Promise<Workload[]> {
+  if (dump !== undefined)
+    return (await readObjects(dump)).filter(({ kind = '' }) => (kinds as readonly string[]).includes(kind));
+  const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
+  const lists = await Promise.all(kinds.map((kind) => client.list(collectionPath(COLLECTIONS[kind]))));
+  return lists.flat();
+}
+
 const CLUSTER_SCOPED: readonly string[] = ['Node', 'Namespace'];
 
 /** What kubectl does with a manifest that names no namespace. */

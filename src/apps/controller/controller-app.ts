@@ -9,6 +9,7 @@ import { RequestQueue } from '../../adapters/kubernetes/request-queue.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import type { Problem } from '../../core/api/problem.ts';
+import type { BgpEngine } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES, isConfigResource } from '../../core/config/resolve.ts';
 import { controllerMachine } from '../../core/controller/fsm.ts';
 import {
@@ -30,6 +31,8 @@ export interface ControllerOptions extends ProcessOptions {
   readonly poolChangeGrace: number;
   /** --keep-address-until-served. */
   readonly keepUntilServed?: boolean;
+  /** Who speaks BGP on the nodes; default: native. */
+  readonly bgpEngine?: BgpEngine;
   /** ConfigMap in the format before 0.13 to follow, in the namespace of the configuration. */
   readonly configMap?: string | undefined;
   /** Present: lead only while holding the Lease of this namespace; `onStepDown` is called when it is lost. */
@@ -75,6 +78,7 @@ export class ControllerApp {
         loadBalancerClass: options.loadBalancerClass,
         poolChangeGrace: options.poolChangeGrace,
         keepUntilServed: options.keepUntilServed ?? false,
+        bgpEngine: options.bgpEngine,
         standby: options.leaderElection !== undefined,
       }),
       CONTROLLER_RESOURCES.map((resource) => ({

@@ -12,12 +12,15 @@ import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import { CONVERSION_PATH, referenceTo } from '../../core/api/kind.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { formatProblem, type Problem } from '../../core/api/problem.ts';
+import type { BgpEngine } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
 
 export interface WebhookOptions {
   readonly client: KubernetesClient;
   /** The only namespace in which configuration is read. */
   readonly namespace: string;
+  /** Who speaks BGP on the nodes; default: native. */
+  readonly bgpEngine?: BgpEngine;
   readonly log: Log;
 }
 
@@ -98,7 +101,7 @@ async function reviewAdmission(
 }
 
 async function judge(
-  { client, namespace }: WebhookOptions,
+  { client, namespace, bgpEngine }: WebhookOptions,
   resource: ConfigResource,
   object: KubernetesObject,
   operation: 'CREATE' | 'UPDATE' | 'DELETE',
@@ -114,7 +117,7 @@ async function judge(
     return { refusals: [refusal], warnings: [] };
   }
   const stored = await readConfiguration(client, namespace);
-  return operation === 'DELETE' ? admitDeletion(resource, object, stored) : admit(resource, object, stored);
+  return operation === 'DELETE' ? admitDeletion(resource, object, stored) : admit(resource, object, stored, bgpEngine);
 }
 
 async function readConfiguration(client: KubernetesClient, namespace: string): Promise<ConfigObjects> {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { configured, pool } from '../../../test/builders.ts';
+import { configured, node, pool } from '../../../test/builders.ts';
+import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatFault } from '../api/problem.ts';
-import { admit, admitDeletion } from './admission.ts';
+import type { BgpEngine } from '../config/config.ts';
+import { admit, admitDeletion, refusalsOf } from './admission.ts';
 
 const stored = { ipaddresspools: [pool('first', ['192.0.2.0/28'])] };
 
@@ -70,5 +72,76 @@ describe('admission', () => {
       'BGPPeer r refers',
     );
     expect(admitDeletion('bfdprofiles', profile, {}).refusals).toEqual([]);
+  });
+
+  describe('of a BGPPeer', () => {
+    const peer = (name: string, labels: Record<string, string>, spec: object = {}) =>
+      configured(name, {
+        ...{ myASN: 64512, peerASN: 64513, peerAddress: '192.0.2.1' },
+        nodeSelectors: [{ matchLabels: labels }],
+        ...spec,
+      });
+    const refused = (a: Record<string, string>, b: Record<string, string>, nodes: KubernetesObject[], spec = {}) =>
+      admit('bgppeers', peer('r', b, spec), { bgppeers: [peer('first', a)], nodes }).refusals.map(formatFault);
+    const NODES = [node('n1', { rack: '1' }), node('n2', { rack: '2' })];
+
+    it.each<[string, Record<string, string>, Record<string, string>, KubernetesObject[], boolean]>([
+      ['both select one node', { rack: '1' }, { rack: '1' }, NODES, true],
+      [
+        'each selects another node',
+        { rack: '1' },
+        { 'kubernetes.io/hostname': 'n2' },
+        [node('n1', { rack: '1' })],
+        true,
+      ],
+      ['one selects no node yet', { rack: '1' }, { zone: 'a' }, NODES, true],
+      ['both select no node yet', { zone: 'a' }, { edge: '' }, NODES, true],
+      ['both select the same nodes to come', { zone: 'a' }, { zone: 'a' }, NODES, true],
+      ['there is no node yet', { rack: '1' }, { zone: 'a' }, [], true],
+      ['there is no node yet, and no node can be both', { rack: '1' }, { rack: '2' }, [], false],
+      ['one selects no node yet, and no node can be both', { rack: '1' }, { rack: '3' }, NODES, false],
+      ['each selects other nodes today', { rack: '1' }, { zone: 'b' }, [NODES[0]!, node('n3', { zone: 'b' })], false],
+    ])('that is one router with another: %s', (_, a, b, nodes, isRefused) => {
+      expect(refused(a, b, nodes).length > 0).toBe(isRefused);
+    });
+
+    it('says why a node to come matters, and what keeps peers apart', () => {
+      expect(refused({ rack: '1' }, { zone: 'a' }, NODES)).toEqual([
+        'spec.peerAddress: "192.0.2.1": BGPPeer first is the same router, and a node may come on which both run, for one of them selects no node today; remove one of the two, or give them nodeSelectors that exclude each other, such as two values of one label, or label the nodes first',
+      ]);
+    });
+
+    it('knows that FRR has one router ID per node and one AS number per VRF, where FRR speaks BGP', () => {
+      const other = { peerAddress: '192.0.2.2', routerID: '10.0.0.2', myASN: 64999 };
+      const judge = (engine: BgpEngine, labels = { rack: '1' }) =>
+        admit('bgppeers', peer('r', labels, other), { bgppeers: [peer('first', { rack: '1' })], nodes: NODES }, engine)
+          .refusals;
+      expect(judge('native')).toEqual([]);
+      expect(judge('frr-k8s').map(({ field }) => field)).toEqual(['spec.routerID', 'spec.myASN']);
+      expect(judge('frr-k8s', { rack: '2' })).toEqual([]);
+    });
+  });
+
+  it('refuses of BGPAdvertisements what clashes on a node, or is certain to on nodes to come', () => {
+    const ad = (name: string, rack: string, localPref: number) =>
+      configured(name, { localPref, nodeSelectors: [{ matchLabels: { rack } }] });
+    const judge = (rack: string, nodes: KubernetesObject[]) =>
+      admit('bgpadvertisements', ad('b', rack, 200), { ...stored, bgpadvertisements: [ad('a', '1', 100)], nodes })
+        .refusals.length;
+    expect([judge('1', [node('n1', { rack: '1' })]), judge('1', [node('n1')])]).toEqual([1, 1]);
+    expect([judge('2', [node('n1', { rack: '1' })]), judge('2', [])]).toEqual([0, 0]);
+  });
+
+  it('judges several objects as if they were written one after the other', () => {
+    const object = (name: string, peerAddress: string) => configured(name, { myASN: 1, peerASN: 2, peerAddress });
+    const written = [object('b', '192.0.2.1'), object('a', '192.0.2.1'), object('c', '192.0.2.3')].map((each) => ({
+      resource: 'bgppeers' as const,
+      object: each,
+    }));
+    const faults = refusalsOf(written, { bgppeers: [object('old', '192.0.2.3')] }, 'native');
+    expect(faults.map(({ object: { name }, message }) => [name, message.split(' ')[1]])).toEqual([
+      ['a', 'b'],
+      ['c', 'old'],
+    ]);
   });
 });

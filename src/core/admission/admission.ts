@@ -6,8 +6,9 @@
 import { annotationFaults } from '../api/annotation-faults.ts';
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
-import { formatProblem, type ObjectReference, type Problem } from '../api/problem.ts';
+import { formatProblem, type Problem } from '../api/problem.ts';
 import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
+import type { BgpEngine } from '../config/config.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
 import { describeAnnotationFault } from '../reasons/annotations.ts';
 
@@ -22,26 +23,69 @@ export interface Admission {
 const NEWEST = '9999-12-31T23:59:59Z';
 
 /** Judges a create or an update. `stored` is what the API server holds; whether the object itself is in it does not matter. */
-export function admit(resource: ConfigResource, object: KubernetesObject, stored: ConfigObjects): Admission {
-  const reference = referenceTo(kindOf(resource), object);
-  const others = (stored[resource] ?? []).filter(({ metadata }) => !isNamed(metadata, reference));
-  const newest = { ...object, metadata: { ...object.metadata, creationTimestamp: NEWEST } };
-  const was = resolveConfig(stored);
+export function admit(
+  resource: ConfigResource,
+  object: KubernetesObject,
+  stored: ConfigObjects,
+  engine: BgpEngine = 'native',
+): Admission {
+  const was = resolveConfig(stored, undefined, { engine });
   const before = new Set(was.problems.map(formatProblem));
-  const { config, problems } = resolveConfig({ ...stored, [resource]: [...others, newest] });
-  const isOwn = (problem: Problem) => problem.object.kind === reference.kind && isNamed(problem.object, reference);
-  // Objects may be applied in any order, so a reference to one that is still missing is no reason to refuse.
-  const refusals = problems.filter((problem) => isOwn(problem) && problem.transient !== true);
+  const { config, problems } = resolveConfig(withWritten([object], resource, stored), undefined, { engine });
+  const isOwn = isAbout([{ resource, object }]);
   const harmed = problems.filter((problem) => !isOwn(problem) && !before.has(formatProblem(problem)));
   return {
-    refusals: refusals.map(({ consequence: _unused, ...problem }) => problem),
+    refusals: refusalsIn(problems.filter(isOwn)),
     warnings: [
       ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
-      ...annotationFaults(reference.kind, object.metadata).map(describeAnnotationFault),
+      ...annotationFaults(kindOf(resource), object.metadata).map(describeAnnotationFault),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ],
   };
+}
+
+interface Written {
+  readonly resource: ConfigResource;
+  readonly object: KubernetesObject;
+}
+
+/** What would be refused of several objects that are written one after the other. */
+export function refusalsOf(written: readonly Written[], stored: ConfigObjects, engine: BgpEngine): Problem[] {
+  let future = stored;
+  for (const [resource, same] of Map.groupBy(written, ({ resource }) => resource))
+    future = withWritten(
+      same.map(({ object }) => object),
+      resource,
+      future,
+    );
+  return refusalsIn(resolveConfig(future, undefined, { engine }).problems.filter(isAbout(written)));
+}
+
+function withWritten(
+  objects: readonly KubernetesObject[],
+  resource: ConfigResource,
+  stored: ConfigObjects,
+): ConfigObjects {
+  const others = (stored[resource] ?? []).filter(
+    ({ metadata }) => !objects.some((object) => isNamed(metadata, object.metadata)),
+  );
+  const newest = objects.map((object, i) => {
+    // Only the order of these texts counts: each is newer than the one before it.
+    const creationTimestamp = `${NEWEST} ${String(i).padStart(9, '0')}`;
+    return { ...object, metadata: { ...object.metadata, creationTimestamp } };
+  });
+  return { ...stored, [resource]: [...others, ...newest] };
+}
+
+function isAbout(written: readonly Written[]): (problem: Problem) => boolean {
+  return ({ object: { kind, ...reference } }) =>
+    written.some(({ resource, object }) => kind === kindOf(resource) && isNamed(object.metadata, reference));
+}
+
+/** Objects may be applied in any order, so a reference to one that is still missing is no reason to refuse. */
+function refusalsIn(problems: readonly Problem[]): Problem[] {
+  return problems.filter(({ transient }) => transient !== true).map(({ consequence: _unused, ...problem }) => problem);
 }
 
 /** Judges a deletion: a BFDProfile cannot be deleted while a BGPPeer refers to it. */
@@ -61,7 +105,7 @@ export function admitDeletion(resource: ConfigResource, object: KubernetesObject
   return { refusals: [refusal], warnings: [] };
 }
 
-function isNamed(a: { name: string; namespace?: string }, b: ObjectReference): boolean {
+function isNamed(a: { name: string; namespace?: string }, b: { name: string; namespace?: string }): boolean {
   return a.name === b.name && a.namespace === b.namespace;
 }
 

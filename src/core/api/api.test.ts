@@ -3,7 +3,8 @@ import { pool } from '../../../test/builders.ts';
 import { parseDuration } from './duration.ts';
 import { toCustomResourceDefinition, validateObject } from './kind.ts';
 import { bfdProfile, bgpAdvertisement, bgpPeer, ipAddressPool, KINDS, l2Advertisement } from './kinds.ts';
-import { selectorMatches } from './selector.ts';
+import type { LabelSelector } from './kubernetes.ts';
+import { areDisjoint, selectorMatches } from './selector.ts';
 
 const schemas = {
   BFDProfile: bfdProfile,
@@ -103,6 +104,30 @@ describe('label selectors', () => {
     ],
   ])('%s', (_, selector, expected) => {
     expect(selectorMatches(selector, { a: '1' })).toBe(expected);
+  });
+
+  const is = (key: string, operator: string, ...values: string[]): LabelSelector => ({
+    matchExpressions: [{ key, operator, ...(values.length > 0 && { values }) }],
+  });
+  it.each<[string, LabelSelector, LabelSelector, boolean]>([
+    ['two values of one label', { matchLabels: { a: '1' } }, { matchLabels: { a: '2' } }, true],
+    ['the same value', { matchLabels: { a: '1' } }, { matchLabels: { a: '1' } }, false],
+    ['values of two labels', { matchLabels: { a: '1' } }, { matchLabels: { b: '2' } }, false],
+    ['lists of values without a common one', is('a', 'In', '1', '2'), is('a', 'In', '3'), true],
+    ['lists of values with one', is('a', 'In', '1', '2'), is('a', 'In', '2', '3'), false],
+    ['a value and its exclusion', { matchLabels: { a: '1' } }, is('a', 'NotIn', '1'), true],
+    ['values that are all excluded', is('a', 'In', '1', '2'), is('a', 'NotIn', '1', '2', '3'), true],
+    ['values that are not all excluded', is('a', 'In', '1', '2'), is('a', 'NotIn', '1'), false],
+    ['two exclusions', is('a', 'NotIn', '1'), is('a', 'NotIn', '2'), false],
+    ['a label and none', is('a', 'Exists'), is('a', 'DoesNotExist'), true],
+    ['a value and no label', { matchLabels: { a: '1' } }, is('a', 'DoesNotExist'), true],
+    ['a label and a value that it has not', is('a', 'Exists'), is('a', 'NotIn', '1'), false],
+    ['no label and a value that it has not', is('a', 'DoesNotExist'), is('a', 'NotIn', '1'), false],
+    ['one that selects everything', {}, { matchLabels: { a: '1' } }, false],
+    ['a second label that differs', { matchLabels: { a: '1', b: '1' } }, { matchLabels: { a: '1', b: '2' } }, true],
+    ['one that matches nothing', { matchLabels: { a: '1' }, ...is('a', 'In', '2') }, {}, true],
+  ])('exclude each other: %s', (_, a, b, expected) => {
+    expect([areDisjoint(a, b), areDisjoint(b, a)]).toEqual([expected, expected]);
   });
 });
 

@@ -31,6 +31,32 @@ export function anySelectorMatches(selectors: readonly LabelSelector[], labels: 
   return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
 }
 
+interface Requirement {
+  readonly key: string;
+  readonly operator: string;
+  readonly values: readonly string[];
+}
+
+/** True when no labels whatever satisfy both selectors: they ask different things of one label. */
+export function areDisjoint(a: LabelSelector, b: LabelSelector): boolean {
+  const byKey = Map.groupBy([...requirementsOf(a), ...requirementsOf(b)], ({ key }) => key);
+  return [...byKey.values()].some((requirements) => {
+    const named = requirements.flatMap(({ values }) => values);
+    // One value that nobody names stands for all others; and the label may be absent.
+    const possible = [...named, `${named.join('')}~`, undefined];
+    return !possible.some((value) =>
+      requirements.every(({ operator, values }) => OPERATORS[operator]?.(value, values)),
+    );
+  });
+}
+
+function requirementsOf({ matchLabels = {}, matchExpressions = [] }: LabelSelector): Requirement[] {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: 'In', values: [value] })),
+    ...matchExpressions.map(({ key, operator, values = [] }) => ({ key, operator, values })),
+  ];
+}
+
 /** A fault of a selector: path below the selector, value, what is wrong, what would be right. */
 export interface SelectorFault {
   readonly path: readonly (string | number)[];

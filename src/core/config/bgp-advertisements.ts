@@ -11,7 +11,7 @@ import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Pe
 import { advertisementExtensions } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { parseTargets } from './l2-advertisements.ts';
-import { mayShareNode, type Nodes } from './node-sets.ts';
+import { type Nodes, shareNode } from './node-sets.ts';
 import { showRange } from './pools.ts';
 
 /** The objects that an advertisement may refer to. */
@@ -130,7 +130,7 @@ function checkEchoMode(
   const echo = new Set(surroundings.bfdProfiles.filter(({ echoMode }) => echoMode).map(({ name }) => name));
   for (const { name, bfdProfile, nodeSelectors: peerNodes } of surroundings.peers) {
     if (bfdProfile === undefined || !echo.has(bfdProfile) || (peers.length > 0 && !peers.includes(name))) continue;
-    if (!mayShareNode(nodeSelectors, peerNodes, surroundings.nodes)) continue;
+    if (!shareNode(nodeSelectors, peerNodes, surroundings.nodes)) continue;
     inspection.report(
       ['spec', 'peers'],
       name,
@@ -150,7 +150,7 @@ export function preferenceClashes(
 ): void {
   for (const other of accepted) {
     const pool = contestedPool(advertisement, other, pools);
-    if (pool === undefined || !mayShareNode(advertisement.nodeSelectors, other.nodeSelectors, nodes)) continue;
+    if (pool === undefined || !shareNode(advertisement.nodeSelectors, other.nodeSelectors, nodes)) continue;
     inspection.report(
       ['spec', 'localPref'],
       String(advertisement.localPref),

@@ -11,7 +11,7 @@ import { formatAddress } from '../net/address.ts';
 import type { BfdProfile, BgpEngine, Peer, PeerTarget } from './config.ts';
 import { hasTemplate, peerExtensions, peerTemplate } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
-import { mayShareNode, type Nodes } from './node-sets.ts';
+import { mayComeToShareNode, type Nodes, shareNode } from './node-sets.ts';
 
 export function parseBfdProfile(object: KubernetesObject, inspection: Inspection): BfdProfile | undefined {
   const validated = inspection.validate(bfdProfile, object);
@@ -236,35 +236,45 @@ export function peerClashes(
   engine: BgpEngine,
 ): void {
   for (const other of accepted) {
-    if (!mayShareNode(peer.nodeSelectors, other.nodeSelectors, nodes)) continue;
-    if (engine === 'frr-k8s') routerClashes(peer, other, inspection);
+    const where = whereBothRun(peer, other, nodes);
+    if (where === undefined) continue;
+    if (engine === 'frr-k8s') routerClashes(peer, other, where, inspection);
     if (routerKey(peer) !== routerKey(other)) continue;
     const [field, value] = placeOf(peer);
-    inspection.report(
-      field,
-      value,
-      `BGPPeer ${other.name} is the same router, and both run on one node`,
-      'remove one of the two, or give them nodeSelectors that share no node',
-    );
+    const message = `BGPPeer ${other.name} is the same router, and ${where.both}`;
+    inspection.report(field, value, message, `remove one of the two, or ${where.apart}`);
   }
 }
 
+/** Where two peers would be in each other's way, in words: that they are, and how to keep them apart. */
+interface Where {
+  readonly both: string;
+  readonly apart: string;
+}
+
+/** Like upstream, a peer is held against those that it may meet on nodes to come when there are none to judge by. */
+function whereBothRun(a: Peer, b: Peer, nodes: Nodes): Where | undefined {
+  if (shareNode(a.nodeSelectors, b.nodeSelectors, nodes))
+    return { both: 'both run on one node', apart: 'give them nodeSelectors that share no node' };
+  if (!mayComeToShareNode(a.nodeSelectors, b.nodeSelectors, nodes)) return undefined;
+  return {
+    both: 'a node may come on which both run, for one of them selects no node today',
+    apart: 'give them nodeSelectors that exclude each other, such as two values of one label, or label the nodes first',
+  };
+}
+
 /** FRR has one router ID per node and one AS number per VRF (rule M2). */
-function routerClashes(peer: Peer, other: Peer, inspection: Inspection): void {
+function routerClashes(peer: Peer, other: Peer, { both, apart }: Where, inspection: Inspection): void {
   const id = ({ routerId }: Peer) => (routerId === undefined ? '' : formatAddress(routerId));
-  const both = `BGPPeer ${other.name}, which runs on the same nodes,`;
+  const has = (what: string, limit: string) => `BGPPeer ${other.name} has ${what}, ${limit}, and ${both}`;
+  const cure = (field: string) => `give both the same ${field}, or ${apart}, or use BGP type native`;
   if (id(peer) !== id(other)) {
-    const message = `${both} has ${id(other) || 'no routerID'}, and FRR has one router ID per node`;
-    inspection.report(['spec', 'routerID'], id(peer), message, 'give both the same routerID, or use BGP type native');
+    const message = has(id(other) || 'no routerID', 'FRR has one router ID per node');
+    inspection.report(['spec', 'routerID'], id(peer), message, cure('routerID'));
   }
   if (peer.vrf === other.vrf && peer.myASN !== other.myASN) {
-    const message = `${both} has ${other.myASN}, and FRR has one AS number per VRF`;
-    inspection.report(
-      ['spec', 'myASN'],
-      String(peer.myASN),
-      message,
-      'give both the same myASN, or use BGP type native',
-    );
+    const message = has(String(other.myASN), 'FRR has one AS number per VRF');
+    inspection.report(['spec', 'myASN'], String(peer.myASN), message, cure('myASN'));
   }
 }
 

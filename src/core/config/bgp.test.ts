@@ -307,7 +307,7 @@ describe('an FRR that others share (rule M2)', () => {
     ).problems.map(formatProblem);
 
   it('has one router ID per node and one AS number per VRF', () => {
-    expect(clashes({ routerID: '10.0.0.1' }, {})[0]).toContain('has 10.0.0.1, and FRR has one router ID per node');
+    expect(clashes({ routerID: '10.0.0.1' }, {})[0]).toContain('has 10.0.0.1, FRR has one router ID per node');
     expect(clashes({ myASN: 64512 }, { myASN: 64999 })[0]).toContain('FRR has one AS number per VRF');
     expect(clashes({ myASN: 64512 }, { myASN: 64999, vrf: 'red' })).toEqual([]);
     expect(clashes({ nodeSelectors: on('a') }, {}, {})).toEqual([]);

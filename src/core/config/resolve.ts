@@ -73,9 +73,9 @@ export interface Resolved {
 /** For whom the configuration is resolved. */
 export interface Viewpoint {
   /** Default: native. */
-  readonly engine?: BgpEngine;
+  readonly engine?: BgpEngine | undefined;
   /** The labels of the one node that it is for; default: it is for the whole cluster. */
-  readonly node?: Labels;
+  readonly node?: Labels | undefined;
 }
 
 /** Resolves the whole configuration. `previous` is the configuration in force until now. */

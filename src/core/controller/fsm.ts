@@ -170,7 +170,7 @@ function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOut
   const objects = Object.fromEntries(
     [...CONFIG_RESOURCES, 'namespaces' as const].map((resource) => [resource, cache.all(resource)]),
   );
-  const { config, problems } = resolveConfig(objects, state.config);
+  const { config, problems } = resolveConfig(objects, state.config, { engine: state.settings.bgpEngine });
   forgetDeleted(state);
   tellProblems(state, problems, outputs);
   allocator.setPools(config.pools);

@@ -4,7 +4,7 @@
  */
 import type { Condition, KubernetesObject } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { type Config, EMPTY_CONFIG } from '../config/config.ts';
+import { type BgpEngine, type Config, EMPTY_CONFIG } from '../config/config.ts';
 import { CONFIG_RESOURCES, type ConfigResource } from '../config/resolve.ts';
 import { Allocator } from '../ipam/allocator.ts';
 import type { PoolUsage } from '../ipam/pool-state.ts';
@@ -28,6 +28,8 @@ export interface ControllerSettings {
   readonly poolChangeGrace?: Millis;
   /** --keep-address-until-served: a wish takes the address away only once it can be met. */
   readonly keepUntilServed?: boolean;
+  /** Who speaks BGP on the nodes; default: native. */
+  readonly bgpEngine?: BgpEngine | undefined;
 }
 
 /** What the controller writes to. */

@@ -5,6 +5,7 @@
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import { CONFIG_RESOURCES, type ConfigObjects } from '../config/resolve.ts';
 import { controllerMachine } from '../controller/fsm.ts';
 import { poolsSetAside } from '../controller/services.ts';
 import {
@@ -97,6 +98,12 @@ export class OfflineController {
 
   get problems(): readonly Problem[] {
     return this.#state.problems;
+  }
+
+  /** The configuration as it is now. */
+  get objects(): ConfigObjects {
+    const { cache } = this.#state;
+    return Object.fromEntries([...CONFIG_RESOURCES, 'namespaces' as const].map((each) => [each, cache.all(each)]));
   }
 
   get setAside(): ReadonlySet<string> {

@@ -252,13 +252,24 @@ describe('plan', () => {
     expect(text).toMatch(/^No Service /);
   });
 
-  it('says what would be set aside, and not what is so already', async () => {
+  it('says what would be refused or set aside, and not what is so already', async () => {
     const bad = pool('old', ['192.0.2.300/32']);
     const objects = { ...LAYER2, IPAddressPool: [...LAYER2.IPAddressPool!, bad] };
-    const text = await plan(objects, { IPAddressPool: [pool('new', ['192.0.2.301/32'])] });
-    expect(section(text, 'Objects that would be set aside:')).toEqual([
+    const text = await plan(objects, {
+      IPAddressPool: [pool('new', ['192.0.2.301/32'])],
+      BGPPeer: [router('r', { bfdProfile: 'later' })],
+    });
+    expect(section(text, 'Objects that the webhook would refuse:')).toEqual([
       expect.stringContaining('IPAddressPool metallb-system/new: spec.addresses[0]: "192.0.2.301/32": '),
     ]);
+    expect(section(text, 'Objects that would be set aside:')).toEqual([
+      expect.stringContaining('BGPPeer metallb-system/r: spec.bfdProfile: "later": '),
+    ]);
+  });
+
+  it('takes an old BGPPeer for what the API server makes of it', async () => {
+    const old = { apiVersion: 'metallb.io/v1beta1', ...router('r1', { holdTime: '0s', peerPort: 0 }) };
+    expect(section(await plan(BGP, { BGPPeer: [old] }), 'Objects that')).toBeUndefined();
   });
 
   it('passes over kinds that do not matter, and says all of it as JSON', async () => {

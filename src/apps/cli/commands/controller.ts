@@ -12,6 +12,7 @@ import { ControllerApp } from '../../controller/controller-app.ts';
 import { WebhookServer } from '../../controller/webhook-server.ts';
 import {
   addFlags,
+  bgpEngine,
   type FlagValues,
   flagValues,
   logLaterFlags,
@@ -51,6 +52,7 @@ export function addControllerCommand(program: Command): void {
       loadBalancerClass: textFlag(values, 'lb-class'),
       poolChangeGrace: secondsFlag(values, 'pool-change-grace') * 1000,
       keepUntilServed: values['keep-address-until-served'] === true,
+      bgpEngine: bgpEngine(),
       ...(values['leader-elect'] === true && {
         leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
       }),
@@ -109,7 +111,7 @@ async function startWebhooks(
     ? readCertificate('--cert-dir', directory)
     : { secret: textFlag(values, 'webhook-secret'), service: textFlag(values, 'cert-service-name') };
   try {
-    return await WebhookServer.start({ ...shared, port, minVersion, certificates });
+    return await WebhookServer.start({ ...shared, bgpEngine: bgpEngine(), port, minVersion, certificates });
   } catch (error) {
     throw listenError('--webhook-port', '0.0.0.0', port, error);
   }

@@ -17,8 +17,8 @@ import { importKubeVip } from '../../../core/migration/importers/kube-vip.ts';
 import { importPureLb } from '../../../core/migration/importers/purelb.ts';
 import { describeDifference } from '../../../core/offline/differences.ts';
 import { CliError } from '../errors.ts';
-import { examineMigration, type Report, type Workload } from '../migration.ts';
-import { listIfAny, openSnapshot, readObjects, type SnapshotOptions } from '../snapshot.ts';
+import { examineMigration, type Report } from '../migration.ts';
+import { listIfAny, openSnapshot, readObjects, readWorkloads, type SnapshotOptions } from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {
   readonly from?: string;
@@ -43,7 +43,11 @@ export function addMigrateCommand(program: Command): void {
         process.stdout.write(await imported(options.from, options));
         return;
       }
-      const report = examineMigration(await openSnapshot(options), await workloads(options), options.lbClass);
+      const report = examineMigration(
+        await openSnapshot(options),
+        await readWorkloads(options, ['Deployment', 'DaemonSet']),
+        options.lbClass,
+      );
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report));
       process.exitCode = report.changes.some(({ aspect }) => aspect === 'addresses') ? 1 : 0;
     });
@@ -111,15 +115,6 @@ async function listAll(
     const key = `${kind} ${metadata.namespace}/${metadata.name}`;
     return !seen.has(key) && seen.add(key);
   });
-}
-
-/** Deployments and DaemonSets: who runs now, and how. */
-async function workloads({ dump, kubeconfig }: Options): Promise<Workload[]> {
-  if (dump !== undefined)
-    return (await readObjects(dump)).filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
-  const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
-  const lists = (['deployments', 'daemonsets'] as const).map((resource) => client.list(collectionPath(resource)));
-  return (await Promise.all(lists)).flat();
 }
 
 function forPeople({ runs, resources, services, unchanged, changes, setAside, notes, steps }: Report): string {

@@ -3,24 +3,36 @@
  * @module
  */
 import type { Command } from 'commander';
+import { ApiError } from '../../../adapters/kubernetes/client.ts';
+import { refusalsOf } from '../../../core/admission/admission.ts';
 import { annotationFaults } from '../../../core/api/annotation-faults.ts';
 import { POOL_ANNOTATION } from '../../../core/api/annotations.ts';
+import { BGP_PEER_VERSIONS, convertBgpPeer } from '../../../core/api/bgp-peer-conversion.ts';
 import { referenceTo } from '../../../core/api/kind.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem, formatReference } from '../../../core/api/problem.ts';
 import { renewals } from '../../../core/bgp/peers/peer-change.ts';
+import { resourceOfKind } from '../../../core/config/resolve.ts';
 import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { describeAnnotationFault } from '../../../core/reasons/annotations.ts';
-import { secondsFlag } from '../common.ts';
-import { openSnapshot, readObjects, resourceOf, type SnapshotOptions, withNamespace } from '../snapshot.ts';
+import { bgpEngine, secondsFlag } from '../common.ts';
+import {
+  openSnapshot,
+  readObjects,
+  readWorkloads,
+  resourceOf,
+  type SnapshotOptions,
+  withNamespace,
+} from '../snapshot.ts';
 
 interface Options extends SnapshotOptions {
   readonly filename: string[];
   readonly lbClass: string;
   readonly poolChangeGrace: string;
   readonly keepAddressUntilServed?: boolean;
+  readonly bgpType?: string;
   readonly output?: string;
 }
 
@@ -41,20 +53,26 @@ export function addPlanCommand(program: Command): void {
       '5',
     )
     .option('--keep-address-until-served', 'the controller has --keep-address-until-served')
+    .option(
+      '--bgp-type <type>',
+      'METALLB_BGP_TYPE of the speakers (default: that variable, or what their DaemonSet has)',
+    )
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
       const snapshot = await openSnapshot(options);
+      const engine = bgpEngine(options.bgpType ?? process.env.METALLB_BGP_TYPE ?? (await typeOfSpeakers(options)));
       const offline = new OfflineController(snapshot, {
         loadBalancerClass: options.lbClass,
         poolChangeGrace: secondsFlag({ 'pool-change-grace': options.poolChangeGrace }, 'pool-change-grace') * 1000,
         keepUntilServed: options.keepAddressUntilServed === true,
+        bgpEngine: engine,
       });
       // What the cluster is about to do anyway is not the files' doing.
       offline.settle();
       const before = stateOf(offline);
       const { peers } = offline.config;
       const known = new Set(offline.problems.map(formatProblem));
-      const objects = (await readObjects(options.filename)).map(withNamespace);
+      const objects = (await readObjects(options.filename)).map(withNamespace).map(inStoredVersion);
       for (const object of objects) {
         const resource = resourceOf(object);
         if (isControllers(resource)) offline.apply(resource, object);
@@ -64,8 +82,14 @@ export function addPlanCommand(program: Command): void {
         peer: name,
         fields,
       }));
+      const written = objects.flatMap((object) => {
+        const resource = resourceOfKind(object.kind ?? '');
+        return resource === undefined ? [] : [{ resource, object }];
+      });
+      const stored = { ...offline.objects, nodes: snapshot.nodes };
+      const refused = refusalsOf(written, stored, engine).map(formatProblem);
       const warnings = objects.flatMap(annotationWarnings);
-      const plan = { ...compare(before, offline, known), renewed, warnings };
+      const plan = { ...compare(before, offline, known), renewed, refused, warnings };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -81,6 +105,9 @@ interface Plan {
   readonly kept: readonly { readonly service: string; readonly address: string; readonly what: string }[];
   /** BGPPeers whose sessions would restart, and the changed fields that are the reason. */
   readonly renewed: readonly { readonly peer: string; readonly fields: readonly string[] }[];
+  /** What the webhook refuses to store. */
+  readonly refused: readonly string[];
+  /** What would be set aside if it were stored. */
   readonly rejected: readonly string[];
   /** What stands in the files and would do nothing. */
   readonly warnings: readonly string[];
@@ -139,35 +166,53 @@ function compare(
   };
 }
 
-function forPeople({ changes, kept, renewed, rejected, warnings }: Plan): string {
+function forPeople({ changes, kept, renewed, refused, rejected, warnings }: Plan): string {
   const line = ({ service, from, to, why }: Plan['changes'][number]) =>
     `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
+  const setAside = rejected.filter((text) => !refused.some((refusal) => text.startsWith(refusal)));
   const parts = [
     changes.length === 0
       ? 'No Service would gain, lose or change an address.'
       : ['Services:', ...changes.map(line)].join('\n'),
-    ...(kept.length === 0
-      ? []
-      : [
-          [
-            'Services that would keep their address:',
-            ...kept.map(({ service, address, what }) => `  ${service}: ${address} (${what})`),
-          ].join('\n'),
-        ]),
-    ...(renewed.length === 0
-      ? []
-      : [
-          [
-            'BGP sessions that would restart:',
-            ...renewed.map(({ peer, fields }) => `  ${peer}: because of ${fields.join(', ')}`),
-          ].join('\n'),
-        ]),
-    rejected.length === 0
+    ...list(
+      'Services that would keep their address:',
+      kept.map(({ service, address, what }) => `${service}: ${address} (${what})`),
+    ),
+    ...list(
+      'BGP sessions that would restart:',
+      renewed.map(({ peer, fields }) => `${peer}: because of ${fields.join(', ')}`),
+    ),
+    ...list('Objects that the webhook would refuse:', refused),
+    setAside.length === 0
       ? 'No object would be set aside.'
-      : ['Objects that would be set aside:', ...rejected.map((text) => `  ${text}`)].join('\n'),
-    ...(warnings.length === 0 ? [] : [['Warnings:', ...warnings.map((text) => `  ${text}`)].join('\n')]),
+      : list('Objects that would be set aside:', setAside).join('\n'),
+    ...list('Warnings:', warnings),
   ];
   return `${parts.join('\n')}\n`;
+}
+
+function list(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [[title, ...lines.map((line) => `  ${line}`)].join('\n')];
+}
+
+/** BGPPeer is the one kind with more than one version. */
+function inStoredVersion(object: KubernetesObject): KubernetesObject {
+  const isOld = object.kind === 'BGPPeer' && object.apiVersion === BGP_PEER_VERSIONS.old;
+  return isOld ? (convertBgpPeer(object, BGP_PEER_VERSIONS.current) ?? object) : object;
+}
+
+/** METALLB_BGP_TYPE in some DaemonSet; who may not read them is told nothing. */
+async function typeOfSpeakers(options: SnapshotOptions): Promise<string | undefined> {
+  try {
+    const containers = (await readWorkloads(options, ['DaemonSet'])).flatMap(
+      ({ spec }) => spec?.template?.spec?.containers ?? [],
+    );
+    const variables = containers.flatMap(({ env }) => env ?? []);
+    return variables.find(({ name }) => name === 'METALLB_BGP_TYPE')?.value;
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
 }
 
 function isControllers(resource: string | undefined): resource is ControllerResource {
