@@ -39,6 +39,9 @@ export function configured(name: string, spec: object = {}, meta: Metadata = {})
   return object;
 }
 
+/** Announces every pool, at layer 2. */
+export const LAN: KubernetesObject = configured('lan');
+
 export function namespace(name: string, labels: Readonly<Record<string, string>> = {}): KubernetesObject {
   return { metadata: metadata(name, undefined, { labels }) };
 }

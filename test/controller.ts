@@ -13,8 +13,8 @@ import {
   type ControllerSettings,
   initialController,
 } from '../src/core/controller/state.ts';
-import { ALLOCATED_CONDITION, withCondition } from '../src/core/reasons/conditions.ts';
-import { namespace, pool } from './builders.ts';
+import { ALLOCATED_CONDITION, withConditions } from '../src/core/reasons/conditions.ts';
+import { LAN, namespace, pool } from './builders.ts';
 
 export interface Start extends Partial<ControllerSettings> {
   readonly pools?: readonly KubernetesObject[];
@@ -37,10 +37,10 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
   const perform = (output: ControllerOutput): void => {
     if (output.kind === 'emit-event') events.push(`${output.target.name} ${output.reason}: ${output.message}`);
     if (output.kind === 'write-status') {
-      const { resource, key, usage, condition } = output;
-      writes.push(
-        `${key} ${JSON.stringify(usage ?? {})}${condition ? ` ${condition.status} ${condition.message}` : ''}`,
-      );
+      const { resource, key, usage, wishes } = output;
+      const said = wishes.flatMap(({ note }) => (note?.status === 'False' || note?.type === 'Accepted' ? note : []));
+      const words = said.map(({ status, message }) => ` ${status} ${message}`);
+      writes.push(`${key} ${JSON.stringify(usage ?? {})}${words.join()}`);
       feed({ kind: 'written', resource, object: state.cache.get(resource, key)! });
     }
     if (output.kind !== 'write-service') return;
@@ -57,7 +57,7 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
       metadata: { ...old.metadata, annotations, resourceVersion: String(version++) },
       status: {
         loadBalancer: { ingress },
-        conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, '2026-01-01T00:00:00Z'),
+        conditions: withConditions(output.conditions, output.wishes, '2026-01-01T00:00:00Z'),
       },
     };
     services.set(output.key, updated);
@@ -73,6 +73,7 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
     namespaces: [namespace('default')],
     services: initial,
     ipaddresspools: pools,
+    l2advertisements: [LAN],
   };
   for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
   return {

@@ -8,6 +8,7 @@ import { LeaderElection } from '../../adapters/kubernetes/lease.ts';
 import { RequestQueue } from '../../adapters/kubernetes/request-queue.ts';
 import { objectPath } from '../../adapters/kubernetes/resources.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
+import type { Service } from '../../core/api/kubernetes.ts';
 import type { Problem } from '../../core/api/problem.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES, isConfigResource } from '../../core/config/resolve.ts';
@@ -21,7 +22,7 @@ import {
   initialController,
   type WrittenResource,
 } from '../../core/controller/state.ts';
-import { ACCEPTED_CONDITION, ALLOCATED_CONDITION, withCondition } from '../../core/reasons/conditions.ts';
+import { withConditions } from '../../core/reasons/conditions.ts';
 import { MachineProcess, type ProcessOptions } from '../machine-process.ts';
 import { ConfigMapFollower } from './config-map-follower.ts';
 
@@ -121,6 +122,11 @@ export class ControllerApp {
     return { ready: true, state: behind === '' ? role : `${role}, waiting for the API server to list ${behind} again` };
   }
 
+  /** The Services of the cluster, as far as they are known. */
+  get services(): readonly Service[] {
+    return this.#process.state.cache.all<Service>('services');
+  }
+
   start(): void {
     this.#process.start();
     if (this.#election === undefined) this.#speak();
@@ -184,7 +190,7 @@ export class ControllerApp {
         const { key, resourceVersion, annotations, addresses } = output;
         this.#write('services', key, () => {
           const ingress = addresses.length === 0 ? null : addresses.map((ip) => ({ ip }));
-          const conditions = withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, this.#timestamp());
+          const conditions = withConditions(output.conditions, output.wishes, this.#timestamp());
           return { metadata: { resourceVersion, annotations }, status: { loadBalancer: { ingress }, conditions } };
         });
         return;
@@ -196,10 +202,10 @@ export class ControllerApp {
         metrics.served(output.after);
         return;
       case 'write-status': {
-        const { resource, key, usage, condition } = output;
+        const { resource, key, usage, wishes } = output;
         this.#write(resource, key, () => {
-          const conditions = withCondition(output.conditions, ACCEPTED_CONDITION, condition, this.#timestamp());
-          return { status: { ...usage, ...(condition !== undefined && { conditions }) } };
+          const conditions = withConditions(output.conditions, wishes, this.#timestamp());
+          return { status: { ...usage, ...(wishes.length > 0 && { conditions }) } };
         });
       }
     }

@@ -38,6 +38,7 @@ async function keptBy(isDown: (now: number) => boolean) {
   server = await WebhookServer.start({
     client: { request } as unknown as KubernetesClient,
     namespace: 'n',
+    services: () => [],
     log: createLog('none', {}),
     port: 0,
     minVersion: 'TLSv1.3',

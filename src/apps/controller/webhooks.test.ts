@@ -18,7 +18,7 @@ const conversion = (request?: object) => ({ apiVersion: 'apiextensions.k8s.io/v1
 /** Sends one request to the webhooks of a controller that reads the namespace `ours`. */
 function send(path: string, body: unknown, method = 'POST', list = async (): Promise<object[]> => []) {
   const client = { list } as unknown as KubernetesClient;
-  const handle = webhookHandler({ client, namespace: 'ours', log: createLog('none', {}) });
+  const handle = webhookHandler({ client, namespace: 'ours', log: createLog('none', {}), services: () => [] });
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return handle({ path, method, headers: {}, body: Buffer.from(text) } as Parameters<typeof handle>[0]);
 }

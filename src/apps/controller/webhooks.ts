@@ -10,7 +10,7 @@ import { type Admission, admit, admitDeletion } from '../../core/admission/admis
 import { pathOf, WEBHOOKS } from '../../core/admission/webhooks.ts';
 import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import { CONVERSION_PATH, referenceTo } from '../../core/api/kind.ts';
-import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import type { KubernetesObject, Service } from '../../core/api/kubernetes.ts';
 import { formatProblem, type Problem } from '../../core/api/problem.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
@@ -22,6 +22,8 @@ export interface WebhookOptions {
   /** Who speaks BGP on the nodes; default: native. */
   readonly bgpEngine?: BgpEngine;
   readonly log: Log;
+  /** The Services that this process sees: what they have is only warned about, and may be late. */
+  readonly services: () => readonly Service[];
 }
 
 /** admission.k8s.io/v1 AdmissionReview, as far as it matters here. */
@@ -101,7 +103,7 @@ async function reviewAdmission(
 }
 
 async function judge(
-  { client, namespace, bgpEngine }: WebhookOptions,
+  { client, namespace, bgpEngine, services }: WebhookOptions,
   resource: ConfigResource,
   object: KubernetesObject,
   operation: 'CREATE' | 'UPDATE' | 'DELETE',
@@ -116,7 +118,7 @@ async function judge(
     };
     return { refusals: [refusal], warnings: [] };
   }
-  const stored = await readConfiguration(client, namespace);
+  const stored = { ...(await readConfiguration(client, namespace)), services: services() };
   return operation === 'DELETE' ? admitDeletion(resource, object, stored) : admit(resource, object, stored, bgpEngine);
 }
 

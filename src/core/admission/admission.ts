@@ -6,10 +6,12 @@
 import { annotationFaults } from '../api/annotation-faults.ts';
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
-import { formatProblem, type Problem } from '../api/problem.ts';
+import { formatFault, formatProblem, type Problem } from '../api/problem.ts';
 import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
 import type { BgpEngine } from '../config/config.ts';
-import { type ConfigObjects, type ConfigResource, kindOf, resolveConfig } from '../config/resolve.ts';
+import { foreignAddresses, foreignProblems } from '../config/foreign-addresses.ts';
+import { type ConfigObjects, type ConfigResource, kindOf, type Resolved, resolveConfig } from '../config/resolve.ts';
+import { unmatched } from '../config/unmatched.ts';
 import { describeAnnotationFault } from '../reasons/annotations.ts';
 
 export interface Admission {
@@ -31,7 +33,8 @@ export function admit(
 ): Admission {
   const was = resolveConfig(stored, undefined, { engine });
   const before = new Set(was.problems.map(formatProblem));
-  const { config, problems } = resolveConfig(withWritten([object], resource, stored), undefined, { engine });
+  const future = withWritten([object], resource, stored);
+  const { config, problems } = resolveConfig(future, undefined, { engine });
   const isOwn = isAbout([{ resource, object }]);
   const harmed = problems.filter((problem) => !isOwn(problem) && !before.has(formatProblem(problem)));
   return {
@@ -39,10 +42,18 @@ export function admit(
     warnings: [
       ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
       ...annotationFaults(kindOf(resource), object.metadata).map(describeAnnotationFault),
+      ...ineffective(future, { config, problems }).filter(isOwn).map(formatFault),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ],
   };
+}
+
+/** What is valid and does not do what its writer means. */
+function ineffective(objects: ConfigObjects, { config, problems }: Pick<Resolved, 'config' | 'problems'>): Problem[] {
+  const { ipaddresspools = [], nodes = [], services = [] } = objects;
+  const foreign = foreignAddresses(nodes, services);
+  return [...unmatched(objects, { problems }), ...foreignProblems(ipaddresspools, config.pools, foreign)];
 }
 
 interface Written {

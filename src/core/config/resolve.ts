@@ -3,7 +3,7 @@
  * @module
  */
 import { KINDS } from '../api/kinds.ts';
-import type { KubernetesObject, Secret } from '../api/kubernetes.ts';
+import type { KubernetesObject, Secret, Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
 import type { Labels } from '../api/selector.ts';
 import { parseBgpAdvertisement, preferenceClashes } from './bgp-advertisements.ts';
@@ -52,7 +52,7 @@ export function apiVersionOf(resource: ConfigResource): string {
  */
 export type ConfigObjects = Readonly<
   Partial<Record<ConfigResource | 'namespaces' | 'nodes', readonly KubernetesObject[]>>
-> & { readonly secrets?: readonly Secret[] };
+> & { readonly secrets?: readonly Secret[]; readonly services?: readonly Service[] };
 
 /** Groups objects by resource; kinds that are not configuration are left out. */
 export function byResource<T extends { readonly kind: string }>(

@@ -8,7 +8,14 @@ import { apiVersionOf, CONFIG_RESOURCES, type ConfigResource, kindOf, resourceOf
 import type { PoolUsage } from '../ipam/pool-state.ts';
 import type { Millis } from '../machine.ts';
 import { equal } from '../net/equal.ts';
-import { ACCEPTED_CONDITION, accepted, isSaid } from '../reasons/conditions.ts';
+import {
+  ACCEPTED_CONDITION,
+  accepted,
+  areSaid,
+  type ConditionWish,
+  EFFECTIVE_CONDITION,
+  effective,
+} from '../reasons/conditions.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import type { ConfigRecord, ControllerOutput, ControllerState, StatusNote } from './state.ts';
 import { begun, NO_WRITE } from './write-state.ts';
@@ -76,13 +83,15 @@ export function writeStatuses(state: ControllerState, now: Millis, outputs: Cont
   const { statusesDueAt } = state;
   if (statusesDueAt === undefined || statusesDueAt > now) return state;
   const problems = problemsByObject(state.problems);
+  const unmatched = problemsByObject(state.surroundings.unmatched);
   for (const resource of CONFIG_RESOURCES) {
     for (const object of state.cache.all<ObjectWithStatus>(resource)) {
       const key = objectKey(object);
       const { write, written } = configRecord(state, resource, key);
       if (write.kind === 'under-way') changeConfigRecord(state, resource, key, { isOverdue: true });
       if (write.kind !== 'idle') continue;
-      const note = statusNote(state, resource, object, problems.get(idOf(resource, key)) ?? []);
+      const id = idOf(resource, key);
+      const note = statusNote(state, resource, object, problems.get(id) ?? [], unmatched.get(id) ?? []);
       // What was written and is not there has been pruned by a server with upstream's definitions: once is enough.
       if (note === undefined || equal(written, note)) continue;
       changeConfigRecord(state, resource, key, { written: note, write: begun(write, undefined) });
@@ -104,10 +113,14 @@ function statusNote(
   resource: ConfigResource,
   { metadata, status }: ObjectWithStatus,
   problems: readonly Problem[],
+  unmatched: readonly Problem[],
 ): StatusNote | undefined {
   const conditions = status?.conditions ?? [];
-  const condition = accepted(problems);
-  const says = isSaid(conditions, ACCEPTED_CONDITION, condition);
+  const wishes: ConditionWish[] = [
+    { type: ACCEPTED_CONDITION, note: accepted(problems) },
+    { type: EFFECTIVE_CONDITION, note: problems.length === 0 ? effective(unmatched) : undefined },
+  ];
+  const says = areSaid(conditions, wishes);
   const counts = resource === 'ipaddresspools' && config.pools.some(({ name }) => name === metadata.name);
   const usage = allocator.usage(metadata.name);
   const isCounted = COUNTERS.every((counter) => status?.[counter] === usage[counter]);
@@ -115,7 +128,7 @@ function statusNote(
   return {
     // The counters of a pool are a required part of its status, also when it was set aside from the start.
     ...((counts || (resource === 'ipaddresspools' && status === undefined)) && { usage }),
-    ...(!says && { condition }),
     conditions,
+    wishes: says ? [] : wishes,
   };
 }

@@ -5,7 +5,13 @@ import { OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { ALLOCATED_CONDITION } from '../reasons/conditions.ts';
 import { controllerMachine } from './fsm.ts';
-import { CONTROLLER_RESOURCES, type ControllerInput, type ControllerOutput, initialController } from './state.ts';
+import {
+  CONTROLLER_RESOURCES,
+  type ControllerInput,
+  type ControllerOutput,
+  initialController,
+  NEEDED_RESOURCES,
+} from './state.ts';
 
 describe('the controller', () => {
   it('gives a Service the lowest free address, names the pool, and tells it once', () => {
@@ -443,11 +449,11 @@ describe('a standby', () => {
     });
     expect(outputs).toEqual([]);
     feed({ kind: 'lead' });
-    expect(outputs).toEqual(CONTROLLER_RESOURCES.map((resource) => ({ kind: 'relist', resource })));
+    expect(outputs).toEqual(NEEDED_RESOURCES.map((resource) => ({ kind: 'relist', resource })));
     // The watch was behind: the list has one more.
     const late = service('late', {}, { annotations: { [POOL_ANNOTATION]: 'p' } }, ['192.0.2.1']);
     feed({ kind: 'replaced', resource: 'services', objects: [...state.cache.all('services'), late] });
-    for (const resource of CONTROLLER_RESOURCES.filter((name) => name !== 'services')) {
+    for (const resource of NEEDED_RESOURCES.filter((name) => name !== 'services')) {
       expect(outputs.filter(({ kind }) => kind === 'write-service')).toEqual([]);
       feed({ kind: 'replaced', resource, objects: state.cache.all(resource) });
     }

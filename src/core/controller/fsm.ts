@@ -14,12 +14,14 @@ import { currentAddresses } from '../service/current-addresses.ts';
 import { changeConfigRecord, configRecord, forgetDeleted, tellProblems, writeStatuses } from './config-objects.ts';
 import { decideServices } from './services.ts';
 import {
-  CONTROLLER_RESOURCES,
   type ControllerInput,
   type ControllerOutput,
   type ControllerResource,
   type ControllerState,
+  NEEDED_RESOURCES,
+  OPTIONAL_RESOURCES,
 } from './state.ts';
+import { lookAround, SURROUNDINGS_DELAY } from './surroundings.ts';
 import { failed, NO_WRITE, resumed } from './write-state.ts';
 
 /** The state is owned by the machine and partly changed in place; see core/machine.ts. */
@@ -28,6 +30,7 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
     const outputs: ControllerOutput[] = [];
     let next = takeIn(state, input, now, outputs);
     if (mayDecide(next)) {
+      next = lookAround(next, now);
       next = decideServices(next, now, outputs);
       next = writeStatuses(next, now, outputs);
     }
@@ -37,12 +40,15 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
 };
 
 function* deadlines(state: ControllerState): Iterable<Deadline> {
-  const { services, configRecords, statusesDueAt } = state;
+  const { services, configRecords, statusesDueAt, surroundingsDueAt } = state;
   for (const { key, at } of services.retries()) yield { at, why: `retry of services ${key}` };
   for (const { key, at } of services.graces()) yield { at, why: `the address of services ${key} has no pool` };
   for (const { resource, key, write } of configRecords.values())
     if (write.kind === 'backing-off') yield { at: write.until, why: `retry of ${resource} ${key}` };
-  if (statusesDueAt !== undefined && mayDecide(state)) yield { at: statusesDueAt, why: 'statuses' };
+  // What is due while nothing may be decided is done with the first decision.
+  if (!mayDecide(state)) return;
+  if (statusesDueAt !== undefined) yield { at: statusesDueAt, why: 'statuses' };
+  if (surroundingsDueAt !== undefined) yield { at: surroundingsDueAt, why: 'surroundings' };
 }
 
 function mayDecide({ cache, leading, catchingUp }: ControllerState): boolean {
@@ -67,9 +73,10 @@ function takeIn(
     case 'lead':
       // Watches may be behind: an address that the last leader gave away a moment ago must not be given again, nor be
       // taken away because we have not seen its pool yet.
-      for (const resource of CONTROLLER_RESOURCES) outputs.push({ kind: 'relist', resource });
-      return { ...state, leading: true, catchingUp: new Set(CONTROLLER_RESOURCES) };
+      for (const resource of NEEDED_RESOURCES) outputs.push({ kind: 'relist', resource });
+      return { ...state, leading: true, catchingUp: new Set(NEEDED_RESOURCES) };
     case 'interrupted':
+      if (OPTIONAL_RESOURCES.includes(input.resource)) return state;
       return { ...state, catchingUp: new Set([...state.catchingUp, input.resource]) };
     case 'written':
       return onWritten(state, input, now, outputs);
@@ -82,6 +89,8 @@ function takeIn(
       const next = input.kind === 'replaced' ? caughtUp(state, input.resource) : state;
       const hasCaughtUp = state.catchingUp.size > 0 && next.catchingUp.size === 0;
       const becameSynced = !wasSynced && next.cache.synced;
+      // Nodes have no part in allocation.
+      if (input.resource === 'nodes') return changed.length > 0 ? surroundingsChanged(next, now) : next;
       const configChanged = input.resource !== 'services' && changed.length > 0;
       return mayDecide(next) && (becameSynced || configChanged || hasCaughtUp) ? reconfigure(next, now, outputs) : next;
     }
@@ -165,6 +174,10 @@ function onWriteFailed(
   return state;
 }
 
+function surroundingsChanged(state: ControllerState, now: Millis): ControllerState {
+  return { ...state, surroundingsDueAt: state.surroundingsDueAt ?? now + SURROUNDINGS_DELAY };
+}
+
 function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   const { cache, allocator } = state;
   const objects = Object.fromEntries(
@@ -177,5 +190,5 @@ function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOut
   // Selection rules may have changed for any Service: look at all of them.
   for (const key of cache.keys('services')) state.dirty.add(key);
   outputs.push({ kind: 'configuration', config, problems });
-  return { ...state, config, problems, statusesDueAt: now };
+  return { ...surroundingsChanged(state, now), config, problems, statusesDueAt: now };
 }

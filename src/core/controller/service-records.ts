@@ -28,8 +28,8 @@ export interface ServiceRecord {
   readonly grace: Grace;
   /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;
-  /** The Events about its address, and about its annotations, that were emitted last: the same are not emitted twice. */
-  readonly told: { readonly address: readonly EventNote[]; readonly annotations: readonly EventNote[] };
+  /** The Events about its address, its annotations and its surroundings that were emitted last: the same are not emitted twice. */
+  readonly told: Readonly<Record<'address' | 'annotations' | 'surroundings', readonly EventNote[]>>;
   /** What was wrong with its annotations when it was last looked at; undefined: it was not. */
   readonly annotations: readonly EventNote[] | undefined;
   readonly write: WriteState;
@@ -42,7 +42,7 @@ const NEW: ServiceRecord = {
   lost: undefined,
   grace: { kind: 'none' },
   pendingSince: undefined,
-  told: { address: [], annotations: [] },
+  told: { address: [], annotations: [], surroundings: [] },
   annotations: undefined,
   write: NO_WRITE,
 };

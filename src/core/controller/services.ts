@@ -8,8 +8,10 @@ import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
+
 import { annotationNotes } from '../reasons/annotations.ts';
-import { ALLOCATED_CONDITION, isSaid } from '../reasons/conditions.ts';
+import { ALLOCATED_CONDITION, areSaid, type ConditionWish } from '../reasons/conditions.ts';
+
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
@@ -18,6 +20,7 @@ import { decideService } from './service-decision.ts';
 import type { Grace, ServiceRecord } from './service-records.ts';
 import { askedOf, useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
+import { remarks } from './surroundings.ts';
 import { begun, settled } from './write-state.ts';
 
 /** Pool counters are written this long after they changed, in milliseconds: a thousand allocations cost one write. */
@@ -112,7 +115,9 @@ function decideOne(
   const record = services.get(key);
   const mayWait = poolChangeGrace > 0 && record.grace.kind !== 'over';
   const decision = decideService(service, { allocator, setAside, keepUntilServed, mayWait, last: record });
-  const differs = !isWritten(service, decision);
+  const remarked = remarks(state.surroundings, service, decision.addresses, decision.pool);
+  const wishes: ConditionWish[] = [{ type: ALLOCATED_CONDITION, note: decision.condition }, ...remarked.wishes];
+  const differs = !isWritten(service, decision, wishes);
   const isNext = differs && record.write.kind === 'idle';
   const annotations = service.spec?.type === 'LoadBalancer' ? annotationNotes(service) : [];
   // What stood there before this controller came is told when something changes: a restart tells nothing again.
@@ -128,6 +133,7 @@ function decideOne(
     told: {
       address: tell(service, record.told.address, decision.events, outputs),
       annotations: tell(service, record.told.annotations, tellsAnnotations ? annotations : [], outputs),
+      surroundings: tellSurroundings(service, record.told.surroundings, remarked.events, outputs),
     },
     write: isNext
       ? begun(record.write, service.metadata.resourceVersion)
@@ -143,7 +149,7 @@ function decideOne(
     addresses: decision.addresses,
     annotations: { [POOL_ANNOTATION]: decision.pool ?? null },
     conditions: service.status?.conditions ?? [],
-    condition: decision.condition,
+    wishes,
   });
 }
 
@@ -157,15 +163,25 @@ function pendingSince(service: Service, record: ServiceRecord, now: Millis): Mil
   return record.pendingSince ?? (currentAddresses(service).length === 0 ? now : undefined);
 }
 
-function isWritten(service: Service, { addresses, pool, condition }: ServiceDecision): boolean {
+function isWritten(service: Service, { addresses, pool }: ServiceDecision, wishes: readonly ConditionWish[]): boolean {
   // What names no address, like the host name that another load balancer left, does not belong there either.
   const entries = service.status?.loadBalancer?.ingress?.length ?? 0;
   return (
     entries === addresses.length &&
     equal(currentAddresses(service), addresses) &&
     service.metadata.annotations?.[POOL_ANNOTATION] === pool &&
-    isSaid(service.status?.conditions ?? [], ALLOCATED_CONDITION, condition)
+    areSaid(service.status?.conditions ?? [], wishes)
   );
+}
+
+/** What has passed is forgotten, so that it is told again when it comes back. */
+function tellSurroundings(
+  service: Service,
+  told: readonly EventNote[],
+  notes: readonly EventNote[],
+  outputs: ControllerOutput[],
+): readonly EventNote[] {
+  return notes.length === 0 ? notes : tell(service, told, notes, outputs);
 }
 
 /** Emits those Events that were not among the last ones. Returns what to remember. */

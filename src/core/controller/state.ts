@@ -11,13 +11,18 @@ import type { PoolUsage } from '../ipam/pool-state.ts';
 import type { ServiceKey } from '../ipam/request.ts';
 import { Cache, type Change } from '../kubernetes/cache.ts';
 import type { Millis } from '../machine.ts';
-import type { ConditionNote } from '../reasons/conditions.ts';
+import type { ConditionWish } from '../reasons/conditions.ts';
 import type { EventNote, EventTarget } from '../reasons/reasons.ts';
 import { ServiceRecords } from './service-records.ts';
+import { NO_SURROUNDINGS, type Surroundings } from './surroundings.ts';
 import type { WriteState } from './write-state.ts';
 
-export const CONTROLLER_RESOURCES = ['services', ...CONFIG_RESOURCES, 'namespaces'] as const;
+export const CONTROLLER_RESOURCES = ['services', ...CONFIG_RESOURCES, 'namespaces', 'nodes'] as const;
 export type ControllerResource = (typeof CONTROLLER_RESOURCES)[number];
+
+/** Upstream's Role does not let the controller watch Nodes: then what needs them is not told, and everything else is done. */
+export const OPTIONAL_RESOURCES: readonly ControllerResource[] = ['nodes'];
+export const NEEDED_RESOURCES = CONTROLLER_RESOURCES.filter((resource) => !OPTIONAL_RESOURCES.includes(resource));
 
 export interface ControllerSettings {
   /** Begin as a standby that sees everything and does nothing until it is told to lead. */
@@ -60,7 +65,7 @@ export type ControllerOutput =
       readonly annotations: Readonly<Record<string, string | null>>;
       /** The conditions that are there, and what ours should say. */
       readonly conditions: readonly Condition[];
-      readonly condition: ConditionNote | undefined;
+      readonly wishes: readonly ConditionWish[];
     }
   | ({ readonly kind: 'write-status'; readonly resource: ConfigResource; readonly key: string } & StatusNote)
   | ({ readonly kind: 'emit-event'; readonly target: EventTarget } & EventNote)
@@ -74,9 +79,9 @@ export type ControllerOutput =
 export interface StatusNote {
   /** Counters of an IPAddressPool. */
   readonly usage?: PoolUsage;
-  readonly condition?: ConditionNote;
-  /** The conditions that are there. */
+  /** The conditions that are there, and what ours should say. */
   readonly conditions: readonly Condition[];
+  readonly wishes: readonly ConditionWish[];
 }
 
 /** What the controller remembers of one configuration object. */
@@ -106,6 +111,9 @@ export interface ControllerState {
   readonly services: ServiceRecords;
   /** By resource and key. */
   readonly configRecords: Map<string, ConfigRecord>;
+  readonly surroundings: Surroundings;
+  /** When they are to be looked at again. */
+  readonly surroundingsDueAt: Millis | undefined;
   /** When the statuses of configuration objects are to be looked at again. */
   readonly statusesDueAt: Millis | undefined;
 }
@@ -115,13 +123,15 @@ export function initialController(settings: ControllerSettings): ControllerState
     settings,
     leading: settings.standby !== true,
     catchingUp: new Set(),
-    cache: new Cache(CONTROLLER_RESOURCES),
+    cache: new Cache(CONTROLLER_RESOURCES, OPTIONAL_RESOURCES),
     allocator: new Allocator(),
     config: EMPTY_CONFIG,
     problems: [],
     dirty: new Set(),
     services: new ServiceRecords(),
     configRecords: new Map(),
+    surroundings: NO_SURROUNDINGS,
+    surroundingsDueAt: undefined,
     statusesDueAt: undefined,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pool, service } from '../../../test/builders.ts';
+import { LAN, pool, service } from '../../../test/builders.ts';
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { controllerMachine } from './fsm.ts';
@@ -10,6 +10,7 @@ import {
   initialController,
   type WrittenResource,
 } from './state.ts';
+import { SURROUNDINGS_DELAY } from './surroundings.ts';
 
 /** A leading controller whose writes are answered by the test. */
 function controller(...objects: readonly [WrittenResource, KubernetesObject][]) {
@@ -25,8 +26,13 @@ function controller(...objects: readonly [WrittenResource, KubernetesObject][]) 
     feed({
       kind: 'replaced',
       resource,
-      objects: objects.filter(([of]) => of === resource).map(([, object]) => object),
+      objects: [
+        ...(resource === 'l2advertisements' ? [LAN] : []),
+        ...objects.filter(([of]) => of === resource).map(([, object]) => object),
+      ],
     });
+  now = SURROUNDINGS_DELAY;
+  feed({ kind: 'tick' });
   return {
     feed,
     /** What has been written since the last look. */

@@ -17,15 +17,16 @@ export class Cache<R extends string> {
   readonly #resources: Readonly<Record<R, Map<string, KubernetesObject>>>;
   readonly #missing: Set<R>;
 
-  constructor(resources: readonly R[]) {
+  /** `optional`: what the process may be forbidden to see, and can do without. */
+  constructor(resources: readonly R[], optional: readonly R[] = []) {
     this.#resources = Object.fromEntries(resources.map((name) => [name, new Map()])) as Record<
       R,
       Map<string, KubernetesObject>
     >;
-    this.#missing = new Set(resources);
+    this.#missing = new Set(resources.filter((resource) => !optional.includes(resource)));
   }
 
-  /** True once every resource has been listed. */
+  /** True once everything that is needed has been listed. */
   get synced(): boolean {
     return this.#missing.size === 0;
   }
@@ -80,6 +81,9 @@ const SUBSTANCE: Readonly<Record<string, (object: KubernetesObject) => unknown>>
     // Any of them may say where a router is (peer templates), or that the node is drained.
     metadata.annotations,
     status?.conditions?.find(({ type }) => type === 'NetworkUnavailable')?.status,
+    // A pool should contain none of these.
+    status?.addresses,
+    spec?.podCIDRs,
   ],
   pods: ({ metadata, spec, status }: Pod) => [metadata.deletionTimestamp, spec?.nodeName, status?.podIP],
   namespaces: ({ metadata }) => metadata.labels,

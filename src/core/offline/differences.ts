@@ -50,6 +50,7 @@ export function compareWithCluster(
   node?: string,
 ): Comparison {
   const offline = new OfflineController(objects, { loadBalancerClass });
+  offline.settle();
   const services = ((objects.services ?? []) as readonly Service[]).filter(
     (service) => service.spec?.type === 'LoadBalancer' && isOurClass(service, loadBalancerClass),
   );

@@ -92,6 +92,7 @@ export function explainService(
   const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
   if (service === undefined) return undefined;
   const offline = new OfflineController(objects, { loadBalancerClass });
+  offline.settle();
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
   // Secrets are not read here, so peers come from the controller's config, which has those with a password as well.

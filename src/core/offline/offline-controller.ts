@@ -5,8 +5,10 @@
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
+import { foreignProblems } from '../config/foreign-addresses.ts';
 import { CONFIG_RESOURCES, type ConfigObjects } from '../config/resolve.ts';
 import { controllerMachine } from '../controller/fsm.ts';
+import { SURROUNDINGS_DELAY } from '../controller/look-around.ts';
 import { poolsSetAside } from '../controller/services.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -18,7 +20,7 @@ import {
 } from '../controller/state.ts';
 import type { Allocator } from '../ipam/allocator.ts';
 import type { Tick } from '../machine.ts';
-import { ALLOCATED_CONDITION, withCondition } from '../reasons/conditions.ts';
+import { withConditions } from '../reasons/conditions.ts';
 import type { EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { withClusterIPs } from './cluster-ips.ts';
@@ -70,10 +72,16 @@ export class OfflineController {
     } else this.#feed({ kind: 'applied', resource, object: merged });
   }
 
-  /** Lets time pass until no address waits for a pool any more (--pool-change-grace). */
+  /** Lets time pass until no address waits for a pool any more (--pool-change-grace), and the controller has seen what its decisions are worth. */
   settle(): void {
-    this.#now += this.#state.settings.poolChangeGrace ?? 0;
-    this.#feed({ kind: 'tick' });
+    const end = this.#now + Math.max(this.#state.settings.poolChangeGrace ?? 0, SURROUNDINGS_DELAY);
+    for (;;) {
+      const due = controllerMachine.nextDeadline(this.#state);
+      if (due === undefined || due.at > end) break;
+      this.#now = Math.max(this.#now, due.at);
+      this.#feed({ kind: 'tick' });
+    }
+    this.#now = end;
   }
 
   /** Addresses by `namespace/name`, of all Services that have one. */
@@ -106,6 +114,15 @@ export class OfflineController {
     return Object.fromEntries([...CONFIG_RESOURCES, 'namespaces' as const].map((each) => [each, cache.all(each)]));
   }
 
+  /** What the configuration names and is not there, and what is in a pool and should not be. */
+  get remarks(): readonly Problem[] {
+    const { surroundings, cache, config } = this.#state;
+    return [
+      ...surroundings.unmatched,
+      ...foreignProblems(cache.all('ipaddresspools'), config.pools, surroundings.foreign),
+    ];
+  }
+
   get setAside(): ReadonlySet<string> {
     return poolsSetAside(this.#state);
   }
@@ -136,7 +153,7 @@ export class OfflineController {
         metadata: { ...old.metadata, annotations, resourceVersion: `offline-${++this.#version}` },
         status: {
           loadBalancer: { ingress: output.addresses.map((ip) => ({ ip })) },
-          conditions: withCondition(output.conditions, ALLOCATED_CONDITION, output.condition, NEVER),
+          conditions: withConditions(output.conditions, output.wishes, NEVER),
         },
       };
       this.#services.set(output.key, written);

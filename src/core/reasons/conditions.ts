@@ -9,8 +9,14 @@ import { EVENT_TYPES, type EventNote } from './reasons.ts';
 /** Condition type on Services. Kubernetes asks for a domain prefix on conditions that are not its own. */
 export const ALLOCATED_CONDITION = 'metallb.io/AddressAllocated';
 
-/** Condition type on configuration objects. */
+/** Condition type on Services: may any node announce the address? */
+export const ADVERTISED_CONDITION = 'metallb.io/AddressAdvertised';
+
+/** Condition type on configuration objects: the object is valid. */
 export const ACCEPTED_CONDITION = 'Accepted';
+
+/** Condition type on configuration objects: what it names is there. */
+export const EFFECTIVE_CONDITION = 'Effective';
 
 /** Condition type on a ServiceL2Status, present while another host claims an address of the Service. */
 const DUPLICATE_CONDITION = 'DuplicateAddress';
@@ -20,9 +26,15 @@ export function duplicateAddress(duplicates: readonly string[], now: string): Co
   return { type: DUPLICATE_CONDITION, status: 'True', reason: 'ForeignClaim', message, lastTransitionTime: now };
 }
 
+export type ConditionType =
+  | typeof ALLOCATED_CONDITION
+  | typeof ADVERTISED_CONDITION
+  | typeof ACCEPTED_CONDITION
+  | typeof EFFECTIVE_CONDITION;
+
 /** A condition without lastTransitionTime. */
 export interface ConditionNote {
-  readonly type: typeof ALLOCATED_CONDITION | typeof ACCEPTED_CONDITION;
+  readonly type: ConditionType;
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -63,12 +75,41 @@ export function accepted(problems: readonly Problem[]): ConditionNote {
       };
 }
 
-/** True when the conditions already contain the note. A missing condition counts as True, so that healthy objects need no write. */
-export function isSaid(
+/** Whether everything that a valid configuration object names is there; undefined: nobody has looked yet. */
+export function effective(unmatched: readonly Problem[] | undefined): ConditionNote | undefined {
+  if (unmatched === undefined) return undefined;
+  return unmatched.length === 0
+    ? { type: EFFECTIVE_CONDITION, status: 'True', reason: 'Effective', message: 'everything that it names is there' }
+    : {
+        type: EFFECTIVE_CONDITION,
+        status: 'False',
+        reason: 'MatchesNothing',
+        message: unmatched.map(formatFault).join('\n'),
+      };
+}
+
+/** What one of our conditions should say; undefined: it should not be there. */
+export interface ConditionWish {
+  readonly type: ConditionType;
+  readonly note: ConditionNote | undefined;
+}
+
+/** True when the conditions say all of this already. */
+export function areSaid(conditions: readonly Condition[], wishes: readonly ConditionWish[]): boolean {
+  return wishes.every(({ type, note }) => isSaid(conditions, type, note));
+}
+
+/** The conditions with all of ours in their new form; see `withCondition`. */
+export function withConditions(
   conditions: readonly Condition[],
-  type: ConditionNote['type'],
-  note: ConditionNote | undefined,
-): boolean {
+  wishes: readonly ConditionWish[],
+  now: string,
+): readonly Condition[] {
+  return wishes.reduce<readonly Condition[]>((all, { type, note }) => withCondition(all, type, note, now), conditions);
+}
+
+/** True when the conditions already contain the note. A missing condition counts as True, so that healthy objects need no write. */
+function isSaid(conditions: readonly Condition[], type: ConditionType, note: ConditionNote | undefined): boolean {
   const present = conditions.find((condition) => condition.type === type);
   if (present === undefined) return note === undefined || note.status === 'True';
   return (
@@ -80,9 +121,9 @@ export function isSaid(
 }
 
 /** The conditions with ours replaced. `now` is RFC 3339 text; lastTransitionTime changes only with the status. */
-export function withCondition(
+function withCondition(
   conditions: readonly Condition[],
-  type: ConditionNote['type'],
+  type: ConditionType,
   note: ConditionNote | undefined,
   now: string,
 ): Condition[] {

@@ -23,6 +23,10 @@ export const EVENT_TYPES = {
   unknownAnnotation: 'Warning',
   nodeAssigned: 'Normal',
   announceFailed: 'Warning',
+  /** Ours: the Service has an address, and the configuration has nobody announce it. */
+  notAdvertised: 'Warning',
+  /** Ours: the Service has an address that is a node's, or of one of the cluster's networks. */
+  foreignAddress: 'Warning',
   /** Ours: another station claims an address that this node owns. */
   duplicateAddress: 'Warning',
   /** Ours: on a configuration object that was set aside. */

@@ -36,7 +36,12 @@ function inVersion(object: ApiObject, apiVersion: string): ApiObject {
 function storedObjects(store: Store): ConfigObjects {
   const list = (key: string) => store.list(key) as KubernetesObject[];
   const configuration = CONFIG_RESOURCES.map((resource) => [resource, list(`${resource}.metallb.io`)]);
-  return { ...Object.fromEntries(configuration), namespaces: list('namespaces'), nodes: list('nodes') };
+  return {
+    ...Object.fromEntries(configuration),
+    namespaces: list('namespaces'),
+    nodes: list('nodes'),
+    services: list('services'),
+  };
 }
 
 function tell(

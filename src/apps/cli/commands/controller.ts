@@ -10,6 +10,7 @@ import type { Command } from 'commander';
 import { ensureMemberlistSecret } from '../../../adapters/kubernetes/memberlist-secret.ts';
 import { ControllerApp } from '../../controller/controller-app.ts';
 import { WebhookServer } from '../../controller/webhook-server.ts';
+import type { WebhookOptions } from '../../controller/webhooks.ts';
 import {
   addFlags,
   bgpEngine,
@@ -61,7 +62,7 @@ export function addControllerCommand(program: Command): void {
       recordTo: textFlag(values, 'record') || undefined,
     });
     const servers = await servePorts(values, '0.0.0.0', { metrics, client, log }, () => app.readiness);
-    const webhooks = await startWebhooks(values, { client, namespace, log });
+    const webhooks = await startWebhooks(values, { client, namespace, log, services: () => app.services });
     const secret = textFlag(values, 'ml-secret-name');
     if (secret !== '') {
       const outcome = await ensureMemberlistSecret(client, namespace, secret, textFlag(values, 'deployment'));
@@ -84,7 +85,7 @@ export function addControllerCommand(program: Command): void {
 async function serveWebhooksOnly(values: FlagValues, shared: Process): Promise<void> {
   const ready = () => ({ ready: true, state: 'serving webhooks only' });
   const servers = await servePorts(values, '0.0.0.0', shared, ready);
-  const webhooks = await startWebhooks(values, shared);
+  const webhooks = await startWebhooks(values, { ...shared, services: () => [] });
   shared.log.info({ event: 'started', server: shared.client.server }, 'webhooks started');
   await untilSignal();
   for (const server of servers) await server.close();
@@ -93,10 +94,7 @@ async function serveWebhooksOnly(values: FlagValues, shared: Process): Promise<v
 
 const MODES = ['enabled', 'disabled', 'onlywebhook'];
 
-async function startWebhooks(
-  values: FlagValues,
-  shared: Pick<Process, 'client' | 'namespace' | 'log'>,
-): Promise<WebhookServer | undefined> {
+async function startWebhooks(values: FlagValues, shared: WebhookOptions): Promise<WebhookServer | undefined> {
   const mode = textFlag(values, 'webhook-mode');
   if (!MODES.includes(mode))
     throw new CliError(

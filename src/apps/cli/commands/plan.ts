@@ -17,6 +17,7 @@ import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { describeAnnotationFault } from '../../../core/reasons/annotations.ts';
+import type { EventNote } from '../../../core/reasons/reasons.ts';
 import { bgpEngine, secondsFlag } from '../common.ts';
 import {
   openSnapshot,
@@ -71,7 +72,7 @@ export function addPlanCommand(program: Command): void {
       offline.settle();
       const before = stateOf(offline);
       const { peers } = offline.config;
-      const known = new Set(offline.problems.map(formatProblem));
+      const known = new Set([...offline.problems, ...offline.remarks].map(formatProblem));
       const objects = (await readObjects(options.filename)).map(withNamespace).map(inStoredVersion);
       for (const object of objects) {
         const resource = resourceOf(object);
@@ -88,8 +89,13 @@ export function addPlanCommand(program: Command): void {
       });
       const stored = { ...offline.objects, nodes: snapshot.nodes };
       const refused = refusalsOf(written, stored, engine).map(formatProblem);
-      const warnings = objects.flatMap(annotationWarnings);
-      const plan = { ...compare(before, offline, known), renewed, refused, warnings };
+      const { warnings, ...changed } = compare(before, offline, known);
+      const plan = {
+        ...changed,
+        renewed,
+        refused,
+        warnings: [...objects.flatMap(annotationWarnings), ...warnings],
+      };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
@@ -139,17 +145,23 @@ function stateOf(offline: OfflineController): ReadonlyMap<string, Held> {
   );
 }
 
+/** Tells of an address that the Service has or gets, and cannot use. */
+function isUseless({ reason }: EventNote): boolean {
+  return reason === 'notAdvertised' || reason === 'foreignAddress';
+}
+
 function compare(
   before: ReadonlyMap<string, Held>,
   offline: OfflineController,
   known: ReadonlySet<string>,
-): Pick<Plan, 'changes' | 'kept' | 'rejected'> {
+): Omit<Plan, 'renewed'> {
   const services = [...stateOf(offline)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, after]) => {
       const old = before.get(service) ?? NOTHING;
-      const messages = offline.eventsOf(service).slice(old.told);
-      return { service, old, after, why: messages.map(({ message }) => message).join('; ') };
+      const told = offline.eventsOf(service).slice(old.told);
+      const [useless, others] = [told.filter(isUseless), told.filter((note) => !isUseless(note))];
+      return { service, old, after, useless, why: others.map(({ message }) => message).join('; ') };
     });
   return {
     changes: services
@@ -163,6 +175,10 @@ function compare(
       })
       .filter(({ what }) => what !== ''),
     rejected: offline.problems.map(formatProblem).filter((text) => !known.has(text)),
+    warnings: [
+      ...offline.remarks.map(formatProblem).filter((text) => !known.has(text)),
+      ...services.flatMap(({ service, useless }) => useless.map(({ message }) => `Service ${service}: ${message}`)),
+    ],
   };
 }
 
