@@ -12,6 +12,7 @@ import type { ServiceKey } from '../ipam/request.ts';
 import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { changeConfigRecord, configRecord, forgetDeleted, tellProblems, writeStatuses } from './config-objects.ts';
+import { lookAround, surroundingsChanged } from './look-around.ts';
 import { decideServices } from './services.ts';
 import {
   type ControllerInput,
@@ -21,7 +22,6 @@ import {
   NEEDED_RESOURCES,
   OPTIONAL_RESOURCES,
 } from './state.ts';
-import { lookAround, SURROUNDINGS_DELAY } from './surroundings.ts';
 import { failed, NO_WRITE, resumed } from './write-state.ts';
 
 /** The state is owned by the machine and partly changed in place; see core/machine.ts. */
@@ -172,10 +172,6 @@ function onWriteFailed(
   changeConfigRecord(state, resource, key, { write: failed(write, status, now), isOverdue: false });
   forgetDeleted(state);
   return state;
-}
-
-function surroundingsChanged(state: ControllerState, now: Millis): ControllerState {
-  return { ...state, surroundingsDueAt: state.surroundingsDueAt ?? now + SURROUNDINGS_DELAY };
 }
 
 function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {

@@ -3,6 +3,7 @@ import { configured, LAN, namespace, node, pool, service } from '../../../test/b
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { ADVERTISED_CONDITION, ALLOCATED_CONDITION, EFFECTIVE_CONDITION } from '../reasons/conditions.ts';
 import { controllerMachine } from './fsm.ts';
+import { SURROUNDINGS_DELAY } from './look-around.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -10,7 +11,6 @@ import {
   type ControllerResource,
   initialController,
 } from './state.ts';
-import { SURROUNDINGS_DELAY } from './surroundings.ts';
 
 type Objects = Readonly<Partial<Record<ControllerResource, readonly KubernetesObject[]>>>;
 

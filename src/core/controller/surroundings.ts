@@ -1,22 +1,14 @@
 /**
- * What concerns an address besides its allocation: does anything announce it, and does it belong to somebody in the cluster? Looked at some
- * time after a change, so that a pool and its advertisement that are applied one after the other cause no false alarm.
+ * What concerns an address besides its allocation: does anything announce it, and does it belong to somebody in the cluster?
  * @module
  */
-import type { Node, Service } from '../api/kubernetes.ts';
+import type { Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { type Advertising, advertisingOf, whyNotAdvertised } from '../config/advertised.ts';
-import { type ForeignAddresses, foreignAddresses, foreignIn, foreignOwnerOf } from '../config/foreign-addresses.ts';
-import { CONFIG_RESOURCES } from '../config/resolve.ts';
-import { unadvertisedPools, unmatched } from '../config/unmatched.ts';
-import type { Millis } from '../machine.ts';
+import { type Advertising, whyNotAdvertised } from '../config/advertised.ts';
+import { type ForeignAddresses, foreignOwnerOf } from '../config/foreign-addresses.ts';
 import { parseAddress } from '../net/address.ts';
 import { ADVERTISED_CONDITION, type ConditionNote, type ConditionWish } from '../reasons/conditions.ts';
 import type { EventNote } from '../reasons/reasons.ts';
-import type { ControllerState } from './state.ts';
-
-/** From a change of configuration or Nodes until they are looked at again, in milliseconds. */
-export const SURROUNDINGS_DELAY = 1000;
 
 export interface Surroundings {
   readonly advertising: Advertising;
@@ -27,27 +19,6 @@ export interface Surroundings {
 }
 
 export const NO_SURROUNDINGS: Surroundings = { advertising: new Map(), foreign: [], unmatched: [] };
-
-/** Looks around again when it is time, and marks the Services that have to be told something else. */
-export function lookAround(state: ControllerState, now: Millis): ControllerState {
-  if (state.surroundingsDueAt === undefined || state.surroundingsDueAt > now) return state;
-  const { cache, config, problems, dirty } = state;
-  const nodes = cache.all<Node>('nodes');
-  const services = cache.all<Service>('services');
-  const objects = {
-    ...Object.fromEntries(CONFIG_RESOURCES.map((resource) => [resource, cache.all(resource)])),
-    namespaces: cache.all('namespaces'),
-    nodes,
-  };
-  const surroundings: Surroundings = {
-    advertising: advertisingOf(config, nodes.length === 0 ? undefined : nodes),
-    foreign: foreignIn(config.pools, foreignAddresses(nodes, services)),
-    unmatched: [...unmatched(objects, { problems }), ...unadvertisedPools(objects, config)],
-  };
-  // Every Service is asked, and few have to be decided again: cheaper than to find out beforehand whom it can concern.
-  for (const key of cache.keys('services')) dirty.add(key);
-  return { ...state, surroundings, surroundingsDueAt: undefined, statusesDueAt: now };
-}
 
 export interface Remarks {
   readonly events: readonly EventNote[];

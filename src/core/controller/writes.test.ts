@@ -3,6 +3,7 @@ import { LAN, pool, service } from '../../../test/builders.ts';
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { controllerMachine } from './fsm.ts';
+import { SURROUNDINGS_DELAY } from './look-around.ts';
 import {
   CONTROLLER_RESOURCES,
   type ControllerInput,
@@ -10,7 +11,6 @@ import {
   initialController,
   type WrittenResource,
 } from './state.ts';
-import { SURROUNDINGS_DELAY } from './surroundings.ts';
 
 /** A leading controller whose writes are answered by the test. */
 function controller(...objects: readonly [WrittenResource, KubernetesObject][]) {
