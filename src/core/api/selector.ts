@@ -103,3 +103,19 @@ export function canonicalSelector(selector: LabelSelector): string {
 function canonicalExpression(key: string, operator: string, values: readonly string[]): string {
   return `${key} ${operator} (${[...values].sort().join(',')})`;
 }
+
+const EXPRESSIONS: Readonly<Record<string, (key: string, values: string) => string>> = {
+  In: (key, values) => `${key} in (${values})`,
+  NotIn: (key, values) => `${key} notin (${values})`,
+  Exists: (key) => key,
+  DoesNotExist: (key) => `!${key}`,
+};
+
+/** The selector as kubectl's `--selector` has it, for example `rack=7,!gpu`; empty: everything. */
+export function formatSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
+  const expressions = matchExpressions.map(({ key, operator, values = [] }) =>
+    Object.hasOwn(EXPRESSIONS, operator) ? EXPRESSIONS[operator]!(key, values.join(',')) : `${key} ${operator}`,
+  );
+  return [...labels, ...expressions].join(',');
+}

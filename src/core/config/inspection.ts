@@ -6,7 +6,7 @@
 import { type ObjectSchema, type Output, referenceTo, validateObject } from '../api/kind.ts';
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts';
-import { canonicalSelector, selectorFaults } from '../api/selector.ts';
+import { canonicalSelector, formatSelector, selectorFaults } from '../api/selector.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 
 /** Collects the problems of one object. */
@@ -56,7 +56,8 @@ export class Inspection {
     for (const [i, selector] of selectors.entries()) {
       this.selector([...path, i], selector);
       const text = canonicalSelector(selector);
-      if (seen.has(text)) this.report([...path, i], text, 'this selector is listed twice', 'list it once');
+      if (seen.has(text))
+        this.report([...path, i], formatSelector(selector), 'this selector is listed twice', 'list it once');
       seen.add(text);
     }
   }

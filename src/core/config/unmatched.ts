@@ -5,7 +5,7 @@
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts';
-import { canonicalSelector, selectorMatches } from '../api/selector.ts';
+import { formatSelector, selectorMatches } from '../api/selector.ts';
 import type { Config } from './config.ts';
 import { type ConfigObjects, type ConfigResource, kindOf, type Resolved } from './resolve.ts';
 
@@ -94,7 +94,7 @@ function unmatchedBy(
       : [
           problem(
             i,
-            canonicalSelector(selector),
+            formatSelector(selector),
             `no ${kind} has such labels`,
             `label one (kubectl label ${kind.toLowerCase()}), or correct the selector`,
           ),

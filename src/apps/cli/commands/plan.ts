@@ -154,7 +154,7 @@ function compare(
   before: ReadonlyMap<string, Held>,
   offline: OfflineController,
   known: ReadonlySet<string>,
-): Omit<Plan, 'renewed'> {
+): Omit<Plan, 'renewed' | 'refused'> {
   const services = [...stateOf(offline)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, after]) => {
