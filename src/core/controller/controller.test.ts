@@ -394,7 +394,7 @@ describe('a configuration that is being listed again', () => {
   const OLD = pool('p', ['192.0.2.0/30']);
   const NEW = pool('p', ['198.51.100.0/30']);
 
-  it.each(CONTROLLER_RESOURCES)('gives nothing and takes nothing, whichever kind it is: %s', (resource) => {
+  it.each(NEEDED_RESOURCES)('gives nothing and takes nothing, whichever kind it is: %s', (resource) => {
     const c = controller({ pools: [OLD], services: [service('old')] });
     c.wait(1000);
     const before = c.writes.length;
