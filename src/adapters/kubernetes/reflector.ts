@@ -17,7 +17,8 @@ import { collectionPath, type ResourceName } from './resources.ts';
 import type { ApiFailure, ApiTransport } from './transport.ts';
 
 export type ReflectedChange =
-  | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[] }
+  /** `version`: of the list. */
+  | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[]; readonly version: string }
   | { readonly kind: 'applied'; readonly object: KubernetesObject }
   | { readonly kind: 'deleted'; readonly object: KubernetesObject };
 

@@ -242,7 +242,7 @@ describe('the requests of a writer', () => {
   it('ask for the Pod that owns the objects before they write any, and name it as the owner', () => {
     const { api, writer: made } = writer({ podName: 'speaker-x', watched: { configurationstates: undefined } });
     made.start();
-    made.observe('configurationstates', { kind: 'replaced', objects: [] });
+    made.observe('configurationstates', { kind: 'replaced', objects: [], version: '9' });
     made.set('configurationstates', 'a', desired('a'));
     const owner = api.next();
     expect(owner.request).toEqual({ path: '/api/v1/namespaces/lbs/pods/speaker-x' });
@@ -260,12 +260,12 @@ describe('what a writer is told', () => {
     const ours = stored(desired('a'), 4);
     const elsewhere = { ...ours, metadata: { ...ours.metadata, namespace: 'other' } };
     made.start();
-    made.observe('configurationstates', { kind: 'replaced', objects: [elsewhere] });
+    made.observe('configurationstates', { kind: 'replaced', objects: [elsewhere], version: '9' });
     made.observe('configurationstates', { kind: 'applied', object: elsewhere });
     made.sweep();
     pass(60_000);
     expect(api.isIdle).toBe(true);
-    made.observe('configurationstates', { kind: 'replaced', objects: [elsewhere, ours] });
+    made.observe('configurationstates', { kind: 'replaced', objects: [elsewhere, ours], version: '9' });
     pass(60_000);
     expect(api.next().request).toMatchObject({ method: 'DELETE', path: `${STATES}/a` });
     expect(log).toEqual([]);

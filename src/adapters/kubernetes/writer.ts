@@ -104,7 +104,8 @@ export class Writer {
   observe(resource: ResourceName, change: ReflectedChange): void {
     const isHere = ({ metadata }: KubernetesObject) => metadata.namespace === this.#options.namespace;
     if (change.kind === 'replaced') {
-      this.#driver.feed({ kind: 'replaced', resource, objects: change.objects.filter(isHere) });
+      const { objects, version } = change;
+      this.#driver.feed({ kind: 'replaced', resource, objects: objects.filter(isHere), version });
     } else if (isHere(change.object)) this.#driver.feed({ ...change, resource });
   }
 

@@ -93,7 +93,8 @@ export type ReflectorOutput =
   | { readonly kind: 'abandon'; readonly request: number }
   /** What has been told may be out of date, and the next thing to be told is all of it (`replaced`). */
   | { readonly kind: 'interrupted' }
-  | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[] }
+  /** `version`: of the list. */
+  | { readonly kind: 'replaced'; readonly objects: readonly KubernetesObject[]; readonly version: string }
   | { readonly kind: 'applied'; readonly object: KubernetesObject }
   | { readonly kind: 'deleted'; readonly object: KubernetesObject }
   | {
@@ -182,7 +183,10 @@ function onPage(state: ReflectorState, page: Extract<ReflectorInput, { kind: 'pa
   const items = [...state.phase.items, ...page.items];
   if (page.continue !== undefined && page.continue !== '') return list(state, now, page.continue, items);
   const watched = watch({ ...state, resourceVersion: page.resourceVersion, failures: 0 }, now);
-  return { next: watched.next, outputs: [{ kind: 'replaced', objects: items }, ...watched.outputs] };
+  return {
+    next: watched.next,
+    outputs: [{ kind: 'replaced', objects: items, version: page.resourceVersion }, ...watched.outputs],
+  };
 }
 
 function onEvent(state: ReflectorState, type: string, object: KubernetesObject, now: Millis): Outcome {

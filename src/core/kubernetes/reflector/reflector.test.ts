@@ -70,7 +70,7 @@ describe('the reflector', () => {
     ]);
     expect(isSynced(r.state)).toBe(false);
     expect(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '10' })).toEqual([
-      { kind: 'replaced', objects: [object('a'), object('b')] },
+      { kind: 'replaced', objects: [object('a'), object('b')], version: '10' },
       { kind: 'watch', request: 3, resourceVersion: '10', timeoutSeconds: WATCH_SECONDS },
     ]);
     expect(isSynced(r.state)).toBe(true);
@@ -254,6 +254,7 @@ describe('the reflector', () => {
     expect(r.feed({ kind: 'page-received', items: [object('b')], resourceVersion: '20' })[0]).toEqual({
       kind: 'replaced',
       objects: [object('b')],
+      version: '20',
     });
   });
 

@@ -73,6 +73,7 @@ export function entryOf(
     written: undefined,
     expected: undefined,
     observed: undefined,
+    goneAt: undefined,
     task: { kind: 'rest' },
     progress: undefined,
     failures: 0,

@@ -3,7 +3,7 @@
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
-import { type Content, carries, contentOf, isOlder, wantedContent } from './content.ts';
+import { type Content, carries, contentOf, isNewer, isOlder, wantedContent } from './content.ts';
 import type { Desired, WriteCall } from './messages.ts';
 import type { Entry, Progress, WriterState } from './state.ts';
 
@@ -87,10 +87,17 @@ export function expectedOf(state: WriterState, entry: Entry): Content | undefine
   return { main: main ?? wanted.main, status: status ?? wanted.status };
 }
 
-/** Records the state of an object, unless a newer one is known. */
+/** Records the state of an object, unless a newer one is known: the answer to our write may come after the event that deletes the object. */
 export function observe(entry: Entry, object: KubernetesObject): void {
-  if (isOlder(object.metadata.resourceVersion, entry.observed?.metadata.resourceVersion)) return;
-  entry.observed = object;
+  const { resourceVersion } = object.metadata;
+  if (isOlder(resourceVersion, entry.observed?.metadata.resourceVersion)) return;
+  if (isNewer(resourceVersion, entry.goneAt)) entry.observed = object;
+}
+
+/** Records that there was no such object at this resourceVersion, unless a newer state is known. */
+export function missed(entry: Entry, version: string | undefined): void {
+  if (!isOlder(version, entry.observed?.metadata.resourceVersion)) entry.observed = undefined;
+  if (version !== undefined && isNewer(version, entry.goneAt)) entry.goneAt = version;
 }
 
 /** The progress towards the newest desired state; reset when that changes. */

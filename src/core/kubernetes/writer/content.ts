@@ -46,8 +46,16 @@ export function carries({ metadata }: KubernetesObject, labels: Labels): boolean
 
 /** True when resourceVersion `version` is older than `known`. Only decimal numbers can be compared. */
 export function isOlder(version: string | undefined, known: string | undefined): boolean {
-  if (version === undefined || known === undefined || !DIGITS.test(version) || !DIGITS.test(known)) return false;
-  return BigInt(version) < BigInt(known);
+  return areNumbers(version, known) && BigInt(version!) < BigInt(known!);
+}
+
+/** True when `version` was given after `known`, or nothing is known of that. */
+export function isNewer(version: string | undefined, known: string | undefined): boolean {
+  return !areNumbers(version, known) || BigInt(version!) > BigInt(known!);
+}
+
+function areNumbers(...versions: readonly (string | undefined)[]): boolean {
+  return versions.every((version) => version !== undefined && DIGITS.test(version));
 }
 
 const DIGITS = /^\d+$/;

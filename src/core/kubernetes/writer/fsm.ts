@@ -11,7 +11,7 @@
 import type { KubernetesObject } from '../../api/kubernetes.ts';
 import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
 import { entryOf, makeReady, open, pause, RETRY, rest, retry, wait } from './agenda.ts';
-import { achieved, expectedOf, isDrifted, nextCall, observe, progressOf } from './calls.ts';
+import { achieved, expectedOf, isDrifted, missed, nextCall, observe, progressOf } from './calls.ts';
 import { canonical, carries } from './content.ts';
 import type { OwnerReference, WriteAnswer, WriteCall, WriterInput, WriterOutput } from './messages.ts';
 import { type Entry, keyOf, nextRandom, type Resource, type WriterState } from './state.ts';
@@ -51,7 +51,7 @@ export const writerMachine: Machine<WriterState, WriterInput, WriterOutput> = {
         sweep(state);
         break;
       case 'replaced':
-        onList(state, input.resource, input.objects, now);
+        onList(state, input, now);
         break;
       case 'applied':
       case 'deleted':
@@ -124,7 +124,11 @@ function sweep(state: WriterState): void {
     if (entry.desired === undefined && entry.task.kind === 'rest' && isDrifted(state, entry)) makeReady(state, entry);
 }
 
-function onList(state: WriterState, name: string, objects: readonly KubernetesObject[], now: Millis): void {
+function onList(
+  state: WriterState,
+  { resource: name, objects, version }: Extract<WriterInput, { kind: 'replaced' }>,
+  now: Millis,
+): void {
   const resource = state.resources.get(name)!;
   resource.isListed = true;
   if (resource.view.kind === 'listing') open(state, resource);
@@ -132,7 +136,7 @@ function onList(state: WriterState, name: string, objects: readonly KubernetesOb
   for (const object of objects) see(state, name, object);
   for (const entry of [...state.entries.values()]) {
     if (entry.resource !== name) continue;
-    if (!present.has(entry.name)) entry.observed = undefined;
+    if (!present.has(entry.name)) missed(entry, version);
     judge(state, entry, now);
   }
 }
@@ -145,12 +149,7 @@ function onEvent(
   if (kind === 'applied') see(state, resource, object);
   const entry = state.entries.get(keyOf({ resource, name: object.metadata.name }));
   if (entry === undefined) return;
-  if (kind === 'deleted') {
-    const before = entry.observed;
-    observe(entry, object);
-    // Otherwise it is news of an earlier object of the name.
-    if (entry.observed === object || before === undefined) entry.observed = undefined;
-  }
+  if (kind === 'deleted') missed(entry, object.metadata.resourceVersion);
   judge(state, entry, now);
 }
 

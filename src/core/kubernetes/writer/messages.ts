@@ -65,7 +65,13 @@ export type WriterInput =
   /** All desired objects have been set: delete all others that carry our mark. */
   | { readonly kind: 'sweep' }
   /** Changes of a written resource, from a reflector. */
-  | { readonly kind: 'replaced'; readonly resource: string; readonly objects: readonly KubernetesObject[] }
+  | {
+      readonly kind: 'replaced';
+      readonly resource: string;
+      readonly objects: readonly KubernetesObject[];
+      /** resourceVersion of the list; undefined: unknown. */
+      readonly version?: string | undefined;
+    }
   | { readonly kind: 'applied' | 'deleted'; readonly resource: string; readonly object: KubernetesObject }
   | { readonly kind: 'answered'; readonly id: number; readonly answer: WriteAnswer }
   /** Send nothing more; `stopped` follows when no request is in flight any more. */

@@ -89,6 +89,8 @@ export interface Entry {
   expected: Content | undefined;
   /** The latest known state of the object, from the watch or a response. */
   observed: KubernetesObject | undefined;
+  /** The newest version at which it was not there, as far as we know. */
+  goneAt: string | undefined;
   task: Task;
   progress: Progress | undefined;
   failures: number;

@@ -41,7 +41,12 @@ function cluster(changed: Partial<WriterSettings> = {}) {
   let now = 0;
   let version = 0;
   const things = new Map<string, Thing>();
-  const server = { refuse: (_call: WriteCall): number | undefined => undefined, latency: 0, isWatched: false };
+  const server = {
+    refuse: (_call: WriteCall): number | undefined => undefined,
+    latency: 0,
+    answersLate: false,
+    isWatched: false,
+  };
   const calls: { readonly at: number; readonly call: WriteCall }[] = [];
   const troubles: string[] = [];
   const others: string[] = [];
@@ -107,13 +112,18 @@ function cluster(changed: Partial<WriterSettings> = {}) {
       }
     }
   };
+  const list = (): void => {
+    feed({ kind: 'replaced', resource: 'things', objects: [...things.values()], version: String(version) });
+  };
   const perform = (output: WriterOutput): void => {
     if (output.kind === 'trouble') troubles.push(output.message);
     else if (output.kind === 'send') {
       calls.push({ at: now, call: output.call });
       mostUnderWay = Math.max(mostUnderWay, ++underWay);
+      // What takes the time: the way there, or the way back.
+      const early = server.answersLate ? answer(output.call) : undefined;
       const run = () => {
-        const given = answer(output.call);
+        const given = early ?? answer(output.call);
         underWay--;
         feed({ kind: 'answered', id: output.id, answer: given });
       };
@@ -122,7 +132,7 @@ function cluster(changed: Partial<WriterSettings> = {}) {
       server.isWatched = true;
       pending.push({
         at: now,
-        run: () => feed({ kind: 'replaced', resource: 'things', objects: [...things.values()] }),
+        run: list,
       });
     } else if (output.kind === 'unwatch') server.isWatched = false;
     else others.push(output.kind);
@@ -160,6 +170,7 @@ function cluster(changed: Partial<WriterSettings> = {}) {
     put,
     remove,
     run,
+    list,
     clear: () => {
       calls.length = 0;
       troubles.length = 0;
@@ -274,6 +285,25 @@ describe('other people’s hands', () => {
     c.run(2 * SECOND);
     expect(c.things.get('a')).toMatchObject({ spec: { x: 1 }, status: { y: 1 } });
   });
+
+  it.each(['watch', 'list'] as const)(
+    'makes it again as well when the news of it, by %s, comes before the answer to our own write',
+    (source) => {
+      const c = settled();
+      c.server.latency = 100;
+      c.server.answersLate = true;
+      c.set('a', desired('a', { x: 2 }, { y: 1 }));
+      c.run(50);
+      expect(c.things.get('a')!.spec).toEqual({ x: 2 });
+      if (source === 'list') c.server.isWatched = false;
+      c.remove('a');
+      c.run(0);
+      if (source === 'list') c.list();
+      c.server.isWatched = true;
+      c.run(MINUTE);
+      expect(c.things.get('a')).toMatchObject({ spec: { x: 2 }, status: { y: 1 } });
+    },
+  );
 
   it('lets an object go that nobody wants any more before it would have been made again', () => {
     const c = settled();
