@@ -56,7 +56,10 @@ export interface SpeakerOptions extends ProcessOptions {
 }
 
 type NativeOptions = { readonly engine: 'native'; readonly listenPort: number; readonly station: Station | undefined };
-type FrrOptions = { readonly engine: 'frr-k8s' } & Pick<FrrK8sOptions, 'namespace' | 'secrets'>;
+type FrrOptions = { readonly engine: 'frr-k8s'; readonly secretPassthrough: boolean } & Pick<
+  FrrK8sOptions,
+  'namespace' | 'secrets'
+>;
 
 export class SpeakerApp {
   readonly #options: SpeakerOptions;
@@ -127,6 +130,7 @@ export class SpeakerApp {
         fenced: options.liveness?.fenced ?? false,
         rules,
         bgpEngine: options.bgp.engine,
+        secretPassthrough: options.bgp.engine === 'frr-k8s' && options.bgp.secretPassthrough,
       }),
       resources.map((resource) => ({
         resource,

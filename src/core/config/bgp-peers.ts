@@ -75,9 +75,7 @@ export function parsePeer(
     routerId,
     nodeSelectors: spec.nodeSelectors ?? [],
     password,
-    ...(spec.passwordSecret?.name && {
-      passwordSecret: { name: spec.passwordSecret.name, namespace: object.metadata.namespace ?? '' },
-    }),
+    ...secretReference(spec),
     bfdProfile,
     gracefulRestart: spec.enableGracefulRestart ?? false,
     ebgpMultiHop: spec.ebgpMultiHop ?? false,
@@ -188,6 +186,11 @@ function bfdProfileOf(spec: BGPPeerSpec, inspection: Inspection, surroundings: P
     );
   }
   return name;
+}
+
+/** As it is written: whoever is handed the reference reads the Secret, and need not look where we do. */
+function secretReference({ passwordSecret: { name, namespace } = {} }: BGPPeerSpec): Pick<Peer, 'passwordSecret'> {
+  return name ? { passwordSecret: { name, ...(namespace && { namespace }) } } : {};
 }
 
 const BASIC_AUTH = 'kubernetes.io/basic-auth';

@@ -121,7 +121,7 @@ export interface Peer {
   /** For TCP-MD5 (RFC 2385). Never log it. */
   readonly password?: { readonly encoding: 'utf8' | 'base64'; readonly text: string } | undefined;
   /** Where the password comes from; absent: from the BGPPeer itself, or there is none. */
-  readonly passwordSecret?: { readonly name: string; readonly namespace: string } | undefined;
+  readonly passwordSecret?: { readonly name: string; readonly namespace?: string | undefined } | undefined;
   readonly bfdProfile?: string | undefined;
   readonly gracefulRestart: boolean;
   readonly ebgpMultiHop: boolean;

@@ -50,7 +50,7 @@ describe('an FRRConfiguration', () => {
                 port: 179,
                 holdTime: '90s',
                 keepaliveTime: '30s',
-                passwordSecret: { name: 's', namespace: 'metallb-system' },
+                passwordSecret: { name: 's' },
                 toAdvertise: {
                   allowed: { prefixes: ['198.51.100.0/24', '198.51.100.7/32'] },
                   withCommunity: [
@@ -66,6 +66,12 @@ describe('an FRRConfiguration', () => {
         bfdProfiles: profiles,
       },
     });
+  });
+
+  it('passes the reference to a Secret on as it is written', () => {
+    const passwordSecret = { name: 's', namespace: 'elsewhere' };
+    const { bgp } = frrConfiguration('n', [plan({ passwordSecret }, [])], [], byReference);
+    expect(bgp.routers).toMatchObject([{ neighbors: [{ passwordSecret }] }]);
   });
 
   it('has a router for each AS, identifier and VRF, and unnumbered neighbors with both families', () => {

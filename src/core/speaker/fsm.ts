@@ -151,9 +151,11 @@ function takeInSlices(state: SpeakerState, change: Change<SpeakerResource>): Set
 }
 
 function reconfigure(state: SpeakerState, now: Millis, outputs: SpeakerOutput[]): SpeakerState {
-  const objects = Object.fromEntries(CONFIGURING.map((resource) => [resource, state.cache.all(resource)]));
+  const { bgpEngine: engine, secretPassthrough } = state.settings;
+  const looked = CONFIGURING.filter((resource) => !(secretPassthrough && resource === 'secrets'));
+  const objects = Object.fromEntries(looked.map((resource) => [resource, state.cache.all(resource)]));
   const node = ownLabels(state);
-  const viewpoint = { engine: state.settings.bgpEngine, node };
+  const viewpoint = { engine, node };
   const { config, problems, unsettled } = resolveConfig(objects, state.config, viewpoint);
   outputs.push({ kind: 'configuration', config, problems });
   return { ...state, config, unsettled, former: formerAfter(state, config, now), ownLabels: node };

@@ -18,6 +18,7 @@ import {
 } from './state.ts';
 
 const ADDRESS = '198.51.100.7';
+const PEER = { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.1' };
 type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 
 const WORLD: World = {
@@ -27,9 +28,7 @@ const WORLD: World = {
   endpointslices: [endpoints('web', 'kube-01')],
   ipaddresspools: [pool('p', ['198.51.100.0/24'])],
   bgpadvertisements: [configured('b')],
-  bgppeers: ['r', 's'].map((name, i) =>
-    configured(name, { myASN: 64500, peerASN: 64501, peerAddress: `192.0.2.${i + 1}` }),
-  ),
+  bgppeers: ['r', 's'].map((name, i) => configured(name, { ...PEER, peerAddress: `192.0.2.${i + 1}` })),
 };
 
 const drained = (name: string, wish = 'yes'): KubernetesObject => {
@@ -145,8 +144,7 @@ describe('what concerns other nodes', () => {
   const on = (label: string) => ({ nodeSelectors: [{ matchLabels: { [label]: '' } }] });
   const LABELS = { 'kube-01': { a: '' }, 'kube-02': { a: '', b: '' }, 'kube-03': { b: '' } };
   const nodes = Object.entries(LABELS).map(([name, labels]) => node(name, labels));
-  const router = { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.1' };
-  const bgppeers = [configured('old', { ...router, ...on('a') }), configured('young', { ...router, ...on('b') })];
+  const bgppeers = [configured('old', { ...PEER, ...on('a') }), configured('young', { ...PEER, ...on('b') })];
   const bgpadvertisements = [
     configured('old', { localPref: 100, ...on('a') }),
     configured('young', { localPref: 200, ...on('b') }),
@@ -193,6 +191,24 @@ describe('what concerns other nodes', () => {
     expect(one.last('configuration')).toBe(before);
     one.apply(node('kube-01', { c: '' }));
     expect(one.last('configuration')).not.toBe(before);
+  });
+});
+
+describe('--frrk8s-secret-passthrough', () => {
+  const withSecret = { ...WORLD.bgppeers![0]!, spec: { ...PEER, passwordSecret: { name: 'there' } } };
+  const opaque = { ...configured('there'), type: 'Opaque', data: {} };
+  const told = (secretPassthrough: boolean, secrets: KubernetesObject[]) => {
+    const settings = { bgpEngine: 'frr-k8s', secretPassthrough } as const;
+    const one = speaker({ bgppeers: [withSecret], secrets }, settings);
+    const plans = one.last('bgp')?.plans ?? [];
+    return [plans.map(({ peer }) => peer.passwordSecret), one.last('configuration')!.problems.length];
+  };
+
+  it('does not look at Secrets, which are where frr-k8s is', () => {
+    for (const secrets of [[], [opaque]]) {
+      expect(told(true, secrets)).toEqual([[{ name: 'there' }], 0]);
+      expect(told(false, secrets)).toEqual([[], 1]);
+    }
   });
 });
 

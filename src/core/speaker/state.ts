@@ -55,6 +55,8 @@ export interface SpeakerSettings {
   readonly fenced: boolean;
   readonly rules: AssignmentRules;
   readonly bgpEngine: BgpEngine;
+  /** --frrk8s-secret-passthrough: Secrets of BGPPeers are in frr-k8s's namespace, and not looked at here. */
+  readonly secretPassthrough: boolean;
 }
 
 /** `profiles`: all BFDProfiles, used or not. */
@@ -75,6 +77,7 @@ export const SPEAKER_DEFAULTS: Omit<SpeakerSettings, 'node'> = {
   fenced: false,
   rules: UPSTREAM_RULES,
   bgpEngine: 'native',
+  secretPassthrough: false,
 };
 
 export type SpeakerInput =

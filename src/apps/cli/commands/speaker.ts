@@ -133,6 +133,7 @@ function bgpOptions(values: FlagValues, namespace: string, log: Log): SpeakerOpt
     return {
       engine: 'frr-k8s',
       namespace: target,
+      secretPassthrough: passthrough,
       secrets: { byReference: passthrough || target === namespace, decode },
     };
   }
