@@ -33,6 +33,11 @@ export function pool(
   return object;
 }
 
+/** The object with these annotations, and none besides. */
+export function annotated(object: KubernetesObject, annotations: Readonly<Record<string, string>>): KubernetesObject {
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}
+
 /** A configuration object of any other kind. */
 export function configured(name: string, spec: object = {}, meta: Metadata = {}): KubernetesObject {
   const object = { metadata: metadata(name, 'metallb-system', meta), spec };

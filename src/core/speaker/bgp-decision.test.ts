@@ -1,33 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
-import { sha256 } from '../../adapters/sha256.ts';
-import type { KubernetesObject } from '../api/kubernetes.ts';
+import { annotated, configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import { EMPTY_WORLD, TestSpeaker, type World } from '../../../test/test-speaker.ts';
 import type { Gateway } from '../bgp/peers/peer-location.ts';
-import type { PeerPlan } from '../bgp/peers/wanted.ts';
-import { keyOf } from '../bgp/rib/route.ts';
-import { applyUpdates, type RouteSet } from '../bgp/rib/route-update.ts';
+import type { Route } from '../bgp/rib/route.ts';
 import { formatPrefix } from '../net/prefix.ts';
-import { speakerMachine } from './fsm.ts';
-import {
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerOutput,
-  type SpeakerResource,
-} from './state.ts';
 
-type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
 const peer = (name: string, spec: object = {}) =>
   configured(name, { myASN: 64500, peerASN: 64501, peerAddress: `192.0.2.${name.length}`, ...spec });
 
 /** What the speaker on kube-01 gives each router, as `prefix localPref communities`, and what it says of the Service. */
 function routesOf(world: World, gateways: readonly Gateway[] = []) {
-  const machine = speakerMachine(sha256);
-  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01' });
-  const outputs: SpeakerOutput[] = [];
-  const all: World = {
-    ...Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])),
+  const speaker = new TestSpeaker('kube-01');
+  speaker.list({
+    ...EMPTY_WORLD,
     nodes: [node('kube-01', { rack: 'a' }), node('kube-02')],
     pods: [speakerPod('kube-01')],
     services: [service('web', {}, {}, ['198.51.100.7'])],
@@ -36,49 +22,30 @@ function routesOf(world: World, gateways: readonly Gateway[] = []) {
     bgpadvertisements: [configured('b')],
     bgppeers: [peer('r')],
     ...world,
-  };
-  for (const [resource, objects] of Object.entries(all)) {
-    const result = machine.step(state, { kind: 'replaced', resource: resource as SpeakerResource, objects }, 0);
-    state = result.next;
-    outputs.push(...result.outputs);
-  }
-  const links = { kind: 'links', names: ['eth0'], fit: ['eth0'], gateways } as const;
-  outputs.push(...machine.step(state, links, 0).outputs);
-  const held = new Map<number, RouteSet>();
-  let plans: readonly PeerPlan[] = [];
-  for (const output of outputs) {
-    if (output.kind !== 'bgp') continue;
-    plans = output.plans;
-    applyUpdates(held, output.routes, new Set(plans.map(({ audience }) => audience)));
-  }
-  const show = ({ audience }: PeerPlan) =>
-    [...held.get(audience)!.routes.values()]
-      .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-      .map(({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }) =>
-        [
-          formatPrefix(prefix),
-          localPref,
-          ...communities.map((c) => c.join(':')),
-          ...largeCommunities.map((c) => c.join(':')),
-          ...(prepend === undefined ? [] : [`prepend=${prepend}`]),
-          ...(med === undefined ? [] : [`med=${med}`]),
-          ...(bandwidth === undefined ? [] : [`bandwidth=${bandwidth / 1e9}G`]),
-        ].join(' '),
-      );
+  });
+  speaker.feed({ kind: 'links', names: ['eth0'], fit: ['eth0'], gateways });
+  const { outputs, plans } = speaker;
   return {
-    peers: Object.fromEntries(plans.map((plan) => [plan.peer.name, show(plan)])),
+    peers: Object.fromEntries(plans.map((plan) => [plan.peer.name, speaker.routesOf(plan).map(inWords)])),
     targets: plans.map(({ peer: { target } }) => target),
-    verdict: outputs.flatMap((o) => (o.kind === 'bgp-decided' ? [o.verdict] : [])).at(-1),
+    verdict: speaker.last('bgp-decided')?.verdict,
     events: outputs.flatMap((o) => (o.kind === 'emit-event' ? [o.message] : [])),
   };
 }
 
-describe('what goes beyond upstream', () => {
-  const annotated = (object: KubernetesObject, annotations: Record<string, string>) => ({
-    ...object,
-    metadata: { ...object.metadata, annotations },
-  });
+function inWords({ prefix, localPref, communities, largeCommunities, prepend, med, bandwidth }: Route): string {
+  return [
+    formatPrefix(prefix),
+    localPref,
+    ...communities.map((c) => c.join(':')),
+    ...largeCommunities.map((c) => c.join(':')),
+    ...(prepend === undefined ? [] : [`prepend=${prepend}`]),
+    ...(med === undefined ? [] : [`med=${med}`]),
+    ...(bandwidth === undefined ? [] : [`bandwidth=${bandwidth / 1e9}G`]),
+  ].join(' ');
+}
 
+describe('what goes beyond upstream', () => {
   it('weighs this node by its endpoints: each once for a Service, and those of Services that share a route added up', () => {
     const weighted = { 'metallb.io/link-bandwidth': 'endpoints' };
     const here = endpoints('web', 'kube-01');
@@ -116,7 +83,7 @@ describe('what goes beyond upstream', () => {
       kind: 'unknown',
       why: 'this node has no default gateway for IPv4',
     });
-    const named = { ...node('kube-01'), metadata: { name: 'kube-01', annotations: { tor: '192.0.2.9', bad: 'x' } } };
+    const named = annotated(node('kube-01'), { tor: '192.0.2.9', bad: 'x' });
     expect(target('node-annotation/tor', [named])).toMatchObject({ kind: 'address', address: { value: 0xc0000209n } });
     expect(target('node-annotation/bad', [named])).toMatchObject({
       kind: 'unknown',

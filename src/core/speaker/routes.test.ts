@@ -1,28 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { configured, endpoints, node, pool, service } from '../../../test/builders.ts';
+import { annotated, configured, endpoints, node, pool, service } from '../../../test/builders.ts';
+import { EMPTY_WORLD, eventsOf, TestSpeaker, type World } from '../../../test/test-speaker.ts';
 import { sha256 } from '../../adapters/sha256.ts';
 import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
-import { keyOf } from '../bgp/rib/route.ts';
-import { applyUpdates, type RouteSet } from '../bgp/rib/route-update.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { explainService } from '../offline/explain.ts';
-import { speakerMachine } from './fsm.ts';
-import {
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerInput,
-  type SpeakerOutput,
-  type SpeakerResource,
-  type SpeakerSettings,
-} from './state.ts';
+import type { SpeakerInput, SpeakerSettings } from './state.ts';
 
 const ADDRESS = '198.51.100.7';
 const PEER = { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.1' };
-type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
 
 const WORLD: World = {
-  ...Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []])),
+  ...EMPTY_WORLD,
   nodes: [node('kube-01'), node('kube-02'), node('kube-03')],
   services: [service('web', {}, {}, [ADDRESS])],
   endpointslices: [endpoints('web', 'kube-01')],
@@ -31,52 +20,34 @@ const WORLD: World = {
   bgppeers: ['r', 's'].map((name, i) => configured(name, { ...PEER, peerAddress: `192.0.2.${i + 1}` })),
 };
 
-const drained = (name: string, wish = 'yes'): KubernetesObject => {
-  const { metadata, ...rest } = node(name);
-  return { ...rest, metadata: { ...metadata, annotations: { 'metallb.io/drain': wish } } };
-};
+const drained = (name: string): KubernetesObject => annotated(node(name), { 'metallb.io/drain': 'yes' });
 
-/** The speaker of kube-01, with a clock of its own. */
-function speaker(world: World = {}, settings: Partial<SpeakerSettings> = {}) {
-  const machine = speakerMachine(sha256);
-  let state = initialSpeaker({ ...SPEAKER_DEFAULTS, node: 'kube-01', ...settings });
-  let now = 1000;
-  const outputs: SpeakerOutput[] = [];
-  const held = new Map<number, RouteSet>();
-  const feed = (input: SpeakerInput | { kind: 'tick' }) => {
-    const result = machine.step(state, input, now);
-    state = result.next;
-    outputs.push(...result.outputs);
-    for (const output of result.outputs)
-      if (output.kind === 'bgp')
-        applyUpdates(held, output.routes, new Set(output.plans.map(({ audience }) => audience)));
-  };
-  for (const [resource, objects] of Object.entries({ ...WORLD, ...world }))
-    feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
-  const last = <K extends SpeakerOutput['kind']>(kind: K) =>
-    outputs.findLast((output): output is Extract<SpeakerOutput, { kind: K }> => output.kind === kind);
-  return {
-    feed,
-    apply: (object: KubernetesObject, resource: SpeakerResource = 'nodes') =>
-      feed({ kind: 'applied', resource, object }),
-    /** Until the deadline that the machine asks for; false: there is none. */
-    wait: () => {
-      const due = machine.nextDeadline(state);
-      if (due === undefined) return false;
-      now = due.at;
-      feed({ kind: 'tick' });
-      return true;
-    },
-    now: () => now,
-    /** As `prefix`, or `prefix going`. */
-    routes: () =>
-      [...held.get(last('bgp')!.plans[0]!.audience)!.routes.values()]
-        .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-        .map(({ prefix, gracefulShutdown }) => `${formatPrefix(prefix)}${gracefulShutdown ? ' going' : ''}`),
-    last,
-    verdict: () => last('bgp-decided')!.verdict,
-    events: () => outputs.splice(0).flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
-  };
+/** The speaker of kube-01. */
+class Speaker extends TestSpeaker {
+  #read = 0;
+
+  constructor(world: World = {}, settings: Partial<SpeakerSettings> = {}) {
+    super('kube-01', settings);
+    this.list({ ...WORLD, ...world });
+  }
+
+  /** Of its first router, as `prefix`, or `prefix going`. */
+  routes(): string[] {
+    return this.routesOf(this.plans[0]!).map(
+      ({ prefix, gracefulShutdown }) => `${formatPrefix(prefix)}${gracefulShutdown ? ' going' : ''}`,
+    );
+  }
+
+  verdict(): string | undefined {
+    return this.last('bgp-decided')?.verdict;
+  }
+
+  /** Since they were asked for last. */
+  events(): string[] {
+    const news = eventsOf(this.outputs.slice(this.#read));
+    this.#read = this.outputs.length;
+    return news;
+  }
 }
 
 const silent = (...peers: string[]): SpeakerInput => ({
@@ -98,36 +69,36 @@ const unheard = (...names: string[]): SpeakerInput => ({
 
 describe('a drained node', () => {
   it('asks routers to come by others, waits, and then withdraws; and comes back', () => {
-    const one = speaker({}, { drainWait: 7000 });
+    const one = new Speaker({}, { drainWait: 7000 });
     expect(one.routes()).toEqual([`${ADDRESS}/32`]);
-    one.apply(drained('kube-01'));
+    one.apply(drained('kube-01'), 'nodes');
     expect(one.routes()).toEqual([`${ADDRESS}/32 going`]);
     expect(one.wait()).toBe(true);
-    expect(one.now()).toBe(8000);
+    expect(one.now).toBe(8000);
     expect([one.routes(), one.verdict()]).toEqual([[], 'drained']);
     expect(one.wait()).toBe(false);
-    one.apply(node('kube-01'));
+    one.apply(node('kube-01'), 'nodes');
     expect([one.routes(), one.verdict()]).toEqual([[`${ADDRESS}/32`], 'announced']);
   });
 
   it('goes on doing what no other node can', () => {
     const local = service('own', { externalTrafficPolicy: 'Local' }, {}, ['198.51.100.9']);
     const services = [...WORLD.services!, local];
-    const one = speaker({ services, endpointslices: [endpoints('web', 'kube-01'), endpoints('own', 'kube-01')] });
-    one.apply(drained('kube-01'));
+    const one = new Speaker({ services, endpointslices: [endpoints('web', 'kube-01'), endpoints('own', 'kube-01')] });
+    one.apply(drained('kube-01'), 'nodes');
     one.wait();
     expect(one.routes()).toEqual(['198.51.100.9/32 going']);
     // Another endpoint, on a node that is not to be emptied: now it can go.
     one.apply(endpoints('own', 'kube-01', 'kube-02'), 'endpointslices');
     expect(one.routes()).toEqual([]);
-    for (const other of ['kube-02', 'kube-03']) one.apply(drained(other));
+    for (const other of ['kube-02', 'kube-03']) one.apply(drained(other), 'nodes');
     expect(one.routes()).toEqual([`${ADDRESS}/32 going`, '198.51.100.9/32 going']);
   });
 
   it('does not leave to nodes that no router hears', () => {
-    const one = speaker();
+    const one = new Speaker();
     one.feed(unheard('kube-02', 'kube-03'));
-    one.apply(drained('kube-01'));
+    one.apply(drained('kube-01'), 'nodes');
     one.wait();
     expect(one.routes()).toEqual([`${ADDRESS}/32 going`]);
     one.feed(unheard('kube-02'));
@@ -135,7 +106,7 @@ describe('a drained node', () => {
   });
 
   it('whose speaker starts does not announce for a moment what it would withdraw', () => {
-    const one = speaker({ nodes: [drained('kube-01'), node('kube-02')] });
+    const one = new Speaker({ nodes: [drained('kube-01'), node('kube-02')] });
     expect([one.routes(), one.wait()]).toEqual([[], false]);
   });
 });
@@ -150,9 +121,9 @@ describe('what concerns other nodes', () => {
     configured('young', { localPref: 200, ...on('b') }),
   ];
   const plansOf = (name: string) => {
-    const one = speaker({ nodes, bgppeers, bgpadvertisements }, { node: name });
+    const one = new Speaker({ nodes, bgppeers, bgpadvertisements }, { node: name });
     return {
-      peers: one.last('bgp')!.plans.map(({ peer }) => peer.name),
+      peers: one.plans.map(({ peer }) => peer.name),
       preferences: one
         .last('bgp')!
         .routes.flatMap((update) =>
@@ -176,20 +147,20 @@ describe('what concerns other nodes', () => {
     ['kube-03', 'kube-02'],
   ])('is known when %s is drained: %s announces the Service, though one of the two has a conflict', (own, other) => {
     const two = nodes.filter(({ metadata: { name } }) => name === own || name === other);
-    const one = speaker({ nodes: two, bgppeers, bgpadvertisements }, { node: own });
+    const one = new Speaker({ nodes: two, bgppeers, bgpadvertisements }, { node: own });
     const { metadata } = drained(own);
-    one.apply({ ...node(own), metadata: { ...metadata, labels: LABELS[own as 'kube-01'] } });
+    one.apply({ ...node(own), metadata: { ...metadata, labels: LABELS[own as 'kube-01'] } }, 'nodes');
     one.wait();
     expect([one.routes(), one.verdict()]).toEqual([[], 'drained']);
   });
 
   it('makes nobody resolve again: labels of other nodes are theirs', () => {
-    const one = speaker({ nodes });
+    const one = new Speaker({ nodes });
     const before = one.last('configuration');
-    one.apply(node('kube-03', { a: '', c: '' }));
-    one.apply(node('kube-04', { a: '' }));
+    one.apply(node('kube-03', { a: '', c: '' }), 'nodes');
+    one.apply(node('kube-04', { a: '' }), 'nodes');
     expect(one.last('configuration')).toBe(before);
-    one.apply(node('kube-01', { c: '' }));
+    one.apply(node('kube-01', { c: '' }), 'nodes');
     expect(one.last('configuration')).not.toBe(before);
   });
 });
@@ -199,9 +170,8 @@ describe('--frrk8s-secret-passthrough', () => {
   const opaque = { ...configured('there'), type: 'Opaque', data: {} };
   const told = (secretPassthrough: boolean, secrets: KubernetesObject[]) => {
     const settings = { bgpEngine: 'frr-k8s', secretPassthrough } as const;
-    const one = speaker({ bgppeers: [withSecret], secrets }, settings);
-    const plans = one.last('bgp')?.plans ?? [];
-    return [plans.map(({ peer }) => peer.passwordSecret), one.last('configuration')!.problems.length];
+    const one = new Speaker({ bgppeers: [withSecret], secrets }, settings);
+    return [one.plans.map(({ peer }) => peer.passwordSecret), one.last('configuration')!.problems.length];
   };
 
   it('does not look at Secrets, which are where frr-k8s is', () => {
@@ -213,10 +183,10 @@ describe('--frrk8s-secret-passthrough', () => {
 });
 
 describe('routers of a node', () => {
-  const peers = (one: ReturnType<typeof speaker>) => one.last('bgp')!.plans.map(({ peer: { name } }) => name);
+  const peers = (one: Speaker) => one.plans.map(({ peer: { name } }) => name);
 
   it('go with their BGPPeers, though no Service was ever announced', () => {
-    const one = speaker({ services: [], endpointslices: [] });
+    const one = new Speaker({ services: [], endpointslices: [] });
     expect(peers(one)).toEqual(['r', 's']);
     for (const key of ['metallb-system/r', 'metallb-system/s'])
       one.feed({
@@ -228,7 +198,7 @@ describe('routers of a node', () => {
   });
 
   it('are told what has changed, and not what they know', () => {
-    const one = speaker();
+    const one = new Speaker();
     expect(one.last('bgp')!.routes).toMatchObject([{ kind: 'snapshot', routes: [{}] }]);
     const { plans } = one.last('bgp')!;
     one.apply(service('more', {}, {}, ['198.51.100.9']), 'services');
@@ -246,7 +216,7 @@ describe('a Service that no router hears of', () => {
   const local: World = { services: [service('web', { externalTrafficPolicy: 'Local' }, {}, [ADDRESS])] };
 
   it('is told of, once, when the only node with an endpoint has lost its sessions, and when that is over', () => {
-    const one = speaker(local);
+    const one = new Speaker(local);
     one.feed(unheard());
     expect(one.events()).toEqual([GOOD]);
     one.feed(silent('r'));
@@ -260,7 +230,7 @@ describe('a Service that no router hears of', () => {
   });
 
   it('is none as long as another node announces it to routers', () => {
-    const one = speaker();
+    const one = new Speaker();
     one.feed(unheard('kube-02'));
     one.events();
     one.feed(silent('r', 's'));
@@ -270,7 +240,7 @@ describe('a Service that no router hears of', () => {
   });
 
   it('is told of by one node of several', () => {
-    const one = speaker({ nodes: [node('kube-00'), ...WORLD.nodes!] });
+    const one = new Speaker({ nodes: [node('kube-00'), ...WORLD.nodes!] });
     const all = unheard('kube-02', 'kube-03') as Extract<SpeakerInput, { kind: 'liveness' }>;
     const first = { node: 'kube-00', state: 'alive', links: undefined, unheard: true } as const;
     one.feed({ kind: 'liveness', view: { nodes: [first, ...all.view.nodes], quorum: true } });

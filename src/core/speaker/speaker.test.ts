@@ -1,31 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
-import { sha256 } from '../../adapters/sha256.ts';
+import { annotated, configured, endpoints, node, pool, service, speakerPod } from '../../../test/builders.ts';
+import { EMPTY_WORLD, eventsOf, TestSpeaker, type World } from '../../../test/test-speaker.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { SpeakerHealth } from '../election/election.ts';
 import { formatAddress } from '../net/address.ts';
-import { speakerMachine } from './fsm.ts';
-import {
-  initialSpeaker,
-  SPEAKER_DEFAULTS,
-  SPEAKER_RESOURCES,
-  type SpeakerInput,
-  type SpeakerOutput,
-  type SpeakerResource,
-  type SpeakerSettings,
-} from './state.ts';
+import type { SpeakerInput, SpeakerOutput, SpeakerSettings } from './state.ts';
 
 const NODES = ['kube-01', 'kube-02', 'kube-03', 'kube-04'];
 /** For this address the hash orders the nodes 2, 1, 4, 3 (docs/behaviour/layer2.md#who-announces). */
 const ADDRESS = '198.51.100.7';
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 
-type World = Partial<Record<SpeakerResource, readonly KubernetesObject[]>>;
-
-const EMPTY: World = Object.fromEntries(SPEAKER_RESOURCES.map((resource) => [resource, []]));
-
 const WORLD: World = {
-  ...EMPTY,
+  ...EMPTY_WORLD,
   nodes: NODES.map((name) => node(name, { name })),
   pods: NODES.map((name) => speakerPod(name)),
   namespaces: [],
@@ -37,60 +24,36 @@ const WORLD: World = {
 
 /** One speaker for each node, all fed the same. */
 function speakers(world: World = {}, settings: Partial<SpeakerSettings> = {}, names: readonly string[] = NODES) {
-  const machine = speakerMachine(sha256);
-  const states = new Map(
-    names.map((name) => [
-      name,
-      initialSpeaker({
-        node: name,
-        ...SPEAKER_DEFAULTS,
-        liveness: true,
-        ...settings,
-      }),
-    ]),
-  );
-  const announced = new Map<string, string[]>(names.map((name) => [name, []]));
+  const all = new Map(names.map((name) => [name, new TestSpeaker(name, { liveness: true, ...settings })]));
+  /** Of all of them, in the order that they were asked for. */
   const outputs: SpeakerOutput[] = [];
-  let now = 0;
-  const feedOne = (name: string, input: SpeakerInput | { kind: 'tick' }) => {
-    const result = machine.step(states.get(name)!, input, now);
-    states.set(name, result.next);
-    for (const output of result.outputs) {
-      outputs.push(output);
-      if (output.kind === 'announce')
-        announced.set(
-          name,
-          output.announcements.map(
-            ({ address, interfaces }) => formatAddress(address) + (interfaces ? `@${interfaces.join('+')}` : ''),
-          ),
-        );
-    }
+  const feedOne = (name: string, input: SpeakerInput) => void outputs.push(...all.get(name)!.feed(input));
+  const feed = (input: SpeakerInput) => names.forEach((name) => void feedOne(name, input));
+  const list = (resources: World) => {
+    for (const [resource, objects] of Object.entries(resources))
+      feed({ kind: 'replaced', resource: resource as keyof World, objects });
   };
-  const feed = (input: SpeakerInput | { kind: 'tick' }) => names.forEach((name) => void feedOne(name, input));
   feed({ kind: 'links', names: ['eth0', 'eth1'], fit: ['eth0', 'eth1'] });
-  for (const [resource, objects] of Object.entries({ ...WORLD, ...world })) {
-    feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
-  }
+  list({ ...WORLD, ...world });
   return {
     feed,
     feedOne,
+    list,
     outputs,
-    /** All speakers have the same deadlines. */
-    wait: (milliseconds: number) => {
-      const end = now + milliseconds;
-      for (;;) {
-        const due = machine.nextDeadline(states.get(names[0]!)!);
-        if (due === undefined || due.at > end) break;
-        now = due.at;
-        feed({ kind: 'tick' });
-      }
-      now = end;
-    },
-    events: () => outputs.flatMap((o) => (o.kind === 'emit-event' ? [`${o.reason}: ${o.message}`] : [])),
+    /** Each on its own clock, all of which show the same. */
+    wait: (milliseconds: number) =>
+      void [...all.values()].forEach((speaker) => void outputs.push(...speaker.pass(milliseconds))),
+    events: () => eventsOf(outputs),
     /** Node name (last letter) -> what it announces; silent nodes are left out. */
     announced: () =>
       Object.fromEntries(
-        [...announced].filter(([, list]) => list.length > 0).map(([name, list]) => [name.slice(-1), list.join()]),
+        [...all].flatMap(([name, speaker]): [string, string][] => {
+          const list = speaker.last('announce')?.announcements ?? [];
+          const words = list.map(
+            ({ address, interfaces }) => formatAddress(address) + (interfaces ? `@${interfaces.join('+')}` : ''),
+          );
+          return words.length === 0 ? [] : [[name.slice(-1), words.join()]];
+        }),
       ),
   };
 }
@@ -193,20 +156,16 @@ describe('the speakers together', () => {
   });
 
   it('hand the addresses of a drained node over, and leave them where they are when nobody else is there', () => {
-    const drained = (name: string, ...more: [string, string][]): KubernetesObject => {
-      const annotations = Object.fromEntries(more);
-      const { metadata, ...rest } = node(name, { name });
-      return { ...rest, metadata: { ...metadata, annotations } };
-    };
+    const drained = (name: string, wish: string): KubernetesObject =>
+      annotated(node(name, { name }), { 'metallb.io/drain': wish });
     const all = speakers();
-    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-02', ['metallb.io/drain', 'true']) });
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-02', 'true') });
     expect(all.announced()).toEqual({ 1: ADDRESS });
     const moves = all.outputs.filter((output) => output.kind === 'announce');
     expect(moves.some(({ handingOver }) => handingOver.length === 1)).toBe(true);
-    for (const name of NODES)
-      all.feed({ kind: 'applied', resource: 'nodes', object: drained(name, ['metallb.io/drain', '']) });
+    for (const name of NODES) all.feed({ kind: 'applied', resource: 'nodes', object: drained(name, '') });
     expect(all.announced()).toEqual({ 2: ADDRESS });
-    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-04', ['metallb.io/drain', 'false']) });
+    all.feed({ kind: 'applied', resource: 'nodes', object: drained('kube-04', 'false') });
     expect(all.announced()).toEqual({ 4: ADDRESS });
   });
 
@@ -412,25 +371,18 @@ describe('the speakers together', () => {
 
 describe('a speaker that starts', () => {
   it('says nothing before it knows everything', () => {
-    const machine = speakerMachine(sha256);
-    let state = initialSpeaker({
-      node: 'kube-02',
-      ...SPEAKER_DEFAULTS,
-      liveness: true,
-    });
-    const order = Object.entries(WORLD) as [SpeakerResource, KubernetesObject[]][];
+    const speaker = new TestSpeaker('kube-02', { liveness: true });
+    const order = Object.entries(WORLD);
     for (const [i, [resource, objects]] of order.entries()) {
-      const { next, outputs } = machine.step(state, { kind: 'replaced', resource, objects }, 0);
-      state = next;
-      expect(outputs.length > 0).toBe(i === order.length - 1);
+      speaker.list({ [resource]: objects });
+      expect(speaker.outputs.length > 0).toBe(i === order.length - 1);
     }
   });
 
   it('withdraws nothing when a list comes again with the same content', () => {
     const all = speakers({}, {}, ['kube-02']);
     const before = all.outputs.length;
-    for (const [resource, objects] of Object.entries(WORLD))
-      all.feed({ kind: 'replaced', resource: resource as SpeakerResource, objects });
+    all.list(WORLD);
     expect(all.outputs.slice(before)).toEqual([]);
   });
 
