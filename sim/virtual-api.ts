@@ -10,8 +10,8 @@ import type {
   WatchHandlers,
 } from '../src/adapters/kubernetes/transport.ts';
 import { type KubernetesObject, objectKey } from '../src/core/api/kubernetes.ts';
+import { mergePatch } from '../src/core/api/merge-patch.ts';
 import type { VirtualClock } from './clock.ts';
-import { mergePatch } from './merge-patch.ts';
 import type { Random } from './random.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 

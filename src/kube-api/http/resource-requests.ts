@@ -4,9 +4,10 @@
  */
 import type { HttpRequest, HttpResponse } from '../../adapters/http/server.ts';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
+import { mergePatch } from '../../core/api/merge-patch.ts';
 import { applyConfiguration } from '../patch/apply.ts';
 import { jsonPatched } from '../patch/json-patch.ts';
-import { applyMergePatch, applyStrategicMergePatch } from '../patch/patch.ts';
+import { applyStrategicMergePatch } from '../patch/patch.ts';
 import type { Objects, WriteOptions } from '../rules/objects.ts';
 import { groupVersion, inVersion, type Resource, storeKey } from '../rules/resource.ts';
 import { StatusError } from '../status.ts';
@@ -160,7 +161,7 @@ function patched(type: string, resource: Resource, current: ApiObject, body: unk
     case 'application/json-patch+json':
       return jsonPatched(current, body) as ApiObject;
     case 'application/merge-patch+json':
-      return applyMergePatch(current, body) as ApiObject;
+      return mergePatch(current, body) as ApiObject;
     case 'application/strategic-merge-patch+json':
       if (resource.group.includes('.') && !resource.group.endsWith('.k8s.io')) {
         throw new StatusError(

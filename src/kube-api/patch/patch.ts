@@ -1,5 +1,5 @@
 /**
- * The patch formats of the Kubernetes API, except server-side apply.
+ * The patch formats of the Kubernetes API, except server-side apply and the merge patch (RFC 7396, core/api).
  * @module
  */
 import { isObject, type JsonObject, own, setOwn } from '../../core/api/json.ts';
@@ -8,17 +8,6 @@ import type { ApiObject } from '../storage/store.ts';
 import { isSetList, mergeKey } from './merge-keys.ts';
 
 type Json = unknown;
-
-/** JSON Merge Patch (RFC 7386). */
-export function applyMergePatch(target: Json, patch: Json): Json {
-  if (!isObject(patch)) return patch;
-  const result: JsonObject = isObject(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else setOwn(result, key, applyMergePatch(own(result, key), value));
-  }
-  return result;
-}
 
 /** Kubernetes' strategic merge patch, with its directives. Throws 400 if it is not an object. */
 export function applyStrategicMergePatch(target: ApiObject, patch: Json): ApiObject {
