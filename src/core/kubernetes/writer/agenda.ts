@@ -16,6 +16,13 @@ export const RETRY: Pauses = { first: 1000, longest: 60_000 };
 /** Due times are rounded up to this many milliseconds, so that a thousand objects do not wake us a thousand times. */
 const GRAIN = 50;
 
+/** Writing waits this long for the list of what there is, in milliseconds; then it goes ahead. */
+const LIST_GRACE: Millis = 5000;
+
+export function awaitList(resource: Resource, now: Millis): void {
+  resource.view = { kind: 'listing', until: now + LIST_GRACE };
+}
+
 export function open(state: WriterState, resource: Resource): void {
   resource.view = { kind: 'open' };
   for (const key of resource.blocked) state.ready.add(key);
