@@ -9,7 +9,7 @@ import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
 import { apiVersionOf, CONFIG_RESOURCES, type ConfigObjects, resourceOfKind } from '../../core/config/resolve.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
-import type { CustomBehaviour } from './registry.ts';
+import type { CustomBehaviour } from './definitions.ts';
 
 export const CONFIGURATION: CustomBehaviour = {
   write: (object, { store, fault, warn }) => {

@@ -1,15 +1,15 @@
 /**
- * Create, update and delete with the rules that hold for every kind: names, namespaces, preconditions, generations,
- * finalizers, and what goes away together.
+ * Create, update and delete with the rules that hold for every kind: preconditions, generations, finalizers.
  * @module
  */
-import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import { invalid, type StatusCause, StatusError } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
+import { withIdentity } from './identity.ts';
 import { metadataFaults } from './metadata.ts';
 import type { Registry } from './registry.ts';
+import { Removal } from './removal.ts';
 import { inVersion, type Resource, storeKey } from './resource.ts';
 
 export interface WriteOptions {
@@ -44,17 +44,14 @@ export interface Preconditions {
 /** Options of a deletion that the API server makes by itself. */
 export const INTERNAL_DELETION: DeleteOptions = { dryRun: false, preconditions: {}, propagation: 'Background' };
 
-const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const SERVICE_NAME = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
 export class Objects {
   readonly #store: Store;
-  readonly #registry: Registry;
+  readonly #removal: Removal;
   readonly #now: () => number;
 
   constructor(store: Store, registry: Registry, now: () => number) {
     this.#store = store;
-    this.#registry = registry;
+    this.#removal = new Removal(store, registry);
     this.#now = now;
   }
 
@@ -70,7 +67,7 @@ export class Objects {
   }
 
   create(resource: Resource, namespace: string | undefined, given: ApiObject, options: WriteOptions): ApiObject {
-    const named = this.#withIdentity(resource, namespace, given);
+    const named = withIdentity(resource, namespace, given, this.#store, this.#now());
     const { name } = named.metadata;
     if (this.find(resource, namespace, name) !== undefined) {
       const message = `${storeKey(resource)} "${name}" already exists`;
@@ -108,7 +105,8 @@ export class Objects {
       resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
     if (options.dryRun) return stored;
     // An object that waits for its finalizers goes with the last of them.
-    if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length) return this.#remove(resource, stored);
+    if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length)
+      return this.#removal.remove(resource, stored);
     return this.#put(resource, stored);
   }
 
@@ -125,8 +123,8 @@ export class Objects {
     resource.admitDeletion?.(old, { store: this.#store, old, fault, warn: () => {} });
     if (causes.length > 0) throw invalid(resource.kind, resource.group, name, causes);
     if (dryRun) return old;
-    if (propagation === 'Orphan') this.#orphan(old);
-    if (propagation === 'Foreground') this.#removeAll((_, candidate) => isOwnedBy(candidate, old), [old.metadata.uid]);
+    if (propagation === 'Orphan') this.#removal.orphan(old);
+    if (propagation === 'Foreground') this.#removal.removeDependents(old);
     if (old.metadata.finalizers?.length) {
       if (old.metadata.deletionTimestamp !== undefined) return old;
       return this.#put(resource, {
@@ -134,7 +132,7 @@ export class Objects {
         metadata: { ...old.metadata, deletionTimestamp: timestamp(this.#now()) },
       });
     }
-    return this.#remove(resource, old);
+    return this.#removal.remove(resource, old);
   }
 
   /** Objects are stored in one version, whatever version they came in. */
@@ -142,99 +140,6 @@ export class Objects {
     const { conversion } = resource;
     const stored = conversion === undefined ? object : conversion.convert(object, conversion.storage);
     return inVersion(resource, this.#store.put(storeKey(resource), stored));
-  }
-
-  /** Removes an object with all that belongs to it: the content of a namespace, the objects of a CRD, dependents by owner reference. */
-  #remove(resource: Resource, object: ApiObject, trail: readonly (string | undefined)[] = []): ApiObject {
-    const key = storeKey(resource);
-    const belongs = (other: Resource, candidate: ApiObject): boolean => {
-      if (key === 'namespaces') return candidate.metadata.namespace === object.metadata.name;
-      if (key === 'customresourcedefinitions.apiextensions.k8s.io') return storeKey(other) === object.metadata.name;
-      return isOwnedBy(candidate, object);
-    };
-    this.#removeAll(belongs, [...trail, object.metadata.uid]);
-    return this.#store.remove(key, object);
-  }
-
-  /** Those on the trail go anyway: owners may stand in a circle. */
-  #removeAll(
-    isDoomed: (resource: Resource, object: ApiObject) => boolean,
-    trail: readonly (string | undefined)[],
-  ): void {
-    for (const [resource, object] of this.#every()) {
-      const { namespace = '', name, uid } = object.metadata;
-      if (!isDoomed(resource, object) || trail.includes(uid)) continue;
-      // It may have gone with another one.
-      if (this.#store.get(storeKey(resource), namespace, name) !== undefined) this.#remove(resource, object, trail);
-    }
-  }
-
-  /** Leaves what the object owns without an owner. */
-  #orphan(owner: ApiObject): void {
-    for (const [resource, { metadata, ...object }] of this.#every()) {
-      const references = metadata.ownerReferences?.filter(({ uid }) => uid !== owner.metadata.uid);
-      if (references?.length === metadata.ownerReferences?.length) continue;
-      this.#store.put(storeKey(resource), {
-        ...object,
-        metadata: { ...metadata, ownerReferences: references },
-      } as ApiObject);
-    }
-  }
-
-  /** Every object in the store, with one of the versions of its resource. */
-  *#every(): Iterable<readonly [Resource, ApiObject]> {
-    const seen = new Set<string>();
-    for (const resource of this.#registry.all()) {
-      if (seen.has(storeKey(resource))) continue;
-      seen.add(storeKey(resource));
-      for (const object of this.#store.list(storeKey(resource))) yield [resource, object];
-    }
-  }
-
-  #withIdentity(resource: Resource, namespace: string | undefined, given: ApiObject): ApiObject {
-    const { generateName } = given.metadata;
-    const name = given.metadata.name || (generateName ? `${generateName}${randomUUID().slice(0, 5)}` : '');
-    const causes: StatusCause[] = [];
-    if (name === '')
-      causes.push({ field: 'metadata.name', message: 'Required value: name or generateName is required' });
-    else if (!NAME.test(name))
-      causes.push({
-        field: 'metadata.name',
-        message: `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'`,
-      });
-    else if (resource.plural === 'services' && !SERVICE_NAME.test(name)) {
-      causes.push({
-        field: 'metadata.name',
-        message: `Invalid value: ${JSON.stringify(name)}: a DNS-1035 label must consist of lower case alphanumeric characters or '-', and start with a letter`,
-      });
-    }
-    if (causes.length > 0) throw invalid(resource.kind, resource.group, name, causes);
-    if (resource.namespaced) this.#checkNamespace(namespace, given.metadata.namespace);
-    const metadata: ApiObject['metadata'] = {
-      ...given.metadata,
-      name,
-      uid: randomUUID(),
-      creationTimestamp: timestamp(this.#now()),
-      ...(resource.namespaced && namespace !== undefined && { namespace }),
-      ...(resource.hasGeneration && { generation: 1 }),
-    };
-    delete metadata.resourceVersion;
-    if (!resource.namespaced) delete metadata.namespace;
-    return { ...given, metadata };
-  }
-
-  #checkNamespace(namespace: string | undefined, inBody: string | undefined): void {
-    if (namespace === undefined)
-      throw new StatusError(400, 'an object of this kind is created in a namespace: name it in the path');
-    if (inBody !== undefined && inBody !== namespace) {
-      throw new StatusError(
-        400,
-        `the namespace of the provided object does not match the namespace sent on the request: ${inBody}, ${namespace}`,
-      );
-    }
-    if (this.#store.get('namespaces', '', namespace) === undefined) {
-      throw new StatusError(404, `namespaces "${namespace}" not found`, { name: namespace, kind: 'namespaces' });
-    }
   }
 
   #check(resource: Resource, object: ApiObject, old: ApiObject | undefined, options: WriteOptions): ApiObject {
@@ -277,10 +182,6 @@ function specChanged(old: ApiObject, object: ApiObject): boolean {
 
 function withGeneration(object: ApiObject, generation: number): ApiObject {
   return { ...object, metadata: { ...object.metadata, generation } };
-}
-
-function isOwnedBy(object: ApiObject, owner: ApiObject): boolean {
-  return object.metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid) ?? false;
 }
 
 function checkPreconditions(resource: Resource, old: ApiObject, wanted: Preconditions): void {
