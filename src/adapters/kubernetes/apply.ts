@@ -3,17 +3,22 @@
  * @module
  */
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
-import { realClock, sleep } from '../driver/clock.ts';
+import { type Clock, realClock, sleep } from '../driver/clock.ts';
 import { APPLY_PATCH, ApiError, type KubernetesClient } from './client.ts';
 
 /** How long the API server may take to serve a new kind, in milliseconds. */
 const CRD_TIMEOUT = 30_000;
 
 /** Applies an object and waits until a CRD is served. Conflicts are forced: what is shipped is what runs. Rejects with ApiError. */
-export async function apply(client: KubernetesClient, object: KubernetesObject, fieldManager: string): Promise<void> {
+export async function apply(
+  client: KubernetesClient,
+  object: KubernetesObject,
+  fieldManager: string,
+  clock: Clock = realClock(),
+): Promise<void> {
   const query = { fieldManager, force: true };
   await client.request({ method: 'PATCH', path: pathOf(object), query, body: object, contentType: APPLY_PATCH });
-  if (object.kind === 'CustomResourceDefinition') await established(client, object);
+  if (object.kind === 'CustomResourceDefinition') await established(client, object, clock);
 }
 
 /** Deletes an object. False: it did not exist. Rejects with ApiError. */
@@ -25,8 +30,7 @@ interface CustomResourceDefinition extends KubernetesObject {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
-async function established(client: KubernetesClient, object: KubernetesObject): Promise<void> {
-  const clock = realClock();
+async function established(client: KubernetesClient, object: KubernetesObject, clock: Clock): Promise<void> {
   for (const end = clock.now() + CRD_TIMEOUT; clock.now() < end; ) {
     const { status } = await client.request<CustomResourceDefinition>({ path: pathOf(object) });
     if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True'))

@@ -3,7 +3,7 @@
  * (docs/behaviour/metrics.md).
  * @module
  */
-import { realClock } from '../driver/clock.ts';
+import { type Clock, realClock } from '../driver/clock.ts';
 import type { KubernetesClient } from './client.ts';
 
 export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden';
@@ -20,11 +20,12 @@ const LIFETIME = 10_000;
 
 export class TokenReviewer {
   readonly #client: KubernetesClient;
-  readonly #clock = realClock();
+  readonly #clock: Clock;
   readonly #verdicts = new Map<string, { readonly verdict: Promise<Verdict>; readonly until: number }>();
 
-  constructor(client: KubernetesClient) {
+  constructor(client: KubernetesClient, clock: Clock = realClock()) {
     this.#client = client;
+    this.#clock = clock;
   }
 
   /** `path` is the requested non-resource URL, such as `/metrics`. Rejects with ApiError when the API server gives no verdict. */
