@@ -5,8 +5,6 @@
  */
 import { type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
 import type { Problem } from '../api/problem.ts';
-import { anySelectorMatches } from '../api/selector.ts';
-import type { Peer } from '../config/config.ts';
 import type { Sha256 } from '../election/election.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
@@ -14,6 +12,7 @@ import { decideBgpFor, toldPeers } from '../speaker/bgp-decision.ts';
 import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
+import { type RoutersOf, routersByNode } from './routers.ts';
 
 /** The resources that are compared. Upstream and we have the same status kinds. */
 export type ComparedResource = SpeakerResource | 'servicel2statuses' | 'servicebgpstatuses';
@@ -57,6 +56,7 @@ export function compareWithCluster(
   const speakers = aspects.some((aspect) => aspect !== 'addresses')
     ? offlineSpeaker(objects, loadBalancerClass, sha256)
     : undefined;
+  const routers = routersByNode(objects, offline.config.peers);
   const [byLayer2, byBgp] = [objects.servicel2statuses, objects.servicebgpstatuses].map(byService);
   const differences = services.flatMap((service) => {
     const key = objectKey(service);
@@ -66,7 +66,7 @@ export function compareWithCluster(
         ? layer2Difference(key, byLayer2!.get(key) ?? [], speakers, node)
         : []),
       ...(speakers !== undefined && aspects.includes('bgp')
-        ? bgpDifference(service, byBgp!.get(key) ?? [], speakers, offline.config.peers, node)
+        ? bgpDifference(service, byBgp!.get(key) ?? [], speakers, routers, node)
         : []),
     ];
   });
@@ -117,7 +117,7 @@ function bgpDifference(
   service: Service,
   told: readonly ServiceStatus[],
   state: SpeakerState,
-  routers: readonly Peer[],
+  routersOf: RoutersOf,
   node: string | undefined,
 ): Difference[] {
   const theirs = told.flatMap(({ status }) =>
@@ -131,8 +131,7 @@ function bgpDifference(
     .flatMap((candidate) => {
       const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
       if (decision?.verdict !== 'announced') return [];
-      const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
-      return toldPeers(decision, peers).map((peer) => `${candidate.name} to ${peer}`);
+      return toldPeers(decision, routersOf(candidate.labels)).map((peer) => `${candidate.name} to ${peer}`);
     });
   return difference('bgp', objectKey(service), theirs, ours);
 }

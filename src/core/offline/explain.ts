@@ -31,6 +31,7 @@ import {
 import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
+import { routersByNode } from './routers.ts';
 
 export type ExplainObjects = Readonly<
   Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>
@@ -158,28 +159,31 @@ function speakersFor(
   routers: readonly Peer[],
 ): Pick<Explanation, 'election' | 'bgp'> {
   const state = offlineSpeaker(objects, loadBalancerClass, sha256);
-  return { election: electionFor(state, key), bgp: bgpOf(state, key, routers) };
+  return { election: electionFor(state, key), bgp: bgpOf(objects, state, key, routers) };
 }
 
-function bgpOf(state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
+function bgpOf(objects: ExplainObjects, state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {
   const service = state.cache.get<Service>('services', key);
   if (service === undefined) return [];
   const facts = factsOf(state);
+  const routersOf = routersByNode(objects, routers);
   return state.candidates.flatMap((candidate): BgpAnnouncer[] => {
     const decision = decideBgpFor(facts, candidate, service, slicesOf(state, service), true);
     if (decision === undefined) return [];
-    const peers = routers.filter(({ nodeSelectors }) => anySelectorMatches(nodeSelectors, candidate.labels));
+    const peers = routersOf(candidate.labels);
     const { verdict } = decision;
     const routes =
-      decision.verdict === 'announced' ? routers.flatMap((peer) => toldRoutes(peer, candidate, decision)) : [];
+      decision.verdict === 'announced' ? routers.flatMap((peer) => toldRoutes(peer, peers, candidate, decision)) : [];
     const told = { prefixes: describeRoutes(decision), peers: toldPeers(decision, peers), routes };
     return [{ node: candidate.name, verdict, ...told }];
   });
 }
 
-function toldRoutes(peer: Peer, node: Candidate, decision: BgpDecision): ToldRoute[] {
+/** `inForce` are the peers of the node. */
+function toldRoutes(peer: Peer, inForce: readonly Peer[], node: Candidate, decision: BgpDecision): ToldRoute[] {
   const no = (whyNot: string, prefix = describeRoutes(decision).join(', ')) => ({ peer: peer.name, prefix, whyNot });
   if (!anySelectorMatches(peer.nodeSelectors, node.labels)) return [no('its nodeSelectors do not select the node')];
+  if (!inForce.includes(peer)) return [no('an older BGPPeer of the node is the same router')];
   const routes = routesFor(peer, decision);
   if (routes.length === 0) return [no('no BGPAdvertisement of the pool is for it')];
   return routes.map((route): ToldRoute => {

@@ -4,6 +4,7 @@ import { EMPTY_WORLD, eventsOf, TestSpeaker, type World } from '../../../test/te
 import { sha256 } from '../../adapters/sha256.ts';
 import { type KubernetesObject, objectKey } from '../api/kubernetes.ts';
 import { formatPrefix } from '../net/prefix.ts';
+import { compareWithCluster } from '../offline/differences.ts';
 import { explainService } from '../offline/explain.ts';
 import type { SpeakerInput, SpeakerSettings } from './state.ts';
 
@@ -152,6 +153,25 @@ describe('what concerns other nodes', () => {
     one.apply({ ...node(own), metadata: { ...metadata, labels: LABELS[own as 'kube-01'] } }, 'nodes');
     one.wait();
     expect([one.routes(), one.verdict()]).toEqual([[], 'drained']);
+  });
+
+  it('is explained for each node, and is no difference to what its speaker does', () => {
+    const objects = { ...WORLD, nodes, bgppeers, bgpadvertisements };
+    const { bgp } = explainService(objects, 'default/web', '', sha256)!;
+    expect(bgp.map(({ node: name, verdict, peers }) => [name, verdict, peers])).toEqual([
+      ['kube-01', 'announced', ['old']],
+      ['kube-02', 'announced', ['old']],
+      ['kube-03', 'announced', ['young']],
+    ]);
+    expect(bgp[1]!.routes).toEqual([
+      { peer: 'old', prefix: `${ADDRESS}/32`, attributes: ['local preference 100 inside the AS'] },
+      { peer: 'young', prefix: `${ADDRESS}/32`, whyNot: 'an older BGPPeer of the node is the same router' },
+    ]);
+    const servicebgpstatuses = bgp.map(({ node: name, peers }) => ({
+      ...configured(name),
+      status: { node: name, peers, serviceName: 'web', serviceNamespace: 'default' },
+    }));
+    expect(compareWithCluster({ ...objects, servicebgpstatuses }, ['bgp'], '', sha256).differences).toEqual([]);
   });
 
   it('makes nobody resolve again: labels of other nodes are theirs', () => {
