@@ -66,6 +66,14 @@ export class Ownership {
     this.#settle(address, `after ${owner} was no longer drained`);
   }
 
+  /** Its pool is split, or joined again, which is two writes. */
+  checkSplit(address: string | undefined, split: () => void): void {
+    if (address === undefined || this.#cluster.ownersOf(address).length === 0) return;
+    split();
+    this.#watch(address, 4000, 'its pool was split');
+    this.#settle(address, 'after its pool was split');
+  }
+
   /** Undefined: there is no other node to move it to. */
   #movableOwner(address: string | undefined): string | undefined {
     if (address === undefined || this.#cluster.speakers.size < 2) return undefined;

@@ -22,6 +22,10 @@ describe('the whole system, simulated', () => {
     expect(violations({ loss, nodes: 3 }, 15)).toEqual([]);
   });
 
+  it('loses no address that is valid before and after, with addresses of both families', () => {
+    expect(violations({ nodes: 0 }, 3 * RUNS)).toEqual([]);
+  });
+
   it('comes out the same for the same seed', () => {
     expect(simulate({ seed: 7 })).toEqual(simulate({ seed: 7 }));
   });

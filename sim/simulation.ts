@@ -32,6 +32,9 @@ export interface SimulationReport {
 /** Time to come to rest after the last fault, in virtual milliseconds: the longest sleep, a Lease that runs out, the longest back-off. */
 const REST = 90_000;
 
+/** How often pools, statuses and controllers are disturbed on the healthy cluster. */
+const ROUNDS = 5;
+
 export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: SimulationOptions): SimulationReport {
   const cluster = new VirtualCluster(seed, nodes, loss);
   const { clock, random, violations } = cluster;
@@ -55,11 +58,13 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   ownership.checkRest(users.addresses);
   routing?.checkRest(users.addresses);
   checkStatuses(cluster, users, routing, pass);
+  for (let i = 0; i < ROUNDS; i++) users.checkStaying(pass);
   const [address] = users.addresses;
   random.pick([
     () => ownership.checkFailover(address),
     () => ownership.checkMove(address),
     () => ownership.checkDrain(address),
+    () => ownership.checkSplit(address, () => users.pools.splitOrJoin(random.between(1000, 3000))),
   ])!();
   if (routing !== undefined)
     random.pick([
@@ -86,7 +91,8 @@ function whatMayHappen(cluster: VirtualCluster, users: Users): readonly (readonl
     ['a Service becomes ClusterIP', () => users.becomeClusterIp()],
     ['a Service becomes LoadBalancer', () => users.becomeLoadBalancer()],
     ['a label changes', () => users.changeLabel()],
-    ['the pool grows', () => users.growPool()],
+    ['another controller adds to a status', () => users.addToStatus()],
+    ...users.pools.repertoire,
     ['a controller is killed', () => cluster.withController((controller) => controller.kill())],
     ['a controller is asked to end', () => cluster.withController((controller) => controller.end())],
     ['a controller sleeps', () => cluster.withController((controller) => controller.sleep(random.between(50, 25_000)))],

@@ -3,23 +3,29 @@
  * @module
  */
 import { type KubernetesObject, SERVICE_NAME_LABEL, type Service } from '../src/core/api/kubernetes.ts';
+import { Pools } from './pools.ts';
 import { NAMESPACE } from './processes.ts';
 import type { VirtualCluster } from './virtual-cluster.ts';
 
-const POOL_SIZE = 8;
-const LARGEST_POOL = 12;
+/** Longer than the grace of controller and speakers and than it takes another controller to lead, in milliseconds. */
+const SETTLED = 30_000;
 
 export class Users {
   readonly #cluster: VirtualCluster;
   /** The address that each Service had last, and whether its owner has since asked for another. */
   readonly #held = new Map<string, { readonly addresses: string; readonly mayChange: boolean }>();
-  #poolSize = POOL_SIZE;
+  /** What others have written into a status, until it is mended. */
+  readonly #intruded = new Map<string, string>();
+  readonly pools: Pools;
+  readonly #isDual: boolean;
   #uid = 0;
   #checkedVersion = 0;
 
   constructor(cluster: VirtualCluster) {
     this.#cluster = cluster;
-    this.#putPool();
+    // Who owns an address, and which routes there are, is looked at for IPv4 alone.
+    this.#isDual = cluster.nodes.length === 0;
+    this.pools = new Pools(cluster, this.#isDual);
     cluster.api.put('l2advertisements', { metadata: { name: 'all', namespace: NAMESPACE }, ...{ spec: {} } });
   }
 
@@ -38,10 +44,14 @@ export class Users {
       creationTimestamp: stamp.slice(-12),
       annotations,
     };
-    const wish = random.chance(0.2) ? { loadBalancerIP: `198.51.100.${random.between(0, 11)}` } : {};
+    const isDual = this.#isDual && random.chance(0.4);
+    const wish = !isDual && random.chance(0.2) ? { loadBalancerIP: `198.51.100.${random.between(0, 11)}` } : {};
+    const ips = isDual
+      ? { clusterIPs: ['10.96.0.1', 'fd00::1'], ipFamilyPolicy: 'RequireDualStack' }
+      : { clusterIPs: ['10.96.0.1'] };
     const service: Service = {
       metadata,
-      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ports: [{ port }], ...wish },
+      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', ...ips, ports: [{ port }], ...wish },
     };
     api.put('services', service);
     const slice = {
@@ -62,9 +72,10 @@ export class Users {
   }
 
   askForAddress(): void {
-    this.#withService((key) =>
-      this.#edit(key, { loadBalancerIP: `198.51.100.${this.#cluster.random.between(0, 11)}` }),
-    );
+    this.#withService((key) => {
+      if (isDual(this.#cluster.api.get('services', key)!)) return;
+      this.#edit(key, { loadBalancerIP: `198.51.100.${this.#cluster.random.between(0, 11)}` });
+    });
   }
 
   becomeClusterIp(): void {
@@ -83,9 +94,40 @@ export class Users {
     });
   }
 
-  growPool(): void {
-    this.#poolSize = Math.min(LARGEST_POOL, this.#poolSize + 1);
-    this.#putPool();
+  /** Another controller adds to a status, or says twice what it says. */
+  addToStatus(): void {
+    const { random } = this.#cluster;
+    this.#withService((key, had) => {
+      if (had.length > 0) this.#intrude(key, [...had, random.pick([had[0]!, `203.0.113.${random.between(0, 255)}`])!]);
+    });
+  }
+
+  /**
+   * On a healthy cluster: whatever administrators do to pools, other controllers to statuses, and whoever restarts ours, no Service loses an
+   * address that is valid before and after.
+   */
+  checkStaying(pass: (milliseconds: number) => void): void {
+    const { random } = this.#cluster;
+    const restart = () => this.#cluster.withLeader((leader) => leader.kill());
+    const [name, act] = random.pick<readonly [string, () => void]>([
+      ['a pool is split, or joined again', () => this.pools.splitOrJoin(random.between(0, 3000))],
+      ['addresses are renumbered', () => this.pools.renumber()],
+      ['a status is overwritten', () => this.#overwriteStatus()],
+      ['a status is added to, and the controller restarted', () => [this.addToStatus(), restart()]],
+      ['the controller is restarted while pools change', () => [restart(), this.pools.splitOrJoin(1000)]],
+    ])!;
+    const before = new Map(this.wanting.map(({ metadata }) => [metadata.name, listOf(this.addressOf(metadata.name))]));
+    const wereValid = new Map([...before].map(([key, had]) => [key, had.filter((each) => this.pools.poolOf(each))]));
+    act();
+    pass(SETTLED);
+    for (const [service, had] of wereValid) {
+      const has = listOf(this.addressOf(service));
+      const valid = had.filter((each) => this.pools.poolOf(each) !== undefined);
+      const isOfOnePool = new Set(valid.map((each) => this.pools.poolOf(each))).size < 2;
+      const lost = valid.filter((each) => !has.includes(each));
+      if (isOfOnePool ? lost.length > 0 : lost.length > 1)
+        this.#cluster.violated(`${service} had ${had.join()} and has ${has.join() || 'nothing'} after ${name}`);
+    }
   }
 
   /** Services that want an address. */
@@ -104,7 +146,7 @@ export class Users {
   }
 
   get addresses(): ReadonlySet<string> {
-    return new Set(this.wanting.map(addressesOf).filter(Boolean));
+    return new Set(this.wanting.flatMap((service) => listOf(addressesOf(service))));
   }
 
   /** What holds at every moment: no address in use is given to another Service, and none changes without a cause. */
@@ -118,7 +160,9 @@ export class Users {
       const { name } = service.metadata;
       const key = `default/${name}`;
       const now = addressesOf(service);
-      for (const address of now.split(',').filter(Boolean)) {
+      if (this.#intruded.get(key) === now) continue;
+      this.#intruded.delete(key);
+      for (const address of listOf(now)) {
         const others = holders.get(address) ?? [];
         const clash = others.find((other) => !mayShare(service, other));
         if (clash !== undefined) this.#cluster.violated(`${address} is held by ${clash.metadata.name} and by ${name}`);
@@ -126,7 +170,9 @@ export class Users {
       }
       const before = this.#held.get(key);
       if (before === undefined || before.addresses === now) continue;
-      if (before.addresses !== '' && !before.mayChange)
+      const had = listOf(before.addresses);
+      const lost = had.filter((address) => !listOf(now).includes(address));
+      if (!before.mayChange && !lost.every((address) => this.pools.mayLose(address, had)))
         this.#cluster.violated(`${name} changed from ${before.addresses} to ${now || 'nothing'} without a cause`);
       // A Service that was edited may change until it has an address again.
       this.#held.set(key, { addresses: now, mayChange: now === '' });
@@ -143,11 +189,15 @@ export class Users {
       if (type !== 'LoadBalancer') {
         if (address !== '') this.#cluster.violated(`${name} is no LoadBalancer and has ${address}`);
       } else if (address === '') {
-        const free = Array.from({ length: this.#poolSize }, (_, i) => `198.51.100.${i}`).filter(
-          (candidate) => !addresses.has(candidate),
-        );
-        const couldHave = wish === undefined ? free.length > 0 : free.includes(wish);
-        if (couldHave) this.#cluster.violated(`${name} has no address although ${wish ?? free[0]} is free`);
+        const free = this.pools.addresses('ipv4').filter((candidate) => !addresses.has(candidate));
+        const fits = free.filter((candidate) => !isDual(service) || this.#hasFree('ipv6', candidate));
+        const couldHave = wish === undefined ? fits.length > 0 : free.includes(wish);
+        if (couldHave) this.#cluster.violated(`${name} has no address although ${wish ?? fits[0]} is free`);
+      } else if (isDual(service)) {
+        const [first, second] = listOf(address);
+        const missing = first!.includes(':') ? 'ipv4' : 'ipv6';
+        if (second === undefined && this.#hasFree(missing, first!))
+          this.#cluster.violated(`${name} has ${address} although its pool has a free one of ${missing}`);
       } else if (wish !== undefined && wish !== address)
         this.#cluster.violated(`${name} asked for ${wish} and has ${address}`);
     }
@@ -157,25 +207,52 @@ export class Users {
     return this.#cluster.api.all('services') as Service[];
   }
 
-  #withService(act: (key: string) => void): void {
+  /** The pool of this address has one of the other family, too. */
+  #hasFree(family: 'ipv4' | 'ipv6', beside: string): boolean {
+    const { addresses } = this;
+    const isFree = (each: string) => !addresses.has(each) && this.pools.poolOf(each) === this.pools.poolOf(beside);
+    return this.pools.addresses(family).some(isFree);
+  }
+
+  #overwriteStatus(): void {
+    const { random } = this.#cluster;
+    this.#withService((key, had) => {
+      const { addresses } = this;
+      const free = this.pools.addresses('ipv4').find((each) => !addresses.has(each)) ?? '203.0.113.1';
+      if (had.length > 0) this.#intrude(key, random.pick([[], [free], [free, ...had], [had[0]!, had[0]!]])!);
+    });
+  }
+
+  #intrude(key: string, addresses: readonly string[]): void {
+    const old = this.#cluster.api.get('services', key) as Service;
+    this.#intruded.set(key, addresses.join());
+    const ingress = addresses.map((ip) => ({ ip }));
+    const intruded: Service = { ...old, status: { ...old.status, loadBalancer: { ingress } } };
+    this.#cluster.api.put('services', intruded);
+  }
+
+  #withService(act: (key: string, had: readonly string[]) => void): void {
     const service = this.#cluster.random.pick(this.#services);
-    if (service !== undefined) act(`default/${service.metadata.name}`);
+    if (service === undefined) return;
+    const key = `default/${service.metadata.name}`;
+    act(key, this.#intruded.has(key) ? [] : listOf(addressesOf(service)));
   }
 
   #edit(key: string, spec: object): void {
     const old = this.#cluster.api.get('services', key) as Service;
-    this.#held.set(key, { addresses: addressesOf(old), mayChange: true });
+    const addresses = this.#held.get(key)?.addresses ?? addressesOf(old);
+    this.#held.set(key, { addresses, mayChange: true });
     const edited: Service = { ...old, spec: { ...old.spec, ...spec } };
     this.#cluster.api.put('services', edited);
   }
+}
 
-  #putPool(): void {
-    const spec = { addresses: [`198.51.100.0-198.51.100.${this.#poolSize - 1}`] };
-    this.#cluster.api.put('ipaddresspools', {
-      metadata: { name: 'pool', namespace: NAMESPACE, creationTimestamp: '2026-01-01T00:00:00Z' },
-      ...{ spec },
-    });
-  }
+function isDual(service: KubernetesObject): boolean {
+  return (service as Service).spec?.clusterIPs?.length === 2;
+}
+
+function listOf(addresses: string): string[] {
+  return addresses.split(',').filter(Boolean);
 }
 
 function mayShare(a: Service, b: Service): boolean {
