@@ -1,5 +1,5 @@
 /**
- * Kubernetes' own resources, those that a small cluster's user touches, and what holds for objects of each.
+ * The built-in resources of Kubernetes that are served, and the admission of their objects.
  * @module
  */
 import { checkBuiltin } from '../../adapters/kubernetes/builtin-schema.ts';
@@ -7,7 +7,7 @@ import { isObject, own } from '../../core/api/json.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { COLUMNS, DEFAULT_COLUMNS } from './columns.ts';
 import { admitCustomResourceDefinition } from './definitions.ts';
-import { type Admission, type Resource, storeKey } from './resource.ts';
+import { type AdmissionContext, type Resource, storeKey } from './resource.ts';
 import { admitService, admitServiceStatus } from './services/service.ts';
 
 interface Builtin {
@@ -15,7 +15,7 @@ interface Builtin {
   readonly version?: string;
   readonly plural: string;
   readonly kind: string;
-  /** Name of the generated model; the version and the kind when absent. */
+  /** Name of the generated model; default: version and kind. */
   readonly model?: string;
   readonly clusterScoped?: boolean;
   readonly shortNames?: readonly string[];
@@ -72,7 +72,7 @@ const BUILTINS: readonly Builtin[] = [
   },
 ];
 
-/** Each in the one version that it is served in. */
+/** Each in the one version in which it is served. */
 export function builtinResources(): Resource[] {
   return BUILTINS.map(toResource);
 }
@@ -124,7 +124,7 @@ function admitNamespace(object: ApiObject): ApiObject {
   };
 }
 
-function admitPod(object: ApiObject, { fault }: Admission): ApiObject {
+function admitPod(object: ApiObject, { fault }: AdmissionContext): ApiObject {
   if (!object.spec?.containers?.length) fault('spec.containers', 'Required value');
   return { ...object, status: object.status ?? { phase: 'Pending' } };
 }
@@ -142,7 +142,7 @@ function admitSecret(object: ApiObject): ApiObject {
   } as ApiObject;
 }
 
-function admitDeployment(object: ApiObject, { fault }: Admission): ApiObject {
+function admitDeployment(object: ApiObject, { fault }: AdmissionContext): ApiObject {
   const wanted = object.spec?.selector?.matchLabels as Record<string, string> | undefined;
   const labels = object.spec?.template?.metadata?.labels as Record<string, string> | undefined;
   if (!object.spec?.selector) fault('spec.selector', 'Required value');

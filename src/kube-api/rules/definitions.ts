@@ -1,5 +1,5 @@
 /**
- * CustomResourceDefinitions: what a definition has to be, and the resources that it makes.
+ * CustomResourceDefinitions: their validation, and the resources that they define.
  * @module
  */
 import { firstLine } from '../../adapters/errors.ts';
@@ -7,10 +7,10 @@ import type { StatusCause } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { compileRule } from './cel.ts';
 import { ageColumn, customColumn, nameColumn } from './columns.ts';
-import type { Admission, Resource } from './resource.ts';
+import type { AdmissionContext, Resource } from './resource.ts';
 import { checkStructure, type Schema } from './structural.ts';
 
-/** A version of a CustomResourceDefinition, as far as it matters here (apiextensions.k8s.io/v1). */
+/** The fields of a version of a CustomResourceDefinition that are used (apiextensions.k8s.io/v1). */
 interface DefinitionVersion {
   readonly name: string;
   readonly served: boolean;
@@ -22,11 +22,11 @@ interface DefinitionVersion {
   readonly deprecationWarning?: string;
 }
 
-/** What webhooks do on a cluster, for the custom resources of one group. */
+/** What webhooks do in a cluster, for the custom resources of one group. */
 export interface CustomBehaviour {
   /** Returns the object to store. */
-  readonly write: (object: ApiObject, admission: Admission) => ApiObject;
-  readonly deletion: (object: ApiObject, admission: Admission) => void;
+  readonly write: (object: ApiObject, context: AdmissionContext) => ApiObject;
+  readonly deletion: (object: ApiObject, context: AdmissionContext) => void;
   /** The object in another version of its kind. */
   readonly convert: (object: ApiObject, apiVersion: string) => ApiObject;
 }
@@ -81,7 +81,7 @@ function checkCustom(schema: Schema, object: ApiObject, old: ApiObject | undefin
   };
 }
 
-export function admitCustomResourceDefinition(object: ApiObject, { fault }: Admission): ApiObject {
+export function admitCustomResourceDefinition(object: ApiObject, { fault }: AdmissionContext): ApiObject {
   const { spec } = object;
   if (!spec?.group) fault('spec.group', 'Required value');
   if (!spec?.names?.kind || !spec?.names?.plural) fault('spec.names', 'Required value');

@@ -1,5 +1,5 @@
 /**
- * What a new object is called and where it stands: its name, its namespace, its uid.
+ * The identity of a new object: its name, namespace and uid.
  * @module
  */
 import { randomUUID } from 'node:crypto';
@@ -11,7 +11,7 @@ import type { Resource } from './resource.ts';
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const SERVICE_NAME = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** The object as it begins at `now`, in milliseconds since 1970. Throws StatusError. */
+/** The object with its initial metadata; `now` is in milliseconds since 1970. Throws StatusError. */
 export function withIdentity(
   resource: Resource,
   namespace: string | undefined,

@@ -20,7 +20,7 @@ export interface WriteOptions {
   readonly warn: (message: string) => void;
 }
 
-/** Options of a write that the API server makes by itself. */
+/** Options of a write by the API server itself. */
 export const INTERNAL_WRITE: WriteOptions = {
   subresource: undefined,
   dryRun: false,
@@ -28,11 +28,11 @@ export const INTERNAL_WRITE: WriteOptions = {
   warn: () => {},
 };
 
-/** meta/v1 DeleteOptions. There is no grace period: no kubelet has a pod to end. */
+/** meta/v1 DeleteOptions without a grace period, because no kubelet has to stop a pod. */
 export interface DeleteOptions {
   readonly dryRun: boolean;
   readonly preconditions: Preconditions;
-  /** What becomes of the objects that this one owns. */
+  /** What happens to the dependents. */
   readonly propagation: 'Foreground' | 'Background' | 'Orphan';
 }
 
@@ -41,7 +41,7 @@ export interface Preconditions {
   readonly resourceVersion?: string;
 }
 
-/** Options of a deletion that the API server makes by itself. */
+/** Options of a deletion by the API server itself. */
 export const INTERNAL_DELETION: DeleteOptions = { dryRun: false, preconditions: {}, propagation: 'Background' };
 
 export class Objects {
@@ -104,7 +104,7 @@ export class Objects {
     const stored =
       resource.hasGeneration && specChanged(old, object) ? withGeneration(object, (generation ?? 0) + 1) : object;
     if (options.dryRun) return stored;
-    // An object that waits for its finalizers goes with the last of them.
+    // An object that is being deleted goes when its last finalizer is removed.
     if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length)
       return this.#removal.remove(resource, stored);
     return this.#put(resource, stored);
@@ -135,7 +135,7 @@ export class Objects {
     return this.#removal.remove(resource, old);
   }
 
-  /** Objects are stored in one version, whatever version they came in. */
+  /** Objects are stored in the storage version, whatever version they were written in. */
   #put(resource: Resource, object: ApiObject): ApiObject {
     const { conversion } = resource;
     const stored = conversion === undefined ? object : conversion.convert(object, conversion.storage);
@@ -156,7 +156,7 @@ export class Objects {
     const causes: StatusCause[] = [...checked.faults];
     const fault = (field: string, message: string) => void causes.push({ field, message });
     metadataFaults(object.metadata, resource.isCustom === true, fault);
-    // Admission would only trip over what is already known to be wrong.
+    // Admission may rely on a valid structure.
     const rules = options.subresource === undefined ? resource.admit : resource.admitStatus;
     const admit = causes.length === 0 ? rules : undefined;
     const admitted = admit?.(checked.value, { store: this.#store, old, fault, warn: options.warn }) ?? checked.value;
@@ -165,7 +165,7 @@ export class Objects {
   }
 }
 
-/** A write to `status` changes the status and metadata, a write to the object everything but the status. */
+/** A write to `status` changes only status and metadata; a write to the object changes everything but the status. */
 function combine(resource: Resource, old: ApiObject, given: ApiObject, subresource: string | undefined): ApiObject {
   if (subresource === 'status') {
     return { ...old, metadata: given.metadata, ...(given.status !== undefined ? { status: given.status } : {}) };

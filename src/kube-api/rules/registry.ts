@@ -1,6 +1,5 @@
 /**
- * Which resources there are: Kubernetes' own that a small cluster's user touches, and whatever CustomResourceDefinitions
- * the store holds.
+ * The resources that are served: the built-in ones, and those of the CustomResourceDefinitions in the store.
  * @module
  */
 import type { Store } from '../storage/store.ts';

@@ -1,5 +1,5 @@
 /**
- * What goes away together: the content of a namespace, the objects of a CustomResourceDefinition, dependents by owner reference.
+ * Cascading deletion: the content of a namespace, the objects of a CustomResourceDefinition, dependents by owner reference.
  * @module
  */
 import type { ApiObject, Store } from '../storage/store.ts';
@@ -15,7 +15,7 @@ export class Removal {
     this.#registry = registry;
   }
 
-  /** Removes an object with all that belongs to it: the content of a namespace, the objects of a CRD, dependents by owner reference. */
+  /** Removes an object and everything that is deleted with it. */
   remove(resource: Resource, object: ApiObject, trail: readonly (string | undefined)[] = []): ApiObject {
     const key = storeKey(resource);
     const belongs = (other: Resource, candidate: ApiObject): boolean => {
@@ -27,12 +27,12 @@ export class Removal {
     return this.#store.remove(key, object);
   }
 
-  /** Removes what the object owns, and leaves the object itself. */
+  /** Removes the dependents of an object, but not the object itself. */
   removeDependents(owner: ApiObject): void {
     this.#removeAll((_, candidate) => isOwnedBy(candidate, owner), [owner.metadata.uid]);
   }
 
-  /** Leaves what the object owns without an owner. */
+  /** Removes the owner references of the object's dependents. */
   orphan(owner: ApiObject): void {
     for (const [resource, { metadata, ...object }] of this.#every()) {
       const references = metadata.ownerReferences?.filter(({ uid }) => uid !== owner.metadata.uid);
@@ -44,7 +44,7 @@ export class Removal {
     }
   }
 
-  /** Those on the trail go anyway: owners may stand in a circle. */
+  /** `trail`: uids of objects that are being removed already, because owner references may form a cycle. */
   #removeAll(
     isDoomed: (resource: Resource, object: ApiObject) => boolean,
     trail: readonly (string | undefined)[],
@@ -52,12 +52,12 @@ export class Removal {
     for (const [resource, object] of this.#every()) {
       const { namespace = '', name, uid } = object.metadata;
       if (!isDoomed(resource, object) || trail.includes(uid)) continue;
-      // It may have gone with another one.
+      // It may have been removed with another object.
       if (this.#store.get(storeKey(resource), namespace, name) !== undefined) this.remove(resource, object, trail);
     }
   }
 
-  /** Every object in the store, with one of the versions of its resource. */
+  /** Every object in the store, with its resource in any one version. */
   *#every(): Iterable<readonly [Resource, ApiObject]> {
     const seen = new Set<string>();
     for (const resource of this.#registry.all()) {

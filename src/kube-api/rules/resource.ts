@@ -13,7 +13,8 @@ export interface Column {
   readonly value: (object: ApiObject, now: number) => string | number;
 }
 
-export interface Admission {
+/** What the admission of an object may look at and answer. */
+export interface AdmissionContext {
   readonly store: Store;
   /** The object before the change; undefined on creation. */
   readonly old: ApiObject | undefined;
@@ -44,11 +45,11 @@ export interface Resource {
     old: ApiObject | undefined,
   ) => { value: ApiObject; faults: readonly StatusCause[]; unknown: readonly string[] };
   /** Fills in what the server decides and reports faults. Returns the object to store. */
-  readonly admit?: (object: ApiObject, admission: Admission) => ApiObject;
+  readonly admit?: (object: ApiObject, context: AdmissionContext) => ApiObject;
   /** The same for a write to the status. */
-  readonly admitStatus?: (object: ApiObject, admission: Admission) => ApiObject;
+  readonly admitStatus?: (object: ApiObject, context: AdmissionContext) => ApiObject;
   /** Reports why the object must not be deleted. */
-  readonly admitDeletion?: (object: ApiObject, admission: Admission) => void;
+  readonly admitDeletion?: (object: ApiObject, context: AdmissionContext) => void;
   /** The `group/version` in which objects are stored, and conversion between versions; absent: there is only one version. */
   readonly conversion?: { readonly storage: string; convert(object: ApiObject, apiVersion: string): ApiObject };
 }

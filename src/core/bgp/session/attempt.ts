@@ -1,12 +1,12 @@
 /**
- * How a session gets a connection of our own: attempts, and growing pauses between them (ConnectRetryTimer of RFC 4271 §8).
+ * Attempts to open a connection ourselves, with growing pauses between them (ConnectRetryTimer of RFC 4271 §8).
  * @module
  */
 import type { Millis } from '../../machine.ts';
 import type { SessionState } from './state.ts';
 import type { Turn } from './turn.ts';
 
-/** Milliseconds for the connection. */
+/** Timeout of an attempt to connect, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 120_000;
@@ -17,7 +17,7 @@ export function isDialing({ attempt }: SessionState): boolean {
   return attempt.kind === 'dialing';
 }
 
-/** Also when there is news of the peer: then it is not waited for any longer. */
+/** Starts the session, or makes the next attempt at once when something new is known about the peer. */
 export function start(turn: Turn): void {
   const { s } = turn;
   if (s.attempt.kind === 'stopped') s.attempt = { kind: 'resting' };
@@ -29,7 +29,7 @@ function dial({ s, now, outputs }: Turn): void {
   outputs.push({ kind: 'connect' });
 }
 
-/** An attempt has taken too long, or the time for the next one has come. */
+/** Ends an attempt that has timed out, or starts one that is due. */
 export function attemptOnTick(turn: Turn): void {
   const { s, now } = turn;
   if (s.attempt.kind === 'dialing' && now >= s.attempt.until) dialFailed(turn, NO_CONNECTION);
@@ -51,10 +51,10 @@ export function again({ s, now }: Turn, wasUp: boolean): void {
   s.failures = wasUp ? 0 : s.failures + 1;
 }
 
-/** After a session that was up at once; then with growing pauses, spread over a quarter so that nodes do not all come together. */
+/** Short after a session that was up, then doubled by each failure, less up to a quarter of jitter so that nodes do not retry in step. */
 export function retryAfter({ settings, failures, identifier }: SessionState, wasUp: boolean): Millis {
   if (wasUp) return settings.connectTime === undefined ? FIRST_RETRY / 4 : Math.min(FIRST_RETRY, settings.connectTime);
   const full = settings.connectTime ?? Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** failures);
-  // The identifier differs from node to node, which is all the chance that this needs.
+  // The identifier differs from node to node, so it can replace a random number.
   return full * (0.75 + (identifier % 251) / 1004);
 }

@@ -1,5 +1,5 @@
 /**
- * How connections of a session end: by us, with or without a word to the peer, or because something has failed.
+ * How connections of a session end: by us, with or without a NOTIFICATION, or because something has failed.
  * @module
  */
 import { type BgpError, NOTIFICATION_CODES } from '../wire/errors.ts';
@@ -18,7 +18,7 @@ export function stop(turn: Turn, { cause, why, hold }: Extract<SessionInput, { k
   if (isDialing(s)) outputs.push({ kind: 'close', initiator: 'ours' });
   s.attempt = { kind: 'stopped' };
   for (const connection of [...s.connections.values()]) {
-    // A peer that holds our routes over a restart must not be told that the session ends for good.
+    // A NOTIFICATION would make the peer drop the routes that it should retain during our restart.
     const isHeld = hold && holdsRoutes(s, connection);
     const words = cause === 'shutdown' ? shutdownCommunication(why) : new Uint8Array();
     if (!isHeld && connection.stage.kind !== 'open-delayed') cease(turn, connection, STOP_CAUSES[cause], words);
@@ -26,7 +26,7 @@ export function stop(turn: Turn, { cause, why, hold }: Extract<SessionInput, { k
   }
 }
 
-/** To a peer that would keep our routes even after a NOTIFICATION, it has to be a hard reset (RFC 8538 §3.1). */
+/** Sends a Cease: as a Hard Reset to a peer that would retain our routes after any other NOTIFICATION (RFC 8538 §3.1). */
 function cease(turn: Turn, connection: Connection, subcode: number, data: Uint8Array): void {
   const isHard = holdsRoutes(turn.s, connection) && negotiatedOf(connection)!.gracefulRestart!.notification;
   const wrapped = Uint8Array.of(NOTIFICATION_CODES.cease, subcode, ...data);
@@ -42,7 +42,7 @@ export function bfdDown(turn: Turn, connection: Connection): void {
   fail(turn, connection, 'BFD has lost the peer');
 }
 
-/** Tells the peer what is wrong, and ends. */
+/** Ends a connection with a NOTIFICATION of the error. */
 export function refuse(turn: Turn, connection: Connection, { code, subcode, data, message }: BgpError): void {
   say(turn, connection, { kind: 'notification', code, subcode, data });
   fail(turn, connection, message);
@@ -54,19 +54,19 @@ export function fail(turn: Turn, connection: Connection, why: string): void {
   if (turn.s.connections.size === 0 && !isDialing(turn.s)) again(turn, wasUp);
 }
 
-/** Ends the connection that is not to survive (RFC 4271 §6.8). */
+/** Ends the connection that loses a collision (RFC 4271 §6.8). */
 export function loseCollision(turn: Turn, loser: Connection): void {
   say(turn, loser, { kind: 'notification', code: 'cease', subcode: COLLISION, data: new Uint8Array() });
   drop(turn, loser, 'both sides have connected at once');
 }
 
-/** Ends a connection without a word to the peer. */
+/** Ends a connection without a NOTIFICATION. */
 export function drop({ s, outputs }: Turn, connection: Connection, why: string): void {
   s.connections.delete(connection.initiator);
   outputs.push({ kind: 'close', initiator: connection.initiator });
   const isUp = connection.stage.kind === 'established';
   if (isUp) s.sent.clear();
-  // Another connection goes on: nothing has failed yet.
+  // Another connection continues, so the session has not failed yet.
   if (!isUp && (s.connections.size > 0 || isDialing(s))) return;
   s.lastError = why;
   outputs.push({ kind: isUp ? 'session-down' : 'attempt-failed', why });

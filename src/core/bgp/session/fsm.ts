@@ -1,8 +1,8 @@
 /**
- * One BGP session as a machine (RFC 4271 §8), whichever side connects. What the peer should hold comes in as a whole; a change of it never
- * touches the session. Routes of the peer are read, as the protocol asks, and never taken.
+ * One BGP session as a machine (RFC 4271 §8), whichever side connects. The routes for the peer come in as updates, which never restart the
+ * session. Routes from the peer are decoded, as the protocol requires, and ignored.
  *
- * While both sides connect at once there are two connections for a moment; one of them survives (RFC 4271 §6.8).
+ * If both sides connect at the same time there are two connections for a moment, until the collision is resolved (RFC 4271 §6.8).
  * @module
  */
 import { type Deadline, deadline, earliest, earliestTime, isDue, type Machine } from '../../machine.ts';
@@ -93,7 +93,7 @@ function notePhase({ s, now }: Turn): void {
   s.since = now;
 }
 
-/** Timers follow at once; what is about connecting, with the next attempt. */
+/** Applies new settings: timers at once, those for connecting with the next attempt. */
 function adjust(turn: Turn, settings: SessionSettings): void {
   const { s, now } = turn;
   s.settings = settings;

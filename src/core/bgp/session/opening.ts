@@ -1,5 +1,5 @@
 /**
- * How a connection becomes the session: OPENs, the collision of two connections, and the first KEEPALIVE (RFC 4271 §6.2, §6.8, §8).
+ * From a new connection to an Established session: OPENs, connection collision, and the first KEEPALIVE (RFC 4271 §6.2, §6.8, §8).
  * @module
  */
 import { endOfRib } from '../rib/difference.ts';
@@ -11,13 +11,13 @@ import { send, update } from './outbound.ts';
 import { type AgreedConnection, type Connection, established, type Initiator, isAgreed } from './state.ts';
 import { say, type Turn } from './turn.ts';
 
-/** Milliseconds for the exchange of OPENs (RFC 4271 §8.2.2 suggests minutes). */
+/** Timeout of the exchange of OPENs, in milliseconds (RFC 4271 §8.2.2 suggests minutes). */
 const OPEN_TIMEOUT = 20_000;
 
 export function connected(turn: Turn, initiator: Initiator, local: LocalEnd): void {
   const { s, now, outputs } = turn;
   const current = established(s);
-  // A peer that restarts gracefully connects again while we still believe that it is there (RFC 4724 §5).
+  // A peer that has restarted gracefully connects while its old session still seems to be up (RFC 4724 §5).
   const hasRestarted = initiator === 'theirs' && current?.stage.negotiated.gracefulRestart !== undefined;
   const isWanted = initiator === 'ours' ? isDialing(s) : s.attempt.kind !== 'stopped';
   if (!isWanted || (current !== undefined && !hasRestarted)) {
@@ -35,7 +35,7 @@ export function connected(turn: Turn, initiator: Initiator, local: LocalEnd): vo
   if (openAt <= now) open(turn, connection);
 }
 
-/** Gives our OPEN, as it goes over the wire. */
+/** Sends our OPEN and returns it as sent. */
 export function open(turn: Turn, connection: Connection): Uint8Array {
   const { s } = turn;
   const sent = say(turn, connection, ourOpen(s.settings, connection.local, s.isFirst));
@@ -67,10 +67,10 @@ export function onOpen(turn: Turn, connection: Connection, message: OpenMessage,
   say(turn, connection, { kind: 'keepalive' });
 }
 
-/** Of two connections the one that is to go (RFC 4271 §6.8): that of the side with the lower identifier, or AS (RFC 6286 §2.3). */
+/** The connection that loses a collision: that of the side with the lower identifier (RFC 4271 §6.8), or AS (RFC 6286 §2.3). */
 function collision({ s }: Turn, connection: Connection, message: OpenMessage): Connection | undefined {
   const other = s.connections.get(connection.initiator === 'ours' ? 'theirs' : 'ours');
-  // What the other one is worth is known when its OPEN has come.
+  // A connection without the peer's OPEN cannot be compared yet.
   if (other === undefined || !isAgreed(other)) return undefined;
   if (other.stage.kind === 'established') return connection;
   const { identifier } = connection.local;

@@ -1,5 +1,5 @@
 /**
- * What the peer is sent of the routes that it should hold.
+ * Sends routes to the peer.
  * @module
  */
 import { follow, synchronize } from '../rib/difference.ts';
@@ -8,7 +8,7 @@ import type { AddressFamily, RouteRefreshMessage } from '../wire/messages.ts';
 import { type AgreedConnection, type Connection, established, outboundOf } from './state.ts';
 import { say, type Turn } from './turn.ts';
 
-/** What the peer lacks or has too much. With a delta, what it was sent before is up to date but for that. */
+/** Sends the difference to what the peer has been sent. With a delta only its routes are compared. */
 export function update(turn: Turn, news?: RouteUpdate): void {
   const { s } = turn;
   const connection = established(s);
@@ -26,13 +26,13 @@ export function send({ outputs }: Turn, { initiator }: Connection, updates: read
   outputs.push({ kind: 'counted', counter: 'total_sent', by: updates.length });
 }
 
-/** Families that we have not agreed on, and subtypes that are not known, are ignored (RFC 2918 §4, RFC 7313 §5). */
+/** Ignores families that were not negotiated, and unknown subtypes (RFC 2918 §4, RFC 7313 §5). */
 export function onRefresh(turn: Turn, connection: AgreedConnection, { family, subtype }: RouteRefreshMessage): void {
   const agreed = connection.stage.negotiated.families.find((each) => each === family);
   if (agreed !== undefined && subtype === 'request') resend(turn, connection, agreed);
 }
 
-/** RFC 2918, between the marks of RFC 7313 where the peer knows them. */
+/** Sends all routes of the family again (RFC 2918), between BoRR and EoRR if the peer supports them (RFC 7313). */
 function resend(turn: Turn, connection: AgreedConnection, family: AddressFamily): void {
   const { s } = turn;
   for (const [key, { prefix }] of s.sent) if (prefix.family === family) s.sent.delete(key);

@@ -1,5 +1,5 @@
 /**
- * One step of a session while it is taken, and what is said to the peer in it.
+ * The context of one step of a session, and sending a message within it.
  * @module
  */
 import type { Millis } from '../../machine.ts';
@@ -20,7 +20,7 @@ const COUNTERS: Readonly<Partial<Record<BgpMessage['kind'], SessionCounter>>> = 
   'route-refresh': 'route_refresh_sent',
 };
 
-/** Gives the message as it goes over the wire. */
+/** Sends a message and returns it as sent. */
 export function say({ outputs }: Turn, connection: Connection, message: BgpMessage): Uint8Array {
   const { initiator } = connection;
   const bytes = encodeMessage(message, optionsOf(connection));

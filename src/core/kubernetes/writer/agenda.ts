@@ -1,11 +1,11 @@
 /**
- * When each object has its turn: at rest, waiting for a moment, or in the line of those that are written next.
+ * Schedules the objects: each is at rest, waits for a time, or is queued to be written.
  * @module
  */
 import type { Millis } from '../../machine.ts';
 import { type Entry, keyOf, nextRandom, type Resource, type WriterState } from './state.ts';
 
-/** First and longest pause, in milliseconds. */
+/** The first and the longest pause of a back-off, in milliseconds. */
 export interface Pauses {
   readonly first: Millis;
   readonly longest: Millis;
@@ -13,10 +13,10 @@ export interface Pauses {
 
 /** After a failure that concerns one object. */
 export const RETRY: Pauses = { first: 1000, longest: 60_000 };
-/** Due times are rounded up to this many milliseconds, so that a thousand objects do not wake us a thousand times. */
+/** Due times are rounded up to a multiple of this, in milliseconds, so that a thousand objects do not cause a thousand timers. */
 const GRAIN = 50;
 
-/** Writing waits this long for the list of what there is, in milliseconds; then it goes ahead. */
+/** How long writing waits for the list of existing objects, in milliseconds. */
 const LIST_GRACE: Millis = 5000;
 
 export function awaitList(resource: Resource, now: Millis): void {
@@ -29,17 +29,17 @@ export function open(state: WriterState, resource: Resource): void {
   resource.blocked.clear();
 }
 
-/** The object was refused. */
+/** Schedules another attempt after the API server has refused the object. */
 export function retry(state: WriterState, entry: Entry, now: Millis): void {
   wait(state, entry, now + pause(state, RETRY, entry.failures++), 'retry');
 }
 
-/** Doubles with every failure; half of it is left to chance. */
+/** Doubles with every failure, then multiplied by a random factor between 0.5 and 1. */
 export function pause(state: WriterState, { first, longest }: Pauses, failures: number): Millis {
   return Math.min(first * 2 ** failures, longest) * (0.5 + nextRandom(state) / 2);
 }
 
-/** Puts the object's turn off. */
+/** Schedules the object for `at`. */
 export function wait(state: WriterState, entry: Entry, at: Millis, why: 'gather' | 'retry' | 'correction'): void {
   const due = Math.ceil(at / GRAIN) * GRAIN;
   entry.task = { kind: 'waiting', at: due, why };
@@ -47,7 +47,7 @@ export function wait(state: WriterState, entry: Entry, at: Millis, why: 'gather'
   state.earliestWait = Math.min(due, state.earliestWait ?? due);
 }
 
-/** Puts the object in line; while its kind is not open, it stands aside. */
+/** Queues the object to be written; it is blocked while its resource is not open. */
 export function makeReady(state: WriterState, entry: Entry): void {
   const key = keyOf(entry);
   const resource = state.resources.get(entry.resource)!;
@@ -56,7 +56,7 @@ export function makeReady(state: WriterState, entry: Entry): void {
   (resource.view.kind === 'open' ? state.ready : resource.blocked).add(key);
 }
 
-/** Nothing is to be done for the object; what nobody wants and is not there is forgotten. */
+/** Nothing is left to do for the object. An entry that is neither desired nor exists is removed. */
 export function rest(state: WriterState, entry: Entry): void {
   const key = keyOf(entry);
   entry.task = { kind: 'rest' };
@@ -64,7 +64,7 @@ export function rest(state: WriterState, entry: Entry): void {
   if (entry.desired === undefined && entry.observed === undefined) state.entries.delete(key);
 }
 
-/** What is known of an object; nothing yet, if nobody has spoken of it. */
+/** The entry of an object; an empty one is created if there is none. */
 export function entryOf(
   state: WriterState,
   { resource, name }: { readonly resource: string; readonly name: string },

@@ -1,5 +1,5 @@
 /**
- * What an answer means for the object that it is about, for its kind, and for the server as a whole.
+ * Handles responses: their consequences for the object, for its resource, and for all requests.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
@@ -10,9 +10,9 @@ import type { OwnerReference, WriteAnswer, WriteCall, WriterOutput } from './mes
 import { proceed } from './sending.ts';
 import type { Entry, Resource, WriterState } from './state.ts';
 
-/** First and longest pause after a failure of the server as a whole, in milliseconds. */
+/** Back-off after a failure that concerns all requests, in milliseconds. */
 const SERVER_RETRY: Pauses = { first: 500, longest: 10_000 };
-/** The same between looks for a kind that the cluster does not have. */
+/** Back-off between probes for a kind that the cluster does not have, in milliseconds. */
 const LOOK_AGAIN: Pauses = { first: 5000, longest: 300_000 };
 
 export function onAnswer(
@@ -59,12 +59,12 @@ export function onAnswer(
   }
 }
 
-/** No answer at all, no credentials, too many requests, or a fault of the server: others would fare no better. */
+/** No response, 401, 429 or a server error: other requests would fail as well. */
 function isServerTrouble(status: number): boolean {
   return status === 0 || status === 401 || status === 429 || status >= 500;
 }
 
-/** Whoever deletes an object that is not there has what they want; whoever reads it knows. */
+/** A 404 is a success for a delete, and an answer for a read. */
 function isAsGood({ verb }: WriteCall, status: number): boolean {
   return status === 404 && (verb === 'delete' || verb === 'read');
 }
@@ -78,7 +78,7 @@ function wrote(resource: Resource): void {
   resource.isSaidMissing = false;
 }
 
-/** All requests that are under way now may fail for the same reason: it counts once. */
+/** Pauses all requests. Those in flight may fail for the same reason, so their failures do not count again. */
 function pauseAll(state: WriterState, now: Millis): void {
   const { server } = state;
   server.pausedUntil = now + pause(state, SERVER_RETRY, server.failures);
@@ -95,7 +95,7 @@ function onRefused(
   outputs: WriterOutput[],
 ): void {
   const { resource, name } = entry;
-  // What creates is told 404 only when the kind, or the namespace, is not there.
+  // A request that may create the object gets 404 only if its kind or namespace does not exist.
   const isKindInDoubt =
     status === 404 &&
     (call.verb === 'list' || call.verb === 'create' || (call.verb === 'apply' && call.subresource === undefined));
@@ -150,7 +150,7 @@ function onLooked(
     resource.isWatched = true;
     outputs.push({ kind: 'watch', resource: name });
   }
-  // Whoever may not list may still write.
+  // Without permission to list, writing may still be allowed.
   if (!answer.ok || resource.isListed) open(state, resource);
   else awaitList(resource, now);
 }
@@ -163,7 +163,7 @@ function onOwner(state: WriterState, answer: WriteAnswer, now: Millis, outputs: 
   }
 }
 
-/** A Pod as the owner of what it writes: when it goes, so does that. */
+/** An owner reference to a Pod, so that the objects are deleted with it. */
 function ownerOf({ metadata: { name, uid = '' } }: KubernetesObject): OwnerReference {
   return { apiVersion: 'v1', kind: 'Pod', name, uid };
 }

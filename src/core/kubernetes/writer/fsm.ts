@@ -1,11 +1,11 @@
 /**
- * Keeps objects of the API as somebody wants them: writes what changes, notices by watch what others change or delete and puts it right,
- * and removes what nobody wants any more.
+ * Keeps API objects in their desired state: writes changes, notices by watch what others change or delete and corrects it, and deletes
+ * unwanted objects.
  *
- * One request at a time for each object, many objects at once; a newer desired state takes the place of one that waits. Every failure is
- * retried: one that concerns the object after the object's own pause, one that concerns the server after a pause for all, which ends with
- * one request that is let through. All pauses grow and have jitter, so that a server that comes back is not met by everybody at once.
- * Whoever fights about an object with us is answered less and less often.
+ * One request at a time for each object, many objects at once; a newer desired state replaces one that waits. Every failure is retried: one
+ * that concerns the object after a pause of its own, one that concerns the server after a pause for all, which a single request ends. All
+ * pauses grow and have jitter, so that a server that comes back is not overrun. If another client keeps changing an object, corrections
+ * become less and less frequent.
  * @module
  */
 import { type Deadline, earliest, type Machine, type Millis } from '../../machine.ts';
@@ -18,9 +18,9 @@ import { countCorrection, onEvent, onList } from './observation.ts';
 import { pump } from './sending.ts';
 import { keyOf, type WriterState } from './state.ts';
 
-/** Milliseconds between two writes of one object that change follows change. */
+/** Milliseconds at least between two writes of an object whose desired state keeps changing. */
 const SHORTEST_PAUSE = 200;
-/** A stop waits this long for what is under way, in milliseconds. */
+/** How long a stop waits for requests in flight, in milliseconds. */
 const STOP_GRACE = 5000;
 
 export const writerMachine: Machine<WriterState, WriterInput, WriterOutput> = {
@@ -88,7 +88,7 @@ function set(state: WriterState, input: Extract<WriterInput, { kind: 'set' }>, n
   const { desired } = input;
   if (desired === undefined && !state.entries.has(keyOf(input))) return;
   const entry = entryOf(state, input);
-  // Of what was only seen so far, it is news that nobody wants it.
+  // For an entry that was only observed so far, even `undefined` is a new desired state.
   if (entry.revision > 0 && canonical(desired) === canonical(entry.desired)) return;
   entry.desired = desired;
   entry.revision++;
@@ -97,7 +97,7 @@ function set(state: WriterState, input: Extract<WriterInput, { kind: 'set' }>, n
   if (task.kind === 'waiting' && task.why === 'gather') return;
   const earliestNext = entry.lastWrite === undefined ? now : entry.lastWrite + SHORTEST_PAUSE;
   const due = Math.max(now + state.settings.gather, earliestNext);
-  // A change is no reason to forget that the object was refused a moment ago.
+  // A change keeps the back-off if the object was just refused.
   const isRetry = task.kind === 'waiting' && task.why === 'retry';
   if (isRetry) wait(state, entry, Math.min(task.at, due + pause(state, RETRY, 0)), 'retry');
   else if (due > now) wait(state, entry, due, 'gather');

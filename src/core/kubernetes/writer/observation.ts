@@ -1,5 +1,5 @@
 /**
- * What is seen of objects, and what is done about it: what others change or delete is put right, less and less often for whoever goes on.
+ * Observed changes of objects: those by others are corrected, less and less often if they go on.
  * @module
  */
 import type { KubernetesObject } from '../../api/kubernetes.ts';
@@ -10,13 +10,13 @@ import { carries } from './content.ts';
 import type { WriterInput, WriterOutput } from './messages.ts';
 import { type Entry, keyOf, nextRandom, type WriterState } from './state.ts';
 
-/** From seeing that an object was changed by others until it is put right: whoever changes it may be about to tell us why. */
+/** Delay of a correction, in milliseconds: the cause of the change may be about to change the desired state too. */
 const SETTLE: Millis = 1000;
-/** First and longest pause between our last write and putting the object right; it doubles as long as others keep changing it. */
+/** First and longest pause from our last write to a correction, in milliseconds; it doubles as long as others keep changing the object. */
 const CORRECTION = { first: 5000, longest: 300_000 };
-/** Corrections in a row that are worth a word. */
+/** Consecutive corrections after which the conflict is reported. */
 const FIGHT = 3;
-/** Milliseconds without a correction after which a fight is over. */
+/** Milliseconds without a correction after which a conflict is over. */
 const PEACE = 2 * CORRECTION.longest;
 
 export function onList(
@@ -48,7 +48,7 @@ export function onEvent(
   judge(state, entry, now);
 }
 
-/** Takes in what is there, if it is of any interest to us. */
+/** Records an object that carries our mark or has an entry. */
 function see(state: WriterState, resource: string, object: KubernetesObject): void {
   const { name } = object.metadata;
   const { mark } = state.settings;
@@ -56,7 +56,7 @@ function see(state: WriterState, resource: string, object: KubernetesObject): vo
   if (isOurs || state.entries.has(keyOf({ resource, name }))) observe(entryOf(state, { resource, name }), object);
 }
 
-/** After something was seen of an object: is it to be put right? */
+/** Schedules a correction of an object if it has drifted, or cancels one. */
 export function judge(state: WriterState, entry: Entry, now: Millis): void {
   const { task, lastWrite } = entry;
   const isAtRest = task.kind === 'rest';
@@ -86,6 +86,6 @@ export function countCorrection(state: WriterState, entry: Entry, outputs: Write
   const { resource, name } = entry;
   const what = entry.desired?.object.kind ?? resource;
   const seconds = Math.round(correctionPause(entry) / 1000);
-  const message = `${what} ${state.settings.namespace}/${name} is changed by somebody else again and again; it is put right, but no sooner than ${seconds} s after the last time`;
+  const message = `${what} ${state.settings.namespace}/${name} keeps being changed by another client; it is corrected, but at most every ${seconds} s`;
   outputs.push({ kind: 'trouble', what: 'contested', resource, name, message });
 }

@@ -1,5 +1,5 @@
 /**
- * Which request goes out next: one at a time for each object, many objects at once, and one at all while the server has troubles.
+ * Sends requests: one at a time for each object, many objects at once, but only one in total while the server fails.
  * @module
  */
 import type { Millis } from '../../machine.ts';
@@ -9,7 +9,7 @@ import type { WriteCall, WriterOutput } from './messages.ts';
 import { judge } from './observation.ts';
 import { type Entry, keyOf, type WriterState } from './state.ts';
 
-/** Sends what may be sent now. */
+/** Sends as many requests as are allowed now. */
 export function pump(state: WriterState, now: Millis, outputs: WriterOutput[]): void {
   const { server, settings, underWay } = state;
   if (server.pausedUntil !== undefined && now < server.pausedUntil) return;
@@ -31,13 +31,13 @@ export function pump(state: WriterState, now: Millis, outputs: WriterOutput[]): 
     state.ready.delete(key);
     const entry = state.entries.get(key)!;
     entry.progress = undefined;
-    // The kind may have come into doubt while it waited.
+    // The resource may have been closed while the object waited.
     if (state.resources.get(entry.resource)!.view.kind === 'open') proceed(state, entry, now, outputs);
     else makeReady(state, entry);
   }
 }
 
-/** Sends the next request for an object, or is done with it. */
+/** Sends the next request for an object, or finishes it. */
 export function proceed(state: WriterState, entry: Entry, now: Millis, outputs: WriterOutput[]): void {
   const call = nextCall(state, entry);
   if (call === undefined) {

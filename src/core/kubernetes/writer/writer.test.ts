@@ -347,7 +347,7 @@ describe('other people’s hands', () => {
     expect(c.writes().length).toBeLessThan(25);
     expect(c.writes().length).toBeGreaterThan(10);
     expect(c.troubles).toEqual([
-      'Thing space/a is changed by somebody else again and again; it is put right, but no sooner than 40 s after the last time',
+      'Thing space/a keeps being changed by another client; it is corrected, but at most every 40 s',
     ]);
     c.run(10 * MINUTE);
     expect(c.things.get('a')!.spec).toEqual({ x: 1 });

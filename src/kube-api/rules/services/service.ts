@@ -5,7 +5,7 @@
  */
 import { formatAddress } from '../../../core/net/address.ts';
 import type { ApiObject, Store } from '../../storage/store.ts';
-import type { Admission } from '../resource.ts';
+import type { AdmissionContext } from '../resource.ts';
 import {
   addressFaults,
   allocateClusterIps,
@@ -28,14 +28,14 @@ import {
   withDefaults,
 } from './spec.ts';
 
-export function admitService(object: ApiObject, admission: Admission): ApiObject {
-  const { store, old } = admission;
+export function admitService(object: ApiObject, context: AdmissionContext): ApiObject {
+  const { store, old } = context;
   const spec = withDefaults(object.spec);
   const before = old?.spec === undefined ? undefined : withDefaults(old.spec);
   let faults = 0;
-  const fault: Admission['fault'] = (field, message) => {
+  const fault: AdmissionContext['fault'] = (field, message) => {
     faults++;
-    admission.fault(field, message);
+    context.fault(field, message);
   };
   const others = otherServices(store, object);
   const steps: readonly (() => void)[] = [
@@ -63,7 +63,7 @@ export function admitService(object: ApiObject, admission: Admission): ApiObject
 }
 
 /** A write to the status, by whoever gives addresses out. */
-export function admitServiceStatus(object: ApiObject, { fault }: Admission): ApiObject {
+export function admitServiceStatus(object: ApiObject, { fault }: AdmissionContext): ApiObject {
   const status = statusWithDefaults(object.status);
   statusFaults(status.loadBalancer.ingress ?? [], object.spec, fault);
   return { ...object, status };
@@ -97,7 +97,7 @@ function dropWithType(spec: ServiceSpec, before: ServiceSpec): void {
 }
 
 /** What stays once it is there. */
-function changes(spec: ServiceSpec, before: ServiceSpec, fault: Admission['fault']): void {
+function changes(spec: ServiceSpec, before: ServiceSpec, fault: AdmissionContext['fault']): void {
   if (hasClusterIp(spec) && hasClusterIp(before)) changedClusterIps(spec, before, fault);
   if (isLoadBalancer(spec) && isLoadBalancer(before) && spec.loadBalancerClass !== before.loadBalancerClass)
     fault(
