@@ -122,6 +122,7 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
     address: (name: string) =>
       (services.get(`default/${name}`)?.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(),
     conditions: (name: string) => services.get(`default/${name}`)?.status?.conditions,
+    unserved: (name: string) => state.services.get(`default/${name}`).unserved,
     condition: (name: string) =>
       services.get(`default/${name}`)?.status?.conditions?.find(({ type }) => type === ALLOCATED_CONDITION),
     annotation: (name: string) => services.get(`default/${name}`)?.metadata.annotations?.[POOL_ANNOTATION],

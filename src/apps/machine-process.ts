@@ -148,8 +148,8 @@ export class MachineProcess<R extends ResourceName, S extends { readonly setting
   }
 
   /** Writes an Event, and says the same in the log. */
-  tell(target: EventTarget, { reason, message }: EventNote): void {
-    this.#options.log.info({ event: reason, object: `${target.kind} ${target.namespace}/${target.name}` }, message);
+  tell(target: EventTarget, { reason, message, detail = message }: EventNote): void {
+    this.#options.log.info({ event: reason, object: `${target.kind} ${target.namespace}/${target.name}` }, detail);
     this.#events.record(target, { reason, message });
   }
 

@@ -144,10 +144,13 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
   });
   afterEach(async () => {
     for (const resource of ['services', 'ipaddresspools', 'events'] as const)
-      for (const { metadata } of await list(resource))
-        await remove(resource, metadata.name).catch((error: ApiError) => {
+      for (const { metadata } of await list(resource)) {
+        const gone = (error: ApiError) => {
           if (error.status !== 404) throw error;
-        });
+        };
+        if (metadata.finalizers) await patch(resource, metadata.name, { metadata: { finalizers: null } }).catch(gone);
+        await remove(resource, metadata.name).catch(gone);
+      }
   });
   afterAll(async () => {
     await controller.stop();
@@ -330,10 +333,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await told('a', 'the annotation address-pool requests pool "q"');
         await annotate('a', { 'address-pool': 'nowhere' });
         await has('a', '');
-        await says(
-          'a',
-          'pool "nowhere" does not exist; create the IPAddressPool, or correct the address-pool annotation',
-        );
+        await says('a', 'create the IPAddressPool, or correct the address-pool annotation');
       },
     ],
     [
@@ -366,7 +366,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('c', '198.19.114.0');
         await patch('services', 'c', { spec: { ports: [{ name: 'q', port: 80, protocol: 'TCP' }] } });
         await has('c', '198.19.114.2');
-        await told('c', `port TCP/80 of address 198.19.114.0 is held by Service ${namespace}/a under key "k"`);
+        await told('c', `port TCP/80 of address 198.19.114.0 is held by Service ${namespace}/a`);
       },
     ],
     [
@@ -408,10 +408,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         });
         await has('a', '198.19.130.100 2001:db8:78::100');
         await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.130.100-198.19.130.110'] } });
-        await says(
-          'a',
-          'keeps 198.19.130.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family',
-        );
+        await says('a', 'keeps 198.19.130.100 and gets no IPv6 address: pool "p" has no IPv6 addresses');
         await patch('ipaddresspools', 'p', { spec: { addresses: ['198.19.130.100/32', '2001:db8:79::/128'] } });
         await has('a', '198.19.130.100 2001:db8:79::');
         for (const addresses of await seen()) expect(addresses).toContain('198.19.130.100');
@@ -559,7 +556,11 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
 
   const V4 = '198.19.120.0/30';
   const REASONS: readonly (readonly [string, () => Promise<unknown>, string])[] = [
-    ['there is no pool', () => service('s'), 'there is no IPAddressPool; create one'],
+    [
+      'there is no pool',
+      () => service('s'),
+      `there is no IPAddressPool in the namespace ${namespace}; create one there`,
+    ],
     [
       'every pool is exhausted',
       async () => {
@@ -576,7 +577,45 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', '2001:db8:20::/126');
         await service('s');
       },
-      'pool "p" has no addresses of the needed IP family',
+      'pool "p" has no IPv4 addresses',
+    ],
+    [
+      'the pool has nothing but what it avoids',
+      async () => {
+        await pool('p', '198.19.120.0/32', { avoidBuggyIPs: true });
+        await service('s');
+      },
+      'pool "p" has no IPv4 addresses but those that end in .0 or .255, which it avoids (avoidBuggyIPs)',
+    ],
+    [
+      'a dual-stack Service asks for one address',
+      async () => {
+        await pool('p', `${V4} 2001:db8:20::/126`);
+        await service('s', { loadBalancerIPs: '198.19.120.1' }, { ipFamilyPolicy: 'RequireDualStack' });
+      },
+      'request one of each with the annotation metallb.io/loadBalancerIPs, or set ipFamilyPolicy SingleStack',
+    ],
+    [
+      'who has the address has no sharing key',
+      async () => {
+        await pool('p', V4);
+        await service('first');
+        await has('first', '198.19.120.0');
+        await service('s', { 'allow-shared-ip': 'k', loadBalancerIPs: '198.19.120.0' }, { ports: [{ port: 81 }] });
+      },
+      `address 198.19.120.0 is in use by Service ${namespace}/first, which has no sharing key`,
+    ],
+    [
+      'who has the address is being deleted',
+      async () => {
+        await pool('p', V4);
+        await service('first');
+        await has('first', '198.19.120.0');
+        await patch('services', 'first', { metadata: { finalizers: ['example.com/wait'] } });
+        await remove('services', 'first');
+        await service('s', { loadBalancerIPs: '198.19.120.0' });
+      },
+      'which is being deleted and waits for its finalizers example.com/wait',
     ],
     [
       'the pool is reserved for other Services',
@@ -649,7 +688,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('first', '198.19.120.0');
         await service('s', { 'allow-shared-ip': 'ours', loadBalancerIPs: '198.19.120.0' }, { ports: [{ port: 81 }] });
       },
-      `address 198.19.120.0 is in use by Service ${namespace}/first under the sharing key "theirs"`,
+      `address 198.19.120.0 is in use by Service ${namespace}/first under another sharing key; use one key for both`,
     ],
     [
       'the port is taken on the shared address',
@@ -659,7 +698,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('first', '198.19.120.0');
         await service('s', { 'allow-shared-ip': 'k' });
       },
-      `port TCP/80 of address 198.19.120.0 is held by Service ${namespace}/first under key "k"`,
+      `port TCP/80 of address 198.19.120.0 is held by Service ${namespace}/first; use another port`,
     ],
     [
       'the shared address has other endpoints',
@@ -670,7 +709,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await has('first', '198.19.120.0');
         await service('s', { 'allow-shared-ip': 'k' }, { ...local('y'), ports: [{ port: 81 }] });
       },
-      `is shared under key "k" with Service ${namespace}/first, which has other endpoints`,
+      `is shared with Service ${namespace}/first, which has other endpoints`,
     ],
     [
       'the address is of another pool than the one that is asked for',
@@ -697,7 +736,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('p', `${V4} 2001:db8:20::/126`);
         await service('s', { loadBalancerIPs: '2001:db8:20::' });
       },
-      'it requests ipv6, but its cluster IPs are ipv4',
+      'it requests an address of IPv6, but its cluster IPs are IPv4; request IPv4 only',
     ],
     [
       'the wish is no address',
@@ -707,7 +746,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
     [
       'the wish is two addresses of one family',
       () => service('s', { loadBalancerIPs: '198.19.120.0, 198.19.120.1' }),
-      'more than one ipv4 address; request at most one of each family',
+      'more than one IPv4 address; request at most one of each family',
     ],
     [
       'the wish is made twice',
@@ -721,7 +760,7 @@ describe(`an address on ${REAL ?? 'the embedded API'}`, () => {
         await pool('q', '2001:db8:20::/126');
         await service('s', {}, { ipFamilyPolicy: 'RequireDualStack' });
       },
-      'pool "p" has no addresses of the needed IP family, pool "q" has no addresses of the needed IP family',
+      'pool "q" has no IPv4 addresses, and one pool has to give both families (RequireDualStack); add the other family',
     ],
   ];
 

@@ -19,7 +19,7 @@ import { CliError } from './errors.ts';
 
 /** What decisions are made of, and what the speakers say that they do: kinds that a cluster with upstream's CRDs need not have. */
 type SnapshotResource = SpeakerResource | ToldResource;
-const TOLD = ['servicel2statuses', 'servicebgpstatuses', 'bgpsessionstatuses'] as const;
+const TOLD = ['servicel2statuses', 'servicebgpstatuses', 'bgpsessionstatuses', 'configurationstates'] as const;
 type ToldResource = (typeof TOLD)[number];
 const RESOURCES: readonly SnapshotResource[] = [...SPEAKER_RESOURCES, ...TOLD];
 
@@ -29,6 +29,7 @@ const RESOURCE_OF: Readonly<Record<string, SnapshotResource>> = {
   ServiceL2Status: 'servicel2statuses',
   ServiceBGPStatus: 'servicebgpstatuses',
   BGPSessionStatus: 'bgpsessionstatuses',
+  ConfigurationState: 'configurationstates',
   Service: 'services',
   EndpointSlice: 'endpointslices',
   Node: 'nodes',

@@ -80,6 +80,7 @@ export class ControllerApp {
         poolChangeGrace: options.poolChangeGrace,
         keepUntilServed: options.keepUntilServed ?? false,
         bgpEngine: options.bgpEngine,
+        namespace: options.namespace,
         standby: options.leaderElection !== undefined,
       }),
       CONTROLLER_RESOURCES.map((resource) => ({

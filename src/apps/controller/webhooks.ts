@@ -9,10 +9,11 @@ import type { Log } from '../../adapters/log/log.ts';
 import { type Admission, admit, admitDeletion } from '../../core/admission/admission.ts';
 import { pathOf, WEBHOOKS } from '../../core/admission/webhooks.ts';
 import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
-import { CONVERSION_PATH, referenceTo } from '../../core/api/kind.ts';
+import { CONVERSION_PATH } from '../../core/api/kind.ts';
 import type { KubernetesObject, Service } from '../../core/api/kubernetes.ts';
-import { formatProblem, type Problem } from '../../core/api/problem.ts';
+import { formatProblem } from '../../core/api/problem.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
+import { elsewhere } from '../../core/config/namespace.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
 
 export interface WebhookOptions {
@@ -109,14 +110,7 @@ async function judge(
   operation: 'CREATE' | 'UPDATE' | 'DELETE',
 ): Promise<Admission> {
   if (operation === 'CREATE' && object.metadata.namespace !== namespace) {
-    const refusal: Problem = {
-      object: referenceTo(kindOf(resource), object),
-      field: 'metadata.namespace',
-      value: object.metadata.namespace ?? '',
-      message: 'configuration is read from one namespace only',
-      cure: `create it in the namespace ${namespace}`,
-    };
-    return { refusals: [refusal], warnings: [] };
+    return { refusals: [elsewhere(kindOf(resource), object, namespace)], warnings: [] };
   }
   const stored = { ...(await readConfiguration(client, namespace)), services: services() };
   return operation === 'DELETE' ? admitDeletion(resource, object, stored) : admit(resource, object, stored, bgpEngine);

@@ -4,11 +4,14 @@
  */
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
+import { quoted } from '../api/text.ts';
 import { type Allocator, inOrder } from '../ipam/allocator.ts';
 import type { AllocationRequest } from '../ipam/request.ts';
-import { formatAddress, type IpAddress } from '../net/address.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
+import type { UnservedReason } from '../reasons/allocation.ts';
 import { ALLOCATED_CONDITION, allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
-import type { EventNote, UnservedReason } from '../reasons/reasons.ts';
+import { type EventNote, noted, type Said, said, type Words, wordsOf } from '../reasons/reasons.ts';
+import { currentAddresses } from '../service/current-addresses.ts';
 import { includes, listed, type Present, whyLost } from './kept-addresses.ts';
 import type { ServiceRecord } from './service-records.ts';
 
@@ -23,7 +26,7 @@ export interface ServiceDecision {
   /** Why the Service has not all that it wants; undefined: it has, or wants nothing. */
   readonly unserved: UnservedReason | undefined;
   /** What it lost and why, in words, until it has all that it wants. */
-  readonly lost: string | undefined;
+  readonly lost: Said | undefined;
   /** The configuration does not allow its addresses: they stay, because the change that does may be on its way. */
   readonly waits: boolean;
 }
@@ -33,6 +36,8 @@ export interface DecisionFacts {
   readonly allocator: Allocator;
   /** Names of pools that exist but are invalid; addresses from them are left as they are. */
   readonly setAside: ReadonlySet<string>;
+  /** Where pools are read; undefined: it is not known. */
+  readonly namespace: string | undefined;
   /** --keep-address-until-served: a wish takes nothing away before it can be met. */
   readonly keepUntilServed: boolean;
   /** What the configuration does not allow any more may stay for now (--pool-change-grace). */
@@ -56,13 +61,13 @@ export interface Case extends DecisionFacts {
 /** Why a Service does not get all that it wants. */
 export interface Obstacle {
   readonly reason: 'AllocationFailed' | 'LoadBalancerFailed';
-  readonly message: string;
+  readonly words: Words;
   readonly unserved: UnservedReason;
 }
 
 export type Outcome =
-  /** It has all that it wants: the allocator says what. */
-  | { readonly kind: 'served' }
+  /** It has all that it wants: the allocator says what. `without`: why it has no address of the other family, which it could do with. */
+  | { readonly kind: 'served'; readonly without?: Words }
   | { readonly kind: 'unserved'; readonly obstacle: Obstacle }
   /** Nothing happens for now: these addresses stay. */
   | { readonly kind: 'waits'; readonly addresses: readonly IpAddress[] };
@@ -75,8 +80,12 @@ export function decided(concerned: Case, outcome: Outcome): ServiceDecision {
     const decision = asItIs(service, last, inOrder(outcome.addresses).map(formatAddress));
     return { ...decision, pool: decision.pool ?? pool, waits: true };
   }
+  const { namespace } = concerned.request;
   const losses = lossesOf(concerned, addresses);
-  const events: EventNote[] = losses.map((loss) => ({ reason: 'ClearAssignment', message: `${key} loses ${loss}` }));
+  const events = [
+    ...foreignStatus(service),
+    ...losses.map((loss) => noted('ClearAssignment', namespace, (reader) => `${key} loses ${loss(reader)}`)),
+  ];
   const gained = addresses.filter((address) => !includes(present.shown, address));
   if (gained.length > 0) {
     const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
@@ -85,12 +94,15 @@ export function decided(concerned: Case, outcome: Outcome): ServiceDecision {
   }
   const common = { addresses: addresses.map(formatAddress), pool, waits: false };
   if (outcome.kind === 'served') {
+    if (outcome.without !== undefined) events.push(noted('AdditionalAssignFailed', namespace, outcome.without));
     const condition = pool === undefined ? undefined : allocated(pool);
     return { ...common, events, condition, unserved: undefined, lost: undefined };
   }
-  const { reason, message, unserved } = outcome.obstacle;
-  const lost = losses.length > 0 ? losses.join('; ') : last.lost;
-  events.push({ reason, message: lost === undefined ? message : `${message} (it has lost ${lost})` });
+  const { reason, words, unserved } = outcome.obstacle;
+  const now: Words = (reader) => losses.map((loss) => loss(reader)).join('; ');
+  const lost = losses.length > 0 ? said(namespace, now) : last.lost;
+  const suffix: Words = lost === undefined ? () => '' : (reader) => ` (it has lost ${wordsOf(lost)(reader)})`;
+  events.push(noted(reason, namespace, (reader) => words(reader) + suffix(reader)));
   return { ...common, events, condition: notAllocated(events), unserved, lost };
 }
 
@@ -124,17 +136,30 @@ export function cleared(
   return { addresses: [], pool: undefined, condition, events, unserved, lost: undefined, waits: false };
 }
 
+/** A status that we have not written so. */
+function foreignStatus(service: Service): EventNote[] {
+  const texts = currentAddresses(service);
+  const families = texts.map((text) => parseAddress(text)?.family);
+  if (texts.length === 0 || (!families.includes(undefined) && new Set(families).size === texts.length)) return [];
+  const shown = texts.map((text, i) => (families[i] === undefined ? quoted(text) : text)).join(', ');
+  const message = `the addresses in the status [${shown}] are neither one address nor one of each IP family; each family keeps one at most`;
+  return [{ reason: 'nolbIPsIPFamily', message }];
+}
+
 /** One text for each reason. */
-function lossesOf({ allocator, request, present, nonsense, wish }: Case, kept: readonly IpAddress[]): string[] {
+function lossesOf(concerned: Case, kept: readonly IpAddress[]): Words[] {
+  const { request, present, nonsense, wish } = concerned;
   const lost = present.shown
     .filter((address) => !includes(kept, address))
     .map((address) => {
       const isUnwanted = wish.length > 0 && !includes(wish, address);
-      const why = isUnwanted ? `it requests ${listed(wish)}` : whyLost(allocator, request, address, kept);
+      const why: Words = isUnwanted ? () => `it requests ${listed(wish)}` : whyLost(concerned, address, kept);
       return { text: formatAddress(address), why };
     });
-  const all = [...lost, ...nonsense.map((text) => ({ text, why: 'this is not an IP address' }))];
-  return [...Map.groupBy(all, ({ why }) => why)].map(
-    ([why, group]) => `${group.map(({ text }) => text).join(', ')}: ${why}`,
+  const all = [...lost, ...nonsense.map((text) => ({ text: quoted(text), why: () => 'this is not an IP address' }))];
+  return [...Map.groupBy(all, ({ why }) => why(request)).values()].map(
+    (group): Words =>
+      (reader) =>
+        `${group.map(({ text }) => text).join(', ')}: ${group[0]!.why(reader)}`,
   );
 }

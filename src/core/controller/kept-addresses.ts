@@ -6,7 +6,8 @@
 import type { Allocator } from '../ipam/allocator.ts';
 import type { AllocationRequest, ClaimRefusal } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, type IpFamily } from '../net/address.ts';
-import { describeRefusal } from '../reasons/reasons.ts';
+import { describeRefusal, familyName } from '../reasons/allocation.ts';
+import type { Words } from '../reasons/reasons.ts';
 
 /** The addresses that a Service has, those first that are rather its own: a status is what somebody wrote, and not always we. */
 export interface Present {
@@ -59,20 +60,25 @@ function byPreference({ shown, own }: Present): IpAddress[] {
 
 /** Why an address that the status shows does not stay beside those that do. */
 export function whyLost(
-  allocator: Allocator,
-  request: AllocationRequest,
+  { allocator, request, setAside }: LossFacts,
   address: IpAddress,
   kept: readonly IpAddress[],
-): string {
+): Words {
   const { family } = address;
   if (!request.families.includes(family))
-    return `its IP family is ${family}, but the Service needs ${request.families.join('+')}`;
-  const refusal = allocator.refusal(request, [address]);
-  if (refusal !== undefined) return describeRefusal(refusal);
+    return () =>
+      `its IP family is ${familyName(family)}, but the Service needs ${request.families.map(familyName).join(' and ')}`;
   const others = kept.filter((other) => other.family !== family);
-  const together = allocator.refusal(request, [...others, address]);
-  if (together !== undefined) return describeRefusal(together);
-  return `a Service has one address of a family, and this one has ${listed(kept)}`;
+  const refusal = allocator.refusal(request, [address]) ?? allocator.refusal(request, [...others, address]);
+  if (refusal !== undefined) return (reader) => describeRefusal(refusal, setAside, reader);
+  return () => `a Service has one address of a family, and this one has ${listed(kept)}`;
+}
+
+interface LossFacts {
+  readonly allocator: Allocator;
+  readonly request: AllocationRequest;
+  /** Names of pools that exist but are invalid. */
+  readonly setAside: ReadonlySet<string>;
 }
 
 export function listed(addresses: readonly IpAddress[]): string {

@@ -3,13 +3,14 @@
  * and nothing else, and returns everything users should be told.
  * @module
  */
-import { POOL_ANNOTATION } from '../api/annotations.ts';
+import { annotation, POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { AllocationRequest, ClaimRefusal, PoolCheck } from '../ipam/request.ts';
-import { type IpAddress, parseAddress } from '../net/address.ts';
+import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
-import { describeRefusal, describeRefusals, type EventNote, mainVerdict } from '../reasons/reasons.ts';
+import { describeRefusal, describeRefusals, familyName, mainVerdict } from '../reasons/allocation.ts';
+import type { EventNote, Words } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import {
   asItIs,
@@ -65,12 +66,16 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
 function keepAll(concerned: Case, message: string): Outcome {
   const kept = keep(concerned);
   const what = kept.addresses.length === 0 ? '' : ` (it keeps ${listed(kept.addresses)} until then)`;
-  return settle(concerned, kept, { reason: 'LoadBalancerFailed', message: message + what, unserved: 'bad-request' });
+  return settle(concerned, kept, {
+    reason: 'LoadBalancerFailed',
+    words: () => message + what,
+    unserved: 'bad-request',
+  });
 }
 
 /** The addresses that are asked for; if it cannot have them all, those that it has of them. */
 function giveWish(concerned: Case): Outcome {
-  const { allocator, request, present, wish, keepUntilServed, mayWait } = concerned;
+  const { allocator, request, present, wish, keepUntilServed, mayWait, setAside } = concerned;
   const [asked, needed] = [wish.map(({ family }) => family), request.families];
   const isFit = asked.length === needed.length && asked.every((family) => needed.includes(family));
   const claim = isFit ? allocator.claim(request, wish) : undefined;
@@ -82,13 +87,19 @@ function giveWish(concerned: Case): Outcome {
   const isPart = among.addresses.length > 0 && all.addresses.length > among.addresses.length;
   if (isPart && mayWait && claim !== undefined && OF_POOLS.has(claim.refusal.kind))
     return { kind: 'waits', addresses: all.addresses };
-  const why =
-    claim === undefined
-      ? `it requests ${asked.join('+')}, but its cluster IPs are ${needed.join('+')}`
-      : describeRefusal(claim.refusal);
+  const why: Words = (reader) =>
+    claim === undefined ? describeRequestedFamilies(asked, needed) : describeRefusal(claim.refusal, setAside, reader);
   const kept = keepUntilServed ? all : among;
   const rest = keepUntilServed ? UNTIL_SERVED : 'and gets no other address';
-  return settle(concerned, kept, obstacle(concerned, kept, rest, why, claim?.refusal.kind ?? 'wrong-family'));
+  return settle(concerned, kept, obstacle(concerned, kept, rest, why, claim?.refusal.kind ?? 'requested-families'));
+}
+
+function describeRequestedFamilies(requested: readonly IpFamily[], needed: readonly IpFamily[]): string {
+  const [has, needs] = [requested, needed].map((families) => families.map(familyName).join(' and '));
+  const what = `it requests an address of ${has}, but its cluster IPs are ${needs}`;
+  if (needed.length > requested.length)
+    return `${what}; request one of each with the annotation ${annotation('loadBalancerIPs')}, or set ipFamilyPolicy SingleStack`;
+  return `${what}; request ${needs} only${needed.length < requested.length ? ', or set ipFamilyPolicy PreferDualStack' : ''}`;
 }
 
 /** What the Service has stays as far as it can; what is missing then is found for it. */
@@ -106,15 +117,18 @@ function giveAny(concerned: Case): Outcome {
   const outcome = settle(concerned, kept);
   if (kept.waits || missing === undefined) return outcome;
   const decision = allocator.extend(request, missing);
-  if (decision.ok || !request.requireBoth) return SERVED;
-  const rest = `and gets no ${missing} address`;
-  return { kind: 'unserved', obstacle: obstacleOf(concerned, kept, rest, decision.checks) };
+  if (decision.ok) return SERVED;
+  const rest = `and gets no ${familyName(missing)} address`;
+  const found = obstacleOf(concerned, kept, rest, decision.checks);
+  // Under PreferDualStack one family is what it asked for, if need be.
+  return request.requireBoth ? { kind: 'unserved', obstacle: found } : { kind: 'served', without: found.words };
 }
 
 const UNTIL_SERVED = 'until it can have what it asks for';
 
 function obstacleOf(concerned: Case, kept: Kept, rest: string, checks: readonly PoolCheck[]): Obstacle {
-  return obstacle(concerned, kept, rest, describeRefusals(checks), mainVerdict(checks));
+  const why: Words = (reader) => describeRefusals(checks, concerned.namespace, reader);
+  return obstacle(concerned, kept, rest, why, mainVerdict(checks));
 }
 
 /** `rest`: what follows upon that the Service keeps something. */
@@ -122,11 +136,11 @@ function obstacle(
   { key }: Case,
   { addresses }: Kept,
   rest: string,
-  why: string,
+  why: Words,
   unserved: Obstacle['unserved'],
 ): Obstacle {
   const what = addresses.length === 0 ? 'gets no address' : `keeps ${listed(addresses)} ${rest}`;
-  return { reason: 'AllocationFailed', message: `${key} ${what}: ${why}`, unserved };
+  return { reason: 'AllocationFailed', words: (reader) => `${key} ${what}: ${why(reader)}`, unserved };
 }
 
 /** The Service holds from now on what it keeps. */

@@ -4,7 +4,8 @@
  */
 import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
-import type { EventNote, UnservedReason } from '../reasons/reasons.ts';
+import type { UnservedReason } from '../reasons/allocation.ts';
+import type { EventNote, Said } from '../reasons/reasons.ts';
 import type { Asked } from './service-request.ts';
 import { NO_WRITE, type WriteState } from './write-state.ts';
 
@@ -24,7 +25,7 @@ export interface ServiceRecord {
   /** What it said of itself then. */
   readonly asked: Asked | undefined;
   /** What it lost and why, in words, until it has all that it wants. */
-  readonly lost: string | undefined;
+  readonly lost: Said | undefined;
   readonly grace: Grace;
   /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;

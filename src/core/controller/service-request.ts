@@ -6,28 +6,32 @@ import { objectKey, type Service } from '../api/kubernetes.ts';
 import type { Labels } from '../api/selector.ts';
 import type { AddressUse, AllocationRequest } from '../ipam/request.ts';
 import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
+import { familyName } from '../reasons/allocation.ts';
 import type { EventNote } from '../reasons/reasons.ts';
 import { annotationKey, userAnnotation } from '../service/annotations.ts';
 
 /** Families of the cluster IPs, primary first; an event when they cannot be determined. */
 export function clusterFamilies(service: Service): IpFamily[] | EventNote {
   const texts = service.spec?.clusterIPs?.length ? service.spec.clusterIPs : [service.spec?.clusterIP ?? ''];
+  const bad = (message: string): EventNote => ({ reason: 'noclusterIPsIPFamily', message });
+  if (texts[0] === '') return bad('the Service has no cluster IP yet');
+  if (texts[0] === 'None') return bad('the Service is headless (clusterIP None), and an address needs a cluster IP');
   const families = texts.map((text) => parseAddress(text)?.family);
-  if (texts.length > 2 || families.includes(undefined) || (families.length === 2 && families[0] === families[1])) {
-    const message = `cluster IPs [${texts.join(', ')}] are neither one address nor one of each IP family`;
-    return { reason: 'noclusterIPsIPFamily', message };
-  }
+  if (texts.length > 2 || families.includes(undefined) || (families.length === 2 && families[0] === families[1]))
+    return bad(`cluster IPs [${texts.join(', ')}] are neither one address nor one of each IP family`);
   return families as IpFamily[];
 }
 
 /** How the Service uses an address (docs/behaviour/allocation.md#sharing). */
 export function useOf(service: Service): AddressUse {
   const { selector = {}, ports = [], externalTrafficPolicy } = service.spec ?? {};
+  const { deletionTimestamp, finalizers = [] } = service.metadata;
   const pairs = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
   return {
     sharingKey: userAnnotation(service, 'allow-shared-ip') ?? '',
     backendKey: externalTrafficPolicy === 'Local' ? pairs.sort().join(',') : '',
     ports: ports.map(({ protocol = 'TCP', port }) => `${protocol}/${port}`),
+    ...(deletionTimestamp !== undefined && { finalizers }),
   };
 }
 
@@ -84,7 +88,7 @@ export function wishedAddresses(service: Service): Wish {
     if (addresses.some(({ family }) => family === address.family)) {
       return {
         ok: false,
-        message: `${where}: more than one ${address.family} address; request at most one of each family`,
+        message: `${where}: more than one ${familyName(address.family)} address; request at most one of each family`,
       };
     }
     addresses.push(address);

@@ -114,7 +114,14 @@ function decideOne(
   const { poolChangeGrace = 0, keepUntilServed = false } = settings;
   const record = services.get(key);
   const mayWait = poolChangeGrace > 0 && record.grace.kind !== 'over';
-  const decision = decideService(service, { allocator, setAside, keepUntilServed, mayWait, last: record });
+  const decision = decideService(service, {
+    allocator,
+    setAside,
+    namespace: settings.namespace,
+    keepUntilServed,
+    mayWait,
+    last: record,
+  });
   const remarked = remarks(state.surroundings, service, decision.addresses, decision.pool);
   const wishes: ConditionWish[] = [{ type: ALLOCATED_CONDITION, note: decision.condition }, ...remarked.wishes];
   const differs = !isWritten(service, decision, wishes);
@@ -194,6 +201,11 @@ function tell(
   if (notes.length === 0) return told;
   const target = eventTarget('v1', 'Service', service);
   for (const note of notes)
-    if (!told.some((last) => equal(last, note))) outputs.push({ kind: 'emit-event', target, ...note });
+    if (!told.some((last) => isSame(last, note))) outputs.push({ kind: 'emit-event', target, ...note });
   return notes;
+}
+
+/** What readers of the Event see of it decides: more in the log is no reason to emit it again. */
+function isSame(a: EventNote, b: EventNote): boolean {
+  return a.reason === b.reason && a.message === b.message;
 }

@@ -25,6 +25,8 @@ export const OPTIONAL_RESOURCES: readonly ControllerResource[] = ['nodes'];
 export const NEEDED_RESOURCES = CONTROLLER_RESOURCES.filter((resource) => !OPTIONAL_RESOURCES.includes(resource));
 
 export interface ControllerSettings {
+  /** Where configuration is read; undefined: everywhere, or not known. */
+  readonly namespace?: string | undefined;
   /** Begin as a standby that sees everything and does nothing until it is told to lead. */
   readonly standby?: boolean;
   /** --lb-class; empty: Services without a class. */

@@ -39,7 +39,7 @@ describe('an edit of a pool costs what it makes invalid, and nothing else', () =
     c.pools(pool('p', ['192.0.2.100-192.0.2.110']));
     expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.100', 'p']);
     const text =
-      'default/a keeps 192.0.2.100 and gets no ipv6 address: pool "p" has no addresses of the needed IP family; add addresses of that family to a pool, or change ipFamilies of the Service (it has lost fd00:77::100: address fd00:77::100 is in no IPAddressPool; add it to one, or request another address)';
+      'default/a keeps 192.0.2.100 and gets no IPv6 address: pool "p" has no IPv6 addresses, and one pool has to give both families (RequireDualStack); add the other family to the pool, or set ipFamilyPolicy PreferDualStack on the Service (it has lost fd00:77::100: address fd00:77::100 is in no IPAddressPool; add it to one, or request another address)';
     expect(c.events.at(-1)).toBe(`a AllocationFailed: ${text}`);
     expect(c.condition('a')).toMatchObject({ status: 'False', reason: 'AllocationFailed', message: text });
     c.pools(BOTH);
@@ -123,7 +123,7 @@ describe('at the start', () => {
     const c = controller({ pools, services: [service('a', {}, {}, ['1.2.3.0', '1000::'])] });
     expect(c.address('a')).toBe('1.2.3.0');
     expect(c.events).toEqual([
-      'a ClearAssignment: default/a loses 1000::: its IP family is ipv6, but the Service needs ipv4',
+      'a ClearAssignment: default/a loses 1000::: its IP family is IPv6, but the Service needs IPv4',
     ]);
   });
 
@@ -382,7 +382,7 @@ describe('a wish that cannot be met', () => {
     [
       'an address of the wrong family',
       { 'metallb.io/loadBalancerIPs': 'fd00::1' },
-      'it requests ipv6, but its cluster IPs are ipv4',
+      'it requests an address of IPv6, but its cluster IPs are IPv4; request IPv4 only',
     ],
     ['a pool that does not exist', { 'metallb.io/address-pool': 'none' }, 'pool "none" does not exist'],
     ['a pool that is full', { 'metallb.io/address-pool': 'full' }, 'pool "full" is exhausted'],

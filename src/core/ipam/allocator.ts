@@ -18,6 +18,8 @@ import type {
 } from './request.ts';
 import { Uses } from './uses.ts';
 
+const FAMILIES: readonly IpFamily[] = ['ipv4', 'ipv6'];
+
 const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0, availableIPv6: 0 };
 
 export class Allocator {
@@ -111,7 +113,7 @@ export class Allocator {
     const { pool, addresses } = this.#allocations.get(request.service)!;
     const state = this.#pools.get(pool)!;
     const address = this.#pick(state, request, family, this.#shareable(request));
-    if (address === undefined) return { ok: false, checks: [this.#whyNot(state, { ...request, families: [family] })] };
+    if (address === undefined) return { ok: false, checks: [this.#whyNot(state, request, [family])] };
     return {
       ok: true,
       allocation: this.#hold(request, { pool, addresses: inOrder([...addresses, address]) }),
@@ -159,15 +161,20 @@ export class Allocator {
     if (asked !== undefined && asked !== pool) return { pool, verdict: 'not-asked-for' };
     if (!state.isOpenTo(request)) return { pool, verdict: 'not-selected' };
     if (wished.length > 0) {
-      if (!wished.every((address) => state.covers(address))) return { pool, verdict: 'outside' };
+      const missing = wished.find((address) => !state.covers(address));
+      if (missing !== undefined)
+        return { pool, verdict: state.avoids(missing) ? 'avoids' : 'outside', address: missing };
       const clash = wished
         .map((address) => this.#uses.fault(request.service, address, request.use))
         .find((fault) => fault !== undefined);
-      return clash === undefined ? { pool, verdict: 'usable' } : { pool, verdict: 'port-clash', clash };
+      return clash === undefined
+        ? { pool, verdict: 'usable' }
+        : { pool, verdict: clash.kind, clash, address: clash.address };
     }
     if (!state.pool.autoAssign && asked !== pool) return { pool, verdict: 'auto-assign-off' };
     const shareable = this.#shareable(request);
-    const usable = request.families.every((family) => this.#pick(state, request, family, shareable) !== undefined);
+    const lacking = request.families.filter((family) => this.#pick(state, request, family, shareable) === undefined);
+    const usable = lacking.length === 0 || (lacking.length < request.families.length && !request.requireBoth);
     return usable ? { pool, verdict: 'usable' } : this.#whyNot(state, request);
   }
 
@@ -236,12 +243,37 @@ export class Allocator {
     return shown.find(isUsable) ?? state.first(family, shareable);
   }
 
-  #whyNot(state: PoolState, request: AllocationRequest): PoolCheck {
+  /** The cause that has to go first: of what is needed the hardest to get, of what would do the easiest. */
+  #whyNot(state: PoolState, request: AllocationRequest, families = request.families): PoolCheck {
     const pool = state.pool.name;
-    if (request.families.some((family) => !state.hasFamily(family))) return { pool, verdict: 'wrong-family' };
-    const shared = this.#uses.sharedUnder(request.use.sharingKey).find((address) => state.covers(address));
-    const clash = shared && this.#uses.fault(request.service, shared, request.use);
-    return clash === undefined ? { pool, verdict: 'exhausted' } : { pool, verdict: 'port-clash', clash };
+    const { service, requireBoth, use } = request;
+    const shareable = this.#shareable(request);
+    const failing = families.filter((family) => this.#pick(state, request, family, shareable) === undefined);
+    const unlisted = failing.filter((family) => !state.lists(family));
+    const avoided = failing.filter((family) => state.lists(family) && !state.hasFamily(family));
+    const taken = failing.filter((family) => state.hasFamily(family));
+    const causes: PoolCheck[] = [];
+    const verdict = requireBoth && request.families.length > unlisted.length ? 'one-family-only' : 'wrong-family';
+    if (unlisted.length > 0) causes.push({ pool, verdict, families: unlisted });
+    if (avoided.length > 0) causes.push({ pool, verdict: 'only-avoided', families: avoided });
+    if (taken.length > 0) causes.push(this.#whyTaken(state, taken, service, use));
+    return (requireBoth ? causes[0] : causes.at(-1))!;
+  }
+
+  #whyTaken(state: PoolState, families: readonly IpFamily[], service: ServiceKey, use: AddressUse): PoolCheck {
+    const pool = state.pool.name;
+    const isTaken = (address: IpAddress) => families.includes(address.family) && state.covers(address);
+    const shared = this.#uses.sharedUnder(use.sharingKey).find(isTaken);
+    const clash = shared && this.#uses.fault(service, shared, use);
+    if (clash !== undefined) return { pool, verdict: clash.kind, clash };
+    const leaving = this.#uses.leaving().filter(isTaken).length;
+    const hasOthers = FAMILIES.some((family) => !families.includes(family) && state.hasFamily(family));
+    return {
+      pool,
+      verdict: 'exhausted',
+      ...(hasOthers && { families }),
+      ...(leaving > 0 && { leaving }),
+    };
   }
 
   #poolHolding(addresses: readonly IpAddress[]): PoolState | undefined {

@@ -103,7 +103,7 @@ describe('allocation', () => {
     ['192.0.2.0-192.0.2.2', '192.0.2.1', 2],
     ['192.0.2.254-192.0.3.0', '192.0.2.254', 1],
     ['192.0.2.253-192.0.2.255', '192.0.2.253', 2],
-    ['192.0.2.255-192.0.3.0', 'p:wrong-family', 0],
+    ['192.0.2.255-192.0.3.0', 'p:only-avoided', 0],
   ])('begins and ends a range that avoids .0 and .255 right: %s', (range, first, size) => {
     const from = allocator(pool('p', [range], { avoidBuggyIPs: true }));
     expect(from.usage('p').availableIPv4).toBe(size);
@@ -123,7 +123,7 @@ describe('allocation', () => {
         ).filter((v) => !isBuggy(v));
         expect(a.usage('p').availableIPv4).toBe(expected.length);
         for (const value of expected) expect(ask(a, String(value))).toBe(formatAddress({ family: 'ipv4', value }));
-        expect(ask(a, 'one more')).toBe(expected.length === 0 ? 'p:wrong-family' : 'p:exhausted');
+        expect(ask(a, 'one more')).toBe(expected.length === 0 ? 'p:only-avoided' : 'p:exhausted');
       }),
       { numRuns: 30 },
     );
@@ -163,9 +163,10 @@ describe('allocation', () => {
     expect(examine('new')).toEqual(examine('new'));
     expect(examine('first')).toEqual({ ...rest, full: 'chosen', open: 'usable', other: 'usable' });
     expect(examine('new', { pool: 'manual' })).toMatchObject({ manual: 'usable', open: 'not-asked-for' });
-    expect(examine('new', { families: ['ipv4', 'ipv6'] })).toMatchObject({ open: 'usable', other: 'wrong-family' });
+    expect(examine('new', { families: ['ipv4', 'ipv6'] })).toMatchObject({ open: 'usable', other: 'one-family-only' });
+    expect(examine('new', { families: ['ipv4', 'ipv6'], requireBoth: false })).toMatchObject({ other: 'outranked' });
     expect(examine('new', { wished: [ip('192.0.2.4')] })).toMatchObject({ open: 'outside', other: 'usable' });
-    expect(examine('new', { wished: [ip('192.0.2.0')] })).toMatchObject({ full: 'port-clash', open: 'outside' });
+    expect(examine('new', { wished: [ip('192.0.2.0')] })).toMatchObject({ full: 'in-use', open: 'outside' });
     expect(examine('new', { wished: [ip('192.0.2.2'), ip('2001:db8::1')] })).toMatchObject({ open: 'outside' });
   });
 
@@ -197,7 +198,7 @@ describe('allocation', () => {
   it('serves PreferDualStack from a pool of one family when there is no other, the primary one first', () => {
     const a = allocator(pool('four', ['192.0.2.0/30']), pool('six', ['2001:db8::/126']));
     expect(ask(a, 's', { families: ['ipv6', 'ipv4'], requireBoth: false })).toBe('2001:db8::');
-    expect(ask(a, 't', { families: ['ipv6', 'ipv4'] })).toBe('four:wrong-family,six:wrong-family');
+    expect(ask(a, 't', { families: ['ipv6', 'ipv4'] })).toBe('four:one-family-only,six:one-family-only');
   });
 });
 

@@ -36,7 +36,12 @@ export class PoolState {
     this.#ranges = ranges.filter(({ ordinals }) => ordinals.first <= ordinals.last);
   }
 
-  /** True when the pool has addresses of the family, free or not. */
+  /** True when the pool lists addresses of the family, even if it avoids all of them. */
+  lists(family: IpFamily): boolean {
+    return this.pool.ranges.some((range) => range.family === family);
+  }
+
+  /** True when the pool has usable addresses of the family, free or not. */
   hasFamily(family: IpFamily): boolean {
     return this.#ranges.some(({ ordinals }) => ordinals.range.family === family);
   }

@@ -16,6 +16,8 @@ export interface AddressUse {
   readonly backendKey: string;
   /** `TCP/80` … */
   readonly ports: readonly string[];
+  /** The Service is being deleted, and keeps the address until these are gone. */
+  readonly finalizers?: readonly string[];
 }
 
 export interface AllocationRequest {
@@ -46,18 +48,27 @@ export type PoolVerdict =
   | 'outranked'
   | 'not-asked-for'
   | 'outside'
+  | 'avoids'
   | 'exhausted'
-  | 'port-clash'
   | 'wrong-family'
+  | 'one-family-only'
+  | 'only-avoided'
   | 'auto-assign-off'
   | 'not-selected'
   | 'no-such-pool'
-  | 'set-aside';
+  | 'set-aside'
+  | ShareFault['kind'];
 
 export interface PoolCheck {
   readonly pool: string;
   readonly verdict: PoolVerdict;
-  /** With port-clash: who is in the way. */
+  /** The requested address that the verdict is about. */
+  readonly address?: IpAddress;
+  /** The families that the verdict is about; absent: all that the pool has. */
+  readonly families?: readonly IpFamily[];
+  /** With an exhausted pool: how many of its addresses are held by Services that are being deleted. */
+  readonly leaving?: number;
+  /** Who is in the way, when somebody is. */
   readonly clash?: ShareFault;
 }
 
@@ -65,8 +76,13 @@ export interface PoolCheck {
 export type ShareFault = {
   readonly address: IpAddress;
   readonly holder: ServiceKey;
-} & (
+  /** What the holder waits for, when it is being deleted. */
+  readonly finalizers?: readonly string[];
+} /** Neither of the two shares with anybody. */ & (
   | { readonly kind: 'in-use' }
+  /** Only the holder has a sharing key, or only the Service that asks. */
+  | { readonly kind: 'no-key' }
+  | { readonly kind: 'holder-has-no-key' }
   | { readonly kind: 'other-key'; readonly theirs: string }
   | { readonly kind: 'other-endpoints'; readonly key: string }
   | { readonly kind: 'port-clash'; readonly key: string; readonly port: string }

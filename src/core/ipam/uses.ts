@@ -9,6 +9,8 @@ export class Uses {
   readonly #byAddress = new Map<string, Map<ServiceKey, AddressUse>>();
   /** Addresses in use under each sharing key. */
   readonly #bySharingKey = new Map<string, Map<string, IpAddress>>();
+  /** Addresses of Services that are being deleted, by Service and address: there are few. */
+  readonly #leaving = new Map<string, IpAddress>();
 
   /** True when somebody uses the address. */
   has(address: IpAddress): boolean {
@@ -33,6 +35,7 @@ export class Uses {
     const users = this.#byAddress.get(key);
     if (users === undefined) this.#byAddress.set(key, new Map([[service, use]]));
     else users.set(service, use);
+    if (use.finalizers !== undefined) this.#leaving.set(`${service} ${key}`, address);
     if (use.sharingKey === '') return;
     const shared = this.#bySharingKey.get(use.sharingKey);
     if (shared === undefined) this.#bySharingKey.set(use.sharingKey, new Map([[key, address]]));
@@ -46,6 +49,7 @@ export class Uses {
     const use = users?.get(service);
     if (users === undefined || use === undefined) return;
     users.delete(service);
+    this.#leaving.delete(`${service} ${key}`);
     if (users.size === 0) this.#byAddress.delete(key);
     const stillShared = [...users.values()].some(({ sharingKey }) => sharingKey === use.sharingKey);
     if (use.sharingKey !== '' && !stillShared) {
@@ -60,12 +64,18 @@ export class Uses {
     return sharingKey === '' ? [] : [...(this.#bySharingKey.get(sharingKey)?.values() ?? [])];
   }
 
+  /** Addresses that are held by Services that are being deleted. */
+  leaving(): IpAddress[] {
+    return [...this.#leaving.values()];
+  }
+
   /** Why the Service may not share the address with its present users; undefined when it may (docs/behaviour/allocation.md#sharing). */
   fault(service: ServiceKey, address: IpAddress, use: AddressUse): ShareFault | undefined {
     for (const [holder, theirs] of this.#byAddress.get(formatAddress(address)) ?? []) {
       if (holder === service) continue;
-      const base = { address, holder };
-      if (use.sharingKey === '' || theirs.sharingKey === '') return { ...base, kind: 'in-use' };
+      const base = { address, holder, ...(theirs.finalizers && { finalizers: theirs.finalizers }) };
+      if (use.sharingKey === '') return { ...base, kind: theirs.sharingKey === '' ? 'in-use' : 'no-key' };
+      if (theirs.sharingKey === '') return { ...base, kind: 'holder-has-no-key' };
       if (use.sharingKey !== theirs.sharingKey) return { ...base, kind: 'other-key', theirs: theirs.sharingKey };
       if (use.backendKey !== theirs.backendKey) return { ...base, kind: 'other-endpoints', key: use.sharingKey };
       const port = use.ports.find((candidate) => theirs.ports.includes(candidate));

@@ -10,6 +10,7 @@ import { anySelectorMatches } from '../api/selector.ts';
 import { familiesOf } from '../bgp/peers/session-settings.ts';
 import { fitsMessage } from '../bgp/rib/route.ts';
 import type { Peer } from '../config/config.ts';
+import { inOneNamespace } from '../config/namespace.ts';
 import { withSetAside } from '../controller/service-decision.ts';
 import { requestOfService } from '../controller/service-request.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
@@ -34,7 +35,7 @@ import { offlineSpeaker } from './offline-speaker.ts';
 import { routersByNode } from './routers.ts';
 
 export type ExplainObjects = Readonly<
-  Partial<Record<SpeakerResource | 'bgpsessionstatuses', readonly KubernetesObject[]>>
+  Partial<Record<SpeakerResource | 'bgpsessionstatuses' | 'configurationstates', readonly KubernetesObject[]>>
 >;
 
 export interface Explanation {
@@ -85,14 +86,17 @@ export interface Announcer {
 
 /** Explains the Service `key` (namespace/name); undefined if it does not exist. */
 export function explainService(
-  objects: ExplainObjects,
+  given: ExplainObjects,
   key: string,
   loadBalancerClass: string,
   sha256: Sha256,
+  namespace?: string,
 ): Explanation | undefined {
+  const here = inOneNamespace(given, namespace);
+  const { objects } = here;
   const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
   if (service === undefined) return undefined;
-  const offline = new OfflineController(objects, { loadBalancerClass });
+  const offline = new OfflineController(objects, { loadBalancerClass, namespace: here.namespace });
   offline.settle();
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
@@ -108,7 +112,7 @@ export function explainService(
     announcers: announcersOf(objects, key),
     sessions,
     unheard: hasNoSession(speakers.bgp, sessions),
-    problems: offline.problems,
+    problems: [...offline.problems, ...here.problems],
   };
 }
 

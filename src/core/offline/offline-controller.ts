@@ -141,7 +141,9 @@ export class OfflineController {
     for (const output of outputs) {
       if (output.kind === 'emit-event' && output.target.kind === 'Service') {
         const key = `${output.target.namespace}/${output.target.name}`;
-        this.#events.set(key, [...(this.#events.get(key) ?? []), { reason: output.reason, message: output.message }]);
+        // Whoever asks has read all that is named here.
+        const { reason, message, detail = message } = output;
+        this.#events.set(key, [...(this.#events.get(key) ?? []), { reason, message: detail }]);
       }
       if (output.kind !== 'write-service') continue;
       const old = this.#services.get(output.key)!;

@@ -5,8 +5,6 @@
  */
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import type { NodeVerdict } from '../election/election.ts';
-import type { ClaimRefusal, PoolCheck, PoolVerdict, ShareFault } from '../ipam/request.ts';
-import { formatAddress } from '../net/address.ts';
 
 /** Event reasons with their type (docs/behaviour/events.md; those marked "ours" are new). */
 export const EVENT_TYPES = {
@@ -38,9 +36,38 @@ export const EVENT_TYPES = {
 export type EventReason = keyof typeof EVENT_TYPES;
 
 /** What an Event says, without its object and time. */
-export interface EventNote {
+export interface EventNote extends Said {
   readonly reason: EventReason;
+}
+
+/** A text about an object. */
+export interface Said {
+  /** For everybody who may read the object. */
   readonly message: string;
+  /** For whoever may read everything: the same with the names that the message leaves out, if it leaves out any. */
+  readonly detail?: string;
+}
+
+/** Who reads a text: those of one namespace, or somebody who may read everything. */
+export type Reader = { readonly namespace: string } | 'operator';
+
+/** A text, as it is for each reader. */
+export type Words = (reader: Reader) => string;
+
+/** An Event on an object of the namespace. */
+export function noted(reason: EventReason, namespace: string, words: Words): EventNote {
+  return { reason, ...said(namespace, words) };
+}
+
+/** What is said of an object of the namespace. */
+export function said(namespace: string, words: Words): Said {
+  const [message, detail] = [words({ namespace }), words('operator')];
+  return { message, ...(detail !== message && { detail }) };
+}
+
+/** The text for each reader again. */
+export function wordsOf({ message, detail = message }: Said): Words {
+  return (reader) => (reader === 'operator' ? detail : message);
 }
 
 /** The reference to an object in an Event (involvedObject). */
@@ -56,96 +83,6 @@ export interface EventTarget {
 export function eventTarget(apiVersion: string, kind: string, object: KubernetesObject): EventTarget {
   const { namespace = '', name, uid } = object.metadata;
   return uid === undefined ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };
-}
-
-const POOL_VERDICTS: Readonly<Record<PoolVerdict, string>> = {
-  chosen: 'gave the address',
-  usable: 'could give an address',
-  outranked: 'could give an address, but another pool comes first',
-  'not-asked-for': 'is not the pool that the annotation address-pool requests',
-  outside: 'does not contain the requested address',
-  exhausted: 'is exhausted',
-  'wrong-family': 'has no addresses of the needed IP family',
-  'auto-assign-off': 'has autoAssign off',
-  'not-selected': 'is reserved for other namespaces or Services (serviceAllocation)',
-  'no-such-pool': 'does not exist',
-  'set-aside': 'is invalid and set aside; see its events',
-  'port-clash': 'has no other address left',
-};
-
-/** The cure for each verdict that denies an address. Only the first that applies is shown. */
-const CURES: readonly (readonly [PoolVerdict, string])[] = [
-  ['no-such-pool', 'create the IPAddressPool, or correct the address-pool annotation'],
-  ['set-aside', 'fix the IPAddressPool; kubectl describe shows what is wrong'],
-  ['port-clash', 'use another port, another sharing key, or add addresses to a pool'],
-  ['exhausted', 'add addresses to a pool, or delete a Service that holds one'],
-  ['wrong-family', 'add addresses of that family to a pool, or change ipFamilies of the Service'],
-  ['not-selected', 'change serviceAllocation of a pool, or the namespace or labels of the Service'],
-  ['auto-assign-off', 'request the pool with the annotation metallb.io/address-pool, or set autoAssign'],
-];
-
-/** Why a Service has no address, in one word: the label `reason` of metrics. */
-export type UnservedReason =
-  | PoolVerdict
-  | ClaimRefusal['kind']
-  | 'no-pool'
-  | 'bad-request'
-  | 'cluster-ips'
-  | 'not-enough-cluster-ips';
-
-/** Of the verdicts of all pools, the one that the cure is for. */
-export function mainVerdict(checks: readonly PoolCheck[]): UnservedReason {
-  return CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[0] ?? 'no-pool';
-}
-
-/** One sentence for a Service that got no address: each pool with its verdict, then the cure. */
-export function describeRefusals(checks: readonly PoolCheck[]): string {
-  if (checks.length === 0) return 'there is no IPAddressPool; create one';
-  const verdicts = checks.map(describeCheck);
-  const cure = CURES.find(([verdict]) => checks.some((check) => check.verdict === verdict))?.[1];
-  return `${verdicts.join(', ')}${cure === undefined ? '' : `; ${cure}`}`;
-}
-
-/** One pool with its verdict, and what is in the way. */
-export function describeCheck({ pool, verdict, clash }: PoolCheck): string {
-  const text = `pool "${pool}" ${POOL_VERDICTS[verdict]}`;
-  return clash === undefined ? text : `${text}: ${describeShareFault(clash)}`;
-}
-
-function describeShareFault(fault: ShareFault): string {
-  const address = formatAddress(fault.address);
-  switch (fault.kind) {
-    case 'in-use':
-      return `address ${address} is in use by Service ${fault.holder}`;
-    case 'other-key':
-      return `address ${address} is in use by Service ${fault.holder} under the sharing key "${fault.theirs}"`;
-    case 'other-endpoints':
-      return `address ${address} is shared under key "${fault.key}" with Service ${fault.holder}, which has other endpoints (externalTrafficPolicy Local needs the same selector)`;
-    case 'port-clash':
-      return `port ${fault.port} of address ${address} is held by Service ${fault.holder} under key "${fault.key}"`;
-  }
-}
-
-/** Why a requested or current address cannot be assigned. */
-export function describeRefusal(refusal: ClaimRefusal): string {
-  switch (refusal.kind) {
-    case 'not-in-a-pool':
-      return `address ${formatAddress(refusal.address)} is in no IPAddressPool; add it to one, or request another address`;
-    case 'buggy':
-      return `address ${formatAddress(refusal.address)} ends in .0 or .255, which pool "${refusal.pool}" avoids (avoidBuggyIPs); request another address`;
-    case 'not-selected':
-      return `pool "${refusal.pool}" is reserved for other namespaces or Services (serviceAllocation)`;
-    case 'other-pool':
-      return `the address is from pool "${refusal.pool}", but the annotation address-pool requests pool "${refusal.asked}"`;
-    case 'different-pools':
-      return `the addresses are from different pools (${refusal.pools.join(', ')}); request addresses from one pool`;
-    case 'in-use':
-    case 'other-key':
-      return `${describeShareFault(refusal)}; request another address, or release it there`;
-    case 'other-endpoints':
-    case 'port-clash':
-      return `${describeShareFault(refusal)}; use another port or another address`;
-  }
 }
 
 const NODE_FENCED = 'is on the smaller side of a partition (--partition-mode=fenced)';

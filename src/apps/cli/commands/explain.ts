@@ -7,7 +7,8 @@ import type { Command } from 'commander';
 import { sha256 } from '../../../adapters/sha256.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
 import { type Explanation, endpointCount, explainService } from '../../../core/offline/explain.ts';
-import { BGP_VERDICTS, describeCheck, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
+import { describeCheck } from '../../../core/reasons/allocation.ts';
+import { BGP_VERDICTS, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
 import { CliError } from '../errors.ts';
 import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
 
@@ -32,7 +33,7 @@ export function addExplainCommand(program: Command): void {
         throw new CliError(`explain: ${JSON.stringify(kind)} cannot be explained; use "service"`, 2);
       const key = name.includes('/') ? name : `default/${name}`;
       const snapshot = await openSnapshot(options);
-      const explanation = explainService(snapshot, key, options.lbClass, sha256);
+      const explanation = explainService(snapshot, key, options.lbClass, sha256, options.namespace);
       if (explanation === undefined) throw new CliError(`explain: there is no Service ${key}`);
       const text =
         options.output === 'json'
@@ -46,7 +47,7 @@ function forJson(explanation: Explanation): object {
   const { pools, election, problems, ...rest } = explanation;
   return {
     ...rest,
-    pools: pools.map((check) => ({ pool: check.pool, verdict: check.verdict, text: describeCheck(check) })),
+    pools: pools.map((check) => ({ pool: check.pool, verdict: check.verdict, text: describeCheck(check, 'operator') })),
     nodes: election?.checks.map((check) => ({ ...check, text: NODE_VERDICTS[check.verdict] })),
     owner: election?.owner,
     problems,
@@ -65,7 +66,10 @@ function forPeople(
     'What the controller says',
     told.map(({ reason, message }) => `${reason}: ${message}`),
   );
-  section('Pools', pools.map(describeCheck));
+  section(
+    'Pools',
+    pools.map((check) => describeCheck(check, 'operator')),
+  );
   section(
     `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers assumed alive)`,
     election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],

@@ -12,7 +12,8 @@ import { referenceTo } from '../../../core/api/kind.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem, formatReference } from '../../../core/api/problem.ts';
 import { renewals } from '../../../core/bgp/peers/peer-change.ts';
-import { resourceOfKind } from '../../../core/config/resolve.ts';
+import { elsewhere, inOneNamespace } from '../../../core/config/namespace.ts';
+import { isConfigResource, kindOf, resourceOfKind } from '../../../core/config/resolve.ts';
 import type { ControllerResource } from '../../../core/controller/state.ts';
 import { CONTROLLER_RESOURCES } from '../../../core/controller/state.ts';
 import { OfflineController } from '../../../core/offline/offline-controller.ts';
@@ -60,9 +61,10 @@ export function addPlanCommand(program: Command): void {
     )
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
-      const snapshot = await openSnapshot(options);
+      const here = inOneNamespace(await openSnapshot(options), options.namespace);
       const engine = bgpEngine(options.bgpType ?? process.env.METALLB_BGP_TYPE ?? (await typeOfSpeakers(options)));
-      const offline = new OfflineController(snapshot, {
+      const offline = new OfflineController(here.objects, {
+        namespace: here.namespace,
         loadBalancerClass: options.lbClass,
         poolChangeGrace: secondsFlag({ 'pool-change-grace': options.poolChangeGrace }, 'pool-change-grace') * 1000,
         keepUntilServed: options.keepAddressUntilServed === true,
@@ -74,9 +76,14 @@ export function addPlanCommand(program: Command): void {
       const { peers } = offline.config;
       const known = new Set([...offline.problems, ...offline.remarks].map(formatProblem));
       const objects = (await readObjects(options.filename)).map(withNamespace).map(inStoredVersion);
+      const misplaced: string[] = [];
       for (const object of objects) {
         const resource = resourceOf(object);
-        if (isControllers(resource)) offline.apply(resource, object);
+        if (!isControllers(resource)) continue;
+        const isElsewhere =
+          isConfigResource(resource) && object.metadata.namespace !== (here.namespace ?? object.metadata.namespace);
+        if (isElsewhere) misplaced.push(formatProblem(elsewhere(kindOf(resource), object, here.namespace!)));
+        else offline.apply(resource, object);
       }
       offline.settle();
       const renewed = renewals(peers, offline.config.peers).map(({ after: { name }, fields }) => ({
@@ -87,13 +94,13 @@ export function addPlanCommand(program: Command): void {
         const resource = resourceOfKind(object.kind ?? '');
         return resource === undefined ? [] : [{ resource, object }];
       });
-      const stored = { ...offline.objects, nodes: snapshot.nodes };
+      const stored = { ...offline.objects, nodes: here.objects.nodes };
       const refused = refusalsOf(written, stored, engine).map(formatProblem);
       const { warnings, ...changed } = compare(before, offline, known);
       const plan = {
         ...changed,
         renewed,
-        refused,
+        refused: [...misplaced, ...refused],
         warnings: [...objects.flatMap(annotationWarnings), ...warnings],
       };
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
