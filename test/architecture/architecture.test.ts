@@ -75,6 +75,8 @@ describe('the architecture', () => {
     ['an adapter that asks for the time', 'src/adapters/http/x.ts', 'const { now = Date.now } = options;'],
     ['an adapter outside the table with a deadline', 'src/adapters/http/x.ts', 'f(AbortSignal.timeout(1));'],
     ['the embedded API with a timer', 'src/kube-api/http/x.ts', 'const timer = setInterval(f, 1);'],
+    ['an app that writes to a terminal by itself', 'src/apps/cli/x.ts', 'process.stdout.write(text);'],
+    ['a second log', 'src/adapters/http/x.ts', 'const log = pino({});'],
     ['the image importing an app', 'image/x.ts', `import { y } from '../src/apps/cli/errors.ts';`],
   ])('refuses %s', (_, path, source) => {
     expect(breaches(path, source)).toHaveLength(1);

@@ -99,10 +99,19 @@ const OWN_CLOCK_FOR: Readonly<Record<string, string>> = {
   'src/kube-api/http/collections.ts': 'ends watches of real clients in time, and sends them bookmarks',
 };
 
+/** The ways out of the program for texts, and the one file by which each is taken: there texts are made fit to be shown. */
+const OUTLETS: readonly (readonly [RegExp, string])[] = [
+  [/\bprocess\.(stdout|stderr)\.write\b|\bconsole\./, 'src/apps/cli/terminal.ts'],
+  [/\bpino\(/, 'src/adapters/log/log.ts'],
+  [/\breportingInstance\b/, 'src/adapters/kubernetes/events.ts'],
+];
+
 /** Every breach of the rules in one source file. `path` is relative to the root of the repository. */
 export function breaches(path: string, source: string): string[] {
   const found = importsOf(source).flatMap((specifier) => importBreach(path, specifier) ?? []);
   if (!path.startsWith('src/') || isTest(path)) return found;
+  for (const [way, outlet] of OUTLETS)
+    if (path !== outlet && way.test(source)) found.push(`${path} writes by itself; texts go out by ${outlet}`);
   const [forbidden, why] =
     layerOf(path) === 'core'
       ? [NOT_IN_CORE, 'the core has no clock, no randomness and no I/O']

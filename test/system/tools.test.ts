@@ -146,6 +146,25 @@ describe('explain, plan and convert', () => {
     );
   });
 
+  it.each<[string, (dump: string) => readonly string[]]>([
+    ['explain', (dump) => ['explain', 'service', 's', '--dump', dump]],
+    ['explain as JSON', (dump) => ['explain', 'service', 's', '--dump', dump, '-o', 'json']],
+    ['plan', (dump) => ['plan', '-f', dump, '--dump', dump]],
+    ['migrate', (dump) => ['migrate', '--dump', dump]],
+    ['a refusal', (dump) => ['convert', '--only-data', '-f', dump]],
+  ])('%s moves no cursor of a terminal, whatever users have written', async (_, args) => {
+    const evil = '\\e]0;x\\a\\e[2J\\u202e\\nService default/s';
+    const dump = file(
+      'evil.yaml',
+      `apiVersion: v1\nkind: Service\nmetadata:\n  name: s\n  annotations: {metallb.io/address-pool: "${evil}", "metallb.io/${evil}": x}\nspec: {type: LoadBalancer, clusterIP: 10.0.0.1}\n---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: "${evil}", namespace: metallb-system}\nspec: {addresses: ["${evil}"]}\n`,
+    );
+    const { stdout, stderr } = await metallb(args(dump));
+    const text = stdout + stderr;
+    expect(text).not.toBe('');
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(text.split('\n').filter((line) => line.startsWith('Service default/s')).length).toBeLessThan(2);
+  });
+
   it('explain names pools and nodes with their verdicts, for people and for programs', async () => {
     const manual =
       '{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: manual, namespace: metallb-system}, spec: {autoAssign: false, addresses: [192.168.9.0/30]}}';

@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { bounded, printable } from '../../core/api/text.ts';
 import type { EventNote, EventTarget } from '../../core/reasons/reasons.ts';
 import { EVENT_TYPES } from '../../core/reasons/reasons.ts';
 import type { WallClock } from '../driver/clock.ts';
@@ -10,6 +11,9 @@ import { MERGE_PATCH } from './client.ts';
 import { collectionPath, objectPath } from './resources.ts';
 import { timestamp } from './timestamp.ts';
 import type { ApiFailure, ApiRequest, ApiTransport } from './transport.ts';
+
+/** What Kubernetes' own recorder allows. */
+const LONGEST_MESSAGE = 1024;
 
 /** Limit of queued Events: while the API server is unreachable for long, the oldest are dropped. */
 const QUEUE_LIMIT = 1000;
@@ -73,7 +77,7 @@ export class EventRecorder {
       metadata: { name, namespace },
       involvedObject: { ...reference, ...(uid !== undefined && { uid }) },
       reason,
-      message: message.slice(0, 1024),
+      message: bounded(printable(message), LONGEST_MESSAGE),
       type,
       source: { component, host },
       reportingComponent: component,

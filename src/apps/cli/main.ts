@@ -7,6 +7,7 @@ import manifest from '../../../package.json' with { type: 'json' };
 import { own } from '../../core/api/json.ts';
 import { describeError } from './errors.ts';
 import { fromGoStyle } from './flags.ts';
+import { complain, printed, show } from './terminal.ts';
 
 const { version } = manifest;
 
@@ -29,18 +30,21 @@ const program = new Command('metallb')
   .description('the load balancer that bare-metal Kubernetes lacks')
   .version(version)
   .showHelpAfterError('run the command with --help to see its flags')
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'metallb: ')) });
+  .configureOutput({
+    writeOut: show,
+    writeErr: complain,
+    outputError: (text, write) => write(text.replace(/^error: /, 'metallb: ')),
+  });
 const args = fromGoStyle(process.argv.slice(2));
 const only = own(COMMANDS, args[0] ?? '');
 for (const add of only === undefined ? Object.values(COMMANDS) : [only]) await add(program);
 
 try {
   await program.parseAsync(args, { from: 'user' });
-  // A pipe drains slowly, and what it has not taken is lost at exit.
-  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  await printed();
   process.exit(process.exitCode ?? 0);
 } catch (error) {
   const { text, exitCode } = describeError(error);
-  process.stderr.write(`metallb: ${text}\n`);
+  complain(`metallb: ${text}\n`);
   process.exit(exitCode);
 }

@@ -12,9 +12,13 @@ import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import { CONVERSION_PATH } from '../../core/api/kind.ts';
 import type { KubernetesObject, Service } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
+import { bounded, printable } from '../../core/api/text.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
 import { elsewhere } from '../../core/config/namespace.ts';
 import { CONFIG_RESOURCES, type ConfigObjects, type ConfigResource, kindOf } from '../../core/config/resolve.ts';
+
+/** Characters of a refusal, which kubectl prints whole. */
+const LONGEST_REFUSAL = 4096;
 
 export interface WebhookOptions {
   readonly client: KubernetesClient;
@@ -89,7 +93,7 @@ async function reviewAdmission(
     throw new Error('the AdmissionReview has no request, or no object in it');
   const { refusals, warnings } = await judge(options, resource, subject, operation!);
   const allowed = refusals.length === 0;
-  const message = refusals.map(formatProblem).join('; ');
+  const message = bounded(printable(refusals.map(formatProblem).join('; ')), LONGEST_REFUSAL);
   if (!allowed) options.log.info({ event: 'writeRefused', resource, operation, error: message }, message);
   return {
     apiVersion: review.apiVersion,

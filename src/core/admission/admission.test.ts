@@ -50,6 +50,13 @@ describe('admission', () => {
     ]);
   });
 
+  it('says nothing that moves a cursor, and nothing without end', () => {
+    const annotations = { 'metallb.io/\u001b[2Jx': '', [`metallb.io/${'y'.repeat(5000)}`]: '' };
+    const { warnings } = admit('ipaddresspools', pool('second', ['198.51.100.0/24'], {}, { annotations }), stored);
+    expect(warnings.map((text) => text.length)).toEqual([expect.any(Number), 1024]);
+    expect(warnings.join()).not.toMatch(/\p{Cc}/u);
+  });
+
   it('says beforehand that a change of a peer ends its sessions', () => {
     const spec = { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' };
     const warnings = (before: object, after: object) =>

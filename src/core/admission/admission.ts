@@ -7,6 +7,7 @@ import { annotationFaults } from '../api/annotation-faults.ts';
 import { referenceTo } from '../api/kind.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { formatFault, formatProblem, type Problem } from '../api/problem.ts';
+import { bounded, printable } from '../api/text.ts';
 import { type Renewal, renewals } from '../bgp/peers/peer-change.ts';
 import type { BgpEngine } from '../config/config.ts';
 import { foreignAddresses, foreignProblems } from '../config/foreign-addresses.ts';
@@ -39,13 +40,13 @@ export function admit(
   const harmed = problems.filter((problem) => !isOwn(problem) && !before.has(formatProblem(problem)));
   return {
     refusals: refusalsIn(problems.filter(isOwn)),
-    warnings: [
+    warnings: shown([
       ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
       ...annotationFaults(kindOf(resource), object.metadata).map(describeAnnotationFault),
       ...ineffective(future, { config, problems }).filter(isOwn).map(formatFault),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
-    ],
+    ]),
   };
 }
 
@@ -132,4 +133,11 @@ function describeRenewal({ before, after, fields }: Renewal): string {
 function peerWarnings(object: KubernetesObject): string[] {
   const { spec } = object as { spec?: { disableMP?: boolean } };
   return spec?.disableMP === true ? ['spec.disableMP is deprecated and has no effect; remove it'] : [];
+}
+
+/** Characters of one warning; the API server shortens all of them to 256 when they are more than 4,096 together. */
+const LONGEST_WARNING = 1024;
+
+function shown(warnings: readonly string[]): string[] {
+  return warnings.map((warning) => bounded(printable(warning), LONGEST_WARNING));
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { own } from './json.ts';
+import { quoted } from './text.ts';
 
 /** Names one object of the API. `namespace` is absent for cluster-scoped kinds. */
 export interface ObjectReference {
@@ -35,7 +36,7 @@ export function formatReference(object: ObjectReference): string {
 
 /** One line without the object, as it is shown on the object itself. */
 export function formatFault({ field, value, message, cure, consequence }: Problem): string {
-  return `${field}: ${JSON.stringify(value)}: ${message}; ${cure}${consequence === undefined ? '' : ` (${consequence})`}`;
+  return `${field}: ${quoted(value)}: ${message}; ${cure}${consequence === undefined ? '' : ` (${consequence})`}`;
 }
 
 /** One line with everything. */

@@ -17,6 +17,11 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => (character === '\n' ? character : escaped(character)));
 }
 
+/** The same for a text that must not begin a line of its own. */
+export function oneLine(text: string): string {
+  return printable(text).replaceAll('\n', '\\n');
+}
+
 /** The beginning of a text that is longer than `limit` characters, and how much was left out. */
 export function bounded(text: string, limit: number): string {
   if (text.length <= limit) return text;

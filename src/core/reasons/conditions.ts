@@ -4,6 +4,7 @@
  */
 import type { Condition } from '../api/kubernetes.ts';
 import { formatFault, type Problem } from '../api/problem.ts';
+import { bounded, printable } from '../api/text.ts';
 import { EVENT_TYPES, type EventNote } from './reasons.ts';
 
 /** Condition type on Services. Kubernetes asks for a domain prefix on conditions that are not its own. */
@@ -21,8 +22,16 @@ export const EFFECTIVE_CONDITION = 'Effective';
 /** Condition type on a ServiceL2Status, present while another host claims an address of the Service. */
 const DUPLICATE_CONDITION = 'DuplicateAddress';
 
+/** Characters of a condition; Kubernetes allows 32,768. */
+const LONGEST_MESSAGE = 4096;
+
+/** The one way into the message of a condition. */
+export function conditionMessage(text: string): string {
+  return bounded(printable(text), LONGEST_MESSAGE);
+}
+
 export function duplicateAddress(duplicates: readonly string[], now: string): Condition {
-  const message = duplicates.join('\n');
+  const message = conditionMessage(duplicates.join('\n'));
   return { type: DUPLICATE_CONDITION, status: 'True', reason: 'ForeignClaim', message, lastTransitionTime: now };
 }
 
@@ -116,7 +125,7 @@ function isSaid(conditions: readonly Condition[], type: ConditionType, note: Con
     note !== undefined &&
     present.status === note.status &&
     present.reason === note.reason &&
-    present.message === note.message
+    present.message === conditionMessage(note.message)
   );
 }
 
@@ -131,5 +140,5 @@ function withCondition(
   if (note === undefined) return others;
   const present = conditions.find((condition) => condition.type === type);
   const lastTransitionTime = present?.status === note.status ? present.lastTransitionTime : now;
-  return [...others, { ...note, lastTransitionTime }];
+  return [...others, { ...note, message: conditionMessage(note.message), lastTransitionTime }];
 }

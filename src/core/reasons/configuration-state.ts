@@ -5,6 +5,7 @@
  */
 import { formatProblem, type Problem } from '../api/problem.ts';
 import type { Desired, Labels } from '../kubernetes/writer/messages.ts';
+import { conditionMessage } from './conditions.ts';
 
 export const CONFIGURATION_STATES = 'configurationstates';
 
@@ -24,7 +25,7 @@ export function configurationState(
   now: string,
 ): Desired {
   const isValid = problems.length === 0;
-  const errorSummary = problems.map(formatProblem).join('\n');
+  const errorSummary = conditionMessage(problems.map(formatProblem).join('\n'));
   const condition = {
     type: conditionType,
     status: isValid ? 'True' : 'False',

@@ -7,6 +7,7 @@
 import { type Admission, admit, admitDeletion } from '../../core/admission/admission.ts';
 import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import type { KubernetesObject } from '../../core/api/kubernetes.ts';
+import { quoted } from '../../core/api/text.ts';
 import { apiVersionOf, CONFIG_RESOURCES, type ConfigObjects, resourceOfKind } from '../../core/config/resolve.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 import type { CustomBehaviour } from './definitions.ts';
@@ -50,6 +51,6 @@ function tell(
   warn: (message: string) => void,
 ): void {
   for (const { field, value, message, cure } of refusals)
-    fault(field, `Invalid value: ${JSON.stringify(value)}: ${message}; ${cure}`);
+    fault(field, `Invalid value: ${quoted(value)}: ${message}; ${cure}`);
   for (const warning of warnings) warn(warning);
 }

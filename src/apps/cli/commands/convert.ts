@@ -11,6 +11,7 @@ import { formatProblem } from '../../../core/api/problem.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
 import { convertLegacy } from '../../../core/migration/legacy.ts';
 import { CliError } from '../errors.ts';
+import { showDocument } from '../terminal.ts';
 
 interface Options {
   readonly filename: string;
@@ -39,7 +40,7 @@ export function addConvertCommand(program: Command): void {
       const faults = problems.map(({ consequence: _unused, ...problem }) => formatProblem(problem));
       if (faults.length > 0) throw new CliError(faults.join('\n'));
       const documents = conversion.resources.map((resource) => `${formatYaml(resource)}---\n`);
-      process.stdout.write(`# Converted by metallb convert from ${options.filename}.\n${documents.join('')}`);
+      showDocument(`# Converted by metallb convert from ${options.filename}.\n${documents.join('')}`);
     });
 }
 

@@ -12,6 +12,7 @@ import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
 import { readNodeFacts } from '../../../adapters/linux/node-facts.ts';
 import { readLinks } from '../../../adapters/wire/links.ts';
 import { askForAddress, lendAddress } from '../../../adapters/wire/neighbour-test.ts';
+import { oneLine } from '../../../core/api/text.ts';
 import {
   examineAnswers,
   examineNode,
@@ -23,6 +24,7 @@ import { formatAddress, type IpAddress, parseAddress } from '../../../core/net/a
 import { formatMac } from '../../../core/net/mac.ts';
 import { untilSignal } from '../common.ts';
 import { CliError } from '../errors.ts';
+import { complain, show } from '../terminal.ts';
 
 interface Options {
   readonly kubeconfig?: string;
@@ -56,7 +58,7 @@ export function addDoctorCommand(program: Command): void {
         ...(await askServer(kubeconfig)),
       };
       const findings = examineNode(facts);
-      process.stdout.write(output === 'json' ? `${JSON.stringify(findings, null, 2)}\n` : forPeople(findings));
+      show(output === 'json' ? `${JSON.stringify(findings, null, 2)}\n` : forPeople(findings));
       process.exitCode = findings.some(({ verdict }) => verdict === 'problem') ? 1 : 0;
     });
 }
@@ -79,8 +81,8 @@ async function lendFor(milliseconds: number, address: IpAddress): Promise<void> 
     throw new CliError(
       `--lend: ${formatAddress(address)} belongs to ${taken[0]!.mac} on ${taken[0]!.link}; choose a free address`,
     );
-  const stop = lendAddress(address, excludeLinks, (message) => process.stderr.write(`${message}\n`));
-  process.stdout.write(
+  const stop = lendAddress(address, excludeLinks, (message) => complain(`${message}\n`));
+  show(
     `answering for ${formatAddress(address)} on ${names} for a minute; on another node: metallb doctor --ask ${formatAddress(address)}\n`,
   );
   await Promise.race([untilSignal(), sleep(realClock({ unref: true }), milliseconds)]);
@@ -94,7 +96,7 @@ function askFor(address: IpAddress): void {
     fit.map(({ name }) => name),
     askForAddress(address, fit),
   );
-  process.stdout.write(forPeople([finding]));
+  show(forPeople([finding]));
   process.exitCode = finding.verdict === 'good' ? 0 : 1;
 }
 
@@ -119,8 +121,8 @@ async function askServer(kubeconfig: string | undefined): Promise<Pick<NodeFacts
 
 function forPeople(findings: readonly Finding[]): string {
   const lines = findings.flatMap(({ check, verdict, detail, cure }) => [
-    `${MARKS[verdict]} ${check}: ${detail}`,
-    ...(cure === undefined ? [] : [`    ${cure}`]),
+    `${MARKS[verdict]} ${check}: ${oneLine(detail)}`,
+    ...(cure === undefined ? [] : [`    ${oneLine(cure)}`]),
   ]);
   const count = findings.filter(({ verdict }) => verdict === 'problem').length;
   const end = count === 0 ? 'nothing keeps a speaker from working' : `${count} problem${count === 1 ? '' : 's'}`;

@@ -6,11 +6,13 @@
 import type { Command } from 'commander';
 import { sha256 } from '../../../adapters/sha256.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
+import { oneLine } from '../../../core/api/text.ts';
 import { type Explanation, endpointCount, explainService } from '../../../core/offline/explain.ts';
 import { describeCheck } from '../../../core/reasons/allocation.ts';
 import { BGP_VERDICTS, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
 import { CliError } from '../errors.ts';
 import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
+import { show } from '../terminal.ts';
 
 interface Options extends SnapshotOptions {
   readonly lbClass: string;
@@ -39,7 +41,7 @@ export function addExplainCommand(program: Command): void {
         options.output === 'json'
           ? JSON.stringify(forJson(explanation), null, 2)
           : forPeople(explanation, endpointCount(snapshot, key));
-      process.stdout.write(`${text}\n`);
+      show(`${text}\n`);
     });
 }
 
@@ -60,7 +62,7 @@ function forPeople(
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
   const section = (title: string, items: readonly string[]) => {
-    if (items.length > 0) lines.push('', `${title}:`, ...items.map((item) => `  ${item}`));
+    if (items.length > 0) lines.push('', `${title}:`, ...items.map((item) => `  ${oneLine(item)}`));
   };
   section(
     'What the controller says',

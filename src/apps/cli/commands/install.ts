@@ -28,6 +28,7 @@ import { parseAddress } from '../../../core/net/address.ts';
 import { parsePrefix } from '../../../core/net/prefix.ts';
 import { CliError } from '../errors.ts';
 import { listIfAny } from '../snapshot.ts';
+import { complain, show, showDocument } from '../terminal.ts';
 
 interface InstallOptions {
   readonly addresses?: string;
@@ -76,8 +77,7 @@ async function install(options: InstallOptions): Promise<void> {
   const { namespace, image, pool, print, force } = options;
   const client = connect(options, print === true);
   const cluster = client === undefined ? undefined : await inspectCluster(client, print === true);
-  if (cluster === undefined)
-    process.stderr.write('no cluster answers; the addresses are not checked against its nodes\n');
+  if (cluster === undefined) complain('no cluster answers; the addresses are not checked against its nodes\n');
   const subnets = cluster?.subnets ?? [];
   const findings = cluster?.findings ?? [];
   if (findings.length > 0) {
@@ -86,26 +86,26 @@ async function install(options: InstallOptions): Promise<void> {
       throw new CliError(
         `nothing was installed because something is in the way:\n${told}\n--force installs all the same`,
       );
-    process.stderr.write(`${told}\n`);
+    complain(`${told}\n`);
   }
   const hasPools = (cluster?.pools ?? 0) > 0;
   const entries = hasPools && options.addresses === undefined ? [] : await chooseAddresses(options, subnets);
   const objects = installation(shippedManifest(), { namespace, image, addresses: entries, pool });
   if (print === true) {
-    process.stdout.write(objects.map((object) => formatYaml(object)).join('---\n'));
+    showDocument(objects.map((object) => formatYaml(object)).join('---\n'));
     return;
   }
   for (const object of objects) {
     await apply(client!, object, FIELD_MANAGER);
-    process.stdout.write(`applied ${nameOf(object)}\n`);
+    show(`applied ${nameOf(object)}\n`);
   }
   if (options.wait !== undefined) await untilReady(client!, namespace, options.wait);
-  process.stdout.write(
+  show(
     entries.length === 0
       ? `MetalLB is installed in namespace ${namespace}; the pools that were there are used as they are.\n`
       : `MetalLB is installed in namespace ${namespace} and gives out ${entries.join(', ')}.\n`,
   );
-  process.stdout.write(
+  show(
     `Next: kubectl -n ${namespace} get pods; then any Service of type LoadBalancer has an address. metallb explain service NAMESPACE/NAME says why it has none.\n`,
   );
 }
@@ -119,8 +119,8 @@ async function uninstall({ namespace, all, kubeconfig }: { namespace: string; al
   const objects = installation(shippedManifest(), choices).reverse();
   const stays = ({ kind }: KubernetesObject) => kind === 'CustomResourceDefinition' || kind === 'Namespace';
   for (const object of objects.filter((each) => all === true || !stays(each)))
-    if (await remove(client, object)) process.stdout.write(`removed ${nameOf(object)}\n`);
-  process.stdout.write(
+    if (await remove(client, object)) show(`removed ${nameOf(object)}\n`);
+  show(
     all === true
       ? 'Nothing of MetalLB is left. Services keep the addresses in their status until somebody else gives them others.\n'
       : `Your pools, advertisements and peers stay in namespace ${namespace}, with their CRDs; --all takes them too.\n`,

@@ -10,6 +10,7 @@ import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
 import { own } from '../../../core/api/json.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem } from '../../../core/api/problem.ts';
+import { oneLine } from '../../../core/api/text.ts';
 import { byResource, resolveConfig } from '../../../core/config/resolve.ts';
 import { importCilium } from '../../../core/migration/importers/cilium.ts';
 import type { Imported } from '../../../core/migration/importers/imported.ts';
@@ -19,6 +20,7 @@ import { describeDifference } from '../../../core/offline/differences.ts';
 import { CliError } from '../errors.ts';
 import { examineMigration, type Report } from '../migration.ts';
 import { listIfAny, openSnapshot, readObjects, readWorkloads, type SnapshotOptions } from '../snapshot.ts';
+import { show, showDocument } from '../terminal.ts';
 
 interface Options extends SnapshotOptions {
   readonly from?: string;
@@ -40,7 +42,7 @@ export function addMigrateCommand(program: Command): void {
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
       if (options.from !== undefined) {
-        process.stdout.write(await imported(options.from, options));
+        showDocument(await imported(options.from, options));
         return;
       }
       const report = examineMigration(
@@ -48,7 +50,7 @@ export function addMigrateCommand(program: Command): void {
         await readWorkloads(options, ['Deployment', 'DaemonSet']),
         options.lbClass,
       );
-      process.stdout.write(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report));
+      show(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report));
       process.exitCode = report.changes.some(({ aspect }) => aspect === 'addresses') ? 1 : 0;
     });
 }
@@ -97,7 +99,9 @@ async function imported(from: string, { dump, kubeconfig, to }: Options): Promis
   const faults = problems.map(
     ({ consequence: _unused, ...problem }) => `does not fit as it is: ${formatProblem(problem)}`,
   );
-  const comments = [`Imported by metallb migrate --from ${from}.`, ...notes, ...faults].map((note) => `# ${note}\n`);
+  const comments = [`Imported by metallb migrate --from ${from}.`, ...notes, ...faults].map(
+    (note) => `# ${oneLine(note)}\n`,
+  );
   return comments.join('') + made.map((object) => formatYaml(object)).join('---\n');
 }
 
@@ -120,7 +124,7 @@ async function listAll(
 function forPeople({ runs, resources, services, unchanged, changes, setAside, notes, steps }: Report): string {
   const counts = Object.entries(resources).map(([kind, count]) => `${count} ${kind}${count === 1 ? '' : 's'}`);
   const list = (title: string, lines: readonly string[]) =>
-    lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
+    lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${oneLine(line)}`)];
   return `${[
     ...list(
       'Runs now:',

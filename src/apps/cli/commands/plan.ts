@@ -11,6 +11,7 @@ import { BGP_PEER_VERSIONS, convertBgpPeer } from '../../../core/api/bgp-peer-co
 import { referenceTo } from '../../../core/api/kind.ts';
 import type { KubernetesObject } from '../../../core/api/kubernetes.ts';
 import { formatProblem, formatReference } from '../../../core/api/problem.ts';
+import { oneLine } from '../../../core/api/text.ts';
 import { renewals } from '../../../core/bgp/peers/peer-change.ts';
 import { elsewhere, inOneNamespace } from '../../../core/config/namespace.ts';
 import { isConfigResource, kindOf, resourceOfKind } from '../../../core/config/resolve.ts';
@@ -28,6 +29,7 @@ import {
   type SnapshotOptions,
   withNamespace,
 } from '../snapshot.ts';
+import { show } from '../terminal.ts';
 
 interface Options extends SnapshotOptions {
   readonly filename: string[];
@@ -103,7 +105,7 @@ export function addPlanCommand(program: Command): void {
         refused: [...misplaced, ...refused],
         warnings: [...objects.flatMap(annotationWarnings), ...warnings],
       };
-      process.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
+      show(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : forPeople(plan));
     });
 }
 
@@ -191,12 +193,12 @@ function compare(
 
 function forPeople({ changes, kept, renewed, refused, rejected, warnings }: Plan): string {
   const line = ({ service, from, to, why }: Plan['changes'][number]) =>
-    `  ${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
+    `${service}: ${from || 'no address'} -> ${to || 'no address'}${why === '' ? '' : ` (${why})`}`;
   const setAside = rejected.filter((text) => !refused.some((refusal) => text.startsWith(refusal)));
   const parts = [
     changes.length === 0
       ? 'No Service would gain, lose or change an address.'
-      : ['Services:', ...changes.map(line)].join('\n'),
+      : list('Services:', changes.map(line)).join('\n'),
     ...list(
       'Services that would keep their address:',
       kept.map(({ service, address, what }) => `${service}: ${address} (${what})`),
@@ -215,7 +217,7 @@ function forPeople({ changes, kept, renewed, refused, rejected, warnings }: Plan
 }
 
 function list(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [[title, ...lines.map((line) => `  ${line}`)].join('\n')];
+  return lines.length === 0 ? [] : [[title, ...lines.map((line) => `  ${oneLine(line)}`)].join('\n')];
 }
 
 /** BGPPeer is the one kind with more than one version. */

@@ -17,6 +17,7 @@ import { openDataDirectory } from '../../standalone/data-directory.ts';
 import { addFlags, flagValues, openLog, textFlag, untilSignal } from '../common.ts';
 import { CliError, listenError } from '../errors.ts';
 import type { Flag } from '../flags.ts';
+import { show } from '../terminal.ts';
 
 const FLAGS: readonly Flag[] = [
   { name: 'data-dir', help: 'directory for objects, certificate and kubeconfig (required)' },
@@ -39,7 +40,7 @@ export function addStandaloneCommand(program: Command): void {
     if (directory === '') throw new CliError('--data-dir is missing; give a directory to keep the objects in', 2);
     const { host, port } = parseListen(textFlag(values, 'listen'));
     const { api, kubeconfig } = await startApi(directory, host, port);
-    process.stdout.write(
+    show(
       `Kubernetes API:  https://${host}:${api.port}\nkubeconfig:      ${kubeconfig}\nTry:             export KUBECONFIG=${kubeconfig}\n                 kubectl get services --all-namespaces\n`,
     );
     if (values['api-only'] === true) {

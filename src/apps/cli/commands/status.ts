@@ -7,9 +7,11 @@ import { realWallClock } from '../../../adapters/driver/clock.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
 import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
+import { oneLine } from '../../../core/api/text.ts';
 import { sessionsOf, type ToldSession } from '../../../core/offline/explain.ts';
 import { CliError } from '../errors.ts';
 import { listIfAny } from '../snapshot.ts';
+import { show } from '../terminal.ts';
 
 interface Options {
   readonly kubeconfig?: string;
@@ -30,9 +32,7 @@ export function addStatusCommand(program: Command): void {
       const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli');
       const objects = await listIfAny(client, collectionPath('bgpsessionstatuses', namespace));
       const sessions = sessionsOf({ bgpsessionstatuses: objects });
-      process.stdout.write(
-        output === 'json' ? `${JSON.stringify(sessions, null, 2)}\n` : table(sessions, realWallClock()),
-      );
+      show(output === 'json' ? `${JSON.stringify(sessions, null, 2)}\n` : table(sessions, realWallClock()));
       if (sessions.some(({ state }) => state !== 'Established')) process.exitCode = 1;
     });
 }
@@ -60,7 +60,7 @@ function table(sessions: readonly ToldSession[], now: number): string {
     return 'no speaker reports a BGP session: no BGPPeer selects a node, or the speaker there is not running\n';
   const rows = [
     COLUMNS.map(([title]) => title),
-    ...sessions.map((session) => COLUMNS.map(([, of]) => of(session, now))),
+    ...sessions.map((session) => COLUMNS.map(([, of]) => oneLine(of(session, now)))),
   ];
   const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows
