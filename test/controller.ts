@@ -28,6 +28,7 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
   let failWith: number | undefined;
   const services = new Map<string, Service>();
   const events: string[] = [];
+  const logged: string[] = [];
   const writes: string[] = [];
   const feed = (input: ControllerInput | { kind: 'tick' }): void => {
     const { next, outputs } = controllerMachine.step(state, input, now);
@@ -35,7 +36,10 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
     for (const output of outputs) perform(output);
   };
   const perform = (output: ControllerOutput): void => {
-    if (output.kind === 'emit-event') events.push(`${output.target.name} ${output.reason}: ${output.message}`);
+    if (output.kind === 'emit-event') {
+      events.push(`${output.target.name} ${output.reason}: ${output.message}`);
+      logged.push(output.detail ?? output.message);
+    }
     if (output.kind === 'write-status') {
       const { resource, key, usage, wishes } = output;
       const said = wishes.flatMap(({ note }) => (note?.status === 'False' || note?.type === 'Accepted' ? note : []));
@@ -78,6 +82,8 @@ export function controller({ pools = [pool('p', ['192.0.2.0/30'])], services: in
   for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: objects[resource] ?? [] });
   return {
     events,
+    /** What the log says of the same. */
+    logged,
     writes,
     put,
     feed,

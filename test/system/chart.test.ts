@@ -93,6 +93,7 @@ const SETS: Readonly<Record<string, readonly string[]>> = {
   ],
   'a class, and other flags': [
     'loadBalancerClass=example.com/lb',
+    'controller.shareAcrossNamespaces=false',
     'speaker.ignoreExcludeLB=true',
     'speaker.extraArgs={--l2-election=balanced}',
     'poolChangeGrace=0',

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/adapters/sha256.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
 import type { L2Advertisement } from '../../src/core/config/config.ts';
+import { SURROUNDINGS_DELAY } from '../../src/core/controller/look-around.ts';
 import {
   type Candidate,
   type Contest,
@@ -44,8 +45,11 @@ const annotated = (name: string, value: string): Meta => ({ annotations: { [`met
 const ALL_POOLS = pool('p', ['192.0.2.0/30']);
 
 /** Reasons of the Events of a controller that finds this. */
-function told(services: Services, pools: readonly KubernetesObject[] = [ALL_POOLS]): string[] {
-  return controller({ services, pools }).events.map((text) => /^\S+ (.+?): /.exec(text)![1]!);
+function told(services: Services, pools: readonly KubernetesObject[] = [ALL_POOLS], lan: object = {}): string[] {
+  const c = controller({ services, pools });
+  c.configure('l2advertisements', configured('lan', lan));
+  c.wait(SURROUNDINGS_DELAY);
+  return c.events.map((text) => /^\S+ (.+?): /.exec(text)![1]!);
 }
 
 const ADDRESS = '192.0.2.1';
@@ -122,6 +126,8 @@ const EVENTS: Readonly<Record<EventReason, () => readonly string[]>> = {
   LoadBalancerFailed: () => told([service('a', { loadBalancerIP: 'x' })]),
   'not enough clusterips': () => told([service('a', { ipFamilyPolicy: 'RequireDualStack' })]),
   noclusterIPsIPFamily: () => told([service('a', { clusterIPs: ['10.0.0.1', '10.0.0.2'] })]),
+  notAdvertised: () => told([service('a')], undefined, { ipAddressPools: ['other'] }),
+  foreignAddress: () => told([service('a', { clusterIP: '192.0.2.0', clusterIPs: ['192.0.2.0'] })]),
   nolbIPsIPFamily: () => told([service('a', {}, {}, ['192.0.2.0', '192.0.2.1', '192.0.2.2'])]),
   deprecatedAnnotation: () => told([service('a', {}, { annotations: { 'metallb.universe.tf/address-pool': 'p' } })]),
   unknownAnnotation: () => told([service('a', {}, annotated('pool', 'p'))]),
@@ -154,8 +160,9 @@ function unserved(
   spec: object = {},
   meta: Meta = {},
   others: Services = [],
+  shareAcrossNamespaces = true,
 ): UnservedReason | undefined {
-  const c = controller({ pools, services: [...others, service('s', spec, meta)] });
+  const c = controller({ pools, services: [...others, service('s', spec, meta)], shareAcrossNamespaces });
   return c.unserved('s');
 }
 
@@ -171,6 +178,8 @@ const REFUSED: Readonly<Record<Exclude<UnservedReason, Good>, () => UnservedReas
   'in-use': () => unserved([ALL_POOLS], {}, wish('192.0.2.1'), [held()]),
   'no-key': () => unserved([ALL_POOLS], {}, wish('192.0.2.1'), [held(keyed('k'))]),
   'holder-has-no-key': () => unserved([ALL_POOLS], {}, keyed('k', wish('192.0.2.1')), [held()]),
+  'other-namespace': () =>
+    unserved([ALL_POOLS], {}, keyed('k', wish('192.0.2.1')), [held({ ...keyed('k'), namespace: 'theirs' })], false),
   'other-key': () => unserved([ALL_POOLS], {}, keyed('k', wish('192.0.2.1')), [held(keyed('l'))]),
   'other-endpoints': () => unserved(one, local('x'), keyed('k'), [held(keyed('k'), local('y'))]),
   'port-clash': () => unserved(one, {}, keyed('k'), [held(keyed('k'))]),

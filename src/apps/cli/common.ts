@@ -16,7 +16,7 @@ import { createLog, LOG_LEVELS, type Log, type LogLevel } from '../../adapters/l
 import { Metrics } from '../../adapters/metrics/metrics.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
 import { CliError, listenError } from './errors.ts';
-import type { Flag } from './flags.ts';
+import { type Flag, isTrue } from './flags.ts';
 
 const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 
@@ -66,6 +66,10 @@ export function secondsFlag(values: FlagValues, name: string): number {
   if (!Number.isFinite(seconds) || seconds < 0)
     throw new CliError(`--${name}: ${JSON.stringify(values[name])} is not a number of seconds; give 0 or more`, 2);
   return seconds;
+}
+
+export function booleanFlag(values: FlagValues, name: string): boolean {
+  return isTrue(name, values[name]);
 }
 
 export function textFlag(values: FlagValues, name: string): string {

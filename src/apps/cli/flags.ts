@@ -5,6 +5,7 @@
 
 import { WEBHOOK_SECRET } from '../../core/admission/webhooks.ts';
 import { WEBHOOK_SERVICE } from '../../core/api/kind.ts';
+import { CliError } from './errors.ts';
 
 export interface Flag {
   readonly name: string;
@@ -92,6 +93,11 @@ export const CONTROLLER_FLAGS: readonly Flag[] = [
     name: 'webhook-mode',
     default: 'enabled',
     help: 'enabled, disabled, or onlywebhook (serve the webhooks and nothing else)',
+  },
+  {
+    name: 'share-across-namespaces',
+    default: 'true',
+    help: 'false: Services of different namespaces share no address, whatever their sharing keys',
   },
   { name: 'webhook-port', default: '9443', help: 'port of the webhooks' },
   { name: 'webhook-secret', default: WEBHOOK_SECRET, help: 'Secret with the certificates of the webhooks' },
@@ -202,4 +208,11 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
 /** Turns Go's `-flag=value` into `--flag=value`; single letters stay what they are. */
 export function fromGoStyle(args: readonly string[]): string[] {
   return args.map((arg) => (/^-[a-z][a-z0-9-]+(=|$)/.test(arg) ? `-${arg}` : arg));
+}
+
+/** A flag or an option that is true or false. Throws CliError for anything else. */
+export function isTrue(name: string, value: unknown): boolean {
+  if (value === 'true' || value === true) return true;
+  if (value === 'false') return false;
+  throw new CliError(`--${name}: ${JSON.stringify(value)} is neither true nor false`, 2);
 }

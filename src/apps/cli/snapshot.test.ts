@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSnapshot, readObjects, withNamespace } from './snapshot.ts';
+import { ApiError } from '../../adapters/kubernetes/client.ts';
+import { explainService } from '../../core/offline/explain.ts';
+import { openSnapshot, readObjects, takeView, withNamespace } from './snapshot.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -62,5 +64,29 @@ describe('the namespace of a manifest', () => {
     ['is none for a Namespace', { kind: 'Namespace', metadata: { name: 'a' } }, undefined],
   ])('%s', (_, object, namespace) => {
     expect(withNamespace(object as Parameters<typeof withNamespace>[0]).metadata.namespace).toBe(namespace);
+  });
+});
+
+describe('somebody who may not see everything', () => {
+  /** An API server that shows what the tenant of `ours` may list. */
+  const client = {
+    list: async (path: string) => {
+      if (path !== '/api/v1/namespaces/ours/services') throw new ApiError(403, 'Forbidden', `${path} is forbidden`);
+      return [{ metadata: { name: 's', namespace: 'ours' } }];
+    },
+  };
+
+  it('sees his own Services, and what is left out', async () => {
+    const lenient = { list: async (path: string) => (path.includes('endpointslices') ? [] : client.list(path)) };
+    const { snapshot, hidden } = await takeView(lenient, undefined, 'ours');
+    expect(snapshot.services.map(({ metadata }) => metadata.name)).toEqual(['s']);
+    expect(hidden).toContain('ipaddresspools');
+    expect(hidden).toContain('services');
+    const explanation = explainService(snapshot, 'ours/s', '', () => new Uint8Array(), { hidden });
+    expect(explanation).toMatchObject({ pools: [], bgp: [], election: undefined, hidden });
+  });
+
+  it('is refused where a part would be wrong', async () => {
+    await expect(takeView(client, undefined)).rejects.toThrow('is forbidden');
   });
 });

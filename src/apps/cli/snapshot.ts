@@ -48,22 +48,47 @@ function empty(): Snapshot {
 /** Pods say who is alive, which cannot be seen from here; Secrets must not be read. */
 const NOT_READ: readonly SnapshotResource[] = ['pods', 'secrets'];
 
-/** Reads everything that decisions are made of. Configuration comes from one namespace, or from all. */
-async function takeSnapshot(client: KubernetesClient, namespace: string | undefined): Promise<Snapshot> {
+/** What somebody may see of a cluster. */
+export interface View {
+  readonly snapshot: Snapshot;
+  /** Resources that the API server does not show, or of one namespace only. */
+  readonly hidden: readonly string[];
+}
+
+type Lister = Pick<KubernetesClient, 'list'>;
+
+/** Resources of tenants: whoever may not list all of them may list those of a namespace. */
+const TENANTS: readonly SnapshotResource[] = ['services', 'endpointslices'];
+
+/**
+ * Reads everything that decisions are made of. Configuration comes from one namespace, or from all. With `tenant`, a namespace,
+ * what the API server forbids is left out, or read in that namespace alone; without, it is an error.
+ */
+export async function takeView(client: Lister, namespace: string | undefined, tenant?: string): Promise<View> {
   const snapshot = empty();
+  const hidden: string[] = [];
+  const read = async (resource: SnapshotResource): Promise<readonly KubernetesObject[]> => {
+    const isTold = (TOLD as readonly string[]).includes(resource);
+    const isOurs = isConfigResource(resource) || isTold;
+    const path = collectionPath(resource, isOurs ? namespace : undefined);
+    try {
+      return await (isTold ? listIfAny(client, path) : client.list(path));
+    } catch (error) {
+      if (tenant === undefined || !(error instanceof ApiError) || error.status !== 403) throw error;
+      hidden.push(resource);
+      return TENANTS.includes(resource) ? client.list(collectionPath(resource, tenant)) : [];
+    }
+  };
   await Promise.all(
     RESOURCES.filter((resource) => !NOT_READ.includes(resource)).map(async (resource) => {
-      const isTold = (TOLD as readonly string[]).includes(resource);
-      const isOurs = isConfigResource(resource) || isTold;
-      const path = collectionPath(resource, isOurs ? namespace : undefined);
-      snapshot[resource] = [...(await (isTold ? listIfAny(client, path) : client.list(path)))];
+      snapshot[resource] = [...(await read(resource))];
     }),
   );
-  return snapshot;
+  return { snapshot, hidden: hidden.sort() };
 }
 
 /** Nothing where the cluster has no such kind. */
-export async function listIfAny(client: KubernetesClient, path: string): Promise<readonly KubernetesObject[]> {
+export async function listIfAny(client: Lister, path: string): Promise<readonly KubernetesObject[]> {
   try {
     return await client.list(path);
   } catch (error) {
@@ -115,7 +140,13 @@ export interface SnapshotOptions {
 /** From the files of --dump, else from the API server. */
 export async function openSnapshot({ dump, kubeconfig, namespace }: SnapshotOptions): Promise<Snapshot> {
   if (dump !== undefined) return readDump(dump);
-  return takeSnapshot(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace);
+  return (await takeView(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace)).snapshot;
+}
+
+/** The same for somebody who may not see everything, but a Service of the namespace `tenant`. */
+export async function openView({ dump, kubeconfig, namespace }: SnapshotOptions, tenant: string): Promise<View> {
+  if (dump !== undefined) return { snapshot: await readDump(dump), hidden: [] };
+  return takeView(new KubernetesClient(Connection.open(kubeconfig), 'metallb-cli'), namespace, tenant);
 }
 
 /** A dump as a snapshot. */

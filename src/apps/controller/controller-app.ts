@@ -34,6 +34,8 @@ export interface ControllerOptions extends ProcessOptions {
   readonly keepUntilServed?: boolean;
   /** Who speaks BGP on the nodes; default: native. */
   readonly bgpEngine?: BgpEngine;
+  /** --share-across-namespaces; absent: true. */
+  readonly shareAcrossNamespaces?: boolean;
   /** ConfigMap in the format before 0.13 to follow, in the namespace of the configuration. */
   readonly configMap?: string | undefined;
   /** Present: lead only while holding the Lease of this namespace; `onStepDown` is called when it is lost. */
@@ -81,6 +83,7 @@ export class ControllerApp {
         keepUntilServed: options.keepUntilServed ?? false,
         bgpEngine: options.bgpEngine,
         namespace: options.namespace,
+        shareAcrossNamespaces: options.shareAcrossNamespaces,
         standby: options.leaderElection !== undefined,
       }),
       CONTROLLER_RESOURCES.map((resource) => ({

@@ -22,6 +22,8 @@ export interface ForeignAddresses {
   readonly range: AddressRange;
   readonly text: string;
   readonly owner: string;
+  /** Whose it is for those who may not read Services of this namespace; absent: no secret. */
+  readonly veiled?: { readonly namespace: string; readonly owner: string };
 }
 
 /** The addresses and Pod networks of the nodes, and the cluster IPs of Services. */
@@ -41,7 +43,11 @@ function ofNode({ metadata: { name }, spec, status }: Node): ForeignAddresses[] 
 
 function ofService(service: Service): ForeignAddresses[] {
   const { clusterIP = '', clusterIPs = [clusterIP] } = service.spec ?? {};
-  return clusterIPs.flatMap((text) => one(parseAddress(text), `the cluster IP of Service ${objectKey(service)}`));
+  const { namespace = '' } = service.metadata;
+  const veiled = { namespace, owner: 'the cluster IP of a Service in another namespace' };
+  return clusterIPs.flatMap((text) =>
+    one(parseAddress(text), `the cluster IP of Service ${objectKey(service)}`).map((found) => ({ ...found, veiled })),
+  );
 }
 
 function one(address: IpAddress | undefined, owner: string): ForeignAddresses[] {

@@ -5,6 +5,7 @@ import { inOneNamespace } from './namespace.ts';
 
 const here = pool('here', ['192.0.2.0/30']);
 const there = pool('there', ['192.0.2.4/30'], {}, { namespace: 'default' });
+const counted = { ...there, status: { assignedIPv4: 0 } };
 const state = (namespace: string) => configured('controller', {}, { namespace });
 
 it.each<[string, Parameters<typeof inOneNamespace>[0], string | undefined, string | undefined, string[]]>([
@@ -17,7 +18,14 @@ it.each<[string, Parameters<typeof inOneNamespace>[0], string | undefined, strin
     ['there'],
   ],
   ['the usual one', { ipaddresspools: [here, there] }, undefined, 'metallb-system', ['here']],
-  ['the only one', { ipaddresspools: [there] }, undefined, 'default', ['there']],
+  [
+    'all where the controller counts in another one',
+    { ipaddresspools: [here, counted] },
+    undefined,
+    undefined,
+    ['here', 'there'],
+  ],
+  ['all where nobody tells', { ipaddresspools: [there] }, undefined, undefined, ['there']],
   ['none when there is no configuration', {}, undefined, undefined, []],
 ])('configuration is that of %s', (_, objects, given, namespace, kept) => {
   const found = inOneNamespace(objects, given);

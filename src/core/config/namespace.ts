@@ -30,14 +30,18 @@ export interface OneNamespace<T> {
 /** Where manifests install us. */
 const USUAL = 'metallb-system';
 
-/** Leaves the configuration of one namespace: `given`, else that in which the controller writes its ConfigurationState, else the usual or only one. */
+/**
+ * Leaves the configuration of one namespace: `given`, else that in which the controller writes its ConfigurationState, else the usual
+ * one. A pool elsewhere that has counters shows that this controller reads all namespaces, as `metallb standalone` does.
+ */
 export function inOneNamespace<
   T extends ConfigObjects & { readonly configurationstates?: readonly KubernetesObject[] },
 >(objects: T, given?: string): OneNamespace<T> {
   const used = new Set(CONFIG_RESOURCES.flatMap((resource) => (objects[resource] ?? []).map(namespaceOf)));
   const speaking = objects.configurationstates?.find(({ metadata }) => metadata.name === 'controller');
-  const guessed = used.has(USUAL) ? USUAL : used.size === 1 ? [...used][0] : undefined;
-  const namespace = given ?? (speaking && namespaceOf(speaking)) ?? guessed;
+  const guessed = (speaking && namespaceOf(speaking)) ?? (used.has(USUAL) ? USUAL : undefined);
+  const readsAll = objects.ipaddresspools?.some((pool) => namespaceOf(pool) !== guessed && isCounted(pool));
+  const namespace = given ?? (readsAll ? undefined : guessed);
   if (namespace === undefined) return { namespace, objects, problems: [] };
   const problems: Problem[] = [];
   const kept = CONFIG_RESOURCES.map((resource) => {
@@ -46,6 +50,10 @@ export function inOneNamespace<
     return [resource, here];
   });
   return { namespace, objects: { ...objects, ...Object.fromEntries(kept) }, problems };
+}
+
+function isCounted(pool: KubernetesObject & { readonly status?: { readonly assignedIPv4?: number } }): boolean {
+  return pool.status?.assignedIPv4 !== undefined;
 }
 
 function namespaceOf({ metadata }: KubernetesObject): string {

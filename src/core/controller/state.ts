@@ -9,6 +9,7 @@ import { CONFIG_RESOURCES, type ConfigResource } from '../config/resolve.ts';
 import { Allocator } from '../ipam/allocator.ts';
 import type { PoolUsage } from '../ipam/pool-state.ts';
 import type { ServiceKey } from '../ipam/request.ts';
+import type { SharingRules } from '../ipam/uses.ts';
 import { Cache, type Change } from '../kubernetes/cache.ts';
 import type { Millis } from '../machine.ts';
 import type { ConditionWish } from '../reasons/conditions.ts';
@@ -24,7 +25,7 @@ export type ControllerResource = (typeof CONTROLLER_RESOURCES)[number];
 export const OPTIONAL_RESOURCES: readonly ControllerResource[] = ['nodes'];
 export const NEEDED_RESOURCES = CONTROLLER_RESOURCES.filter((resource) => !OPTIONAL_RESOURCES.includes(resource));
 
-export interface ControllerSettings {
+export interface ControllerSettings extends SharingRules {
   /** Where configuration is read; undefined: everywhere, or not known. */
   readonly namespace?: string | undefined;
   /** Begin as a standby that sees everything and does nothing until it is told to lead. */
@@ -126,7 +127,7 @@ export function initialController(settings: ControllerSettings): ControllerState
     leading: settings.standby !== true,
     catchingUp: new Set(),
     cache: new Cache(CONTROLLER_RESOURCES, OPTIONAL_RESOURCES),
-    allocator: new Allocator(),
+    allocator: new Allocator(settings),
     config: EMPTY_CONFIG,
     problems: [],
     dirty: new Set(),

@@ -8,7 +8,7 @@ import { type Advertising, whyNotAdvertised } from '../config/advertised.ts';
 import { type ForeignAddresses, foreignOwnerOf } from '../config/foreign-addresses.ts';
 import { parseAddress } from '../net/address.ts';
 import { ADVERTISED_CONDITION, type ConditionNote, type ConditionWish } from '../reasons/conditions.ts';
-import type { EventNote } from '../reasons/reasons.ts';
+import { type EventNote, noted, type Reader, type Words } from '../reasons/reasons.ts';
 
 export interface Surroundings {
   readonly advertising: Advertising;
@@ -29,7 +29,7 @@ export interface Remarks {
 /** What the Service is told about the addresses that it has. */
 export function remarks(
   { advertising, foreign }: Surroundings,
-  { metadata: { labels } }: Service,
+  { metadata: { labels, namespace = '' } }: Service,
   addresses: readonly string[],
   pool: string | undefined,
 ): Remarks {
@@ -39,13 +39,12 @@ export function remarks(
     const address = parseAddress(text);
     const other = address && foreignOwnerOf(foreign, address);
     if (other === undefined) return [];
-    const whose = other.text === text ? `is also ${other.owner}` : `is in ${other.text}, ${other.owner}`;
-    return [
-      {
-        reason: 'foreignAddress',
-        message: `address ${text} ${whose}, so packets to it may go there; take it out of pool "${pool}"`,
-      },
-    ];
+    const words: Words = (reader) => {
+      const owner = ownerFor(other, reader);
+      const whose = other.text === text ? `is also ${owner}` : `is in ${other.text}, ${owner}`;
+      return `address ${text} ${whose}, so packets to it may go there; take it out of pool "${pool}"`;
+    };
+    return [noted('foreignAddress', namespace, words)];
   });
   if (why === undefined) {
     const note = { status: 'True', reason: 'Advertised', message: 'a node may announce the address' } as const;
@@ -56,6 +55,11 @@ export function remarks(
     events: [...events, { reason: 'notAdvertised', message }],
     wishes: [advertised({ status: 'False', reason: 'NotAdvertised', message })],
   };
+}
+
+function ownerFor({ owner, veiled }: ForeignAddresses, reader: Reader): string {
+  const isVeiled = veiled !== undefined && reader !== 'operator' && reader.namespace !== veiled.namespace;
+  return isVeiled ? veiled.owner : owner;
 }
 
 function advertised(note: Omit<ConditionNote, 'type'> | undefined): ConditionWish {

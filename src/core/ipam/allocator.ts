@@ -16,7 +16,7 @@ import type {
   PoolCheck,
   ServiceKey,
 } from './request.ts';
-import { Uses } from './uses.ts';
+import { type SharingRules, Uses } from './uses.ts';
 
 const FAMILIES: readonly IpFamily[] = ['ipv4', 'ipv6'];
 
@@ -25,10 +25,14 @@ const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0
 export class Allocator {
   #pools = new Map<string, PoolState>();
   readonly #allocations = new Map<ServiceKey, Allocation>();
-  readonly #uses = new Uses();
+  readonly #uses: Uses;
   /** Addresses that a Service has given up, but still shows in its status: nobody else may have them yet. */
   readonly #lingering = new Map<ServiceKey, readonly IpAddress[]>();
   #releases = 0;
+
+  constructor(rules: SharingRules = {}) {
+    this.#uses = new Uses(rules);
+  }
 
   /** Incremented whenever something becomes free that others may want. */
   get releases(): number {
@@ -263,8 +267,11 @@ export class Allocator {
   #whyTaken(state: PoolState, families: readonly IpFamily[], service: ServiceKey, use: AddressUse): PoolCheck {
     const pool = state.pool.name;
     const isTaken = (address: IpAddress) => families.includes(address.family) && state.covers(address);
-    const shared = this.#uses.sharedUnder(use.sharingKey).find(isTaken);
-    const clash = shared && this.#uses.fault(service, shared, use);
+    const shared = this.#uses.sharedUnder(use.sharingKey).filter(isTaken);
+    // What is not for this Service in any case is no address that it lacks.
+    const clash = shared
+      .map((address) => this.#uses.fault(service, address, use))
+      .find((fault) => fault !== undefined && fault.kind !== 'other-namespace');
     if (clash !== undefined) return { pool, verdict: clash.kind, clash };
     const leaving = this.#uses.leaving().filter(isTaken).length;
     const hasOthers = FAMILIES.some((family) => !families.includes(family) && state.hasFamily(family));

@@ -83,6 +83,8 @@ export type ShareFault = {
   /** Only the holder has a sharing key, or only the Service that asks. */
   | { readonly kind: 'no-key' }
   | { readonly kind: 'holder-has-no-key' }
+  /** It asks to share, and may not with those of other namespaces. */
+  | { readonly kind: 'other-namespace' }
   | { readonly kind: 'other-key'; readonly theirs: string }
   | { readonly kind: 'other-endpoints'; readonly key: string }
   | { readonly kind: 'port-clash'; readonly key: string; readonly port: string }

@@ -5,12 +5,23 @@
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import type { AddressUse, ServiceKey, ShareFault } from './request.ts';
 
+/** Who may share at all. */
+export interface SharingRules {
+  /** --share-across-namespaces: Services of different namespaces may share an address. */
+  readonly shareAcrossNamespaces?: boolean | undefined;
+}
+
 export class Uses {
+  readonly #sharesAcrossNamespaces: boolean;
   readonly #byAddress = new Map<string, Map<ServiceKey, AddressUse>>();
   /** Addresses in use under each sharing key. */
   readonly #bySharingKey = new Map<string, Map<string, IpAddress>>();
   /** Addresses of Services that are being deleted, by Service and address: there are few. */
   readonly #leaving = new Map<string, IpAddress>();
+
+  constructor({ shareAcrossNamespaces = true }: SharingRules = {}) {
+    this.#sharesAcrossNamespaces = shareAcrossNamespaces;
+  }
 
   /** True when somebody uses the address. */
   has(address: IpAddress): boolean {
@@ -74,6 +85,8 @@ export class Uses {
     for (const [holder, theirs] of this.#byAddress.get(formatAddress(address)) ?? []) {
       if (holder === service) continue;
       const base = { address, holder, ...(theirs.finalizers && { finalizers: theirs.finalizers }) };
+      if (!this.#sharesAcrossNamespaces && namespaceOf(holder) !== namespaceOf(service))
+        return { ...base, kind: use.sharingKey === '' ? 'in-use' : 'other-namespace' };
       if (use.sharingKey === '') return { ...base, kind: theirs.sharingKey === '' ? 'in-use' : 'no-key' };
       if (theirs.sharingKey === '') return { ...base, kind: 'holder-has-no-key' };
       if (use.sharingKey !== theirs.sharingKey) return { ...base, kind: 'other-key', theirs: theirs.sharingKey };
@@ -83,4 +96,8 @@ export class Uses {
     }
     return undefined;
   }
+}
+
+function namespaceOf(service: ServiceKey): string {
+  return service.slice(0, service.indexOf('/'));
 }

@@ -13,10 +13,12 @@ import type { Peer } from '../config/config.ts';
 import { inOneNamespace } from '../config/namespace.ts';
 import { withSetAside } from '../controller/service-decision.ts';
 import { requestOfService } from '../controller/service-request.ts';
+import type { ControllerSettings } from '../controller/state.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { PoolCheck } from '../ipam/request.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { annotationNotes } from '../reasons/annotations.ts';
+import { ALLOCATED_CONDITION } from '../reasons/conditions.ts';
 import type { BgpVerdict, EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { serviceOf } from '../service/endpoints.ts';
@@ -42,7 +44,9 @@ export interface Explanation {
   readonly service: string;
   readonly addresses: readonly string[];
   /** The Events that the controller would emit if it decided about the Service now. */
-  readonly told: readonly EventNote[];
+  readonly told: readonly { readonly reason: string; readonly message: string }[];
+  /** Resources that could not be read: what depends on them is left out, and `told` is what the status says. */
+  readonly hidden: readonly string[];
   /** Every pool with its verdict for this Service. */
   readonly pools: readonly PoolCheck[];
   /** Undefined when there is nothing to announce. All speakers are assumed to be alive: only they know who is. */
@@ -84,35 +88,64 @@ export interface Announcer {
   readonly since: string;
 }
 
+/** How the controller runs, and what of the cluster could not be read. */
+export interface ExplainSettings extends Pick<ControllerSettings, 'namespace' | 'shareAcrossNamespaces'> {
+  readonly hidden?: readonly string[];
+}
+
 /** Explains the Service `key` (namespace/name); undefined if it does not exist. */
 export function explainService(
   given: ExplainObjects,
   key: string,
   loadBalancerClass: string,
   sha256: Sha256,
-  namespace?: string,
+  settings: ExplainSettings = {},
 ): Explanation | undefined {
-  const here = inOneNamespace(given, namespace);
+  const here = inOneNamespace(given, settings.namespace);
   const { objects } = here;
   const service = (objects.services ?? []).find((object) => objectKey(object) === key) as Service | undefined;
   if (service === undefined) return undefined;
-  const offline = new OfflineController(objects, { loadBalancerClass, namespace: here.namespace });
+  const { hidden = [] } = settings;
+  const announcers = announcersOf(objects, key);
+  const sessions = sessionsOf(objects);
+  if (hidden.length > 0) return explainByStatus(service, { hidden, announcers, sessions });
+  const offline = new OfflineController(objects, {
+    loadBalancerClass,
+    shareAcrossNamespaces: settings.shareAcrossNamespaces,
+    namespace: here.namespace,
+  });
   offline.settle();
   const ours = isOurClass(service, loadBalancerClass) && service.spec?.type === 'LoadBalancer';
   const request = ours ? requestOfService(service) : undefined;
   // Secrets are not read here, so peers come from the controller's config, which has those with a password as well.
   const speakers = speakersFor(objects, key, loadBalancerClass, sha256, offline.config.peers);
-  const sessions = sessionsOf(objects);
   return {
     service: key,
     addresses: currentAddresses(service),
     told: ours ? withAnnotations(offline.eventsOf(key), service) : offline.eventsOf(key),
+    hidden,
     pools: request === undefined ? [] : withSetAside(offline.allocator.examine(request), request, offline.setAside),
     ...speakers,
-    announcers: announcersOf(objects, key),
+    announcers,
     sessions,
     unheard: hasNoSession(speakers.bgp, sessions),
     problems: [...offline.problems, ...here.problems],
+  };
+}
+
+/** Nothing can be computed from a part of the facts: this is what controller and speakers have written. */
+function explainByStatus(service: Service, said: Pick<Explanation, 'hidden' | 'announcers' | 'sessions'>): Explanation {
+  const told = (service.status?.conditions ?? []).filter(({ type }) => type === ALLOCATED_CONDITION);
+  return {
+    service: objectKey(service),
+    addresses: currentAddresses(service),
+    told: [...told, ...annotationNotes(service)].map(({ reason, message }) => ({ reason, message })),
+    pools: [],
+    election: undefined,
+    bgp: [],
+    unheard: false,
+    problems: [],
+    ...said,
   };
 }
 

@@ -91,6 +91,7 @@ function describeVerdict({ verdict, families = [], address, clash, leaving = 0 }
     case 'in-use':
     case 'no-key':
     case 'holder-has-no-key':
+    case 'other-namespace':
     case 'other-key':
     case 'other-endpoints':
     case 'port-clash':
@@ -120,6 +121,8 @@ function describeShareFault(fault: ShareFault, reader: Reader): string {
       return `${address} is shared by ${holder} under a sharing key, and this Service has none`;
     case 'holder-has-no-key':
       return `${address} is in use by ${holder}, which has no sharing key`;
+    case 'other-namespace':
+      return `${address} is in use by ${holder}, and Services share within a namespace only (--share-across-namespaces=false)`;
     case 'other-key':
       return `${address} is in use by ${holder} under another sharing key${reader === 'operator' ? `, ${quoted(fault.theirs)}` : ''}`;
     case 'other-endpoints':
@@ -146,6 +149,7 @@ const SHARE_CURES: Readonly<Record<ShareFault['kind'], string>> = {
   'in-use': 'request another address, or release it there',
   'no-key': 'set the annotation metallb.io/allow-shared-ip to the same key, or request another address',
   'holder-has-no-key': 'set the annotation metallb.io/allow-shared-ip there too, or request another address',
+  'other-namespace': 'request another address',
   'other-key': 'use one key for both, or request another address',
   'other-endpoints': 'use the same selector, or request another address',
   'port-clash': 'use another port or another address',

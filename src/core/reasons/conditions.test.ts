@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ACCEPTED_CONDITION, accepted, duplicateAddress, isSaid, withCondition } from './conditions.ts';
+import { ACCEPTED_CONDITION, accepted, areSaid, duplicateAddress, withConditions } from './conditions.ts';
 import { configurationState } from './configuration-state.ts';
 
 const NOW = '2026-01-01T00:00:00Z';
@@ -12,8 +12,10 @@ const problem = (message: string) => ({
 });
 const FAULTS = [problem(`\u009b${'x'.repeat(5000)}`)];
 
+const WISHES = [{ type: ACCEPTED_CONDITION, note: accepted(FAULTS) } as const];
+
 it.each([
-  ['of a configuration object', withCondition([], ACCEPTED_CONDITION, accepted(FAULTS), NOW)[0]!.message],
+  ['of a configuration object', withConditions([], WISHES, NOW)[0]!.message],
   ['of a status object', duplicateAddress(['\u001b[2J', 'x'.repeat(5000)], NOW).message],
   [
     'of a ConfigurationState',
@@ -29,6 +31,5 @@ it.each([
 });
 
 it('knows again what it has shortened', () => {
-  const note = accepted(FAULTS);
-  expect(isSaid(withCondition([], ACCEPTED_CONDITION, note, NOW), ACCEPTED_CONDITION, note)).toBe(true);
+  expect(areSaid(withConditions([], WISHES, NOW), WISHES)).toBe(true);
 });

@@ -14,6 +14,7 @@ import type { WebhookOptions } from '../../controller/webhooks.ts';
 import {
   addFlags,
   bgpEngine,
+  booleanFlag,
   type FlagValues,
   flagValues,
   logLaterFlags,
@@ -54,6 +55,7 @@ export function addControllerCommand(program: Command): void {
       poolChangeGrace: secondsFlag(values, 'pool-change-grace') * 1000,
       keepUntilServed: values['keep-address-until-served'] === true,
       bgpEngine: bgpEngine(),
+      shareAcrossNamespaces: booleanFlag(values, 'share-across-namespaces'),
       ...(values['leader-elect'] === true && {
         leaderElection: { namespace, identity, onStepDown: (why: string) => void lost.emit('lost', why) },
       }),

@@ -11,11 +11,13 @@ import { type Explanation, endpointCount, explainService } from '../../../core/o
 import { describeCheck } from '../../../core/reasons/allocation.ts';
 import { BGP_VERDICTS, NODE_VERDICTS } from '../../../core/reasons/reasons.ts';
 import { CliError } from '../errors.ts';
-import { openSnapshot, type SnapshotOptions } from '../snapshot.ts';
+import { isTrue } from '../flags.ts';
+import { openView, type SnapshotOptions } from '../snapshot.ts';
 import { show } from '../terminal.ts';
 
 interface Options extends SnapshotOptions {
   readonly lbClass: string;
+  readonly shareAcrossNamespaces: string;
   readonly output?: string;
 }
 
@@ -28,14 +30,19 @@ export function addExplainCommand(program: Command): void {
     .option('--kubeconfig <file>', 'kubeconfig file')
     .option('--namespace <name>', 'namespace of the configuration (default: all)')
     .option('--lb-class <class>', 'the controller’s --lb-class', '')
+    .option('--share-across-namespaces <boolean>', 'the controller’s --share-across-namespaces', 'true')
     .option('--dump <files...>', 'read the cluster from files (- is standard input) instead of the API server')
     .option('-o, --output <format>', 'json')
     .action(async (kind: string, name: string, options: Options) => {
       if (kind !== 'service' && kind !== 'svc')
         throw new CliError(`explain: ${JSON.stringify(kind)} cannot be explained; use "service"`, 2);
       const key = name.includes('/') ? name : `default/${name}`;
-      const snapshot = await openSnapshot(options);
-      const explanation = explainService(snapshot, key, options.lbClass, sha256, options.namespace);
+      const { snapshot, hidden } = await openView(options, key.slice(0, key.indexOf('/')));
+      const explanation = explainService(snapshot, key, options.lbClass, sha256, {
+        namespace: options.namespace,
+        hidden,
+        shareAcrossNamespaces: isTrue('share-across-namespaces', options.shareAcrossNamespaces),
+      });
       if (explanation === undefined) throw new CliError(`explain: there is no Service ${key}`);
       const text =
         options.output === 'json'
@@ -57,7 +64,7 @@ function forJson(explanation: Explanation): object {
 }
 
 function forPeople(
-  { service, addresses, told, pools, election, bgp, announcers, sessions, unheard, problems }: Explanation,
+  { service, addresses, told, pools, election, bgp, announcers, sessions, unheard, problems, hidden }: Explanation,
   endpoints: number,
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
@@ -100,6 +107,7 @@ function forPeople(
     ),
   );
   section('Configuration that is set aside', problems.map(formatProblem));
+  section('Left out, because you may not list all of these', hidden);
   return lines.join('\n');
 }
 

@@ -21,6 +21,7 @@ import { OfflineController } from '../../../core/offline/offline-controller.ts';
 import { describeAnnotationFault } from '../../../core/reasons/annotations.ts';
 import type { EventNote } from '../../../core/reasons/reasons.ts';
 import { bgpEngine, secondsFlag } from '../common.ts';
+import { isTrue } from '../flags.ts';
 import {
   openSnapshot,
   readObjects,
@@ -37,6 +38,7 @@ interface Options extends SnapshotOptions {
   readonly poolChangeGrace: string;
   readonly keepAddressUntilServed?: boolean;
   readonly bgpType?: string;
+  readonly shareAcrossNamespaces: string;
   readonly output?: string;
 }
 
@@ -61,12 +63,14 @@ export function addPlanCommand(program: Command): void {
       '--bgp-type <type>',
       'METALLB_BGP_TYPE of the speakers (default: that variable, or what their DaemonSet has)',
     )
+    .option('--share-across-namespaces <boolean>', 'the controller’s --share-across-namespaces', 'true')
     .option('-o, --output <format>', 'json')
     .action(async (options: Options) => {
       const here = inOneNamespace(await openSnapshot(options), options.namespace);
       const engine = bgpEngine(options.bgpType ?? process.env.METALLB_BGP_TYPE ?? (await typeOfSpeakers(options)));
       const offline = new OfflineController(here.objects, {
         namespace: here.namespace,
+        shareAcrossNamespaces: isTrue('share-across-namespaces', options.shareAcrossNamespaces),
         loadBalancerClass: options.lbClass,
         poolChangeGrace: secondsFlag({ 'pool-change-grace': options.poolChangeGrace }, 'pool-change-grace') * 1000,
         keepUntilServed: options.keepAddressUntilServed === true,
