@@ -86,8 +86,9 @@ export async function benchAllocate(): Promise<void> {
 async function open(directory: string): Promise<{ kubeconfig: string; name: string; stop: () => Promise<void> }> {
   const binaries = findBinaries();
   if (typeof binaries !== 'string') return { ...(await startRealApi(binaries, directory)), name: 'kube-apiserver' };
-  const data = await openDataDirectory(directory, '127.0.0.1', 17445);
-  const api = await startEmbeddedApi({ ...data, database: ':memory:', host: '127.0.0.1', port: 17445 });
+  const data = await openDataDirectory(directory, '127.0.0.1', ':memory:');
+  const api = await startEmbeddedApi({ ...data, host: '127.0.0.1', port: 17445 });
+  data.publish(17445);
   return { kubeconfig: data.kubeconfig, name: `the embedded API (${binaries})`, stop: () => api.close() };
 }
 

@@ -22,8 +22,9 @@ interface Measured {
 
 export async function benchList(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'metallb-bench-'));
-  const data = await openDataDirectory(directory, '127.0.0.1', 17443);
-  const api = await startEmbeddedApi({ ...data, database: ':memory:', host: '127.0.0.1', port: 17443 });
+  const data = await openDataDirectory(directory, '127.0.0.1', ':memory:');
+  const api = await startEmbeddedApi({ ...data, host: '127.0.0.1', port: 17443 });
+  data.publish(17443);
   for (let i = 0; i < SERVICES; i++) {
     // Straight into the store: admission of ten thousand Services is not what is measured.
     const metadata = {

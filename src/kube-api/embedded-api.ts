@@ -11,9 +11,10 @@ import { CONFIGURATION } from './rules/configuration-admission.ts';
 import { INTERNAL_DELETION, INTERNAL_WRITE, type Objects } from './rules/objects.ts';
 import { Registry } from './rules/registry.ts';
 import type { Resource } from './rules/resource.ts';
-import { type ApiObject, Store } from './storage/store.ts';
+import type { ApiObject, Store } from './storage/store.ts';
 
 export { INTERNAL_WRITE } from './rules/objects.ts';
+export { Store } from './storage/store.ts';
 
 export interface EmbeddedApi {
   readonly store: Store;
@@ -24,8 +25,8 @@ export interface EmbeddedApi {
 }
 
 export interface EmbeddedApiOptions {
-  /** Path of the SQLite file. */
-  readonly database: string;
+  /** Closed with the API. */
+  readonly store: Store;
   /** The bearer token that clients must present. */
   readonly token: string;
   readonly certificate: Tls;
@@ -40,9 +41,9 @@ const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', 
 /** Events older than this are removed, in milliseconds (kube-apiserver's --event-ttl). */
 const EVENT_LIFETIME = 3_600_000;
 
-/** Starts serving. Rejects with the operating system's or SQLite's error if it cannot listen or open the database. */
+/** Starts serving. Rejects with the operating system's error if it cannot listen. */
 export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<EmbeddedApi> {
-  const store = new Store(options.database);
+  const { store } = options;
   const registry = new Registry(store, new Map([['metallb.io', CONFIGURATION]]));
   const { token, bookmarkInterval } = options;
   const api = new KubernetesApi({

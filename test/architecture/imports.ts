@@ -58,6 +58,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   commander: 'src/apps/cli',
   protobufjs: 'src/kube-api/http',
   '@marcbachmann/cel-js': 'src/kube-api/rules',
+  re2js: 'src/kube-api/rules',
   esbuild: 'image',
   tinybench: 'bench',
 };
@@ -96,7 +97,8 @@ const OWN_CLOCK_FOR: Readonly<Record<string, string>> = {
     'looks whether the kernel has connected a socket that Node does not know yet',
   'src/adapters/wire/neighbour-test.ts': 'blocks in poll(2), where no timer runs',
   'src/kube-api/embedded-api.ts': 'sweeps old Events, for as long as it is served',
-  'src/kube-api/http/collections.ts': 'ends watches of real clients in time, and sends them bookmarks',
+  'src/adapters/http/server.ts': 'cuts off clients that do not read; only the socket knows whether they do',
+  'src/kube-api/http/watch.ts': 'ends watches of real clients in time, and sends them bookmarks',
 };
 
 /** The ways out of the program for texts, and the one file by which each is taken: there texts are made fit to be shown. */

@@ -776,6 +776,40 @@ export function apiCases(open: () => Promise<ApiTarget>): void {
       ).toMatchObject({ status: 422 });
     });
 
+    it('have patterns of RE2, tried in time that grows with the text', async () => {
+      const group = `${namespace}.example`;
+      const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+      const definition = (pattern: string) => {
+        const spec = { type: 'object', properties: { text: { type: 'string', pattern } } };
+        const openAPIV3Schema = { type: 'object', properties: { spec } };
+        return {
+          apiVersion: 'apiextensions.k8s.io/v1',
+          kind: 'CustomResourceDefinition',
+          metadata: { name: `slows.${group}` },
+          spec: {
+            group,
+            scope: 'Cluster',
+            names: { plural: 'slows', singular: 'slow', kind: 'Slow', listKind: 'SlowList' },
+            versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }],
+          },
+        };
+      };
+      for (const wrong of ['(?=a)', '(', 'a**'])
+        expect((await refused(send('POST', definitions, definition(wrong)))).message).toContain('pattern');
+      await send('POST', definitions, definition('^(a+)+$'));
+      const path = `/apis/${group}/v1/slows`;
+      const slow = (name: string, text: string) => ({
+        apiVersion: `${group}/v1`,
+        kind: 'Slow',
+        metadata: { name },
+        spec: { text },
+      });
+      await until('the kind is served', () => send('POST', path, slow('good', 'aaa')).catch(() => undefined));
+      const answer = await refused(send('POST', path, slow('bad', `${'a'.repeat(60)}b`)));
+      expect(answer).toMatchObject({ status: 422, message: expect.stringContaining('spec.text') });
+      await send('DELETE', `${definitions}/slows.${group}`);
+    });
+
     it('refuse, drop with a warning, or drop unknown fields, as the client wishes', async () => {
       const body = pool('unknown', { addresses: ['203.0.113.8/30'], autoAsign: false });
       expect(

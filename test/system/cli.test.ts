@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -151,20 +151,49 @@ describe('bad input gets one clear line and a non-zero exit', () => {
     ]);
   });
 
-  it('a data directory that another process uses', async () => {
+  it('a data directory that another process uses, in which nothing changes', async () => {
     const own = scratch();
+    const data = join(own.path, 'data');
     const first = await startStandalone(own.path, ['--api-only']);
-    const second = await metallb([
-      'standalone',
-      '--data-dir',
-      join(own.path, 'data'),
-      '--listen',
-      `127.0.0.1:${await freePort()}`,
-    ]);
+    const files = () => ['kubeconfig', 'identity.json'].map((name) => readFileSync(join(data, name), 'utf8'));
+    const before = files();
+    // Another address would be another name in the certificate, too.
+    const listen = `127.0.0.2:${await freePort()}`;
+    const second = await metallb(['standalone', '--data-dir', data, '--listen', listen]);
+    const after = files();
     await first.process.stop();
     own.remove();
     expect(second.stderr).toMatch(/--data-dir .*: the database cannot be opened: another standalone process uses it/);
     expect(second.status).toBe(1);
+    expect(after).toEqual(before);
+  });
+
+  it('a data directory whose port is taken keeps its kubeconfig', async () => {
+    const own = scratch();
+    const first = await startStandalone(own.path, ['--api-only']);
+    await first.process.stop();
+    const before = readFileSync(first.kubeconfig, 'utf8');
+    const port = await freePort();
+    const other = createServer().listen(port, '127.0.0.1');
+    const listen = `127.0.0.1:${port}`;
+    const second = await metallb(['standalone', '--data-dir', join(own.path, 'data'), '--listen', listen]);
+    other.close();
+    const after = readFileSync(first.kubeconfig, 'utf8');
+    own.remove();
+    expect(second.stderr).toContain('is in use by another process');
+    expect(after).toBe(before);
+  });
+
+  it('a database that is none', async () => {
+    const own = scratch();
+    mkdirSync(join(own.path, 'data'));
+    writeFileSync(join(own.path, 'data', 'objects.db'), 'not a database'.repeat(100));
+    const result = await metallb(['standalone', '--data-dir', join(own.path, 'data')]);
+    own.remove();
+    expect([result.status, result.stderr]).toEqual([
+      1,
+      expect.stringMatching(/the database cannot be opened: file is not a database; put a copy of objects\.db there/),
+    ]);
   });
 });
 

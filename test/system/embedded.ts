@@ -13,15 +13,17 @@ import { scratch } from './processes.ts';
 export async function startEmbedded(changes: { readonly database?: string } = {}): Promise<Required<ApiTarget>> {
   const directory = scratch();
   const port = await freePort();
-  const data = await openDataDirectory(directory.path, '127.0.0.1', port);
-  const options = { ...data, ...changes, host: '127.0.0.1', port, bookmarkInterval: 200 };
-  let api = await startEmbeddedApi(options);
+  const open = () => openDataDirectory(directory.path, '127.0.0.1', changes.database);
+  const data = await open();
+  const options = { host: '127.0.0.1', port, bookmarkInterval: 200 };
+  let api = await startEmbeddedApi({ ...data, ...options });
+  data.publish(port);
   return {
     client: new KubernetesClient(Connection.open(data.kubeconfig), 'api-suite'),
     compact: () => api.store.compact(),
     reset: async () => {
       await api.close();
-      api = await startEmbeddedApi(options);
+      api = await startEmbeddedApi({ ...(await open()), ...options });
     },
     bookmarkWithin: 5000,
     close: async () => {

@@ -448,8 +448,10 @@ export async function askAll(client: KubernetesClient, namespace: string): Promi
  * through all allocations from time to time, and may think for minutes that a port is taken whose Service has just gone.
  */
 const ASKED_PORTS = ['30050', '30053'];
-const STAND_INS = Array.from({ length: 50 }, (_, i) => String(30_000 + i));
-const TRIES = 4;
+const STAND_INS = Array.from({ length: 60 }, (_, i) => String(30_000 + i)).filter(
+  (port) => !ASKED_PORTS.includes(port),
+);
+const TRIES = 10;
 let asked = 0;
 
 async function ask(client: KubernetesClient, services: string, plain: string, given: ServiceCase): Promise<Answer> {
@@ -457,7 +459,8 @@ async function ask(client: KubernetesClient, services: string, plain: string, gi
   for (let left = usesPorts ? TRIES : 1; ; left--) {
     const own = ASKED_PORTS.map(() => STAND_INS[asked++ % STAND_INS.length]!);
     const answer = await askOnce(client, services, plain, rename(given, ASKED_PORTS, own));
-    if (answer.code < 400 || left === 1) return rename(answer, own, ASKED_PORTS);
+    const isForPorts = answer.code === 500 || answer.faults?.some((text) => text.endsWith('odePort Invalid value'));
+    if (!isForPorts || left === 1) return rename(answer, own, ASKED_PORTS);
   }
 }
 

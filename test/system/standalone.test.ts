@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANIFESTS } from '../../lab/kubernetes/cluster.ts';
 import { run } from '../../lab/net/shell.ts';
@@ -114,10 +115,26 @@ spec: {addresses: ${addresses}${more}}
   });
 
   it('keeps its secrets to its owner', () => {
-    for (const name of ['kubeconfig', 'identity.json'])
-      expect(statSync(join(directory.path, 'data', name)).mode & 0o077).toBe(0);
+    const data = join(directory.path, 'data');
+    expect(readdirSync(data)).toEqual(expect.arrayContaining(['kubeconfig', 'identity.json', 'objects.db']));
+    for (const name of ['.', ...readdirSync(data)])
+      expect([name, statSync(join(data, name)).mode & 0o077]).toEqual([name, 0]);
     const { token } = JSON.parse(readFileSync(join(directory.path, 'data', 'identity.json'), 'utf8'));
     expect(readFileSync(standalone.process.logFile, 'utf8')).not.toContain(token);
+  });
+
+  it('goes on without an object that cannot be read, and says which', async () => {
+    await kubectl('create', 'configmap', 'spoilt');
+    await standalone.process.stop();
+    const database = new DatabaseSync(join(directory.path, 'data', 'objects.db'));
+    database.exec("UPDATE objects SET body = '{' WHERE key = 'default/spoilt'");
+    database.close();
+    standalone = await startStandalone(directory.path);
+    expect(readFileSync(standalone.process.logFile, 'utf8')).toContain(
+      'the stored object default/spoilt of configmaps cannot be read',
+    );
+    expect(await kubectl('get', 'configmaps', '--all-namespaces')).not.toContain('spoilt');
+    expect(await address('default', 'echo-service')).toBeDefined();
   });
 
   it('refuses clients without its token', async () => {

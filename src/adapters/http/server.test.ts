@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { type IncomingMessage, get as open, request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HttpServer, plain, serve } from './server.ts';
 
@@ -36,5 +36,51 @@ describe('the target of a request', () => {
     ['*', '400 the request target is not a valid URL\n'],
   ])('%s is answered with %j', async (target, answer) => {
     expect(await get(target)).toBe(answer);
+  });
+});
+
+describe('a stream', () => {
+  const PIECE = 'x'.repeat(1024 * 1024);
+  let given = 0;
+  let end: 'none' | 'returned' | 'thrown' = 'none';
+  async function* pieces(count: number): AsyncGenerator<string> {
+    try {
+      for (given = 0; given < count; given++) yield PIECE;
+      end = 'returned';
+    } finally {
+      if (end === 'none') end = 'thrown';
+    }
+  }
+  /** The answer, of which nothing is read yet. */
+  const answerOf = (count: number) => {
+    end = 'none';
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const handle = () => ({ status: 200, stream: () => pieces(count) });
+      serve({ host: '127.0.0.1', port: 0, stalledAfter: 50 }, handle).then((own) => {
+        servers.push(own);
+        open({ host: '127.0.0.1', port: own.port, agent: false }, resolve).once('error', reject);
+      }, reject);
+    });
+  };
+  const servers: HttpServer[] = [];
+  afterEach(async () => {
+    for (const own of servers.splice(0)) await own.close();
+  });
+
+  it('reaches a client that reads as a whole', async () => {
+    let size = 0;
+    for await (const chunk of await answerOf(40)) size += (chunk as Buffer).length;
+    expect([size, end]).toEqual([40 * PIECE.length, 'returned']);
+  });
+
+  it('is made no faster than it is read, and is cut off when nobody reads', async () => {
+    const answer = await answerOf(1000);
+    const cut = new Promise((resolve) => answer.once('close', resolve).once('error', () => {}));
+    await expect.poll(() => end, { timeout: 600_000 }).toBe('thrown');
+    // Some of it is in the buffers of the kernel and of both programs.
+    expect(given).toBeLessThan(100);
+    answer.resume();
+    await cut;
+    expect(answer.complete).toBe(false);
   });
 });

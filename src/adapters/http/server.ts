@@ -19,8 +19,8 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Keeps writing until the client disconnects (`signal`) or the promise settles. */
-  readonly stream?: (write: (chunk: string) => void, signal: AbortSignal) => Promise<void>;
+  /** Goes on until it ends or the client disconnects (`signal`), as fast as the client reads. If it throws, the connection is cut. */
+  readonly stream?: (signal: AbortSignal) => AsyncIterable<string>;
 }
 
 /** Certificate and key in PEM. */
@@ -47,10 +47,14 @@ export interface ListenOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly tls?: Tls;
+  /** A client that reads nothing of a stream for this long is cut off, in milliseconds; default one minute. */
+  readonly stalledAfter?: number;
 }
 
 /** Largest request body, in bytes: the limit of a real API server. */
 const MAX_BODY = 3 * 1024 * 1024;
+
+const STALLED_AFTER = 60_000;
 
 /** Starts listening. Rejects with the system's error (EADDRINUSE, EACCES …) when it cannot. */
 export async function serve(
@@ -58,7 +62,7 @@ export async function serve(
   handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
 ): Promise<HttpServer> {
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    respond(incoming, outgoing, handle).catch(() => outgoing.destroy());
+    respond(incoming, outgoing, handle, options.stalledAfter ?? STALLED_AFTER).catch(() => outgoing.destroy());
   };
   const server: Server = options.tls === undefined ? createHttp(listener) : createHttps({ ...options.tls }, listener);
   server.keepAliveTimeout = 120_000;
@@ -84,6 +88,7 @@ async function respond(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
+  stalledAfter: number,
 ): Promise<void> {
   const body = await readBody(incoming);
   if (body === undefined) {
@@ -110,8 +115,25 @@ async function respond(
   outgoing.flushHeaders();
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort());
-  await response.stream((chunk) => void outgoing.write(chunk), gone.signal);
+  for await (const chunk of response.stream(gone.signal)) {
+    if (!outgoing.write(chunk)) await drained(outgoing, stalledAfter);
+    if (gone.signal.aborted) return;
+  }
   outgoing.end();
+}
+
+/** Resolves when the client has read what was written, or is gone. One that reads nothing is cut off. */
+async function drained(outgoing: ServerResponse, stalledAfter: number): Promise<void> {
+  if (outgoing.destroyed) return;
+  outgoing.setTimeout(stalledAfter, () => outgoing.destroy());
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      outgoing.off('drain', done).off('close', done);
+      resolve();
+    };
+    outgoing.once('drain', done).once('close', done);
+  });
+  outgoing.setTimeout(0).removeAllListeners('timeout');
 }
 
 /** Undefined for what cannot be decoded. */

@@ -7,14 +7,19 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createServerCertificate, type ServerCertificate } from '../../adapters/certificates/self-signed.ts';
-import { AdapterError } from '../../adapters/errors.ts';
+import { AdapterError, systemCode } from '../../adapters/errors.ts';
 import { writeKubeconfig } from '../../adapters/files/kubeconfig-file.ts';
+import { Store } from '../../kube-api/embedded-api.ts';
 
 export interface DataDirectory {
-  readonly database: string;
+  /** Locked: as long as it is open the directory is ours. */
+  readonly store: Store;
   readonly certificate: ServerCertificate;
   readonly token: string;
+  /** Path of the kubeconfig. */
   readonly kubeconfig: string;
+  /** Writes the kubeconfig, for an API that listens there. */
+  publish(port: number): void;
 }
 
 interface Identity {
@@ -23,23 +28,39 @@ interface Identity {
   readonly certificate: ServerCertificate;
 }
 
-/** Opens the directory and makes what is missing. `host` and `port` are where the API listens. Throws AdapterError. */
-export async function openDataDirectory(directory: string, host: string, port: number): Promise<DataDirectory> {
+/**
+ * Makes the directory ours and completes it. Whoever is not first is refused before he has touched anything in it. `host` is where the API
+ * will listen, `database` another place for the objects. Throws AdapterError.
+ */
+export async function openDataDirectory(
+  directory: string,
+  host: string,
+  database = join(directory, 'objects.db'),
+): Promise<DataDirectory> {
+  const refuse = (why: string, error: unknown) => new AdapterError('data-dir', `--data-dir ${directory}${why}`, error);
+  let store: Store;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const identity = await openIdentity(join(directory, 'identity.json'), host);
+    store = new Store(database);
+  } catch (error) {
+    const { message } = error as Error;
+    if (systemCode(error) !== 'ERR_SQLITE_ERROR') throw refuse(` cannot be used: ${message}`, error);
+    const why = message.includes('locked')
+      ? 'another standalone process uses it'
+      : `${message}; put a copy of objects.db there, or move it away to start with no objects`;
+    throw refuse(`: the database cannot be opened: ${why}`, error);
+  }
+  try {
+    const { certificate, token } = await openIdentity(join(directory, 'identity.json'), host);
     const kubeconfig = join(directory, 'kubeconfig');
     const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-    const server = `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-    writeKubeconfig(kubeconfig, { server, ca: identity.certificate.ca, token: identity.token });
-    return {
-      database: join(directory, 'objects.db'),
-      certificate: identity.certificate,
-      token: identity.token,
-      kubeconfig,
-    };
+    const server = `https://${reachable.includes(':') ? `[${reachable}]` : reachable}`;
+    const publish = (port: number) =>
+      writeKubeconfig(kubeconfig, { server: `${server}:${port}`, ca: certificate.ca, token });
+    return { store, certificate, token, kubeconfig, publish };
   } catch (error) {
-    throw new AdapterError('data-dir', `--data-dir ${directory} cannot be used: ${(error as Error).message}`, error);
+    store.close();
+    throw refuse(` cannot be used: ${(error as Error).message}`, error);
   }
 }
 

@@ -9,10 +9,10 @@ import { Objects } from '../rules/objects.ts';
 import type { Registry } from '../rules/registry.ts';
 import { StatusError } from '../status.ts';
 import type { Store } from '../storage/store.ts';
-import type { Target } from './collections.ts';
 import { apiGroup, apiVersions, groupList, openApiV2, openApiV2Protobuf, resourceList, VERSION } from './discovery.ts';
 import { json } from './representation.ts';
 import { ResourceRequests } from './resource-requests.ts';
+import type { Target } from './target.ts';
 
 export interface ApiOptions {
   readonly store: Store;

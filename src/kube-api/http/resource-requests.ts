@@ -13,10 +13,11 @@ import { groupVersion, inVersion, type Resource, storeKey } from '../rules/resou
 import { StatusError } from '../status.ts';
 import { parseSelectors } from '../storage/query-selectors.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
-import { Collections, type Target } from './collections.ts';
+import { Collections } from './collections.ts';
 import { json, listObject, tableOf, wantsTable } from './representation.ts';
 import { parseBody, readObject } from './request-body.ts';
 import { createOptions, deleteOptions, patchOptions, updateOptions } from './request-options.ts';
+import type { Target } from './target.ts';
 
 /** A target that names an object. */
 type ObjectTarget = Target & { readonly name: string };

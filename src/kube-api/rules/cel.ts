@@ -3,6 +3,7 @@
  * @module
  */
 import { Environment } from '@marcbachmann/cel-js';
+import { matchesPattern } from './pattern.ts';
 
 export interface CelRuleProgram {
   /** The rule uses oldSelf: it is a transition rule, evaluated only when there is an old value. */
@@ -11,7 +12,15 @@ export interface CelRuleProgram {
   holds(self: unknown, oldSelf: unknown): boolean;
 }
 
-const environment = new Environment().registerVariable('self', 'dyn').registerVariable('oldSelf', 'dyn');
+/** Our name for `matches`, which the library has with JavaScript's engine and does not let anybody replace. */
+const MATCHES = 'matchesInLinearTime';
+
+const environment = new Environment()
+  .registerVariable('self', 'dyn')
+  .registerVariable('oldSelf', 'dyn')
+  .registerFunction(`string.${MATCHES}(string): bool`, (text: string, pattern: string) =>
+    matchesPattern(pattern, text),
+  );
 const programs = new Map<string, CelRuleProgram>();
 
 /** Throws the parser's error when the text is not valid CEL. */
@@ -19,6 +28,7 @@ export function compileRule(rule: string): CelRuleProgram {
   const known = programs.get(rule);
   if (known !== undefined) return known;
   const evaluate = environment.parse(rule);
+  replaceMatches(evaluate.ast, new Set());
   const program: CelRuleProgram = {
     comparesOld: /\boldSelf\b/.test(rule),
     holds: (self, oldSelf) => {
@@ -31,6 +41,15 @@ export function compileRule(rule: string): CelRuleProgram {
   };
   programs.set(rule, program);
   return program;
+}
+
+/** Goes through everything that belongs to a parsed rule, as macros keep their parts in places of their own. */
+function replaceMatches(node: unknown, seen: Set<object>): void {
+  if (typeof node !== 'object' || node === null || seen.has(node)) return;
+  seen.add(node);
+  const { op, args } = node as { op?: unknown; args?: unknown };
+  if (op === 'rcall' && Array.isArray(args) && args[0] === 'matches') args[0] = MATCHES;
+  for (const part of Object.values(node)) replaceMatches(part, seen);
 }
 
 /** CEL distinguishes int and double; to Kubernetes a whole JSON number is an int. */

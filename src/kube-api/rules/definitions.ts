@@ -3,10 +3,11 @@
  * @module
  */
 import { firstLine } from '../../adapters/errors.ts';
-import type { StatusCause } from '../status.ts';
+import { isObject } from '../../core/api/json.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { compileRule } from './cel.ts';
 import { ageColumn, customColumn, nameColumn } from './columns.ts';
+import { compilePattern } from './pattern.ts';
 import type { AdmissionContext, Resource } from './resource.ts';
 import { checkStructure, type Schema } from './structural.ts';
 
@@ -121,20 +122,31 @@ function storedVersions(spec: ApiObject['spec']): string[] {
     .map(({ name }) => name);
 }
 
-function checkRules(
-  schema: Schema | undefined,
-  path: string,
-  fault: (field: string, message: string) => void,
-): StatusCause[] {
+function checkRules(schema: Schema | undefined, path: string, fault: (field: string, message: string) => void): void {
   for (const { rule } of schema?.['x-kubernetes-validations'] ?? []) {
-    try {
-      compileRule(rule);
-    } catch (error) {
-      fault(path, `Invalid value: ${JSON.stringify(rule)}: ${firstLine(error)}`);
-    }
+    const wrong = complaint(() => compileRule(rule));
+    if (wrong !== undefined) fault(path, `Invalid value: ${JSON.stringify(rule)}: ${wrong}`);
   }
-  for (const [key, child] of Object.entries(schema?.properties ?? {}))
-    checkRules(child, `${path}.properties[${key}]`, fault);
-  if (schema?.items !== undefined) checkRules(schema.items, `${path}.items`, fault);
-  return [];
+  const { pattern, properties = {}, items, additionalProperties } = schema ?? {};
+  if (pattern !== undefined) {
+    const wrong = complaint(() => compilePattern(pattern));
+    if (wrong !== undefined)
+      fault(
+        `${path}.pattern`,
+        `Invalid value: ${JSON.stringify(pattern)}: must be a valid regular expression: ${wrong}`,
+      );
+  }
+  for (const [key, child] of Object.entries(properties)) checkRules(child, `${path}.properties[${key}]`, fault);
+  if (items !== undefined) checkRules(items, `${path}.items`, fault);
+  if (isObject(additionalProperties)) checkRules(additionalProperties as Schema, `${path}.additionalProperties`, fault);
+}
+
+/** What a compiler says against its text; undefined if it takes it. */
+function complaint(compile: () => unknown): string | undefined {
+  try {
+    compile();
+    return undefined;
+  } catch (error) {
+    return firstLine(error);
+  }
 }

@@ -137,3 +137,33 @@ describe.each(['constructor', '__proto__', 'toString'])('a field named %s', (key
     expect(messages(of(rule(`self.${key} == 1`)), json('{KEY: 1}'))).toEqual([]);
   });
 });
+
+describe('a pattern', () => {
+  // Fifty letters keep an engine that tries every way busy for longer than there are computers.
+  const evil = '^(a+)+$';
+  const text = `${'a'.repeat(50)}b`;
+
+  it('is tried in time that grows with the text', () => {
+    expect(messages(of({ type: 'string', pattern: evil }), { f: text })).toHaveLength(1);
+    expect(messages(of({ type: 'string', pattern: evil }), { f: 'aaa' })).toEqual([]);
+  });
+
+  it.each([
+    ['a rule', `self.matches('${evil}')`, text],
+    ['a rule about every item', `self.all(x, x.matches('${evil}'))`, [text]],
+    ['a rule whose pattern is in the object', 'self.text.matches(self.pattern)', { text, pattern: evil }],
+  ])('in %s, too', (_, rule, value) => {
+    const schema: Schema = { 'x-kubernetes-preserve-unknown-fields': true, 'x-kubernetes-validations': [{ rule }] };
+    expect(messages(of(schema), { f: value })).toEqual([expect.stringContaining(`failed rule: ${rule}`)]);
+  });
+
+  it.each([
+    ['is found anywhere in the text', 'b', 'abc', true],
+    ['is of RE2: \\z is the end of the text', 'c\\z', 'abc', true],
+    ['is of RE2: a flag may stand inside', '(?i)ABC', 'abc', true],
+    ['counts characters, not halves of them', '^.$', '\u{1f600}', true],
+    ['does not end before a line feed', '^a$', 'a\n', false],
+  ])('%s', (_, pattern, text, found) => {
+    expect(messages(of({ type: 'string', pattern }), { f: text })).toHaveLength(found ? 0 : 1);
+  });
+});

@@ -7,6 +7,7 @@
 import { isObject, own, setOwn } from '../../core/api/json.ts';
 import type { StatusCause } from '../status.ts';
 import { type CelRuleProgram, compileRule } from './cel.ts';
+import { matchesPattern } from './pattern.ts';
 
 export interface Schema {
   readonly type?: string;
@@ -154,8 +155,7 @@ function valueFaults(schema: Schema, value: unknown): string[] {
       bad(`should be at least ${schema.minLength} chars long`);
     if (schema.maxLength !== undefined && value.length > schema.maxLength)
       bad(`may not be longer than ${schema.maxLength}`);
-    if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value))
-      bad(`should match '${schema.pattern}'`);
+    if (schema.pattern !== undefined && !matchesPattern(schema.pattern, value)) bad(`should match '${schema.pattern}'`);
   }
   if (Array.isArray(value)) {
     if (schema.minItems !== undefined && value.length < schema.minItems)

@@ -3,7 +3,9 @@
  * Reads are served from memory; a change is visible only after it is written to the database.
  * @module
  */
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { isObject } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 
 /** Any Kubernetes object. Objects in the store are never mutated. */
@@ -41,19 +43,19 @@ export interface StoredChange {
   readonly previous: ApiObject | undefined;
 }
 
-type Listener = (change: StoredChange) => void;
-
 /** How many changes are kept for watches that resume; from older versions they get 410, as with a compacted etcd. */
 const HISTORY = 10_000;
 
 export class Store {
+  /** What was found lost or damaged, in words for the user. */
+  readonly losses: string[] = [];
   readonly #database: DatabaseSync;
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #log: StatementSync;
   readonly #trim: StatementSync;
   readonly #objects = new Map<string, Map<string, ApiObject>>();
-  readonly #listeners = new Set<Listener>();
+  readonly #listeners = new Set<() => void>();
   #history: StoredChange[] = [];
   #version = 1;
   /** Watches may resume after this version. */
@@ -61,6 +63,13 @@ export class Store {
 
   /** Opens the database file, or an in-memory database for `:memory:`. Throws SQLite's error if it cannot be opened. */
   constructor(path: string) {
+    if (path !== ':memory:') {
+      if (existsSync(path) && statSync(path).size === 0)
+        this.losses.push(
+          'objects.db is empty (0 bytes): whatever it held is gone; put a copy of it there, or create the objects again',
+        );
+      protect(path);
+    }
     this.#database = new DatabaseSync(path);
     this.#database.exec(`
       PRAGMA locking_mode = EXCLUSIVE;
@@ -115,14 +124,18 @@ export class Store {
   }
 
   /**
-   * Calls back for every change after `version`, immediately for past ones; returns a function that stops it. Throws 410
-   * when the version is too old, or newer than the newest: then it comes from another database.
+   * Every change after `version`, the oldest first. Throws 410 when the version is too old, or newer than the newest: then it comes from
+   * another database.
    */
-  follow(version: number, listener: Listener): () => void {
-    if (version < this.#compacted || version > this.#version) {
+  changesAfter(version: number): readonly StoredChange[] {
+    if (version < this.#compacted || version > this.#version)
       throw new StatusError(410, `too old resource version: ${version} (${this.#compacted})`, {}, 'Expired');
-    }
-    for (const change of this.#history) if (change.version > version) listener(change);
+    const first = this.#history.findLastIndex((change) => change.version <= version) + 1;
+    return this.#history.slice(first);
+  }
+
+  /** Calls back after every change; returns a function that stops it. */
+  onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -144,7 +157,7 @@ export class Store {
 
   #commit(change: StoredChange): void {
     const { version, resource, type, object, previous } = change;
-    const key = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+    const key = keyOf(object);
     const body = JSON.stringify(object);
     this.#database.exec('BEGIN IMMEDIATE');
     if (type === 'DELETED') this.#remove.run(resource, key);
@@ -153,7 +166,7 @@ export class Store {
     if (version % 1000 === 0) this.#trim.run(version - HISTORY);
     this.#database.exec('COMMIT');
     this.#remember(change, key);
-    for (const listener of [...this.#listeners]) listener(change);
+    for (const listener of [...this.#listeners]) listener();
   }
 
   #remember(change: StoredChange, key: string): void {
@@ -174,24 +187,72 @@ export class Store {
   }
 
   #load(): void {
-    for (const row of this.#database.prepare('SELECT resource, key, body FROM objects').all()) {
-      const { resource, key, body } = row as { resource: string; key: string; body: string };
+    for (const row of this.#database
+      .prepare('SELECT resource, key, body FROM objects')
+      .all() as unknown as ObjectRow[]) {
+      const { resource, key, body } = row;
+      const object = readObject(body);
+      if (object === undefined || keyOf(object) !== key) {
+        this.#setAside(row);
+        continue;
+      }
       const objects = this.#objects.get(resource) ?? new Map<string, ApiObject>();
-      this.#objects.set(resource, objects.set(key, JSON.parse(body)));
+      this.#objects.set(resource, objects.set(key, object));
     }
-    const rows = this.#database.prepare('SELECT * FROM changes ORDER BY version').all() as {
-      version: number;
-      resource: string;
-      type: ChangeType;
-      body: string;
-      previous: string | null;
-    }[];
-    this.#history = rows.map(({ body, previous, ...change }) => ({
-      ...change,
-      object: JSON.parse(body),
-      previous: previous === null ? undefined : JSON.parse(previous),
-    }));
-    this.#version = this.#history.at(-1)?.version ?? 1;
+    for (const row of this.#database.prepare('SELECT * FROM changes ORDER BY version').iterate()) {
+      const { version, resource, type, body, previous } = row as unknown as ChangeRow;
+      const object = readObject(body);
+      const before = previous === null ? undefined : readObject(previous);
+      // A watch cannot resume over a hole in the history, and versions go on from the newest.
+      if (object === undefined || (previous !== null && before === undefined) || this.losses.length > 0)
+        this.#history = [];
+      else this.#history.push({ version, resource, type, object, previous: before });
+      this.#version = version;
+    }
     this.#compacted = this.#history.length > 0 ? this.#history[0]!.version - 1 : this.#version;
   }
+
+  /** Keeps a row that cannot be read for whoever can, and says so. */
+  #setAside({ resource, key, body }: ObjectRow): void {
+    this.#database.exec('CREATE TABLE IF NOT EXISTS damaged (resource TEXT, key TEXT, body)');
+    this.#database.prepare('INSERT INTO damaged (resource, key, body) VALUES (?, ?, ?)').run(resource, key, body);
+    this.#remove.run(resource, key);
+    this.losses.push(
+      `the stored object ${key.replace(/^\//, '')} of ${resource} cannot be read; it was moved to the table damaged of objects.db: create the object again`,
+    );
+  }
+}
+
+interface ObjectRow {
+  readonly resource: string;
+  readonly key: string;
+  readonly body: string;
+}
+
+interface ChangeRow {
+  readonly version: number;
+  readonly resource: string;
+  readonly type: ChangeType;
+  readonly body: string;
+  readonly previous: string | null;
+}
+
+function keyOf({ metadata }: ApiObject): string {
+  return `${metadata.namespace ?? ''}/${metadata.name}`;
+}
+
+/** Undefined for what is not an object of the API. */
+function readObject(text: string): ApiObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && isObject(value.metadata) ? (value as unknown as ApiObject) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes the database its owner's alone; what SQLite puts beside it gets the same mode. */
+function protect(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  for (const suffix of ['', '-wal', '-shm', '-journal']) if (existsSync(path + suffix)) chmodSync(path + suffix, 0o600);
 }

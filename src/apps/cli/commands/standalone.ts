@@ -4,10 +4,10 @@
  */
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import { systemCode } from '../../../adapters/errors.ts';
 import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
 import { KubernetesClient } from '../../../adapters/kubernetes/client.ts';
 import { Connection } from '../../../adapters/kubernetes/connection.ts';
+import type { Log } from '../../../adapters/log/log.ts';
 import { Metrics } from '../../../adapters/metrics/metrics.ts';
 import { UPSTREAM_RULES } from '../../../core/speaker/state.ts';
 import { type EmbeddedApi, ensure, INTERNAL_WRITE, startEmbeddedApi } from '../../../kube-api/embedded-api.ts';
@@ -39,7 +39,7 @@ export function addStandaloneCommand(program: Command): void {
     const directory = textFlag(values, 'data-dir');
     if (directory === '') throw new CliError('--data-dir is missing; give a directory to keep the objects in', 2);
     const { host, port } = parseListen(textFlag(values, 'listen'));
-    const { api, kubeconfig } = await startApi(directory, host, port);
+    const { api, kubeconfig } = await startApi(directory, host, port, log);
     show(
       `Kubernetes API:  https://${host}:${api.port}\nkubeconfig:      ${kubeconfig}\nTry:             export KUBECONFIG=${kubeconfig}\n                 kubectl get services --all-namespaces\n`,
     );
@@ -86,17 +86,15 @@ async function startApi(
   directory: string,
   host: string,
   port: number,
+  log: Log,
 ): Promise<{ api: EmbeddedApi; kubeconfig: string }> {
-  const { database, certificate, token, kubeconfig } = await openDataDirectory(directory, host, port);
+  const { store, certificate, token, kubeconfig, publish } = await openDataDirectory(directory, host);
+  for (const text of store.losses) log.warn({ event: 'objectsLost', directory }, `--data-dir ${directory}: ${text}`);
   try {
-    return { api: await startEmbeddedApi({ database, certificate, token, host, port }), kubeconfig };
+    const api = await startEmbeddedApi({ store, certificate, token, host, port });
+    publish(port);
+    return { api, kubeconfig };
   } catch (error) {
-    if (systemCode(error) === 'ERR_SQLITE_ERROR') {
-      const why = (error as Error).message.includes('locked')
-        ? 'another standalone process uses it'
-        : (error as Error).message;
-      throw new CliError(`--data-dir ${directory}: the database cannot be opened: ${why}`);
-    }
     throw listenError('--listen', host, port, error);
   }
 }
