@@ -33,10 +33,47 @@ describe('requests that are no reviews', () => {
     ['an unknown path is not found', '/other', {}, 'POST', 404],
     ['only POST is allowed', POOLS, {}, 'GET', 405],
     ['a body must be JSON', POOLS, '{', 'POST', 400],
-    ['an AdmissionReview must have a request', POOLS, {}, 'POST', 500],
-    ['a ConversionReview must have a request', CONVERSION_PATH, conversion(), 'POST', 500],
   ])('%s', async (_, path, body, method, status) => {
     expect((await send(path, body, method)).status).toBe(status);
+  });
+});
+
+describe('malformed reviews are answered with 400 in words', () => {
+  const valid = pool('ours', '192.0.2.0/24');
+  const { metadata: _unused, ...unnamed } = valid;
+  const created = { uid: '1', operation: 'CREATE', object: valid };
+  it.each<[unknown, string]>([
+    [null, 'expected object, received null'],
+    [[], 'expected object, received array'],
+    ['"x"', 'expected object, received string'],
+    [{}, 'apiVersion: Invalid input: expected string'],
+    [admission([]), 'request: Invalid input'],
+    [admission({ ...created, uid: undefined }), 'request.uid: Invalid input: expected string'],
+    [admission({ ...created, operation: 'CONNECT' }), 'request.operation: '],
+    [admission({ ...created, object: 'x' }), 'request.object: Invalid input: expected object, received string'],
+    [admission({ ...created, object: null }), 'request.object: Invalid input: expected object, received null'],
+    [admission({ ...created, object: unnamed }), 'request.object.metadata: '],
+    [admission({ ...created, object: { ...valid, metadata: { name: 7 } } }), 'request.object.metadata.name: '],
+    [admission({ ...created, object: { ...valid, metadata: { name: 'a', labels: { a: 1 } } } }), 'metadata.labels.a: '],
+    [admission({ uid: '1', operation: 'DELETE', object: valid }), 'request.oldObject: '],
+  ])('%j', async (body, text) => {
+    const answer = await send(POOLS, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatch(/^the body is not an AdmissionReview of version v1: /);
+    expect(answer.body).toContain(text);
+  });
+
+  it.each<[unknown, string]>([
+    [null, 'expected object, received null'],
+    [conversion(), 'request: '],
+    [conversion({ desiredAPIVersion: 'v', objects: [] }), 'request.uid: '],
+    [conversion({ uid: '1', desiredAPIVersion: 'v', objects: 'x' }), 'request.objects: '],
+    [conversion({ uid: '1', desiredAPIVersion: 'v', objects: [null] }), 'request.objects[0]: '],
+  ])('conversion of %j', async (body, text) => {
+    const answer = await send(CONVERSION_PATH, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatch(/^the body is not a ConversionReview of version v1: /);
+    expect(answer.body).toContain(text);
   });
 });
 
@@ -83,6 +120,19 @@ describe('conversion', () => {
       convertedObjects: [{ apiVersion: 'metallb.io/v1beta1', metadata: { name: 'p' } }],
     });
   });
+
+  it.each([null, 'x', { nodeSelectors: 'x' }, { nodeSelectors: [null, { matchLabels: null }] }])(
+    'leaves a spec that no schema allows to the API server: %j',
+    async (spec) => {
+      for (const [apiVersion, desiredAPIVersion] of [
+        ['metallb.io/v1beta1', 'metallb.io/v1beta2'],
+        ['metallb.io/v1beta2', 'metallb.io/v1beta1'],
+      ]) {
+        const request = { uid: '1', desiredAPIVersion, objects: [{ ...peer, apiVersion, spec }] };
+        expect(await responseTo(CONVERSION_PATH, conversion(request))).toMatchObject({ result: { status: 'Success' } });
+      }
+    },
+  );
 
   it('fails as a whole for a version that does not exist', async () => {
     const request = { uid: '1', desiredAPIVersion: 'metallb.io/v9', objects: [peer] };

@@ -12,6 +12,12 @@ import { convertBgpPeer } from '../../core/api/bgp-peer-conversion.ts';
 import { CONVERSION_PATH } from '../../core/api/kind.ts';
 import type { KubernetesObject, Service } from '../../core/api/kubernetes.ts';
 import { formatProblem } from '../../core/api/problem.ts';
+import {
+  type AdmissionReview,
+  type ConversionReview,
+  readAdmissionReview,
+  readConversionReview,
+} from '../../core/api/reviews.ts';
 import { bounded, printable } from '../../core/api/text.ts';
 import type { BgpEngine } from '../../core/config/config.ts';
 import { elsewhere } from '../../core/config/namespace.ts';
@@ -31,29 +37,6 @@ export interface WebhookOptions {
   readonly services: () => readonly Service[];
 }
 
-/** admission.k8s.io/v1 AdmissionReview, as far as it matters here. */
-interface AdmissionReview {
-  readonly apiVersion: string;
-  readonly kind: 'AdmissionReview';
-  readonly request?: {
-    readonly uid: string;
-    readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
-    readonly object?: KubernetesObject | null;
-    readonly oldObject?: KubernetesObject | null;
-  };
-}
-
-/** apiextensions.k8s.io/v1 ConversionReview. */
-interface ConversionReview {
-  readonly apiVersion: string;
-  readonly kind: 'ConversionReview';
-  readonly request?: {
-    readonly uid: string;
-    readonly desiredAPIVersion: string;
-    readonly objects: readonly KubernetesObject[];
-  };
-}
-
 /** Answers one request of the API server. Objects that are there already are read live: a cache may be late. */
 export function webhookHandler(options: WebhookOptions): (request: HttpRequest) => Promise<HttpResponse> {
   const resources = new Map(WEBHOOKS.map(({ resource }) => [pathOf(resource), resource]));
@@ -61,18 +44,17 @@ export function webhookHandler(options: WebhookOptions): (request: HttpRequest) 
     const resource = resources.get(path);
     if (resource === undefined && path !== CONVERSION_PATH) return plain(404, 'not found\n');
     if (method !== 'POST') return plain(405, 'send reviews by POST\n');
-    let review: unknown;
+    let json: unknown;
     try {
-      review = JSON.parse(body.toString());
+      json = JSON.parse(body.toString());
     } catch {
       return plain(400, 'the body is not JSON\n');
     }
+    const read = resource === undefined ? readConversionReview(json) : readAdmissionReview(json);
+    if (!read.ok) return plain(400, `${read.fault}\n`);
     try {
-      return json(
-        resource === undefined
-          ? convert(review as ConversionReview)
-          : await reviewAdmission(options, resource, review as AdmissionReview),
-      );
+      const { review } = read;
+      return answer('objects' in review ? convert(review) : await reviewAdmission(options, resource!, review));
     } catch (error) {
       const { message } = error as Error;
       options.log.error({ event: 'webhookFailed', path, error: message }, message);
@@ -85,18 +67,14 @@ export function webhookHandler(options: WebhookOptions): (request: HttpRequest) 
 async function reviewAdmission(
   options: WebhookOptions,
   resource: ConfigResource,
-  review: AdmissionReview,
+  { apiVersion, uid, operation, subject }: AdmissionReview,
 ): Promise<object> {
-  const { uid, operation, object, oldObject } = review.request ?? {};
-  const subject = operation === 'DELETE' ? oldObject : object;
-  if (uid === undefined || subject === undefined || subject === null)
-    throw new Error('the AdmissionReview has no request, or no object in it');
-  const { refusals, warnings } = await judge(options, resource, subject, operation!);
+  const { refusals, warnings } = await judge(options, resource, subject, operation);
   const allowed = refusals.length === 0;
   const message = bounded(printable(refusals.map(formatProblem).join('; ')), LONGEST_REFUSAL);
   if (!allowed) options.log.info({ event: 'writeRefused', resource, operation, error: message }, message);
   return {
-    apiVersion: review.apiVersion,
+    apiVersion,
     kind: 'AdmissionReview',
     response: {
       uid,
@@ -111,7 +89,7 @@ async function judge(
   { client, namespace, bgpEngine, services }: WebhookOptions,
   resource: ConfigResource,
   object: KubernetesObject,
-  operation: 'CREATE' | 'UPDATE' | 'DELETE',
+  operation: AdmissionReview['operation'],
 ): Promise<Admission> {
   if (operation === 'CREATE' && object.metadata.namespace !== namespace) {
     return { refusals: [elsewhere(kindOf(resource), object, namespace)], warnings: [] };
@@ -128,9 +106,7 @@ async function readConfiguration(client: KubernetesClient, namespace: string): P
   return Object.fromEntries(await Promise.all([...CONFIG_RESOURCES, 'nodes' as const].map(list)));
 }
 
-function convert({ apiVersion, request }: ConversionReview): object {
-  if (request === undefined) throw new Error('the ConversionReview has no request');
-  const { uid, desiredAPIVersion, objects } = request;
+function convert({ apiVersion, uid, desiredAPIVersion, objects }: ConversionReview): object {
   const converted = objects.map((object) => convertBgpPeer(object, desiredAPIVersion));
   const result = converted.includes(undefined)
     ? { status: 'Failure', message: `there is no BGPPeer in version ${desiredAPIVersion}` }
@@ -139,6 +115,6 @@ function convert({ apiVersion, request }: ConversionReview): object {
   return { apiVersion, kind: 'ConversionReview', response: { uid, result, convertedObjects } };
 }
 
-function json(value: object): HttpResponse {
+function answer(value: object): HttpResponse {
   return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
 }

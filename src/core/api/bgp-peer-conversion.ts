@@ -2,6 +2,7 @@
  * BGPPeer between its two versions (docs/behaviour/resources.md#conversion): what the conversion webhook answers.
  * @module
  */
+import { isObject } from './json.ts';
 import type { KubernetesObject, LabelSelector } from './kubernetes.ts';
 
 export const BGP_PEER_VERSIONS = { old: 'metallb.io/v1beta1', current: 'metallb.io/v1beta2' } as const;
@@ -29,7 +30,8 @@ export function convertBgpPeer(peer: KubernetesObject, apiVersion: string): Kube
   if (peer.apiVersion === apiVersion) return peer;
   if (apiVersion !== BGP_PEER_VERSIONS.old && apiVersion !== BGP_PEER_VERSIONS.current) return undefined;
   const { spec, ...rest } = peer as BgpPeer;
-  if (spec === undefined) return { ...rest, apiVersion };
+  // What the schema of no version allows is for the API server to refuse.
+  if (!isObject(spec)) return { ...peer, apiVersion };
   const toSelector = apiVersion === BGP_PEER_VERSIONS.old ? toOldSelector : toCurrentSelector;
   const { myASN, peerASN, peerAddress, sourceAddress, peerPort, routerID, password, bfdProfile, ebgpMultiHop } = spec;
   const converted = {
@@ -39,7 +41,7 @@ export function convertBgpPeer(peer: KubernetesObject, apiVersion: string): Kube
     // v1beta1 cannot say that a timer is not set: it becomes an explicit zero.
     holdTime: spec.holdTime ?? '0s',
     keepaliveTime: spec.keepaliveTime ?? '0s',
-    ...(spec.nodeSelectors !== undefined && { nodeSelectors: spec.nodeSelectors.map(toSelector) }),
+    ...(Array.isArray(spec.nodeSelectors) && { nodeSelectors: spec.nodeSelectors.filter(isObject).map(toSelector) }),
   };
   const result = { ...rest, apiVersion, spec: converted };
   return result;
@@ -53,9 +55,9 @@ function toOldSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelecto
   return { matchLabels, matchExpressions };
 }
 
-function toCurrentSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): LabelSelector {
+function toCurrentSelector({ matchLabels, matchExpressions }: LabelSelector): LabelSelector {
   return {
-    ...(Object.keys(matchLabels).length > 0 && { matchLabels }),
-    ...(matchExpressions.length > 0 && { matchExpressions }),
-  };
+    ...(Object.keys(matchLabels ?? {}).length > 0 && { matchLabels }),
+    ...((matchExpressions ?? []).length > 0 && { matchExpressions }),
+  } as LabelSelector;
 }
