@@ -104,7 +104,7 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     await gets('s1', '198.18.0.2');
     await gets('s2', '198.18.0.2');
     service('s3', { annotations, port: 443 });
-    await says('s3', `port TCP/443 of address 198.18.0.2 is held by Service ${namespace}/s2 under key "k"`);
+    await says('s3', `port TCP/443 of address 198.18.0.2 is held by Service ${namespace}/s2`);
   });
 
   it('keeps the counters of its pools', async () => {

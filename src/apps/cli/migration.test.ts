@@ -69,6 +69,18 @@ describe('who runs now', () => {
     },
   );
 
+  it('leaves out configuration that MetalLB does not read, and says so', () => {
+    const elsewhere = pool('q', ['198.51.100.0/24'], {}, { namespace: 'default' });
+    const { changes, setAside, resources } = examineMigration(
+      { ...CLUSTER, ipaddresspools: [...CLUSTER.ipaddresspools, elsewhere] },
+      [],
+      '',
+    );
+    expect(resources).toMatchObject({ IPAddressPool: 1 });
+    expect(changes.map(({ service }) => service)).toContain('default/moved');
+    expect(setAside.join()).toContain('IPAddressPool default/q: metadata.namespace: "default"');
+  });
+
   it('is nobody where a workload has no containers', () => {
     expect(examine([{ metadata: { name: 'x' } }]).runs).toEqual([]);
   });

@@ -4,6 +4,7 @@
  */
 import { sha256 } from '../../adapters/sha256.ts';
 import { formatProblem } from '../../core/api/problem.ts';
+import { inOneNamespace } from '../../core/config/namespace.ts';
 import { CONFIG_RESOURCES, kindOf } from '../../core/config/resolve.ts';
 import { compareWithCluster, type Difference } from '../../core/offline/differences.ts';
 import { CONTROLLER_FLAGS, type Flag, SPEAKER_FLAGS } from './flags.ts';
@@ -35,7 +36,14 @@ export interface Report {
 }
 
 /** `lbClass`: of the flag; empty: the one that MetalLB's own processes have. */
-export function examineMigration(snapshot: Snapshot, objects: readonly Workload[], lbClass: string): Report {
+export function examineMigration(
+  given: Snapshot,
+  objects: readonly Workload[],
+  lbClass: string,
+  namespace?: string,
+): Report {
+  const here = inOneNamespace(given, namespace);
+  const snapshot = here.objects;
   const runs = objects.flatMap(runnerOf);
   // Only what is reported can be compared: MetalLB before 0.14 does not report who announces.
   const aspects = [
@@ -62,7 +70,7 @@ export function examineMigration(snapshot: Snapshot, objects: readonly Workload[
     services,
     unchanged: services - changed.size,
     changes: differences,
-    setAside: problems.map(formatProblem),
+    setAside: [...problems, ...here.problems].map(formatProblem),
     notes: notesOn(runs, snapshot),
     steps: stepsFor(runs),
   };

@@ -3,21 +3,24 @@
  * @module
  */
 
+import { annotationFaults } from '../api/annotation-faults.ts';
+import { referenceTo } from '../api/kind.ts';
 import type { BGPSessionStatus } from '../api/kinds.ts';
 import { type EndpointSlice, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
-import type { Problem } from '../api/problem.ts';
+import { formatReference, type Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { familiesOf } from '../bgp/peers/session-settings.ts';
 import { fitsMessage } from '../bgp/rib/route.ts';
 import type { Peer } from '../config/config.ts';
 import { inOneNamespace } from '../config/namespace.ts';
+import { CONFIG_RESOURCES, kindOf } from '../config/resolve.ts';
 import { withSetAside } from '../controller/service-decision.ts';
 import { requestOfService } from '../controller/service-request.ts';
 import type { ControllerSettings } from '../controller/state.ts';
 import type { Candidate, ElectionResult, Sha256 } from '../election/election.ts';
 import type { PoolCheck } from '../ipam/request.ts';
 import { formatPrefix } from '../net/prefix.ts';
-import { annotationNotes } from '../reasons/annotations.ts';
+import { annotationNotes, describeAnnotationFault } from '../reasons/annotations.ts';
 import { ALLOCATED_CONDITION } from '../reasons/conditions.ts';
 import type { BgpVerdict, EventNote } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
@@ -60,6 +63,8 @@ export interface Explanation {
   /** Some node should announce it by BGP, but no speaker reports an Established session with any of the peers. */
   readonly unheard: boolean;
   readonly problems: readonly Problem[];
+  /** Annotations of configuration objects and Nodes that do nothing, in words. */
+  readonly idleAnnotations: readonly string[];
 }
 
 export interface BgpAnnouncer {
@@ -130,6 +135,7 @@ export function explainService(
     sessions,
     unheard: hasNoSession(speakers.bgp, sessions),
     problems: [...offline.problems, ...here.problems],
+    idleAnnotations: idleAnnotations(objects),
   };
 }
 
@@ -145,8 +151,21 @@ function explainByStatus(service: Service, said: Pick<Explanation, 'hidden' | 'a
     bgp: [],
     unheard: false,
     problems: [],
+    idleAnnotations: [],
     ...said,
   };
+}
+
+/** Without our webhook nobody says so of configuration, and of Nodes nobody at all. */
+function idleAnnotations(objects: ExplainObjects): string[] {
+  return (['nodes', ...CONFIG_RESOURCES] as const).flatMap((resource) => {
+    const kind = resource === 'nodes' ? 'Node' : kindOf(resource);
+    return (objects[resource] ?? []).flatMap((object) =>
+      annotationFaults(kind, object.metadata).map(
+        (fault) => `${formatReference(referenceTo(kind, object))}: ${describeAnnotationFault(fault)}`,
+      ),
+    );
+  });
 }
 
 /** A controller that finds everything as it should be says nothing of annotations; whoever asks should know. */

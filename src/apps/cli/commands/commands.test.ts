@@ -77,6 +77,16 @@ describe('explain', () => {
   const explain = (objects: Readonly<Record<string, readonly object[]>>, ...words: readonly string[]) =>
     run(addExplainCommand, 'explain', 'service', ...words, '--dump', file('dump.json', objects));
 
+  it('names annotations of Nodes and configuration objects that do nothing', async () => {
+    const annotations = (name: string) => ({ annotations: { [`metallb.io/${name}`]: 'true' } });
+    const drained = { ...node('n'), metadata: { ...node('n').metadata, ...annotations('drian') } };
+    const objects = { ...LAYER2, Node: [drained], BGPPeer: [configured('r', {}, annotations('pasive'))] };
+    expect(section(await explain(objects, 'web'), 'Annotations that do nothing:')).toEqual([
+      'Node n: annotation metallb.io/drian is no annotation of ours; did you mean metallb.io/drain?',
+      'BGPPeer metallb-system/r: annotation metallb.io/pasive is no annotation of ours; did you mean metallb.io/passive?',
+    ]);
+  });
+
   it('says what every pool and node is to a Service, and leaves out what there is nothing to say of', async () => {
     const text = await explain(LAYER2, 'default/web');
     expect(text.split('\n')[0]).toBe('Service default/web: 192.0.2.1');

@@ -64,7 +64,20 @@ function forJson(explanation: Explanation): object {
 }
 
 function forPeople(
-  { service, addresses, told, pools, election, bgp, announcers, sessions, unheard, problems, hidden }: Explanation,
+  {
+    service,
+    addresses,
+    told,
+    pools,
+    election,
+    bgp,
+    announcers,
+    sessions,
+    unheard,
+    problems,
+    hidden,
+    idleAnnotations,
+  }: Explanation,
   endpoints: number,
 ): string {
   const lines = [`Service ${service}: ${addresses.length > 0 ? addresses.join(', ') : 'no address'}`];
@@ -107,6 +120,7 @@ function forPeople(
     ),
   );
   section('Configuration that is set aside', problems.map(formatProblem));
+  section('Annotations that do nothing', idleAnnotations);
   section('Left out, because you may not list all of these', hidden);
   return lines.join('\n');
 }

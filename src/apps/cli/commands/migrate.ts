@@ -49,6 +49,7 @@ export function addMigrateCommand(program: Command): void {
         await openSnapshot(options),
         await readWorkloads(options, ['Deployment', 'DaemonSet']),
         options.lbClass,
+        options.namespace,
       );
       show(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report));
       process.exitCode = report.changes.some(({ aspect }) => aspect === 'addresses') ? 1 : 0;
