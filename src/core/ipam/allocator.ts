@@ -5,6 +5,8 @@
 import type { Pool } from '../config/config.ts';
 import type { IpAddress, IpFamily } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
+import type { AddressRange } from '../net/prefix.ts';
+import { RangeSet } from '../net/range-set.ts';
 import { PoolState, type PoolUsage } from './pool-state.ts';
 import type {
   AddressUse,
@@ -24,6 +26,8 @@ const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0
 
 export class Allocator {
   #pools = new Map<string, PoolState>();
+  #ranges = new RangeSet();
+  #poolOfRange = new Map<AddressRange, PoolState>();
   readonly #allocations = new Map<ServiceKey, Allocation>();
   readonly #uses: Uses;
   /** Addresses that a Service has given up, but still shows in its status: nobody else may have them yet. */
@@ -45,6 +49,9 @@ export class Allocator {
    */
   setPools(pools: readonly Pool[]): void {
     this.#pools = new Map(pools.map((pool) => [pool.name, new PoolState(pool)]));
+    const states = [...this.#pools.values()];
+    this.#poolOfRange = new Map(states.flatMap((state) => state.pool.ranges.map((range) => [range, state])));
+    this.#ranges = RangeSet.of([...this.#poolOfRange.keys()]);
     this.#releases++;
     for (const address of this.#uses.addresses()) this.#take(address);
     for (const [service, { pool: old, addresses }] of this.#allocations) {
@@ -284,8 +291,14 @@ export class Allocator {
   }
 
   #poolHolding(addresses: readonly IpAddress[]): PoolState | undefined {
-    for (const state of this.#pools.values()) if (addresses.every((address) => state.covers(address))) return state;
-    return undefined;
+    const state = this.#poolAround(addresses[0]!);
+    return state !== undefined && addresses.every((address) => state.covers(address)) ? state : undefined;
+  }
+
+  /** The pool that the address is of, whether it may be used or not: no two overlap. */
+  #poolAround(address: IpAddress): PoolState | undefined {
+    const range = this.#ranges.containing(address);
+    return range && this.#poolOfRange.get(range);
   }
 
   #whyNoPool(addresses: readonly IpAddress[]): ClaimRefusal {
@@ -296,7 +309,7 @@ export class Allocator {
         pools.push(state.pool.name);
         continue;
       }
-      const avoiding = [...this.#pools.values()].find((candidate) => candidate.avoids(address));
+      const avoiding = this.#poolAround(address);
       return avoiding === undefined
         ? { kind: 'not-in-a-pool', address }
         : { kind: 'buggy', address, pool: avoiding.pool.name };
@@ -332,13 +345,13 @@ export class Allocator {
   }
 
   #take(address: IpAddress): void {
-    for (const state of this.#pools.values()) state.take(address);
+    this.#poolAround(address)?.take(address);
   }
 
   #drop(service: ServiceKey, address: IpAddress): void {
     this.#uses.delete(service, address);
     this.#releases++;
-    if (!this.#uses.has(address)) for (const state of this.#pools.values()) state.free(address);
+    if (!this.#uses.has(address)) this.#poolAround(address)?.free(address);
   }
 }
 

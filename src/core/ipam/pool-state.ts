@@ -5,7 +5,8 @@
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Pool } from '../config/config.ts';
 import type { IpAddress, IpFamily } from '../net/address.ts';
-import { rangeContains } from '../net/prefix.ts';
+import { type AddressRange, rangeContains } from '../net/prefix.ts';
+import { RangeSet } from '../net/range-set.ts';
 import { addressAt, hasOrdinal, isBuggy, type OrdinalRange, ordinalOf, toOrdinals } from './ordinals.ts';
 import type { AllocationRequest } from './request.ts';
 import { TakenRuns } from './taken-runs.ts';
@@ -25,7 +26,10 @@ export interface PoolUsage {
 
 export class PoolState {
   readonly pool: Pool;
+  /** In the order of the pool. */
   readonly #ranges: readonly TakenRange[];
+  readonly #byRange: ReadonlyMap<AddressRange, TakenRange>;
+  readonly #sorted: RangeSet;
 
   constructor(pool: Pool) {
     this.pool = pool;
@@ -34,6 +38,8 @@ export class PoolState {
       taken: new TakenRuns(),
     }));
     this.#ranges = ranges.filter(({ ordinals }) => ordinals.first <= ordinals.last);
+    this.#byRange = new Map(this.#ranges.map((each) => [each.ordinals.range, each]));
+    this.#sorted = RangeSet.of([...this.#byRange.keys()]);
   }
 
   /** True when the pool lists addresses of the family, even if it avoids all of them. */
@@ -111,7 +117,9 @@ export class PoolState {
   }
 
   #rangeOf(address: IpAddress): TakenRange | undefined {
-    return this.#ranges.find(({ ordinals }) => hasOrdinal(ordinals, address));
+    const range = this.#sorted.containing(address);
+    const found = range && this.#byRange.get(range);
+    return found !== undefined && hasOrdinal(found.ordinals, address) ? found : undefined;
   }
 }
 
