@@ -444,24 +444,30 @@ export async function askAll(client: KubernetesClient, namespace: string): Promi
 }
 
 /**
- * Node ports that the cases ask for by these numbers; each asking has others, and what is refused is asked again: a real API server looks
- * through all allocations from time to time, and may think for minutes that a port is taken whose Service has just gone.
+ * Node ports that the cases ask for by these numbers; each asking has others, which the server says are free, and a port that is taken after
+ * all is asked for again: a real API server looks through all allocations from time to time, and may then think for minutes that a port
+ * is taken whose Service has just gone.
  */
 const ASKED_PORTS = ['30050', '30053'];
-const STAND_INS = Array.from({ length: 60 }, (_, i) => String(30_000 + i)).filter(
-  (port) => !ASKED_PORTS.includes(port),
-);
-const TRIES = 10;
-let asked = 0;
+const TRIES = 3;
 
 async function ask(client: KubernetesClient, services: string, plain: string, given: ServiceCase): Promise<Answer> {
-  const usesPorts = ASKED_PORTS.some((port) => JSON.stringify(given).includes(port));
-  for (let left = usesPorts ? TRIES : 1; ; left--) {
-    const own = ASKED_PORTS.map(() => STAND_INS[asked++ % STAND_INS.length]!);
+  if (!ASKED_PORTS.some((port) => JSON.stringify(given).includes(port))) return askOnce(client, services, plain, given);
+  for (let left = TRIES; ; left--) {
+    const own = await freePorts(client, services);
     const answer = await askOnce(client, services, plain, rename(given, ASKED_PORTS, own));
     const isForPorts = answer.code === 500 || answer.faults?.some((text) => text.endsWith('odePort Invalid value'));
     if (!isForPorts || left === 1) return rename(answer, own, ASKED_PORTS);
   }
+}
+
+/** As many as the cases ask for. */
+async function freePorts(client: KubernetesClient, services: string): Promise<readonly string[]> {
+  const ports = ASKED_PORTS.map((name, i) => ({ name: `p-${name}`, port: i + 1 }));
+  const body = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'scout' }, spec: { type: 'NodePort', ports } };
+  const { spec }: Json = await client.request({ method: 'POST', path: services, body });
+  await client.request({ method: 'DELETE', path: `${services}/scout` });
+  return spec.ports.map(({ nodePort }: { nodePort: number }) => String(nodePort));
 }
 
 function rename<T>(value: T, from: readonly string[], to: readonly string[]): T {
