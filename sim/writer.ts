@@ -181,7 +181,8 @@ class WriterSimulation {
         return;
       }
       const objects = this.#server.all(resource);
-      later(() => life.feed({ kind: 'replaced', resource, objects }));
+      const version = String(this.#server.version);
+      later(() => life.feed({ kind: 'replaced', resource, objects, version }));
       cancel = this.#server.follow(resource, {
         onEvent: (kind, object) => later(() => life.feed({ kind, resource, object })),
         onEnd: () => later(list),
