@@ -35,16 +35,17 @@ function modelOf(name: string): Model | undefined {
   return candidate?.getAttributeTypeMap === undefined ? undefined : (candidate as Model);
 }
 
-function walk(type: string, value: unknown, path: string, faults: SchemaFault[]): void {
-  if (value === null || value === undefined) return;
+/** A null field is an absent one, a null item of a list or a map is of no type. */
+function walk(type: string, value: unknown, path: string, faults: SchemaFault[], isField = true): void {
+  if (isField && (value === null || value === undefined)) return;
   const list = /^Array<(.+)>$/.exec(type);
   const map = /^\{ \[key: string\]: (.+); \}$/.exec(type);
   if (list !== null) {
     if (!Array.isArray(value)) faults.push(wrongType(path, 'array', value));
-    else for (const [i, item] of value.entries()) walk(list[1]!, item, `${path}[${i}]`, faults);
+    else for (const [i, item] of value.entries()) walk(list[1]!, item, `${path}[${i}]`, faults, false);
   } else if (map !== null) {
     if (!isObject(value)) faults.push(wrongType(path, 'object', value));
-    else for (const [key, item] of Object.entries(value)) walk(map[1]!, item, `${path}[${key}]`, faults);
+    else for (const [key, item] of Object.entries(value)) walk(map[1]!, item, `${path}[${key}]`, faults, false);
   } else {
     walkSingle(type, value, path, faults);
   }
@@ -71,7 +72,7 @@ function walkSingle(type: string, value: unknown, path: string, faults: SchemaFa
 }
 
 function wrongType(field: string, expected: string, value: unknown): SchemaFault {
-  const given = Array.isArray(value) ? 'array' : typeof value;
+  const given = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   return {
     field,
     message: `${field}: must be of type ${expected}, not ${given}: ${JSON.stringify(value)}`,

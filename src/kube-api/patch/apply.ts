@@ -7,7 +7,7 @@
 import { isObject, type JsonObject, own, setOwn } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
-import { mergeKey } from './merge-keys.ts';
+import { keyedItems, mergeKey } from './merge-keys.ts';
 
 /** Keys are `f:name` for fields and `k:{"type":"Ready"}` for items of list-maps; an empty set owns the value itself. */
 type FieldSet = { [key: string]: FieldSet };
@@ -90,7 +90,9 @@ function fieldsOf(kind: string, value: JsonObject, path: readonly string[]): Fie
     if (UNOWNED.includes(here.join('.')) || child === null || child === undefined) continue;
     const by = Array.isArray(child) ? mergeKey(kind, here) : undefined;
     if (by !== undefined) {
-      const items = (child as JsonObject[]).map((item) => [itemKey(by, item), fieldsOf(kind, item, here)] as const);
+      const items = keyedItems(child as unknown[], here).map(
+        (item) => [itemKey(by, item), fieldsOf(kind, item, here)] as const,
+      );
       fields[`f:${key}`] = Object.fromEntries(items);
     } else {
       const set = isObject(child) ? fieldsOf(kind, child, here) : {};
@@ -166,8 +168,8 @@ function merge(kind: string, target: unknown, patch: unknown, path: readonly str
   if (Array.isArray(patch)) {
     const by = mergeKey(kind, path);
     if (by === undefined || !Array.isArray(target)) return patch;
-    const list = [...(target as JsonObject[])];
-    for (const item of patch as JsonObject[]) {
+    const list = [...keyedItems(target, path)];
+    for (const item of keyedItems(patch, path)) {
       const at = list.findIndex((candidate) => candidate[by] === item[by]);
       if (at < 0) list.push(item);
       else list[at] = merge(kind, list[at], item, path) as JsonObject;

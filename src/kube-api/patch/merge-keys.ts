@@ -2,6 +2,8 @@
  * How Kubernetes merges lists of its built-in types: which are associative, and by which key (patchMergeKey).
  * @module
  */
+import { isObject, type JsonObject } from '../../core/api/json.ts';
+import { StatusError } from '../status.ts';
 
 const KEYS: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -32,6 +34,14 @@ export function mergeKey(kind: string, path: readonly string[]): string | undefi
   // `addresses` is a list-map on Nodes alone; EndpointSlices and pools have plain lists of that name.
   if (name === 'addresses' && kind !== 'Node') return undefined;
   return KEYS.get(name);
+}
+
+/** The items of a list that is merged by a key. Throws 400 if one of them cannot have any. */
+export function keyedItems(list: readonly unknown[], path: readonly string[]): readonly JsonObject[] {
+  for (const [i, item] of list.entries())
+    if (!isObject(item))
+      throw new StatusError(400, `${path.join('.')}[${i}] is not an object: ${JSON.stringify(item)}`);
+  return list as readonly JsonObject[];
 }
 
 export function isSetList(name: string): boolean {

@@ -5,7 +5,7 @@
 import { isObject, type JsonObject, own, setOwn } from '../../core/api/json.ts';
 import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
-import { isSetList, mergeKey } from './merge-keys.ts';
+import { isSetList, keyedItems, mergeKey } from './merge-keys.ts';
 
 type Json = unknown;
 
@@ -23,8 +23,8 @@ function mergeObject(kind: string, target: Json, patch: JsonObject, path: readon
   for (const [key, value] of Object.entries(rest)) {
     const [, operation, field] = /^\$(setElementOrder|deleteFromPrimitiveList)\/(.+)$/.exec(key) ?? [];
     if (operation === 'deleteFromPrimitiveList') {
-      const doomed = value as Json[];
-      const old = (own(result, field!) as Json[] | undefined) ?? [];
+      const doomed = listOf(value);
+      const old = listOf(own(result, field!));
       setOwn(
         result,
         field!,
@@ -52,12 +52,17 @@ function mergeField(
     else setOwn(result, key, mergeObject(kind, own(result, key), value, path));
   } else if (Array.isArray(value)) {
     const by = mergeKey(kind, path);
-    const old = (own(result, key) as Json[] | undefined) ?? [];
+    const old = listOf(own(result, key));
     if (by !== undefined) setOwn(result, key, mergeList(kind, old, value, by, path, order));
     else setOwn(result, key, isSetList(key) ? [...new Set([...old, ...value])] : value);
   } else {
     setOwn(result, key, value);
   }
+}
+
+/** What is no list has no items to merge with. */
+function listOf(value: Json): readonly Json[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function mergeList(
@@ -68,18 +73,18 @@ function mergeList(
   path: readonly string[],
   order: Json,
 ): Json[] {
-  const items = patch as JsonObject[];
+  const items = keyedItems(patch, path);
   const plain = items.filter((item) => item.$patch !== 'replace');
   if (plain.length < items.length) return plain.map(stripDirectives);
-  let result = old as JsonObject[];
+  let result = keyedItems(old, path);
   for (const item of items) {
     const at = result.findIndex((candidate) => candidate[by] === item[by]);
     if (item.$patch === 'delete') result = result.filter((candidate) => candidate[by] !== item[by]);
     else if (at < 0) result = [...result, stripDirectives(item) as JsonObject];
     else result = result.with(at, mergeObject(kind, result[at], item, path) as JsonObject);
   }
-  if (!Array.isArray(order)) return result;
-  const wanted = (order as JsonObject[]).map((item) => item[by]);
+  if (!Array.isArray(order)) return [...result];
+  const wanted = keyedItems(order, path).map((item) => item[by]);
   const rank = (item: JsonObject) => (wanted.includes(item[by]) ? wanted.indexOf(item[by]) : wanted.length);
   return [...result].sort((a, b) => rank(a) - rank(b));
 }

@@ -96,11 +96,20 @@ function toResource(builtin: Builtin): Resource {
       const found = checkBuiltin(model, object) ?? [];
       const faults = found.filter((fault) => !fault.unknown).map(({ field, message }) => ({ field, message }));
       const unknown = found.filter((fault) => fault.unknown).map(({ field }) => field);
-      return { value: unknown.length === 0 ? object : without(object, unknown), faults, unknown };
+      const known = unknown.length === 0 ? object : without(object, unknown);
+      return { value: withoutNulls(known) as ApiObject, faults, unknown };
     },
     ...(builtin.admit !== undefined && { admit: builtin.admit }),
     ...(builtin.admitStatus !== undefined && { admitStatus: builtin.admitStatus }),
   };
+}
+
+/** A field that is null is absent. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const present = Object.entries(value).filter(([, child]) => child !== null);
+  return Object.fromEntries(present.map(([key, child]) => [key, withoutNulls(child)]));
 }
 
 function without(object: ApiObject, paths: readonly string[]): ApiObject {

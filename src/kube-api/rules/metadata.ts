@@ -2,6 +2,9 @@
  * Rules for the metadata of every kind.
  * @module
  */
+import { checkBuiltin } from '../../adapters/kubernetes/builtin-schema.ts';
+import { isObject } from '../../core/api/json.ts';
+import { StatusError } from '../status.ts';
 import type { ApiObject } from '../storage/store.ts';
 import { invalid, labelFault, qualifiedName } from './names.ts';
 
@@ -10,6 +13,17 @@ const STANDARD_FINALIZERS: readonly string[] = ['kubernetes', 'orphan', 'foregro
 
 /** The most bytes of all annotations together. */
 const MOST_ANNOTATIONS = 256 * 1024;
+
+/** The object without null fields in its metadata. Throws 400 if it has no metadata, or if fields of it are of a wrong type. */
+export function wellFormed(kind: string, object: unknown): ApiObject {
+  const refuse = (why: string) => new StatusError(400, `this cannot be handled as a ${kind}: ${why}`);
+  if (!isObject(object)) throw refuse('it is not an object');
+  if (!isObject(object.metadata)) throw refuse('metadata is not an object');
+  const metadata = Object.fromEntries(Object.entries(object.metadata).filter(([, value]) => value !== null));
+  const fault = checkBuiltin('V1ObjectMeta', metadata)?.find(({ unknown }) => !unknown);
+  if (fault !== undefined) throw refuse(`metadata.${fault.message}`);
+  return { ...object, metadata } as ApiObject;
+}
 
 /** Reports labels, annotations and finalizers that no object can have. `isCustom`: finalizers need no slash there. */
 export function metadataFaults(

@@ -7,7 +7,7 @@ import { timestamp } from '../../adapters/kubernetes/timestamp.ts';
 import { invalid, type StatusCause, StatusError } from '../status.ts';
 import type { ApiObject, Store } from '../storage/store.ts';
 import { withIdentity } from './identity.ts';
-import { metadataFaults } from './metadata.ts';
+import { metadataFaults, wellFormed } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { Removal } from './removal.ts';
 import { inVersion, type Resource, storeKey } from './resource.ts';
@@ -67,7 +67,7 @@ export class Objects {
   }
 
   create(resource: Resource, namespace: string | undefined, given: ApiObject, options: WriteOptions): ApiObject {
-    const named = withIdentity(resource, namespace, given, this.#store, this.#now());
+    const named = withIdentity(resource, namespace, wellFormed(resource.kind, given), this.#store, this.#now());
     const { name } = named.metadata;
     if (this.find(resource, namespace, name) !== undefined) {
       const message = `${storeKey(resource)} "${name}" already exists`;
@@ -82,10 +82,11 @@ export class Objects {
     resource: Resource,
     namespace: string | undefined,
     name: string,
-    given: ApiObject,
+    body: ApiObject,
     options: WriteOptions,
   ): ApiObject {
     const old = this.get(resource, namespace, name);
+    const given = wellFormed(resource.kind, body);
     checkPreconditions(resource, old, given.metadata);
     const { uid, creationTimestamp, generation, resourceVersion, deletionTimestamp } = old.metadata;
     const metadata: ApiObject['metadata'] = {
