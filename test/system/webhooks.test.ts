@@ -205,7 +205,7 @@ describe(`the webhooks on ${REAL ?? 'the embedded API'}`, () => {
 
   it('answer nonsense with an error, not with a verdict', async () => {
     expect((await ask('/elsewhere', {})).status).toBe(404);
-    expect(await ask(PATH, {})).toMatchObject({ status: 500 });
+    expect(await ask(PATH, {})).toMatchObject({ status: 400 });
   });
 
   it('have a certificate that lasts, keep it over a restart, and renew it when it is broken', async () => {
