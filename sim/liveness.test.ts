@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Update } from '../src/core/liveness/messages.ts';
 import { livenessView } from '../src/core/liveness/view.ts';
 import { type Change, INTERVAL, LivenessCluster } from './liveness-cluster.ts';
 
@@ -236,5 +237,56 @@ describe('what one speaker sends', () => {
     });
     // Three pings and three answers in each of twenty intervals.
     expect(perNode).toEqual([120, 120]);
+  });
+});
+
+describe('what a hostile member leaves behind', () => {
+  const record = (node: string, incarnation: bigint, more: Partial<Update> = {}): Update => ({
+    ...{ node, incarnation, version: 2 ** 32 - 1, status: 'active', links: [], unheard: false, age: 0 },
+    ...more,
+  });
+  /** In the name of one of them, to another one, about any. */
+  const say = (cluster: LivenessCluster, from: Update, to: string, sequence: number, ...updates: readonly Update[]) =>
+    cluster.feed(to, { kind: 'received', message: { kind: 'gossip', from, sequence, digest: 0, updates } });
+  const agree = (cluster: LivenessCluster) => {
+    for (const name of cluster.names) expect(cluster.opinions(name)).toEqual(all('alive', cluster.names.length - 1));
+  };
+
+  it.each([2, 3, 5])('two of %i speakers that each take the other for an earlier one find together', (size) => {
+    const cluster = new LivenessCluster({ size }).startAll();
+    const [a, b] = ['node-1', 'node-2'];
+    say(cluster, record(b, 5_000_000n), a, 0);
+    say(cluster, record(a, 5_000_000n), b, 0);
+    cluster.run(2000);
+    cluster.sent = 0;
+    cluster.run(2000);
+    agree(cluster);
+    expect(cluster.sent).toBeLessThan(size * 200);
+  });
+
+  it.each([2, 3, 5])('of %i speakers all live on when their sequence numbers have been used up', (size) => {
+    const cluster = new LivenessCluster({ size }).startAll();
+    for (const from of cluster.names)
+      for (const to of cluster.names) say(cluster, cluster.state(from).own as Update, to, 2 ** 32 - 1);
+    cluster.run(10_000);
+    agree(cluster);
+  });
+
+  it.each([
+    ['2^64 - 1', 2n ** 64n - 1n],
+    ['2^63', 2n ** 63n],
+    ['2^63 - 1', 2n ** 63n - 1n],
+  ])('the incarnation %s silences nobody, neither now nor after a restart', (_, incarnation) => {
+    const cluster = new LivenessCluster({ size: 4 }).startAll();
+    const names = cluster.names;
+    const claims = names.map((node) => record(node, incarnation, { status: 'dead' }));
+    for (const to of names) say(cluster, record('node-4', incarnation), to, 7, ...claims);
+    cluster.run(70_000);
+    agree(cluster);
+    cluster.kill('node-2');
+    cluster.run(1000);
+    cluster.start('node-2');
+    cluster.run(2500);
+    agree(cluster);
   });
 });

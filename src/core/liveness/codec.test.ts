@@ -10,15 +10,20 @@ const link = fc.record({
   name: fc.stringMatching(/^[a-z0-9.]{1,15}$/),
   mac: fc.uint8Array({ minLength: 6, maxLength: 6 }),
 });
-const update: fc.Arbitrary<Update> = fc.record({
-  node: name,
-  incarnation: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-  version: u32,
-  status: fc.constantFrom(...(Object.keys(STATUSES) as Status[])),
-  age,
-  links: fc.array(link, { maxLength: MAX_LINKS }),
-  unheard: fc.boolean(),
-});
+const updateIn = (statuses: readonly Status[]): fc.Arbitrary<Update> =>
+  fc
+    .record({
+      node: name,
+      incarnation: fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }),
+      version: u32,
+      status: fc.constantFrom(...statuses),
+      age,
+      links: fc.array(link, { maxLength: MAX_LINKS }),
+      unheard: fc.boolean(),
+    })
+    .map((one) => (one.status === 'absent' ? { ...one, incarnation: 0n } : one));
+const update = updateIn(Object.keys(STATUSES) as Status[]);
+const ownUpdate = updateIn(['starting', 'active', 'unsteady', 'leaving']);
 const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constantFrom('ping' as const, 'gossip' as const) }),
   fc.record({ kind: fc.constant('ack' as const), echo: u32 }),
@@ -28,7 +33,10 @@ const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constant('push' as const), last: fc.oneof(fc.constant(''), name) }),
 );
 const message: fc.Arbitrary<Message> = fc
-  .tuple(content, fc.record({ from: update, sequence: u32, digest: u32, updates: fc.array(update, { maxLength: 12 }) }))
+  .tuple(
+    content,
+    fc.record({ from: ownUpdate, sequence: u32, digest: u32, updates: fc.array(update, { maxLength: 12 }) }),
+  )
   .map(([body, head]) => ({ ...head, ...body }));
 
 describe('the liveness codec', () => {
@@ -55,6 +63,58 @@ describe('the liveness codec', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  const own: Update = {
+    node: 'kube-02',
+    incarnation: 1n,
+    version: 1,
+    status: 'active',
+    age: 0,
+    links: [],
+    unheard: false,
+  };
+  const mac = new Uint8Array(6);
+  const links = (count: number, length: number) =>
+    Array.from({ length: count }, () => ({ name: 'l'.repeat(length), mac }));
+  const from = (more: Partial<Update>): Message => ({
+    kind: 'ping',
+    sequence: 0,
+    digest: 0,
+    from: { ...own, ...more },
+    updates: [],
+  });
+  const told = (...updates: readonly Partial<Update>[]): Message => ({
+    ...from({}),
+    updates: updates.map((one) => ({ ...own, ...one })),
+  });
+
+  it.each([
+    ['a speaker that says that it is dead', from({ status: 'dead' }), 'implausible'],
+    ['one that says that it is absent', from({ status: 'absent', incarnation: 0n }), 'implausible'],
+    ['an active one that nobody has heard of', told({ incarnation: 0n }), 'implausible'],
+    ['an absent one that somebody has heard of', told({ status: 'absent' }), 'implausible'],
+    ['more updates than anybody sends', told(...Array.from({ length: 25 }, () => ({}))), 'too-many'],
+  ])('refuses %s', (_, bad, error) => {
+    expect(decodeMessage(encodeMessage(bad))).toEqual({ ok: false, error });
+  });
+
+  it('refuses links that no node has', () => {
+    const bytes = encodeMessage(from({ links: links(2, 15) }));
+    const at = bytes.indexOf(2, 14 + 8 + 18);
+    expect(bytes[at + 1]).toBe(15);
+    const many = bytes.slice();
+    many[at] = 17;
+    expect(decodeMessage(many)).toEqual({ ok: false, error: 'too-many' });
+    const none = bytes.slice();
+    none[at + 1] = 0;
+    expect(decodeMessage(none)).toEqual({ ok: false, error: 'bad-link' });
+  });
+
+  it('leaves links out of a record that others would refuse', () => {
+    const odd = [{ name: 'ib0', mac: new Uint8Array(20) }, ...links(20, 15)];
+    const decoded = decodeMessage(encodeMessage(from({ links: odd })));
+    expect(decoded).toMatchObject({ ok: true, message: { from: { links: links(MAX_LINKS, 15) } } });
   });
 
   it('refuses to send a name that is none', () => {

@@ -10,6 +10,7 @@
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
 import type { MessageDecodeError } from './errors.ts';
 import { type Content, type FitLink, type Message, STATUSES, type Status, type Update } from './messages.ts';
+import { ABSENT } from './records.ts';
 
 const MAGIC = 0x4d4c4248;
 const VERSION = 4;
@@ -31,8 +32,13 @@ const MAX_AGE = 0xfffffffe;
 /** How many updates one datagram carries at most, and how many bytes of them: no path has to fragment it (RFC 8200 §5: 1280 bytes). */
 export const MAX_UPDATES = 24;
 const UPDATES_BYTES = 900;
-/** More links than this are not sent. */
+/** More links than this are neither sent nor taken. */
 export const MAX_LINKS = 16;
+/** Bytes of the name of a link (linux/if.h: IFNAMSIZ less the end), and of a MAC. */
+const MAX_LINK_NAME = 15;
+const MAC_BYTES = 6;
+/** What a speaker says about itself. */
+const OWN_STATUSES: ReadonlySet<Status> = new Set(['starting', 'active', 'unsteady', 'leaving']);
 
 export type Decoded =
   | { readonly ok: true; readonly message: Message }
@@ -49,10 +55,13 @@ export function fitting(updates: readonly Update[]): readonly Update[] {
 }
 
 function sizeOf({ node, links }: Update): number {
-  return node.length + 20 + links.reduce((sum, link) => sum + link.name.length + 7, 0);
+  return node.length + 20 + wireLinks(links).reduce((sum, link) => sum + link.name.length + 7, 0);
 }
 
-/** Node names are DNS subdomains (RFC 1123), hence ASCII of at most 253 characters. Throws RangeError on anything else. */
+/**
+ * Node names are DNS subdomains (RFC 1123), hence ASCII of at most 253 characters. Throws RangeError on anything else, which does not get into
+ * the machine: its own names are Kubernetes', those of others come from `decodeMessage`.
+ */
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new ByteWriter().u32(MAGIC).u8(VERSION).u8(KINDS[message.kind]).u32(message.sequence);
   writer.u32(message.digest);
@@ -92,12 +101,20 @@ function writeUpdate(writer: ByteWriter, { node, incarnation, version, status, a
     .u8(STATUSES[status])
     .u8(unheard ? UNHEARD : 0)
     .u32(milliseconds(age));
-  const sent = links.slice(0, MAX_LINKS);
+  const sent = wireLinks(links);
   writer.u8(sent.length);
   for (const { name, mac } of sent) {
     writeName(writer, name);
     writer.bytes(mac);
   }
+}
+
+function wireLinks(links: readonly FitLink[]): readonly FitLink[] {
+  return links.filter(isWireLink).slice(0, MAX_LINKS);
+}
+
+function isWireLink({ name, mac }: FitLink): boolean {
+  return name.length > 0 && name.length <= MAX_LINK_NAME && mac.length === MAC_BYTES;
 }
 
 function writeName(writer: ByteWriter, name: string): void {
@@ -113,8 +130,11 @@ export function decodeMessage(bytes: Uint8Array): Decoded {
   const digest = reader.u32();
   const from = readUpdate(reader);
   if (typeof from === 'string') return refuse(from);
+  if (!OWN_STATUSES.has(from.status)) return refuse('implausible');
   const updates: Update[] = [];
-  for (let left = reader.u8() ?? 0; left > 0; left--) {
+  const count = reader.u8() ?? 0;
+  if (count > MAX_UPDATES) return refuse('too-many');
+  for (let left = count; left > 0; left--) {
     const item = readUpdate(reader);
     if (typeof item === 'string') return refuse(item);
     updates.push(item);
@@ -171,12 +191,17 @@ function readUpdate(reader: ByteReader): Update | MessageDecodeError {
   if (!NAME.test(node)) return 'bad-name';
   const status = STATUS_NAMES.get(statusCode);
   if (status === undefined) return 'unknown-status';
+  // Nobody has an incarnation before it was heard of, nor none afterwards.
+  if ((status === 'absent') !== (incarnation === ABSENT)) return 'implausible';
+  if (count > MAX_LINKS) return 'too-many';
   const links: FitLink[] = [];
   for (let i = 0; i < count; i++) {
     const name = readName(reader);
-    const mac = reader.bytes(6);
+    const mac = reader.bytes(MAC_BYTES);
     if (name === undefined || mac === undefined) return 'truncated';
-    links.push({ name, mac });
+    const link = { name, mac };
+    if (!isWireLink(link)) return 'bad-link';
+    links.push(link);
   }
   return { node, incarnation, version, status, age, links, unheard: (flags & UNHEARD) !== 0 };
 }

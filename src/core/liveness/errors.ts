@@ -9,4 +9,7 @@ export type MessageDecodeError =
   | 'unknown-kind'
   | 'unknown-status'
   | 'bad-name'
+  | 'bad-link'
+  | 'too-many'
+  | 'implausible'
   | 'trailing-bytes';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodeMessage } from './codec.ts';
 import { type LivenessInput, livenessMachine } from './fsm.ts';
 import type { Content, Message, Status, Update } from './messages.ts';
 import { digestOf } from './records.ts';
@@ -341,13 +342,13 @@ it('a timer that is late sends one ping and no burst to catch up', () => {
 });
 
 describe('what is said about ourselves', () => {
-  it('that we are dead is refuted in a higher version, to all at once', () => {
+  it('that we are dead is refuted in a new incarnation, to all at once', () => {
     const a = speaker(['b', 'c']);
     a.say('b', 10, { kind: 'gossip' }, { updates: [update('a', 'dead', { version: 7 })] });
     a.run(10);
     expect(a.taken()).toMatchObject([
-      { message: { kind: 'gossip', from: { node: 'a', version: 8, status: 'starting' } }, to: { node: 'b' } },
-      { message: { kind: 'gossip', from: { node: 'a', version: 8, status: 'starting' } }, to: { node: 'c' } },
+      { message: { kind: 'gossip', from: { node: 'a', incarnation: 2n, status: 'starting' } }, to: { node: 'b' } },
+      { message: { kind: 'gossip', from: { node: 'a', incarnation: 2n, status: 'starting' } }, to: { node: 'c' } },
     ]);
   });
 
@@ -441,5 +442,87 @@ describe('loneliness', () => {
     a.run(400);
     expect(isolation(a.taken())).toEqual([]);
     expect(reports(a.state)).toEqual({ b: 'dead' });
+  });
+});
+
+describe('numbers that are as large as they can be', () => {
+  const LARGEST = 2n ** 64n - 1n;
+  /** Everything that it sent can be said on the wire. */
+  const encoded = (a: ReturnType<typeof speaker>) =>
+    a.taken().flatMap((output) => (output.kind === 'send-message' ? [encodeMessage(output.message)] : []));
+
+  it.each<[string, Partial<Update>, bigint]>([
+    ['the last incarnation and version', { incarnation: 2n ** 63n, version: 2 ** 32 - 1 }, 2n ** 63n + 1n],
+    ['the last version of our incarnation', { version: 2 ** 32 - 1 }, 2n],
+    ['the last version, and a death', { version: 2 ** 32 - 1, status: 'dead' }, 2n],
+  ])('%s, said of us, are refuted', (_, claim, incarnation) => {
+    const a = speaker(['b', 'c']);
+    a.say('b', 10, { kind: 'gossip' }, { updates: [update('a', 'active', claim)] });
+    a.run(500);
+    expect(a.state.own.incarnation).toBe(incarnation);
+    expect(encoded(a).length).toBeGreaterThan(0);
+  });
+
+  it('what is further ahead than half of all numbers lies behind, of us and of others', () => {
+    const a = speaker(['b', 'c'], { incarnation: 1_800_000_000_000n });
+    a.say('c', 5, { kind: 'gossip' }, { from: update('c', 'active', { incarnation: 1_800_000_000_000n }) });
+    a.say(
+      'b',
+      10,
+      { kind: 'gossip' },
+      {
+        updates: [
+          update('a', 'dead', { incarnation: LARGEST, version: 2 ** 32 - 1 }),
+          update('c', 'dead', { incarnation: LARGEST, version: 2 ** 32 - 1 }),
+        ],
+      },
+    );
+    expect(a.state.own.incarnation).toBe(1_800_000_000_000n);
+    expect(reports(a.state)).toMatchObject({ c: 'alive' });
+  });
+
+  it('the last incarnation of all is followed by the first', () => {
+    const a = speaker(['b', 'c'], { incarnation: LARGEST - 2n });
+    a.say('b', 10, { kind: 'gossip' }, { updates: [update('a', 'dead', { incarnation: LARGEST, version: 3 })] });
+    expect(a.state.own.incarnation).toBe(1n);
+    for (const incarnation of [2n ** 62n, 2n ** 63n, 3n * 2n ** 62n, LARGEST])
+      a.say('b', 20, { kind: 'gossip' }, { from: update('b', 'active', { incarnation }) });
+    expect(a.state.peers.get('b')!.record.incarnation).toBe(LARGEST);
+    a.say('b', 30, { kind: 'gossip' }, { from: update('b', 'unsteady', { incarnation: 1n }) });
+    expect(reports(a.state)).toMatchObject({ b: 'unsteady' });
+    a.run(200);
+    expect(encoded(a).length).toBeGreaterThan(0);
+  });
+
+  it('a speaker begins a new incarnation long before its datagrams have used up their numbers', () => {
+    const a = speaker(['b', 'c']);
+    a.state.sequence = 2 ** 31;
+    a.run(100);
+    expect(a.state.own.incarnation).toBe(2n);
+    expect(a.state.sequence).toBeLessThan(100);
+    expect(a.taken()).toContainEqual(
+      expect.objectContaining({
+        message: expect.objectContaining({ kind: 'ping', from: expect.objectContaining({ incarnation: 2n }) }),
+      }),
+    );
+  });
+
+  it('a clock before 1970 makes an incarnation all the same', () => {
+    const a = speaker(['b', 'c'], { incarnation: -5n });
+    a.run(200);
+    expect(encoded(a).length).toBeGreaterThan(0);
+  });
+
+  it('sequence numbers that somebody else has used up cost a speaker no more than one refutation', () => {
+    const a = speaker(['b', 'c']);
+    a.say('b', 10, { kind: 'gossip' }, { sequence: 2 ** 32 - 1 });
+    for (const now of [100, 200, 300, 400]) {
+      a.run(now);
+      for (const from of ['b', 'c']) a.say(from, now, { kind: 'gossip' });
+    }
+    expect(reports(a.state)).toMatchObject({ b: 'dead' });
+    // As b refutes it.
+    a.say('b', 410, { kind: 'gossip' }, { from: update('b', 'active', { incarnation: 2n }), sequence: 1 });
+    expect(reports(a.state)).toMatchObject({ b: 'alive' });
   });
 });

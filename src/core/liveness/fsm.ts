@@ -5,7 +5,7 @@
  *   suspect   a speaker that has missed more than two intervals is pinged back, and the others that watch it get a ping-req
  *   dead      after three intervals, if another one confirms the silence; a quarter of an interval later, if nobody can say
  *   gossip    a new update goes to some at once and piggybacks on every datagram for a while; when digests differ, push-pull
- *   refute    a speaker that hears of its own death makes a higher version of its record
+ *   refute    a speaker that hears of its own death begins a new incarnation
  *
  * A speaker that nobody acknowledges, or that dies and returns too often, calls itself unsteady. One that hears nobody judges nobody.
  * The shape follows SWIM (Das, Gupta, Motivala 2002) and Lifeguard (Dadgar, Phillips, Currey 2018).
@@ -19,7 +19,7 @@ import { measureLateness } from './local-health.ts';
 import { assumptionsEnd, dropAssumptions, onMembers } from './membership.ts';
 import { confirmLateDeaths, reportDeferredDeaths } from './merge.ts';
 import type { FitLink, Member, Message } from './messages.ts';
-import { renewOwnRecord, updateOwnStatus } from './own-record.ts';
+import { renewOwnRecord, renewSpentIncarnation, updateOwnStatus } from './own-record.ts';
 import { onMessage } from './receive.ts';
 import type { LivenessOutput, LivenessState, Turn } from './state.ts';
 
@@ -97,6 +97,7 @@ function onTick(turn: Turn): void {
   if (s.isolatedSince === undefined) for (const node of s.watched) checkPeer(turn, s.peers.get(node)!);
   reportDeferredDeaths(turn);
   if (pingDue !== undefined) confirmLateDeaths(turn);
+  renewSpentIncarnation(turn);
   updateOwnStatus(turn);
   if (s.unsent.size > 0 && isDue(s.gossipFrom, now)) gossip(turn);
   if (pingDue === undefined) return;

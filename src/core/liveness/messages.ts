@@ -22,9 +22,9 @@ export interface FitLink {
 /** What is known about one speaker. Of two records, the one with the higher incarnation and version wins; see records.ts. */
 export interface MemberRecord {
   readonly node: string;
-  /** Grows over restarts: milliseconds since 1970 at the start of the speaker. */
+  /** Grows over restarts: milliseconds since 1970 at the start of the speaker, or one more than somebody has claimed it to be; see `isLater`. */
   readonly incarnation: bigint;
-  /** Grows within an incarnation whenever the speaker's own record changes, or it refutes what others say. */
+  /** Grows within an incarnation whenever the speaker's own record changes. */
   readonly version: number;
   readonly status: Status;
   readonly links: readonly FitLink[];

@@ -6,12 +6,15 @@ import { isDue, type Millis } from '../machine.ts';
 import { disseminate } from './dissemination.ts';
 import { latest, stretchedInterval } from './local-health.ts';
 import type { MemberRecord, Status, Update } from './messages.ts';
-import { beats, digestOf } from './records.ts';
+import { beats, digestOf, incarnationAfter, isLater, versionAfter } from './records.ts';
 import type { LivenessState, Turn } from './state.ts';
 
 /** Milliseconds: how long flaps are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
 const FLAP_MEMORY = 60_000;
 const HOLD_DOWN = 2000;
+
+/** Datagrams of one incarnation: long before the sequence number is spent, the next incarnation begins. */
+const DATAGRAMS = 2 ** 31;
 
 /** Makes a new version of our own record, one above `base`. */
 export function renewOwnRecord(
@@ -22,10 +25,17 @@ export function renewOwnRecord(
   const { s, now } = turn;
   if (status !== s.own.status) s.ownSince = now;
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
-  const { incarnation, version } = base;
-  s.own = { node: s.own.node, incarnation, version: version + 1, status, links: s.links, unheard: s.unheard };
+  s.own = { node: s.own.node, ...versionAfter(base), status, links: s.links, unheard: s.unheard };
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
   disseminate(turn, s.own.node);
+}
+
+/** Others count our datagrams by incarnation: after as many as this, a new one, in which they begin at 0. */
+export function renewSpentIncarnation(turn: Turn): void {
+  const { s } = turn;
+  if (s.sequence < DATAGRAMS) return;
+  s.sequence = 0;
+  renewOwnRecord(turn, s.own.status, incarnationAfter(s.own.incarnation));
 }
 
 export function updateOwnStatus(turn: Turn): void {
@@ -39,7 +49,8 @@ export function updateOwnStatus(turn: Turn): void {
   const isHeldDown = s.holdUntil !== undefined && now < s.holdUntil;
   const status = ownStatus(s, isUnsteady || isHeldDown);
   if (status === s.own.status) return;
-  renewOwnRecord(turn, status);
+  // Nobody acknowledges us: they may not be listening, because somebody else has used up the sequence numbers of this incarnation.
+  renewOwnRecord(turn, status, isUnsteady ? incarnationAfter(s.own.incarnation) : s.own);
   turn.outputs.push({ kind: 'view-changed' });
 }
 
@@ -72,8 +83,9 @@ export function refute(turn: Turn, update: Update): void {
   // An older claim has been refuted already: whoever repeats it hears so from us, for our record is in every datagram.
   if (!beats(update, s.own)) return;
   if (update.status === 'dead' && s.own.status === 'active') noteFlap(turn);
-  // The clock was ahead in an earlier life of ours: this incarnation has to come after that one.
-  const isEarlier = update.incarnation > s.own.incarnation;
-  renewOwnRecord(turn, s.own.status, isEarlier ? { incarnation: update.incarnation + 1n, version: 0 } : update);
+  // The clock was ahead in an earlier life of ours: this incarnation has to come after that one. And who was told that we are dead may have
+  // been told sequence numbers of ours as well that are still far away: those of a new incarnation begin anew.
+  const isRenewed = update.status === 'dead' || isLater(update.incarnation, s.own.incarnation);
+  renewOwnRecord(turn, s.own.status, isRenewed ? incarnationAfter(update.incarnation) : update);
   updateOwnStatus(turn);
 }

@@ -8,6 +8,7 @@ import { endIsolation } from './isolation.ts';
 import { merge } from './merge.ts';
 import type { Message } from './messages.ts';
 import { compareDigests, onPush, push } from './push-pull.ts';
+import { isLater } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { nodeOf, type Peer, type Turn } from './state.ts';
 
@@ -15,7 +16,9 @@ export function onMessage(turn: Turn, message: Message): void {
   const { from: sender, sequence } = message;
   const peer = turn.s.peers.get(sender.node);
   if (peer === undefined) return;
-  if (sender.incarnation < peer.record.incarnation) {
+  if (isLater(peer.record.incarnation, sender.incarnation)) {
+    // What it knows of us may be from such a mistake as well: if neither listened, neither would ever refute it.
+    for (const update of message.updates) if (update.node === turn.s.own.node) merge(turn, update);
     // Its clock was set back, or somebody replays an earlier incarnation: if it is there, it will refute our record in a later one.
     send(turn, peer, { kind: 'gossip' }, [peer.record]);
     return;

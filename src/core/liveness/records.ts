@@ -10,9 +10,39 @@ export const ASSUMED = -1n;
 /** A member that nobody has ever heard from: every record that it makes itself beats it. */
 export const ABSENT = 0n;
 
+/** The largest numbers that there is room for on the wire. */
+const LARGEST_INCARNATION = 2n ** 64n - 1n;
+const LARGEST_VERSION = 2 ** 32 - 1;
+const HALF = 2n ** 63n;
+
+/**
+ * Whether one incarnation comes after another: incarnations go round in a circle (RFC 1982 §3.2), so that each has a next one, and no claim about
+ * a speaker is beyond its refutation. Up to 2^63 ms ahead is plausible; what claims to be further ahead lies behind.
+ */
+export function isLater(a: bigint, b: bigint): boolean {
+  if (a <= ABSENT || b <= ABSENT) return a > b;
+  const ahead = BigInt.asUintN(64, a - b);
+  // Opposite each other, which the RFC leaves open.
+  if (ahead === HALF) return a > b;
+  return ahead > 0n && ahead < HALF;
+}
+
+/** The incarnation after this one, of which nothing has been said yet. */
+export function incarnationAfter(incarnation: bigint): Pick<MemberRecord, 'incarnation' | 'version'> {
+  return { incarnation: incarnation === LARGEST_INCARNATION ? 1n : incarnation + 1n, version: 0 };
+}
+
+/** The version after this one; when there is none, the next incarnation. */
+export function versionAfter({
+  incarnation,
+  version,
+}: Pick<MemberRecord, 'incarnation' | 'version'>): Pick<MemberRecord, 'incarnation' | 'version'> {
+  return version >= LARGEST_VERSION ? incarnationAfter(incarnation) : { incarnation, version: version + 1 };
+}
+
 /** The later record of a speaker about itself wins. At the same incarnation and version, dead beats alive (SWIM §4.2). */
 export function beats(a: MemberRecord, b: MemberRecord): boolean {
-  if (a.incarnation !== b.incarnation) return a.incarnation > b.incarnation;
+  if (a.incarnation !== b.incarnation) return isLater(a.incarnation, b.incarnation);
   if (a.version !== b.version) return a.version > b.version;
   return a.status === 'dead' && b.status !== 'dead';
 }

@@ -6,7 +6,7 @@ import type { SpeakerHealth } from '../election/election.ts';
 import type { Millis } from '../machine.ts';
 import { nextRandom as randomAfter } from '../random.ts';
 import type { FitLink, Member, MemberRecord, Message, Status, Update } from './messages.ts';
-import { ASSUMED, digestOf, hash } from './records.ts';
+import { ABSENT, ASSUMED, digestOf, hash } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
 
@@ -114,7 +114,9 @@ export interface LivenessState {
 }
 
 export function initialLiveness(settings: LivenessSettings): LivenessState {
-  const { self: node, incarnation } = settings;
+  const { self: node } = settings;
+  // Of a clock that stands before 1970.
+  const incarnation = settings.incarnation > ABSENT ? settings.incarnation : ABSENT + 1n;
   const own: MemberRecord = { node, incarnation, version: 0, status: 'starting', links: [], unheard: false };
   return {
     settings,
