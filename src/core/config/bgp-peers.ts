@@ -238,11 +238,14 @@ export function peerClashes(
   nodes: Nodes,
   engine: BgpEngine,
 ): void {
+  const key = routerKey(peer);
   for (const other of accepted) {
+    const isSameRouter = routerKey(other) === key;
+    if (!isSameRouter && engine !== 'frr-k8s') continue;
     const where = whereBothRun(peer, other, nodes);
     if (where === undefined) continue;
     if (engine === 'frr-k8s') routerClashes(peer, other, where, inspection);
-    if (routerKey(peer) !== routerKey(other)) continue;
+    if (!isSameRouter) continue;
     const [field, value] = placeOf(peer);
     const message = `BGPPeer ${other.name} is the same router, and ${where.both}`;
     inspection.report(field, value, message, `remove one of the two, or ${where.apart}`);

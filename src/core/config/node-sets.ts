@@ -20,11 +20,10 @@ export type Nodes =
  * assumed to be disjoint: a process that reads Nodes will report the conflict if they are not.
  */
 export function shareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
-  if (nodes.kind === 'one') return areBothOn(a, b, nodes.labels);
-  if (nodes.kind === 'all' && nodes.labels.some((labels) => areBothOn(a, b, labels))) return true;
+  if (nodes.kind === 'one') return anySelectorMatches(a, nodes.labels) && anySelectorMatches(b, nodes.labels);
   if (a.length === 0 || b.length === 0) return true;
-  const texts = new Set(a.map(canonicalSelector));
-  return b.some((selector) => texts.has(canonicalSelector(selector)));
+  if (haveCommon(textsOf(a), textsOf(b))) return true;
+  return nodes.kind === 'all' && haveCommon(selectedBy(a, nodes), selectedBy(b, nodes));
 }
 
 /**
@@ -33,10 +32,32 @@ export function shareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
  */
 export function mayComeToShareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
   if (nodes.kind !== 'all') return false;
-  const isIdle = (selectors: Selectors) => !nodes.labels.some((labels) => anySelectorMatches(selectors, labels));
-  return (isIdle(a) || isIdle(b)) && a.some((mine) => b.some((theirs) => !areDisjoint(mine, theirs)));
+  const isIdle = selectedBy(a, nodes).size === 0 || selectedBy(b, nodes).size === 0;
+  return isIdle && a.some((mine) => b.some((theirs) => !areDisjoint(mine, theirs)));
 }
 
-function areBothOn(a: Selectors, b: Selectors, labels: Labels): boolean {
-  return anySelectorMatches(a, labels) && anySelectorMatches(b, labels);
+function haveCommon<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {
+  const [few, many] = a.size < b.size ? [a, b] : [b, a];
+  for (const each of few) if (many.has(each)) return true;
+  return false;
+}
+
+// Every object is held against every other, and there may be thousands of nodes: each list of selectors is looked at once.
+const texts = new WeakMap<Selectors, ReadonlySet<string>>();
+const selections = new WeakMap<Nodes, WeakMap<Selectors, ReadonlySet<number>>>();
+
+function textsOf(selectors: Selectors): ReadonlySet<string> {
+  const known = texts.get(selectors) ?? new Set(selectors.map(canonicalSelector));
+  texts.set(selectors, known);
+  return known;
+}
+
+/** Which of the nodes they select. */
+function selectedBy(selectors: Selectors, nodes: Extract<Nodes, { kind: 'all' }>): ReadonlySet<number> {
+  const ofNodes = selections.get(nodes) ?? new WeakMap<Selectors, ReadonlySet<number>>();
+  selections.set(nodes, ofNodes);
+  const isSelected = (i: number) => anySelectorMatches(selectors, nodes.labels[i]);
+  const known = ofNodes.get(selectors) ?? new Set([...nodes.labels.keys()].filter(isSelected));
+  ofNodes.set(selectors, known);
+  return known;
 }
