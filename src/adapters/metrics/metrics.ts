@@ -9,6 +9,29 @@ import type { PoolUsage } from '../../core/ipam/pool-state.ts';
 import type { Layer2Counter } from '../../core/layer2/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
 
+/** Series of objects by one label: they end with their object, and news of it that comes late does not begin them again. */
+class Living {
+  readonly #label: string;
+  readonly #metrics: readonly (Counter | Gauge)[];
+  #values: ReadonlySet<string> = new Set();
+
+  constructor(label: string, metrics: readonly (Counter | Gauge)[]) {
+    this.#label = label;
+    this.#metrics = metrics;
+  }
+
+  has(value: string): boolean {
+    return this.#values.has(value);
+  }
+
+  /** All that there are now. */
+  keep(values: ReadonlySet<string>): void {
+    for (const value of this.#values)
+      if (!values.has(value)) for (const metric of this.#metrics) metric.remove({ [this.#label]: value });
+    this.#values = values;
+  }
+}
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #gauge = (name: string, help: string, labelNames: string[] = []) =>
@@ -90,6 +113,11 @@ export class Metrics {
     SESSION_COUNTERS.map((name) => [name, this.#counter(`bgp_${name}`, `BGP messages: ${name}.`, ['peer'])]),
   ) as Record<SessionCounter, Counter>;
 
+  readonly #layer2Addresses = new Living('ip', Object.values(this.#layer2));
+  readonly #bfdPeers = new Living('peer', [this.#bfdUp, ...Object.values(this.#bfdCounters)]);
+  /** The addresses of each protocol and Service that have a series. */
+  readonly #announcedBefore = new Map<string, readonly string[]>();
+
   readonly #refreshers: (() => void)[] = [];
 
   constructor() {
@@ -167,15 +195,12 @@ export class Metrics {
   }
 
   /** Replaces the series of one Service on this node. */
-  announced(
-    protocol: 'layer2' | 'bgp',
-    service: string,
-    node: string,
-    before: readonly string[],
-    now: readonly string[],
-  ): void {
-    for (const ip of before) this.#announced.remove({ service, protocol, node, ip });
-    for (const ip of now) this.#announced.set({ service, protocol, node, ip }, 1);
+  announced(protocol: 'layer2' | 'bgp', service: string, node: string, addresses: readonly string[]): void {
+    const key = `${protocol} ${service}`;
+    for (const ip of this.#announcedBefore.get(key) ?? []) this.#announced.remove({ service, protocol, node, ip });
+    for (const ip of addresses) this.#announced.set({ service, protocol, node, ip }, 1);
+    if (addresses.length === 0) this.#announcedBefore.delete(key);
+    else this.#announcedBefore.set(key, addresses);
   }
 
   /** Milliseconds of each phase of a takeover. */
@@ -214,22 +239,31 @@ export class Metrics {
     this.#bgpCounters[counter].inc({ peer }, by);
   }
 
+  /** The addresses of all routers that BFD watches; the series of others end. */
+  bfdWatches(peers: ReadonlySet<string>): void {
+    this.#bfdPeers.keep(peers);
+  }
+
   /** `peer` is its address. */
   bfdSession(peer: string, up: boolean): void {
-    this.#bfdUp.set({ peer }, up ? 1 : 0);
+    if (this.#bfdPeers.has(peer)) this.#bfdUp.set({ peer }, up ? 1 : 0);
   }
 
   bfdCounted(peer: string, counter: BfdCounter, by: number): void {
-    this.#bfdCounters[counter].inc({ peer }, by);
+    if (this.#bfdPeers.has(peer)) this.#bfdCounters[counter].inc({ peer }, by);
   }
 
   /** Removes the series of a session that has ended. */
-  bgpForget(peer: string, address: string): void {
-    for (const metric of [this.#bfdUp, ...Object.values(this.#bfdCounters)]) metric.remove({ peer: address });
+  bgpForget(peer: string): void {
     for (const metric of [...Object.values(this.#bgp), ...Object.values(this.#bgpCounters)]) metric.remove({ peer });
   }
 
+  /** All addresses that this node announces at layer 2; the series of others end. */
+  layer2Announces(addresses: ReadonlySet<string>): void {
+    this.#layer2Addresses.keep(addresses);
+  }
+
   layer2(counter: Layer2Counter, ip: string, by: number): void {
-    this.#layer2[counter].inc({ ip }, by);
+    if (this.#layer2Addresses.has(ip)) this.#layer2[counter].inc({ ip }, by);
   }
 }

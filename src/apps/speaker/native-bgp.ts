@@ -147,7 +147,7 @@ export class NativeBgp implements BgpBackend {
     const { log, metrics, toWire, onSilence } = this.#options;
     switch (output.kind) {
       case 'gone':
-        metrics.bgpForget(sessionLabel(output.peer), addressLabel(output.peer));
+        metrics.bgpForget(sessionLabel(output.peer));
         return;
       case 'session':
         this.#onSession(output);
@@ -161,6 +161,9 @@ export class NativeBgp implements BgpBackend {
         return;
       }
       case 'bfd':
+        metrics.bfdWatches(new Set(output.targets.flatMap(({ peer }) => this.#addressLabel(peer) ?? [])));
+        toWire(output);
+        return;
       case 'discover':
         toWire(output);
         return;

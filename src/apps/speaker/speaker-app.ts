@@ -67,8 +67,6 @@ export class SpeakerApp {
   readonly #wire: WirePort;
   readonly #clock: Clock;
   #onHandedOver: () => void = () => {};
-  readonly #announced = new Map<string, readonly string[]>();
-  readonly #announcedByBgp = new Map<string, readonly string[]>();
   readonly #bgp: BgpBackend;
   readonly #statuses: SpeakerStatus<AnnouncedOn>;
   readonly #bgpStatuses: SpeakerStatus<readonly string[]>;
@@ -226,13 +224,13 @@ export class SpeakerApp {
   #perform(output: SpeakerOutput): void {
     const { log, metrics, node } = this.#options;
     switch (output.kind) {
-      case 'announce':
+      case 'announce': {
+        const addresses = output.announcements.map(({ address }) => formatAddress(address));
+        metrics.layer2Announces(new Set(addresses));
         this.#wire.send(output);
-        log.info(
-          { event: 'announcing', addresses: output.announcements.map(({ address }) => formatAddress(address)) },
-          'layer 2 state handed to the wire',
-        );
+        log.info({ event: 'announcing', addresses }, 'layer 2 state handed to the wire');
         return;
+      }
       case 'members':
         this.#wire.send({ kind: 'members', members: output.members });
         return;
@@ -248,8 +246,7 @@ export class SpeakerApp {
       case 'bgp-decided': {
         const { service, verdict, prefixes, addresses, peers, unheard } = output;
         const now = peers.length === 0 ? [] : addresses;
-        metrics.announced('bgp', service, node, this.#announcedByBgp.get(service) ?? [], now);
-        this.#announcedByBgp.set(service, now);
+        metrics.announced('bgp', service, node, now);
         this.#bgpStatuses.set(service, peers.length === 0 ? undefined : peers);
         log.info({ event: 'bgpDecided', service, verdict, prefixes, peers, unheard }, 'decided what routers are told');
         return;
@@ -257,8 +254,7 @@ export class SpeakerApp {
       case 'service-decided': {
         const { service, announced, interfaces, election, duplicates } = output;
         this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates });
-        metrics.announced('layer2', service, node, this.#announced.get(service) ?? [], announced);
-        this.#announced.set(service, announced);
+        metrics.announced('layer2', service, node, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
         log.info(
           { event: 'serviceDecided', service, announced, owner: election?.owner, checks },

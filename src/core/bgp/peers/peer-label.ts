@@ -2,8 +2,12 @@
  * How metrics and statuses name the router of a BGPPeer.
  * @module
  */
+import { bounded } from '../../api/text.ts';
 import type { Peer } from '../../config/config.ts';
 import { formatAddress } from '../../net/address.ts';
+
+/** A kernel knows no interface with a name longer than 15 characters, a BGPPeer may have any. */
+const LONGEST_LABEL = 63;
 
 /** The address of the router, or the interface of an unnumbered peer. */
 export function addressLabel({ target }: Pick<Peer, 'target'>): string {
@@ -11,7 +15,7 @@ export function addressLabel({ target }: Pick<Peer, 'target'>): string {
     case 'address':
       return formatAddress(target.address);
     case 'interface':
-      return target.name;
+      return bounded(target.name, LONGEST_LABEL);
     default:
       return 'unknown';
   }
