@@ -37,6 +37,7 @@ export class Pools {
   readonly #objects = new Map<string, PoolObject>();
   /** When an address was in no pool for the last time. */
   readonly #lastUncovered = new Map<string, number>();
+  readonly #lastCovered = new Map<string, number>();
   #lastSplit = Number.NEGATIVE_INFINITY;
   #size = SIZE;
   #v6: (typeof V6)[number] = V6[0];
@@ -93,6 +94,13 @@ export class Pools {
   /** Addresses of the family that are in a pool now. */
   addresses(family: 'ipv4' | 'ipv6'): string[] {
     return UNIVERSE.filter((text) => parseAddress(text)!.family === family && this.poolOf(text) !== undefined);
+  }
+
+  /** When the address was in a pool for the last time: now, if it is. */
+  lastCovered(address: string): number {
+    return this.poolOf(address) !== undefined
+      ? this.#cluster.clock.now()
+      : (this.#lastCovered.get(address) ?? Number.NEGATIVE_INFINITY);
   }
 
   /** Is there a reason why a Service that had all of these may have lost this one? */
@@ -166,7 +174,8 @@ export class Pools {
   }
 
   #noteUncovered(): void {
+    const now = this.#cluster.clock.now();
     for (const address of UNIVERSE)
-      if (this.poolOf(address) === undefined) this.#lastUncovered.set(address, this.#cluster.clock.now());
+      (this.poolOf(address) === undefined ? this.#lastUncovered : this.#lastCovered).set(address, now);
   }
 }

@@ -9,11 +9,16 @@ import type { VirtualCluster } from './virtual-cluster.ts';
 
 /** Longer than the grace of controller and speakers and than it takes another controller to lead, in milliseconds. */
 const SETTLED = 30_000;
+/** From a change until a controller knows of it whose watches are well, or knows that they are not, in milliseconds. */
+const LAG = 5000;
 
 export class Users {
   readonly #cluster: VirtualCluster;
   /** The address that each Service had last, and whether its owner has since asked for another. */
-  readonly #held = new Map<string, { readonly addresses: string; readonly mayChange: boolean }>();
+  readonly #held = new Map<
+    string,
+    { readonly addresses: string; readonly mayChange: boolean; readonly editedAt: number }
+  >();
   /** What others have written into a status, until it is mended. */
   readonly #intruded = new Map<string, string>();
   readonly pools: Pools;
@@ -60,7 +65,7 @@ export class Users {
       endpoints: nodes.map((nodeName) => ({ addresses: ['10.244.0.1'], nodeName, conditions: { ready: true } })),
     };
     api.put('endpointslices', slice);
-    this.#held.set(`default/${name}`, { addresses: '', mayChange: true });
+    this.#held.set(`default/${name}`, { addresses: '', mayChange: true, editedAt: clock.now() });
   }
 
   deleteService(): void {
@@ -114,6 +119,7 @@ export class Users {
       ['addresses are renumbered', () => this.pools.renumber()],
       ['a status is overwritten', () => this.#overwriteStatus()],
       ['a status is added to, and the controller restarted', () => [this.addToStatus(), restart()]],
+      ['the API server was away and addresses were renumbered', () => this.#outage()],
       ['the controller is restarted while pools change', () => [restart(), this.pools.splitOrJoin(1000)]],
     ])!;
     const before = new Map(this.wanting.map(({ metadata }) => [metadata.name, listOf(this.addressOf(metadata.name))]));
@@ -171,11 +177,14 @@ export class Users {
       const before = this.#held.get(key);
       if (before === undefined || before.addresses === now) continue;
       const had = listOf(before.addresses);
+      for (const address of listOf(now))
+        if (!had.includes(address) && before.editedAt - this.pools.lastCovered(address) > LAG)
+          this.#cluster.violated(`${name} got ${address}, which had left the pools before ${name} was what it is`);
       const lost = had.filter((address) => !listOf(now).includes(address));
       if (!before.mayChange && !lost.every((address) => this.pools.mayLose(address, had)))
         this.#cluster.violated(`${name} changed from ${before.addresses} to ${now || 'nothing'} without a cause`);
       // A Service that was edited may change until it has an address again.
-      this.#held.set(key, { addresses: now, mayChange: now === '' });
+      this.#held.set(key, { ...before, addresses: now, mayChange: now === '' });
     }
   }
 
@@ -214,6 +223,18 @@ export class Users {
     return this.pools.addresses(family).some(isFree);
   }
 
+  /** Pools change long before a Service comes; when the server is back, watches come back one by one. */
+  #outage(): void {
+    const { api, clock, random } = this.#cluster;
+    api.isUp = false;
+    api.resetWatches();
+    this.pools.renumber();
+    clock.after(LAG + 500, () => this.createService());
+    clock.after(LAG + random.between(1000, 4000), () => {
+      api.isUp = true;
+    });
+  }
+
   #overwriteStatus(): void {
     const { random } = this.#cluster;
     this.#withService((key, had) => {
@@ -241,7 +262,7 @@ export class Users {
   #edit(key: string, spec: object): void {
     const old = this.#cluster.api.get('services', key) as Service;
     const addresses = this.#held.get(key)?.addresses ?? addressesOf(old);
-    this.#held.set(key, { addresses, mayChange: true });
+    this.#held.set(key, { addresses, mayChange: true, editedAt: this.#cluster.clock.now() });
     const edited: Service = { ...old, spec: { ...old.spec, ...spec } };
     this.#cluster.api.put('services', edited);
   }
