@@ -74,6 +74,14 @@ export class Ownership {
     this.#settle(address, 'after its pool was split');
   }
 
+  /** Somebody claims it with the MAC of every node. */
+  checkForgery(address: string | undefined): void {
+    if (address === undefined || this.#movableOwner(address) === undefined) return;
+    this.#cluster.forgeClaims(address, 3000);
+    this.#watch(address, 5000, 'somebody began to claim it with the MACs of our nodes');
+    this.#settle(address, 'after forged claims');
+  }
+
   /** Undefined: there is no other node to move it to. */
   #movableOwner(address: string | undefined): string | undefined {
     if (address === undefined || this.#cluster.speakers.size < 2) return undefined;

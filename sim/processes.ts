@@ -11,6 +11,7 @@ import type { FromWire } from '../src/adapters/wire/messages.ts';
 import { ControllerApp } from '../src/apps/controller/controller-app.ts';
 import { SpeakerApp } from '../src/apps/speaker/speaker-app.ts';
 import type { Interface } from '../src/core/layer2/messages.ts';
+import type { MacAddress } from '../src/core/net/mac.ts';
 import { SPEAKER_DEFAULTS } from '../src/core/speaker/state.ts';
 import { type VirtualApi, VirtualTransport } from './virtual-api.ts';
 import type { VirtualLan } from './virtual-lan.ts';
@@ -37,6 +38,11 @@ const EPOCH = Date.parse('2026-01-01T00:00:00Z');
 const SILENT = createLog('none', {});
 /** Discards everything: a real registry would cost more than a whole run. */
 const NO_METRICS = new Proxy({}, { get: () => () => {} }) as Metrics;
+
+/** The MAC of the n-th node. */
+export function macOf(index: number): MacAddress {
+  return Uint8Array.of(2, 0, 0, 0, 0, index);
+}
 
 /** What both processes have in common. */
 function common({ clock, random }: Environment, process: VirtualProcess, client: ApiTransport) {
@@ -137,7 +143,7 @@ export class SpeakerProcess {
     this.#host = host;
     this.#env = env;
     this.#process = new VirtualProcess(env, name);
-    this.#link = { name: 'eth0', index: LINK, mac: Uint8Array.of(2, 0, 0, 0, 0, index), arp: true, ndp: true };
+    this.#link = { name: 'eth0', index: LINK, mac: macOf(index), arp: true, ndp: true };
     const { ignoreExcludeLabel, drainOnCordon, drainWait, rules } = SPEAKER_DEFAULTS;
     const { clock } = env;
     this.#app = new SpeakerApp({

@@ -65,6 +65,7 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
     () => ownership.checkMove(address),
     () => ownership.checkDrain(address),
     () => ownership.checkSplit(address, () => users.pools.splitOrJoin(random.between(1000, 3000))),
+    () => ownership.checkForgery(address),
   ])!();
   if (routing !== undefined)
     random.pick([
@@ -115,6 +116,10 @@ function whatMayHappen(cluster: VirtualCluster, users: Users): readonly (readonl
       () => cluster.withSpeaker((speaker) => speaker.stall(random.between(50, 5000))),
     ],
     ['a link flaps', () => cluster.withSpeaker(({ name }) => cluster.pullCable(name, random.between(20, 3000)))],
+    [
+      'somebody forges claims',
+      () => cluster.forgeClaims(random.pick([...users.addresses]) ?? '198.51.100.0', random.between(200, 5000)),
+    ],
     ['a path is cut one way', () => cluster.cutOneWay()],
     ['the network is parted', () => cluster.part()],
     ['the API server goes away', () => cluster.takeApiAway()],

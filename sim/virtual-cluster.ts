@@ -4,12 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import { VirtualClock } from './clock.ts';
-import { ControllerProcess, type Environment, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
+import { ControllerProcess, type Environment, macOf, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
 import { Random } from './random.ts';
 import { VirtualApi } from './virtual-api.ts';
 import { VirtualLan } from './virtual-lan.ts';
 import { ROUTER, type RouterSettings, VirtualRouter } from './virtual-router.ts';
 import { type VirtualHost, VirtualNetwork } from './virtual-tcp.ts';
+import { claimBy } from './virtual-wire.ts';
 
 /** Milliseconds that a speaker which is asked to end is let live: terminationGracePeriodSeconds of its Pod. */
 const LEAVE_GRACE = 5000;
@@ -173,6 +174,17 @@ export class VirtualCluster {
     this.speakers.get(name)?.setLink(false);
     this.#environment.lan.cut(milliseconds, (from, to) => from === name || to === name);
     this.clock.after(milliseconds, () => this.speakers.get(name)?.setLink(true));
+  }
+
+  /** Somebody on the LAN claims the address with the MAC of each node, five times a second. */
+  forgeClaims(address: string, milliseconds: number): void {
+    const { lan } = this.#environment;
+    const until = this.clock.now() + milliseconds;
+    const claim = () => {
+      for (const index of this.nodes.keys()) lan.broadcast('stranger', claimBy(macOf(index + 1), address));
+      if (this.clock.now() < until) this.clock.after(200, claim);
+    };
+    claim();
   }
 
   cutOneWay(): void {

@@ -11,7 +11,7 @@ import { WireMachines } from '../src/adapters/wire/wire-machines.ts';
 import { encodeArp } from '../src/core/layer2/arp-codec.ts';
 import type { Message } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
-import { BROADCAST_MAC } from '../src/core/net/mac.ts';
+import { BROADCAST_MAC, type MacAddress } from '../src/core/net/mac.ts';
 import { bfdOn } from './virtual-bfd.ts';
 import type { Station, VirtualLan } from './virtual-lan.ts';
 import type { VirtualProcess, World } from './virtual-process.ts';
@@ -143,5 +143,19 @@ function question(address: string): Uint8Array {
     senderAddress: ip('192.0.2.254'),
     targetMac: new Uint8Array(6),
     targetAddress: ip(address),
+  });
+}
+
+/** An ARP reply, to everybody: the address is that station's. */
+export function claimBy(mac: MacAddress, address: string): Uint8Array {
+  const claimed = parseAddress(address)!;
+  return encodeArp({
+    destination: BROADCAST_MAC,
+    source: mac,
+    operation: 'reply',
+    senderMac: mac,
+    senderAddress: claimed,
+    targetMac: BROADCAST_MAC,
+    targetAddress: claimed,
   });
 }

@@ -134,7 +134,9 @@ const EVENTS: Readonly<Record<EventReason, () => readonly string[]>> = {
   nodeAssigned: () => spoken(L2).events,
   announceFailed: () => spoken({ l2advertisements: [configured('l2', { interfaces: ['wlan0'] })] }).events,
   duplicateAddress: () =>
-    spoken(L2, [{ kind: 'conflict', address: ADDRESS, mac: '02:00:00:00:00:01', interface: 'eth0' }]).events,
+    spoken(L2, [{ kind: 'conflict', address: ADDRESS, mac: '02:00:00:00:00:01', interface: 'eth0', claimants: 1 }])
+      .events,
+  addressDisputed: () => spoken(L2, [{ kind: 'disputed', address: ADDRESS, node: 'node-2', yielded: true }]).events,
   InvalidConfiguration: () => told([], [pool('p', ['x'])]),
   ConfigurationConverted: followed,
 };

@@ -78,7 +78,8 @@ export class Metrics {
     requests_received: this.#counter('layer2_requests_received', 'ARP and NDP requests for our addresses.', ['ip']),
     responses_sent: this.#counter('layer2_responses_sent', 'Answers to them.', ['ip']),
     gratuitous_sent: this.#counter('layer2_gratuitous_sent', 'Gratuitous packets.', ['ip']),
-    conflicts_seen: this.#counter('layer2_conflicts_seen', 'Claims of our addresses by other stations.', ['ip']),
+    conflicts_seen: this.#counter('layer2_conflicts_seen', 'Claims of our addresses that no speaker confirms.', ['ip']),
+    disputes_seen: this.#counter('layer2_disputes_seen', 'Addresses that another speaker announced too.', ['ip']),
   } satisfies Record<Layer2Counter, unknown>;
 
   readonly #phases = new Histogram({

@@ -4,7 +4,7 @@
  */
 
 import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
-import type { Announce, Layer2Counter, Layer2Settings } from '../../core/layer2/state.ts';
+import type { Announce, Layer2Counter, Layer2Output, Layer2Settings } from '../../core/layer2/state.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
@@ -66,14 +66,9 @@ export type FromWire =
     }
   /** The links of this node, at the start and whenever they change; the Worker already uses them. */
   | ({ readonly kind: 'links' } & Links)
-  /** A foreign station claims an address that this node owns. */
-  | {
-      readonly kind: 'conflict' | 'conflict-ended';
-      readonly address: string;
-      readonly mac: string;
-      readonly interface: string;
-    }
-  | Exclude<LivenessOutput, { kind: 'send-message' | 'view-changed' }>
+  /** Somebody claims an address that this node owns, or another speaker announces it too; or no longer. */
+  | Extract<Layer2Output, { kind: 'conflict' | 'conflict-ended' | 'disputed' | 'dispute-ended' }>
+  | Exclude<LivenessOutput, { kind: 'send-message' | 'view-changed' | 'about-addresses' }>
   | { readonly kind: 'liveness'; readonly view: LivenessView }
   /** What this speaker itself measured of others, every second. */
   | { readonly kind: 'peers'; readonly peers: readonly PeerReport[] }

@@ -5,6 +5,7 @@
  */
 import { layer2Machine } from '../../core/layer2/fsm.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
+import { holds } from '../../core/layer2/rivals.ts';
 import {
   type Announce,
   initialLayer2,
@@ -16,7 +17,7 @@ import {
   type MulticastGroup,
 } from '../../core/layer2/state.ts';
 import { type LivenessInput, livenessMachine } from '../../core/liveness/fsm.ts';
-import type { Member, Message } from '../../core/liveness/messages.ts';
+import type { HolderContent, Member, Message } from '../../core/liveness/messages.ts';
 import {
   initialLiveness,
   type LivenessOutput,
@@ -70,6 +71,10 @@ export class WireMachines {
   readonly #counts = new Map<string, { counter: Layer2Counter; address: string; by: number }>();
   readonly #reports: Reports;
   readonly #links: LinkFollower;
+  /** The nodes of our other speakers, by MAC. */
+  #siblings: ReadonlyMap<string, string> = new Map();
+  /** And the other way round. */
+  #macsOf: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   /** Takes back the next view, while one is due. */
   #cancelView: Cancel | undefined;
   /** When the next view may be reported; undefined: at once. */
@@ -106,6 +111,11 @@ export class WireMachines {
   /** The addresses that this node believes it owns. */
   get owned(): readonly string[] {
     return [...this.#layer2.state.owned.keys()];
+  }
+
+  /** This node announces the address, and has not yielded it to another speaker. */
+  holds(address: string): boolean {
+    return holds(this.#layer2.state, address);
   }
 
   take(message: ToWireMachines): void {
@@ -176,6 +186,9 @@ export class WireMachines {
       case 'counted':
         this.#count(output);
         return;
+      case 'ask-holder':
+        this.#askHolder(output);
+        return;
       default:
         report(output);
     }
@@ -189,6 +202,9 @@ export class WireMachines {
         return;
       case 'view-changed':
         this.#cancelView ??= clock.at(Math.max(this.#viewAt ?? 0, clock.now()), () => this.#tellView());
+        return;
+      case 'about-addresses':
+        this.#onAddresses(output.from, output.content);
         return;
       case 'node-changed':
         if (output.state === 'dead') this.#lastDeath = { at: clock.now(), detect: output.silentFor };
@@ -204,10 +220,40 @@ export class WireMachines {
     const view = livenessView(state);
     report({ kind: 'liveness', view });
     this.#viewAt = clock.now() + view.nodes.length * VIEW_PAUSE;
-    const macs = view.nodes.flatMap(({ node, links }) =>
-      node === state.settings.self ? [] : (links ?? []).map(({ mac }) => formatMac(mac)),
+    const others = view.nodes.filter(({ node }) => node !== state.settings.self);
+    const macsOf = others.map(
+      ({ node, links = [] }) => [node, new Set(links.map(({ mac }) => formatMac(mac)))] as const,
     );
-    this.#layer2.feed({ kind: 'siblings', macs: new Set(macs) });
+    this.#macsOf = new Map(macsOf);
+    this.#siblings = new Map(macsOf.flatMap(([node, macs]) => [...macs].map((mac) => [mac, node])));
+    this.#layer2.feed({ kind: 'siblings', macs: new Set(this.#siblings.keys()) });
+  }
+
+  #askHolder({ mac, yielded, addresses }: Extract<Layer2Output, { kind: 'ask-holder' }>): void {
+    // Without a speaker list there is nobody to ask: what the wire says is all there is.
+    if (this.#liveness === undefined) this.#confirm('', new Set([mac]), addresses);
+    const to = this.#siblings.get(mac);
+    if (to === undefined) return;
+    const content = { kind: 'holder-req', yielded, addresses } as const;
+    this.#liveness?.feed({ kind: 'about-addresses', to, content });
+  }
+
+  #onAddresses(from: string, content: HolderContent): void {
+    const { addresses } = content;
+    const macs = this.#macsOf.get(from) ?? new Set();
+    if (content.kind === 'holder-ack') {
+      this.#confirm(from, macs, addresses);
+      return;
+    }
+    const held = addresses.filter((address) => this.holds(address));
+    if (held.length === 0) return;
+    this.#liveness?.feed({ kind: 'about-addresses', to: from, content: { kind: 'holder-ack', addresses: held } });
+    if (content.yielded) this.#layer2.feed({ kind: 'yielded', node: from, macs, addresses: held });
+  }
+
+  #confirm(node: string, macs: ReadonlySet<string>, addresses: readonly string[]): void {
+    const isFirst = node < (this.#liveness?.state.settings.self ?? '');
+    this.#layer2.feed({ kind: 'confirmed', node, macs, addresses, isFirst });
   }
 
   #count({ counter, address, by }: Extract<Layer2Output, { kind: 'counted' }>): void {

@@ -252,12 +252,12 @@ export class SpeakerApp {
         return;
       }
       case 'service-decided': {
-        const { service, announced, interfaces, election, duplicates } = output;
-        this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates });
+        const { service, announced, interfaces, election, duplicates, disputes } = output;
+        this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates, disputes });
         metrics.announced('layer2', service, node, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
         log.info(
-          { event: 'serviceDecided', service, announced, owner: election?.owner, checks },
+          { event: 'serviceDecided', service, announced, owner: election?.owner, checks, disputes },
           'decided who announces',
         );
       }
@@ -291,6 +291,8 @@ export class SpeakerApp {
       }
       case 'conflict':
       case 'conflict-ended':
+      case 'disputed':
+      case 'dispute-ended':
         this.#process.feed(fact);
         return;
       case 'liveness':

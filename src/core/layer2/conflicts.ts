@@ -1,12 +1,13 @@
 /**
- * Stations that are none of ours and claim an address of ours: reported when it lasts, and when it ends.
+ * Claims to an address of ours that no speaker confirms, whoever's MAC they carry: reported when they last, and when they end.
  * @module
  */
-import { earliestTime, type Millis } from '../machine.ts';
-import { formatAddress } from '../net/address.ts';
-import { formatMac, type MacAddress } from '../net/mac.ts';
+import type { Millis } from '../machine.ts';
+import type { MacAddress } from '../net/mac.ts';
+import { formatMac } from '../net/mac.ts';
+import { type Claimant, type Claims, type Conflicts, claimantOf } from './claimants.ts';
 import type { Interface } from './messages.ts';
-import type { Claim, Layer2Output, Layer2State, Outcome, Owned } from './state.ts';
+import type { Layer2Output, Owned } from './state.ts';
 
 /**
  * A claim is a conflict when it is still made after so many milliseconds: while an address moves from one of our speakers to
@@ -17,48 +18,78 @@ const CONFLICT_AFTER = 2000;
 const CONFLICT_INTERVAL = 60_000;
 /** Milliseconds without a claim after which a conflict has ended. */
 const CONFLICT_ENDS = 2 * CONFLICT_INTERVAL;
+/** So many conflicts are reported in a second; those above it when they go on. Each becomes an Event and a line in the log. */
+const MOST_REPORTED = 10;
+const SECOND = 1000;
 
-export function claimedByStranger(
-  state: Layer2State,
-  { kind, announcement }: Owned,
+/** `isSure`: it cannot be another of our speakers, to which the address is on its way. Work does not depend on what was claimed before. */
+export function claimed(
+  conflicts: Conflicts,
+  address: string,
+  { kind }: Owned,
   link: Interface,
   mac: MacAddress,
+  isSure: boolean,
   now: Millis,
-): Outcome {
-  const address = formatAddress(announcement.address);
-  const id = { address, mac: formatMac(mac) };
-  const key = `${id.address} ${id.mac}`;
-  const known = state.conflicts.get(key);
-  const isKnown = known !== undefined && now - known.last < CONFLICT_INTERVAL;
-  const claim = isKnown ? known : { ...id, since: now, told: undefined, interface: link.name };
+): Layer2Output[] {
+  const claims = conflicts.claims.get(address) ?? { claimants: new Map(), last: now, told: undefined };
+  conflicts.claims.set(address, claims);
+  conflicts.due ??= now + CONFLICT_ENDS;
+  claims.last = now;
+  const claimant = claimantOf(claims, formatMac(mac), now, CONFLICT_INTERVAL);
+  claimant.uncounted++;
   // Whoever answers a question before we have ever claimed the address cannot be one of ours that has just handed it over.
-  const isNews =
-    claim.told === undefined
-      ? kind === 'probing' || now - claim.since >= CONFLICT_AFTER
-      : now - claim.told >= CONFLICT_INTERVAL;
-  const conflicts = new Map(state.conflicts).set(key, { ...claim, last: now, told: isNews ? now : claim.told });
-  const outputs: Layer2Output[] = [{ kind: 'counted', counter: 'conflicts_seen', address, by: 1 }];
-  if (isNews) outputs.push({ kind: 'conflict', ...id, interface: link.name });
-  return { next: { ...state, conflicts }, outputs };
+  const lasts = now - claimant.since >= CONFLICT_AFTER || (isSure && kind === 'probing');
+  const outputs = isSure || lasts ? counted(address, claimant) : [];
+  if (!lasts || !isNews(claims, now) || !mayReport(conflicts, now)) return outputs;
+  claims.told = now;
+  const seen = { mac: claimant.mac, interface: link.name, claimants: claims.claimants.size };
+  return [...outputs, { kind: 'conflict', address, ...seen }];
 }
 
-export function conflictsEnd({ conflicts }: Layer2State): Millis | undefined {
-  let end: Millis | undefined;
-  for (const { last } of conflicts.values()) end = earliestTime(end, last + CONFLICT_ENDS);
-  return end;
+function counted(address: string, claimant: Claimant): Layer2Output[] {
+  const by = claimant.uncounted;
+  claimant.uncounted = 0;
+  return [{ kind: 'counted', counter: 'conflicts_seen', address, by }];
 }
 
-export function withoutEnded(
-  { conflicts }: Layer2State,
-  now: Millis,
-): { readonly conflicts: ReadonlyMap<string, Claim>; readonly ended: readonly Layer2Output[] } {
-  const over = [...conflicts].filter(([, { last }]) => now - last >= CONFLICT_ENDS);
-  if (over.length === 0) return { conflicts, ended: [] };
-  const remaining = new Map(conflicts);
+function isNews({ told }: Claims, now: Millis): boolean {
+  return told === undefined || now - told >= CONFLICT_INTERVAL;
+}
+
+function mayReport(conflicts: Conflicts, now: Millis): boolean {
+  const { since, count } = conflicts.reports;
+  const isNewSecond = now - since >= SECOND;
+  if (!isNewSecond && count >= MOST_REPORTED) return false;
+  conflicts.reports = isNewSecond ? { since: now, count: 1 } : { since, count: count + 1 };
+  return true;
+}
+
+/** A speaker with one of these MACs has the address: what looked like a conflict was none. */
+export function withoutClaimants({ claims }: Conflicts, address: string, macs: ReadonlySet<string>): void {
+  const { claimants, told } = claims.get(address) ?? {};
+  for (const mac of claimants?.keys() ?? []) if (macs.has(mac)) claimants?.delete(mac);
+  if (claimants?.size === 0 && told === undefined) claims.delete(address);
+}
+
+/** Those for what is still owned, and those that have to be told when they end. */
+export function ownedConflicts(conflicts: Conflicts, owned: ReadonlyMap<string, Owned>): Conflicts {
+  const remaining = [...conflicts.claims].filter(([address, { told }]) => told !== undefined || owned.has(address));
+  return { ...conflicts, claims: new Map(remaining) };
+}
+
+/** Those that are over are dropped, and told. */
+export function endConflicts(conflicts: Conflicts, now: Millis): Layer2Output[] {
+  if (conflicts.due === undefined || conflicts.due > now) return [];
+  conflicts.due = undefined;
   const ended: Layer2Output[] = [];
-  for (const [key, { address, mac, interface: link, told }] of over) {
-    remaining.delete(key);
-    if (told !== undefined) ended.push({ kind: 'conflict-ended', address, mac, interface: link });
+  for (const [address, { last, told }] of conflicts.claims) {
+    const end = last + CONFLICT_ENDS;
+    if (end > now) conflicts.due = Math.min(conflicts.due ?? end, end);
+    else {
+      conflicts.claims.delete(address);
+      if (told !== undefined) ended.push({ kind: 'conflict-ended', address });
+    }
   }
-  return { conflicts: remaining, ended };
+  return ended;
 }

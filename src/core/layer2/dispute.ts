@@ -1,56 +1,91 @@
 /**
- * Two of our own speakers that both announce an address, because they know different things, settle it between them: the one with
- * the lower MAC claims the address again and again, and the other asks the network for it. When the claims go on, the other is
- * silent until it hears no more of them.
+ * Two of our own speakers that both announce an address, because they know different things, settle it between them. A claim on the wire
+ * only raises the question, for anybody on the link can make it with any MAC: the speaker whose MAC it carries is asked in a sealed
+ * message whether it has the address. When it goes on to say so, the one whose node comes first by name claims the address again and
+ * again, and the other is silent until the first says so no more.
  * @module
  */
 import type { Millis } from '../machine.ts';
-import { formatMac, type MacAddress } from '../net/mac.ts';
 import { announced } from './gratuitous.ts';
-import type { Interface } from './messages.ts';
-import type { Announced, HandingOver, Owned, Yielded } from './state.ts';
-import { type Elapsed, unchanged } from './time.ts';
+import { claimedByAnother } from './hand-over.ts';
+import type { Announced, Confirmed, Owned, Yielded } from './state.ts';
+import { ASK_INTERVAL, type Elapsed, onGrid, unchanged } from './time.ts';
 
-/** Milliseconds between the claims of the one, and between the questions of the other. */
-const PROBE_INTERVAL = 250;
-/** Milliseconds after which the higher MAC yields. */
+/** Milliseconds after which it counts as a dispute, and one of the two yields. */
 const YIELD_AFTER = 500;
-/** Milliseconds between the questions of one that has yielded, and how many have to go without an answer before it announces again. */
-const YIELDED_PROBE_INTERVAL = 500;
-const YIELDED_PROBES = 2;
+/** So many questions of one that has yielded have to go without an answer before it announces again. */
+const YIELDED_QUESTIONS = 4;
 
-/** What becomes of an address that another of our speakers claims too. */
-export function contested(old: Exclude<Owned, HandingOver>, link: Interface, mac: MacAddress, now: Millis): Owned {
+/** What becomes of an address that somebody with the MAC of another of our speakers claims. */
+export function contested(old: Owned, mac: string, now: Millis): Owned {
   switch (old.kind) {
     case 'probing':
       // The one that had it until now answers: it will stop when it hears of our claim.
       return announced(old.announcement, now);
     case 'yielded':
-      return { ...old, unanswered: 0 };
+      return old;
+    case 'handing-over':
+      return claimedByAnother(old, mac, now);
     case 'announced': {
-      const { announcement, dispute } = old;
-      if (dispute === undefined) {
-        const wins = formatMac(link.mac) < formatMac(mac);
-        return { ...old, dispute: { since: now, last: now, next: now + PROBE_INTERVAL, wins } };
-      }
-      if (now - dispute.since < YIELD_AFTER || dispute.wins) return { ...old, dispute: { ...dispute, last: now } };
-      return { kind: 'yielded', announcement, next: now + YIELDED_PROBE_INTERVAL, unanswered: 0 };
+      const dispute = old.dispute ?? { since: now, next: onGrid(now), rival: undefined };
+      return { ...old, dispute: { ...dispute, mac, claimed: now, last: now } };
     }
   }
+}
+
+/** The speaker of that node, which has these MACs, has the address as well. `isFirst`: it is the one that keeps it. */
+export function confirmed(
+  old: Announced | Yielded,
+  { node, macs, isFirst }: Pick<Confirmed, 'node' | 'macs' | 'isFirst'>,
+  now: Millis,
+): Owned {
+  if (old.kind === 'yielded') return old.rival === node ? { ...old, unanswered: 0 } : old;
+  const { announcement, dispute } = old;
+  if (dispute === undefined) return old;
+  const isLong = now - dispute.since >= YIELD_AFTER;
+  if (!isLong || !isFirst) {
+    const rival = isLong ? node : dispute.rival;
+    return { ...old, dispute: { ...dispute, claimed: now, last: now, rival } };
+  }
+  const mac = macs.has(dispute.mac) ? dispute.mac : ([...macs][0] ?? dispute.mac);
+  return { kind: 'yielded', announcement, mac, rival: node, next: onGrid(now + ASK_INTERVAL), unanswered: 0 };
+}
+
+/** The speaker of that node has yielded to this one, and still takes itself to be the owner. */
+export function yieldedTo(old: Announced, node: string, mac: string, now: Millis): Announced {
+  const dispute = old.dispute ?? { since: now, claimed: undefined, next: onGrid(now + ASK_INTERVAL), mac };
+  return { ...old, dispute: { ...dispute, last: now, rival: node } };
 }
 
 /** An address that is announced changes by time only while it is disputed: its bursts are sent elsewhere. */
 export function elapseDispute(old: Announced, now: Millis): Elapsed {
   const { dispute, burst } = old;
   if (dispute === undefined || dispute.next > now) return unchanged(old);
-  if (now - dispute.last > PROBE_INTERVAL * 3) return unchanged({ ...old, dispute: undefined });
-  const next = { ...old, dispute: { ...dispute, next: now + PROBE_INTERVAL } };
-  if (!dispute.wins) return { next, asks: true };
-  return unchanged({ ...next, burst: { until: burst?.until ?? now, next: now } });
+  if (!isRecent(dispute.last, now)) return unchanged({ ...old, dispute: undefined });
+  const next = { ...old, dispute: { ...dispute, next: onGrid(now + ASK_INTERVAL) } };
+  if (!isRecent(dispute.claimed, now)) return unchanged(next);
+  const claimsAgain = dispute.rival !== undefined;
+  return {
+    next: claimsAgain ? { ...next, burst: { until: burst?.until ?? now, next: now } } : next,
+    probes: false,
+    asks: dispute.mac,
+  };
+}
+
+function isRecent(at: Millis | undefined, now: Millis): boolean {
+  return at !== undefined && now - at <= ASK_INTERVAL * 3;
 }
 
 export function elapseYielded(old: Yielded, now: Millis): Elapsed {
   if (old.next > now) return unchanged(old);
-  if (old.unanswered >= YIELDED_PROBES) return unchanged(announced(old.announcement, now));
-  return { next: { ...old, next: now + YIELDED_PROBE_INTERVAL, unanswered: old.unanswered + 1 }, asks: true };
+  if (old.unanswered >= YIELDED_QUESTIONS) return unchanged(announced(old.announcement, now));
+  const next = { ...old, next: onGrid(now + ASK_INTERVAL), unanswered: old.unanswered + 1 };
+  return { next, probes: false, asks: old.mac };
+}
+
+/** The other speaker that announces the address too, once that is no address on its way, and who of the two is silent. */
+export function rivalOf(owned: Owned | undefined): { readonly node: string; readonly yielded: boolean } | undefined {
+  if (owned?.kind === 'yielded') return { node: owned.rival, yielded: true };
+  const rival = owned?.kind === 'announced' ? owned.dispute?.rival : undefined;
+  return rival === undefined ? undefined : { node: rival, yielded: false };
 }

@@ -9,16 +9,18 @@ import { type Deadline, deadline, earliestTime, isDue, type Machine, type Millis
 import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
 import { decodeArp } from './arp-codec.ts';
-import { claimedByStranger, conflictsEnd, withoutEnded } from './conflicts.ts';
+import { claimed, endConflicts, ownedConflicts } from './conflicts.ts';
 import { contested, elapseDispute, elapseYielded } from './dispute.ts';
 import { decodeEcho } from './echo-codec.ts';
 import { advertisement, arpReply, covers, probes, sendArp, sendNdp, takeoverFrames } from './frames.ts';
 import { announced, nextBurst } from './gratuitous.ts';
 import { withGroups } from './groups.ts';
-import { elapseHandOver, handedOver, handingOver, leave } from './hand-over.ts';
+import { elapseHandOver, handingOver, leave } from './hand-over.ts';
 import type { ArpFrame, Interface, NdpFrame } from './messages.ts';
 import { decodeNdp, multicastMac, solicitedNode } from './ndp-codec.ts';
 import { elapseProbing, probing, probingLater } from './probing.ts';
+import { Questions } from './questions.ts';
+import { change, onConfirmed, onYielded, rivalNews, withRivals } from './rivals.ts';
 import type { Announce, Announcement, Layer2Input, Layer2Output, Layer2State, Outcome, Owned } from './state.ts';
 import { dueOf, type Elapsed } from './time.ts';
 
@@ -26,21 +28,25 @@ export const layer2Machine: Machine<Layer2State, Layer2Input, Layer2Output> = {
   step(state, input, now) {
     switch (input.kind) {
       case 'announce':
-        return withGroups(state, onTime({ ...state, ...takeOver(state, input, now) }, now));
+        return withRivals(state, withGroups(state, onTime({ ...state, ...takeOver(state, input, now) }, now)));
       case 'interfaces':
         return withGroups(state, onTime(relink(state, input.interfaces, now), now));
       case 'siblings':
         return { next: { ...state, siblings: input.macs }, outputs: [] };
       case 'leave':
-        return leave(state);
+        return withRivals(state, leave(state));
+      case 'confirmed':
+        return onConfirmed(state, input, now);
+      case 'yielded':
+        return onYielded(state, input, now);
       case 'frame-received':
         return receive(state, input.interface, input.bytes, now);
       case 'tick':
-        return withGroups(state, onTime(state, now));
+        return withRivals(state, withGroups(state, onTime(state, now)));
     }
   },
   nextDeadline(state): Deadline | undefined {
-    return deadline(earliestTime(state.due, conflictsEnd(state)), 'gratuitous packets, or a conflict that ends');
+    return deadline(earliestTime(state.due, state.conflicts.due), 'gratuitous packets, or a conflict that ends');
   },
 };
 
@@ -68,8 +74,7 @@ function takeOver(
     const given = handingOver(old, now);
     if (given !== undefined) next.set(key, given);
   }
-  const remaining = [...conflicts].filter(([, { address }]) => next.has(address));
-  return { owned: next, conflicts: new Map(remaining), due: dueOf(next) };
+  return { owned: next, conflicts: ownedConflicts(conflicts, next), due: dueOf(next) };
 }
 
 function sameInterfaces(a: Announcement, b: Announcement): boolean {
@@ -100,18 +105,21 @@ function isNew(old: Interface | undefined, link: Interface): boolean {
 // Time
 
 function onTime(state: Layer2State, now: Millis): Outcome {
-  const { conflicts, ended } = withoutEnded(state, now);
-  if (!isDue(state.due, now))
-    return { next: conflicts === state.conflicts ? state : { ...state, conflicts }, outputs: ended };
-  const outputs: Layer2Output[] = [...ended];
+  const outputs = endConflicts(state.conflicts, now);
+  if (!isDue(state.due, now)) return { next: state, outputs };
   const owned = new Map(state.owned);
+  const questions = new Questions();
   for (const [key, old] of state.owned) {
-    const { next, asks } = elapse(old, now);
-    if (asks) outputs.push(...probes(state, old.announcement));
+    const { next, probes: isAsked, asks } = elapse(old, now);
+    // What there is no room for is due at the next moment still.
+    if (asks !== undefined && !questions.add(asks, old.kind === 'yielded', key)) continue;
+    if (isAsked) outputs.push(...probes(state, old.announcement));
     if (next === undefined) owned.delete(key);
     else owned.set(key, withBurst(state, next, now, outputs));
   }
-  return { next: { ...state, owned, conflicts, due: dueOf(owned) }, outputs };
+  outputs.push(...questions.outputs());
+  const due = dueOf(owned);
+  return { next: { ...state, owned, due: isDue(due, now) ? now + 1 : due }, outputs };
 }
 
 function elapse(old: Owned, now: Millis): Elapsed {
@@ -177,7 +185,10 @@ function onNdp(state: Layer2State, link: Interface, frame: NdpFrame, now: Millis
   return answered(state, frame.target, sendNdp(link, advertisement(link, frame)));
 }
 
-/** Somebody with another MAC says that an address of ours is theirs; undefined when it is not so. */
+/**
+ * Somebody with another MAC says that an address of ours is theirs; undefined when it is not so. Anybody can say so: nothing that is
+ * announced or handed over falls silent by it.
+ */
 function onClaim(
   state: Layer2State,
   link: Interface,
@@ -189,11 +200,13 @@ function onClaim(
   const old = state.owned.get(key);
   if (old === undefined || !covers(old.announcement, link)) return undefined;
   if ([...state.interfaces.values()].some((own) => sameMac(own.mac, mac))) return undefined;
-  if (state.leaving || old.kind === 'handing-over') return withGroups(state, handedOver(state, key));
-  if (state.siblings.has(formatMac(mac)))
-    return { next: withOwned(state, key, contested(old, link, mac, now)), outputs: [] };
-  const { next, outputs } = claimedByStranger(state, old, link, mac, now);
-  return { next: old.kind === 'probing' ? withOwned(next, key, probingLater(old, now)) : next, outputs };
+  const claimant = formatMac(mac);
+  // Without a speaker list it may be anybody to whom the address goes.
+  const isLeft = (state.leaving || old.kind === 'handing-over') && state.siblings.size === 0;
+  const mayBeOurs = isLeft || state.siblings.has(claimant);
+  const outputs = claimed(state.conflicts, key, old, link, mac, !mayBeOurs, now);
+  if (mayBeOurs) return { next: change(state, key, contested(old, claimant, now)), outputs };
+  return { next: old.kind === 'probing' ? change(state, key, probingLater(old, now)) : state, outputs };
 }
 
 /** The speaker that we yielded to asks whether anybody else has the address: it is about to let go. */
@@ -207,12 +220,9 @@ function takeBack(
   const old = state.owned.get(key);
   const isYielded = old?.kind === 'yielded' && covers(old.announcement, link);
   if (!isYielded || senderAddress.value !== 0n || !state.siblings.has(formatMac(senderMac))) return undefined;
-  return onTime(withOwned(state, key, announced(old.announcement, now)), now);
-}
-
-function withOwned(state: Layer2State, address: string, now: Owned): Layer2State {
-  const owned = new Map(state.owned).set(address, now);
-  return { ...state, owned, due: dueOf(owned) };
+  const next = announced(old.announcement, now);
+  const { next: after, outputs } = onTime(change(state, key, next), now);
+  return { next: after, outputs: [...rivalNews(key, old, next), ...outputs] };
 }
 
 function answersFor(state: Layer2State, link: Interface, address: IpAddress): boolean {

@@ -78,6 +78,20 @@ const input: fc.Arbitrary<Layer2Input | Tick> = fc.oneof(
     arbitrary: fc.subarray(MACS).map((macs): Layer2Input => ({ kind: 'siblings', macs: new Set(macs.map(formatMac)) })),
   },
   { weight: 1, arbitrary: fc.constant<Layer2Input>({ kind: 'leave' }) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({
+        kind: fc.constantFrom('confirmed', 'yielded'),
+        some: fc.subarray(ADDRESSES),
+        mac,
+        isFirst: fc.boolean(),
+      })
+      .map(({ kind, some, mac, isFirst }): Layer2Input => {
+        const told = { node: formatMac(mac), macs: new Set([formatMac(mac)]), addresses: some.map(formatAddress) };
+        return kind === 'yielded' ? { kind, ...told } : { kind: 'confirmed', ...told, isFirst };
+      }),
+  },
 );
 const history = fc.array(fc.tuple(fc.constantFrom(0, 100, 250, 1000, 120_000), input), { maxLength: 40, size: 'max' });
 const settings = fc.record({

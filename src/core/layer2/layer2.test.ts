@@ -6,7 +6,8 @@ import { decodeArp, encodeArp } from './arp-codec.ts';
 import { layer2Machine, TICK } from './fsm.ts';
 import { GRATUITOUS_INTERVAL, GRATUITOUS_WINDOW } from './gratuitous.ts';
 import type { ArpFrame, Interface } from './messages.ts';
-import { type Announcement, initialLayer2, type Layer2Input } from './state.ts';
+import { holds } from './rivals.ts';
+import { type Announcement, initialLayer2, type Layer2Input, type Layer2Output } from './state.ts';
 
 const ip = (text: string) => parseAddress(text)!;
 const mac = (text: string) => parseMac(text)!;
@@ -176,10 +177,19 @@ describe('a speaker that is being stopped', () => {
     const claim = (address: typeof a): Layer2Input =>
       ask({ ...request('192.0.2.7'), senderAddress: address, targetAddress: address });
     expect(feed(ask(request('192.0.2.7')))).toHaveLength(3);
-    expect(feed(claim(a))).toEqual([]);
+    const has = (addresses: readonly string[]): Layer2Input => ({
+      kind: 'confirmed',
+      node: 'node-2',
+      macs: new Set([formatMac(CLIENT)]),
+      addresses,
+      isFirst: false,
+    });
+    feed(claim(a));
+    expect(feed(has(['192.0.2.7']))).toEqual([]);
     expect(feed(ask(request('192.0.2.7')))).toEqual([]);
     expect(feed(ask(request('192.0.2.8')))).toHaveLength(3);
-    expect(feed(claim(b))).toEqual([{ kind: 'all-handed-over' }]);
+    feed(claim(b));
+    expect(feed(has(['192.0.2.8']))).toEqual([{ kind: 'all-handed-over' }]);
   });
 
   it('does the same for an address that goes to another node, asks whether it is there already, and gives up in the end', () => {
@@ -208,8 +218,8 @@ describe('a speaker that is being stopped', () => {
     expect(layer2Machine.nextDeadline(state)).toBeUndefined();
     feed({ kind: 'announce', announcements: [a], handingOver: [] }, 20_000);
     feed({ kind: 'announce', announcements: [], handingOver: [a] }, 30_000);
-    const successor = { ...request('192.0.2.7'), operation: 'reply' as const, senderAddress: a.address };
-    feed(ask(successor), 30_010);
+    const macs = new Set([formatMac(CLIENT)]);
+    feed({ kind: 'confirmed', node: 'node-2', macs, addresses: ['192.0.2.7'], isFirst: false }, 30_010);
     expect(answers(30_011)).toBe(false);
   });
 
@@ -332,15 +342,26 @@ describe('two of our own speakers with the same address', () => {
   function siblings() {
     const links = [mac('02:00:00:00:00:0a'), mac('02:00:00:00:00:0b')].map((own): Interface => ({ ...ETH0, mac: own }));
     const states = links.map(() => initialLayer2({ refreshInterval: 0, probeBeforeUse: false, answerPing: false }));
+    const isDead = [false, false];
     let now = 0;
     const feed = (who: number, input: Layer2Input | typeof TICK): void => {
       const { next, outputs } = layer2Machine.step(states[who]!, input, now);
       states[who] = next;
       for (const output of outputs) {
+        if (output.kind === 'ask-holder') answer(1 - who, output);
         if (output.kind !== 'send') continue;
         feed(1 - who, { kind: 'frame-received', interface: 2, bytes: output.bytes });
       }
     };
+    const nodes = ['node-1', 'node-2'];
+    const macsOf = (who: number) => new Set([formatMac(links[who]!.mac)]);
+    function answer(who: number, { addresses, yielded }: Extract<Layer2Output, { kind: 'ask-holder' }>): void {
+      const held = isDead[who] ? [] : addresses.filter((address) => holds(states[who]!, address));
+      if (held.length === 0) return;
+      const [from, to] = [who, 1 - who];
+      feed(to, { kind: 'confirmed', node: nodes[from]!, macs: macsOf(from), addresses: held, isFirst: from < to });
+      if (yielded) feed(from, { kind: 'yielded', node: nodes[to]!, macs: macsOf(to), addresses: held });
+    }
     const run = (milliseconds: number) => {
       for (const end = now + milliseconds; now < end; now += 10)
         for (const who of [0, 1]) {
@@ -354,10 +375,14 @@ describe('two of our own speakers with the same address', () => {
       feed(who, { kind: 'interfaces', interfaces: [links[who]!] });
       feed(who, { kind: 'siblings', macs: new Set([formatMac(links[1 - who]!.mac)]) });
     }
-    return { feed, run, answering: () => [0, 1].filter(answers) };
+    const die = (who: number) => {
+      isDead[who] = true;
+      feed(who, { kind: 'interfaces', interfaces: [] });
+    };
+    return { feed, run, die, answering: () => [0, 1].filter(answers) };
   }
 
-  it('settle it: the one with the lower MAC keeps it, and the other takes it up again when that one lets go', () => {
+  it('settle it: the one whose node comes first keeps it, and the other takes it up again when that one lets go', () => {
     const both = siblings();
     for (const who of [0, 1]) both.feed(who, { kind: 'announce', announcements, handingOver: [] });
     expect(both.answering()).toEqual([0, 1]);
@@ -375,7 +400,7 @@ describe('two of our own speakers with the same address', () => {
     const both = siblings();
     for (const who of [0, 1]) both.feed(who, { kind: 'announce', announcements, handingOver: [] });
     both.run(5000);
-    both.feed(0, { kind: 'interfaces', interfaces: [] });
+    both.die(0);
     both.run(2000);
     expect(both.answering()).toEqual([1]);
   });

@@ -24,6 +24,6 @@ export function probingLater({ announcement }: Probing, now: Millis): Probing {
 
 export function elapseProbing(old: Probing, now: Millis): Elapsed {
   if (old.next > now) return unchanged(old);
-  if (old.left === 0) return { next: announced(old.announcement, now), asks: false };
-  return { next: { ...old, next: now + PROBE_INTERVAL, left: old.left - 1 }, asks: true };
+  if (old.left === 0) return unchanged(announced(old.announcement, now));
+  return { next: { ...old, next: now + PROBE_INTERVAL, left: old.left - 1 }, probes: true, asks: undefined };
 }

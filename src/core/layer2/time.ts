@@ -5,14 +5,28 @@
 import { earliestTime, type Millis } from '../machine.ts';
 import type { Owned } from './state.ts';
 
-/** `next` undefined: it is ours no longer. `asks`: the network is to be asked who has it. */
+/** Milliseconds between two questions to a speaker whether it has an address. */
+export const ASK_INTERVAL = 250;
+/** Milliseconds: claims to ten thousand addresses come at as many moments, and all of them are looked through at each. */
+const GRID = 10;
+
+/** The next moment at which speakers are asked. */
+export function onGrid(at: Millis): Millis {
+  return Math.ceil(at / GRID) * GRID;
+}
+
+/**
+ * `next` undefined: it is ours no longer. `probes`: the network is asked who has it. `asks`: the speaker with this MAC is, in a sealed
+ * message.
+ */
 export interface Elapsed {
   readonly next: Owned | undefined;
-  readonly asks: boolean;
+  readonly probes: boolean;
+  readonly asks: string | undefined;
 }
 
 export function unchanged(owned: Owned): Elapsed {
-  return { next: owned, asks: false };
+  return { next: owned, probes: false, asks: undefined };
 }
 
 /** When the first of them wants something. */
@@ -22,12 +36,12 @@ export function dueOf(owned: ReadonlyMap<string, Owned>): Millis | undefined {
   return due;
 }
 
-function nextTime(owned: Owned): Millis | undefined {
+export function nextTime(owned: Owned): Millis | undefined {
   switch (owned.kind) {
     case 'announced':
       return earliestTime(owned.burst?.next, owned.dispute?.next);
     case 'handing-over':
-      return earliestTime(owned.nextProbe, owned.until);
+      return earliestTime(owned.nextProbe, owned.until, owned.claim?.next);
     case 'probing':
     case 'yielded':
       return owned.next;

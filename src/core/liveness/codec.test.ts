@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeMessage, encodeMessage, fitting, MAX_LINKS } from './codec.ts';
+import { formatAddress, parseAddress } from '../net/address.ts';
+import { decodeMessage, encodeMessage, fitting, MAX_ADDRESSES, MAX_LINKS } from './codec.ts';
 import { type Content, type Message, STATUSES, type Status, type Update } from './messages.ts';
 
 const name = fc.stringMatching(/^[a-z0-9]([-.a-z0-9]{0,60}[a-z0-9])?$/);
@@ -24,6 +25,8 @@ const updateIn = (statuses: readonly Status[]): fc.Arbitrary<Update> =>
     .map((one) => (one.status === 'absent' ? { ...one, incarnation: 0n } : one));
 const update = updateIn(Object.keys(STATUSES) as Status[]);
 const ownUpdate = updateIn(['starting', 'active', 'unsteady', 'leaving']);
+const address = fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => formatAddress(parseAddress(text)!));
+const addresses = fc.array(address, { maxLength: MAX_ADDRESSES });
 const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constantFrom('ping' as const, 'gossip' as const) }),
   fc.record({ kind: fc.constant('ack' as const), echo: u32 }),
@@ -31,6 +34,8 @@ const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constant('indirect-ack' as const), about: name, silentFor: fc.option(age, { nil: undefined }) }),
   fc.record({ kind: fc.constant('pull' as const), after: fc.oneof(fc.constant(''), name) }),
   fc.record({ kind: fc.constant('push' as const), last: fc.oneof(fc.constant(''), name) }),
+  fc.record({ kind: fc.constant('holder-req' as const), yielded: fc.boolean(), addresses }),
+  fc.record({ kind: fc.constant('holder-ack' as const), addresses }),
 );
 const message: fc.Arbitrary<Message> = fc
   .tuple(
@@ -117,6 +122,17 @@ describe('the liveness codec', () => {
     expect(decoded).toMatchObject({ ok: true, message: { from: { links: links(MAX_LINKS, 15) } } });
   });
 
+  it('refuses addresses that are none, or not as we write them, and more than it sends', () => {
+    const ack = (addresses: readonly string[]) =>
+      encodeMessage({ kind: 'holder-ack', addresses, from: own, sequence: 0, digest: 0, updates: [] });
+    for (const text of ['', '198.51.100', '2001:DB8::1'])
+      expect(decodeMessage(ack([text]))).toEqual({ ok: false, error: 'bad-address' });
+    const many = ack(new Array(MAX_ADDRESSES + 1).fill('198.51.100.1'));
+    expect(decodeMessage(many)).toMatchObject({ ok: true, message: { addresses: { length: MAX_ADDRESSES } } });
+    many[many.length - MAX_ADDRESSES * 13 - 1] = MAX_ADDRESSES + 1;
+    expect(decodeMessage(many)).toEqual({ ok: false, error: 'too-many' });
+  });
+
   it('refuses to send a name that is none', () => {
     const bad: Update = {
       node: 'Käse',
@@ -145,5 +161,9 @@ describe('the liveness codec', () => {
     const sent = encodeMessage({ kind: 'ping', from: long, sequence: 0, digest: 0, updates: some });
     // Less what IPv6, UDP and the seal add.
     expect(sent.length).toBeLessThan(1280 - 40 - 8 - 28);
+    const asked = new Array(MAX_ADDRESSES).fill('2001:db8:ffff:ffff:ffff:ffff:ffff:ffff');
+    const question = { kind: 'holder-req', yielded: true, addresses: asked } as const;
+    const full = encodeMessage({ ...question, from: long, sequence: 0, digest: 0, updates: [long] });
+    expect(full.length).toBeLessThan(1280 - 40 - 8 - 28);
   });
 });

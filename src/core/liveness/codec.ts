@@ -3,10 +3,12 @@
  *
  *   magic "MLBH" | version 4 | kind (1) | sequence (4) | digest (4) | record of the sender | number of updates (1) | updates …
  *   then by kind: ack: echo (4); ping-req, pull, push: name; indirect-ack: name, silence in ms (4, all ones: never)
+ *   holder-req: yielded (1), addresses; holder-ack: addresses; addresses: how many (1), text …
  *   record: name | incarnation (8) | version (4) | status (1) | flags (1; 1: unheard) | age in ms (4) | number of links (1) | name, MAC (6) …
  *   name: length (1), ASCII
  * @module
  */
+import { formatAddress, parseAddress } from '../net/address.ts';
 import { ByteReader, ByteWriter } from '../net/bytes.ts';
 import type { MessageDecodeError } from './errors.ts';
 import { type Content, type FitLink, type Message, STATUSES, type Status, type Update } from './messages.ts';
@@ -22,6 +24,8 @@ const KINDS = {
   gossip: 5,
   pull: 6,
   push: 7,
+  'holder-req': 8,
+  'holder-ack': 9,
 } as const satisfies Record<Content['kind'], number>;
 const KIND_NAMES = new Map<number, Content['kind']>(invert(KINDS));
 const STATUS_NAMES = new Map<number, Status>(invert(STATUSES));
@@ -39,6 +43,8 @@ const MAX_LINK_NAME = 15;
 const MAC_BYTES = 6;
 /** What a speaker says about itself. */
 const OWN_STATUSES: ReadonlySet<Status> = new Set(['starting', 'active', 'unsteady', 'leaving']);
+/** Nor more addresses than this in one question: they take the place of updates. */
+export const MAX_ADDRESSES = 20;
 
 export type Decoded =
   | { readonly ok: true; readonly message: Message }
@@ -84,8 +90,21 @@ export function encodeMessage(message: Message): Uint8Array {
       break;
     case 'push':
       writeName(writer, message.last);
+      break;
+    case 'holder-req':
+      writer.u8(message.yielded ? 1 : 0);
+      writeAddresses(writer, message.addresses);
+      break;
+    case 'holder-ack':
+      writeAddresses(writer, message.addresses);
   }
   return writer.finish();
+}
+
+function writeAddresses(writer: ByteWriter, addresses: readonly string[]): void {
+  const sent = addresses.slice(0, MAX_ADDRESSES);
+  writer.u8(sent.length);
+  for (const address of sent) writeName(writer, address);
 }
 
 function milliseconds(value: number): number {
@@ -174,7 +193,32 @@ function readContent(reader: ByteReader, kind: Content['kind']): Content | Messa
       if (name !== '' && !NAME.test(name)) return 'bad-name';
       return kind === 'pull' ? { kind, after: name } : { kind, last: name };
     }
+    case 'holder-req': {
+      const yielded = reader.u8();
+      const addresses = readAddresses(reader);
+      if (typeof addresses === 'string') return addresses;
+      return { kind, yielded: yielded === 1, addresses };
+    }
+    case 'holder-ack': {
+      const addresses = readAddresses(reader);
+      return typeof addresses === 'string' ? addresses : { kind, addresses };
+    }
   }
+}
+
+function readAddresses(reader: ByteReader): string[] | MessageDecodeError {
+  const addresses: string[] = [];
+  const count = reader.u8();
+  if (count === undefined) return 'truncated';
+  if (count > MAX_ADDRESSES) return 'too-many';
+  for (let left = count; left > 0; left--) {
+    const text = readName(reader);
+    if (text === undefined) return 'truncated';
+    const address = parseAddress(text);
+    if (address === undefined || formatAddress(address) !== text) return 'bad-address';
+    addresses.push(text);
+  }
+  return addresses;
 }
 
 function readUpdate(reader: ByteReader): Update | MessageDecodeError {

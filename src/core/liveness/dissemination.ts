@@ -72,8 +72,9 @@ export function send(turn: Turn, to: Peer, content: Content, about: readonly Mem
   const { s, now, outputs } = turn;
   const records = [...accusations(to), ...about];
   const included = new Set(records.map(({ node }) => node));
+  const room = 'addresses' in content ? 0 : MAX_UPDATES;
   for (const node of s.piggyback.keys()) {
-    if (records.length >= MAX_UPDATES) break;
+    if (records.length >= room) break;
     if (!included.has(node)) records.push(s.peers.get(node)!.record);
   }
   const updates = fitting(records.map((record) => updateOf(turn, record, s.peers.get(record.node)?.since)));

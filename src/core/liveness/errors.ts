@@ -12,4 +12,5 @@ export type MessageDecodeError =
   | 'bad-link'
   | 'too-many'
   | 'implausible'
+  | 'bad-address'
   | 'trailing-bytes';

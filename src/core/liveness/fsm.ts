@@ -18,7 +18,7 @@ import { checkIsolation } from './isolation.ts';
 import { measureLateness } from './local-health.ts';
 import { assumptionsEnd, dropAssumptions, onMembers } from './membership.ts';
 import { confirmLateDeaths, reportDeferredDeaths } from './merge.ts';
-import type { FitLink, Member, Message } from './messages.ts';
+import type { FitLink, HolderContent, Member, Message } from './messages.ts';
 import { renewOwnRecord, renewSpentIncarnation, updateOwnStatus } from './own-record.ts';
 import { onMessage } from './receive.ts';
 import type { LivenessOutput, LivenessState, Turn } from './state.ts';
@@ -35,6 +35,8 @@ export type LivenessInput =
   | { readonly kind: 'links'; readonly links: readonly FitLink[] }
   /** No BGP router hears this node, or one does again. */
   | { readonly kind: 'unheard'; readonly unheard: boolean }
+  /** To be sent to the speaker of this node. */
+  | { readonly kind: 'about-addresses'; readonly to: string; readonly content: HolderContent }
   /** An authenticated message. */
   | { readonly kind: 'received'; readonly message: Message };
 
@@ -67,6 +69,11 @@ export const livenessMachine: Machine<LivenessState, LivenessInput, LivenessOutp
         state.unheard = input.unheard;
         renewOwnRecord(turn);
         break;
+      case 'about-addresses': {
+        const peer = state.peers.get(input.to);
+        if (peer !== undefined) send(turn, peer, input.content);
+        break;
+      }
       case 'received':
         onMessage(turn, input.message);
         break;

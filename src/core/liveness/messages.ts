@@ -53,7 +53,15 @@ export type Content =
   /** Send a page of all records that you have, from the node after this one on; empty: from the start. */
   | { readonly kind: 'pull'; readonly after: string }
   /** A page, as updates; `last` is where the next one goes on; empty: this was the last. */
-  | { readonly kind: 'push'; readonly last: string };
+  | { readonly kind: 'push'; readonly last: string }
+  | HolderContent;
+
+/** About addresses that two speakers claim on the wire, where anybody can claim anything. */
+export type HolderContent =
+  /** Do you announce these? `yielded`: I am silent for your sake. */
+  | { readonly kind: 'holder-req'; readonly yielded: boolean; readonly addresses: readonly string[] }
+  /** The answer: those that I announce. */
+  | { readonly kind: 'holder-ack'; readonly addresses: readonly string[] };
 
 export type Message = Content & {
   /** The sender, about itself. */

@@ -58,6 +58,10 @@ function answer(turn: Turn, peer: Peer, message: Message): void {
       return;
     case 'push':
       onPush(turn, peer, message.last);
+      return;
+    case 'holder-req':
+    case 'holder-ack':
+      turn.outputs.push({ kind: 'about-addresses', from: nodeOf(peer), content: message });
   }
 }
 

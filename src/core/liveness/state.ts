@@ -5,7 +5,7 @@
 import type { SpeakerHealth } from '../election/election.ts';
 import type { Millis } from '../machine.ts';
 import { nextRandom as randomAfter } from '../random.ts';
-import type { FitLink, Member, MemberRecord, Message, Status, Update } from './messages.ts';
+import type { FitLink, HolderContent, Member, MemberRecord, Message, Status, Update } from './messages.ts';
 import { ABSENT, ASSUMED, digestOf, hash } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { Ring } from './ring.ts';
@@ -196,6 +196,8 @@ export function nextRandom(state: LivenessState, limit: number): number {
 
 export type LivenessOutput =
   | { readonly kind: 'send-message'; readonly message: Message; readonly to: Member }
+  /** Another speaker asks, or says, who has an address. */
+  | { readonly kind: 'about-addresses'; readonly from: string; readonly content: HolderContent }
   /** What livenessView says has changed. */
   | { readonly kind: 'view-changed' }
   /** For logs and metrics: how the view has changed. `silentFor` with `dead`: for how long this speaker itself has not heard from it. */

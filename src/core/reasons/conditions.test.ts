@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ACCEPTED_CONDITION, accepted, areSaid, duplicateAddress, withConditions } from './conditions.ts';
+import { ACCEPTED_CONDITION, accepted, areSaid, claimConditions, withConditions } from './conditions.ts';
 import { configurationState } from './configuration-state.ts';
 
 const NOW = '2026-01-01T00:00:00Z';
@@ -16,7 +16,10 @@ const WISHES = [{ type: ACCEPTED_CONDITION, note: accepted(FAULTS) } as const];
 
 it.each([
   ['of a configuration object', withConditions([], WISHES, NOW)[0]!.message],
-  ['of a status object', duplicateAddress(['\u001b[2J', 'x'.repeat(5000)], NOW).message],
+  [
+    'of a status object',
+    claimConditions({ duplicates: ['\u001b[2J', 'x'.repeat(5000)], disputes: [] }, NOW)[0]!.message,
+  ],
   [
     'of a ConfigurationState',
     (

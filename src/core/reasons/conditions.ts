@@ -19,8 +19,9 @@ export const ACCEPTED_CONDITION = 'Accepted';
 /** Condition type on configuration objects: what it names is there. */
 export const EFFECTIVE_CONDITION = 'Effective';
 
-/** Condition type on a ServiceL2Status, present while another host claims an address of the Service. */
+/** Condition types on a ServiceL2Status, present while a host that is no speaker claims an address of the Service, or another speaker does. */
 const DUPLICATE_CONDITION = 'DuplicateAddress';
+const DISPUTED_CONDITION = 'AddressDisputed';
 
 /** Characters of a condition; Kubernetes allows 32,768. */
 const LONGEST_MESSAGE = 4096;
@@ -30,9 +31,22 @@ export function conditionMessage(text: string): string {
   return bounded(printable(text), LONGEST_MESSAGE);
 }
 
-export function duplicateAddress(duplicates: readonly string[], now: string): Condition {
-  const message = conditionMessage(duplicates.join('\n'));
-  return { type: DUPLICATE_CONDITION, status: 'True', reason: 'ForeignClaim', message, lastTransitionTime: now };
+/** In words: who else claims an address of a Service, and which other speakers do. */
+export interface OtherClaims {
+  readonly duplicates: readonly string[];
+  readonly disputes: readonly string[];
+}
+
+export function claimConditions({ duplicates, disputes }: OtherClaims, now: string): Condition[] {
+  const all = [
+    { type: DUPLICATE_CONDITION, reason: 'ForeignClaim', texts: duplicates },
+    { type: DISPUTED_CONDITION, reason: 'TwoSpeakers', texts: disputes },
+  ];
+  return all.flatMap(({ type, reason, texts }): Condition[] =>
+    texts.length === 0
+      ? []
+      : [{ type, status: 'True', reason, message: conditionMessage(texts.join('\n')), lastTransitionTime: now }],
+  );
 }
 
 export type ConditionType =

@@ -27,6 +27,8 @@ export const EVENT_TYPES = {
   foreignAddress: 'Warning',
   /** Ours: another station claims an address that this node owns. */
   duplicateAddress: 'Warning',
+  /** Ours: two speakers take an address for their own, and one of them is silent. */
+  addressDisputed: 'Warning',
   /** Ours: on a configuration object that was set aside. */
   InvalidConfiguration: 'Warning',
   /** Ours: on the ConfigMap of --config-map. */

@@ -6,7 +6,7 @@
  *   act     the whole of what to announce, whenever it differs from before
  * @module
  */
-import { type EndpointSlice, type Node, objectKey, type Service } from '../api/kubernetes.ts';
+import { type EndpointSlice, type Node, objectKey } from '../api/kubernetes.ts';
 import type { Labels } from '../api/selector.ts';
 import type { Config } from '../config/config.ts';
 import { CONFIG_RESOURCES, resolveConfig } from '../config/resolve.ts';
@@ -14,10 +14,9 @@ import type { Sha256 } from '../election/election.ts';
 import type { Change } from '../kubernetes/cache.ts';
 import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { equal } from '../net/equal.ts';
-import { eventTarget } from '../reasons/reasons.ts';
 import { serviceOf } from '../service/endpoints.ts';
 import { candidatesOf, drainOf, membersOf } from './candidates.ts';
-import { announcedBy, decideAnnouncements, decided, describeDuplicate, electOwners } from './layer2.ts';
+import { decideAnnouncements, electOwners } from './layer2.ts';
 import { decideRoutes } from './routes.ts';
 import {
   type Former,
@@ -26,7 +25,9 @@ import {
   type SpeakerOutput,
   type SpeakerResource,
   type SpeakerState,
+  type WireNews,
 } from './state.ts';
+import { isWireNews, takeInWireNews } from './wire-news.ts';
 
 /** What the configuration is made of, besides the labels of this node. */
 const CONFIGURING = ['namespaces', 'secrets', ...CONFIG_RESOURCES] as const;
@@ -36,7 +37,7 @@ export function speakerMachine(sha256: Sha256): Machine<SpeakerState, SpeakerInp
   return {
     step(state, input, now) {
       const outputs: SpeakerOutput[] = [];
-      if (isConflict(input)) return takeInConflict(state, input);
+      if (isWireNews(input)) return takeInWireNews(state, input);
       const wasSynced = state.cache.synced;
       let { next, dirty } = takeIn(state, input, now);
       // Nothing is announced and nothing withdrawn before the whole truth is known.
@@ -60,32 +61,6 @@ function* deadlines({ drain, former }: SpeakerState): Iterable<Deadline> {
   for (const { until } of former) yield { at: until, why: 'addresses have lost their pool' };
 }
 
-type ConflictInput = Extract<SpeakerInput, { address: string }>;
-
-function isConflict(input: SpeakerInput | Tick): input is ConflictInput {
-  return input.kind === 'conflict' || input.kind === 'conflict-ended';
-}
-
-function takeInConflict(
-  state: SpeakerState,
-  { kind, address, ...duplicate }: ConflictInput,
-): { next: SpeakerState; outputs: SpeakerOutput[] } {
-  const duplicates = new Map(state.duplicates);
-  if (kind === 'conflict') duplicates.set(address, duplicate);
-  else duplicates.delete(address);
-  const next = { ...state, duplicates };
-  const outputs = [...state.decisions].flatMap(([key, decision]): SpeakerOutput[] => {
-    const service = announcedBy(decision).includes(address) ? state.cache.get<Service>('services', key) : undefined;
-    if (service === undefined) return [];
-    const told = decided(next, key, decision);
-    if (kind === 'conflict-ended') return [told];
-    const message = describeDuplicate(state.settings.node, address, duplicate);
-    const target = eventTarget('v1', 'Service', service);
-    return [told, { kind: 'emit-event', target, reason: 'duplicateAddress', message }];
-  });
-  return { next, outputs };
-}
-
 type Dirty = 'none' | 'all' | ReadonlySet<string>;
 
 function isConfigChange(input: SpeakerInput | Tick, state: SpeakerState): boolean {
@@ -101,7 +76,7 @@ function ownLabels({ cache, settings }: SpeakerState): Labels {
 
 function takeIn(
   state: SpeakerState,
-  input: Exclude<SpeakerInput, ConflictInput> | Tick,
+  input: Exclude<SpeakerInput, WireNews> | Tick,
   now: Millis,
 ): { next: SpeakerState; dirty: Dirty } {
   switch (input.kind) {

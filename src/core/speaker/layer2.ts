@@ -20,7 +20,8 @@ import {
   merge,
   NOTHING,
 } from './layer2-decision.ts';
-import { type Duplicate, factsOf, INCUMBENTS, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
+import { factsOf, INCUMBENTS, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
+import { describeDuplicate, describeRival } from './wire-texts.ts';
 
 /** Who owns the Services in `keys`; those whose owner changes besides are added to them. */
 export function electOwners(state: SpeakerState, keys: Set<string>, sha256: Sha256): SpeakerState['owners'] {
@@ -135,29 +136,35 @@ function decisionFor(
 
 /** What is told of the decision. */
 export function decided(
-  { settings, duplicates }: SpeakerState,
+  { settings: { node }, duplicates, rivals }: SpeakerState,
   service: string,
   decision: Layer2Decision,
 ): Extract<SpeakerOutput, { kind: 'service-decided' }> {
-  const announced = announcedBy(decision);
+  const ours = announcedBy(decision);
+  const announced = ours.filter((address) => rivals.get(address)?.yielded !== true);
   return {
     kind: 'service-decided',
     service,
     announced,
     interfaces: announcementsOf(decision)[0]?.interfaces ?? [],
     election: electionOf(decision),
-    duplicates: announced.flatMap((address) => {
-      const duplicate = duplicates.get(address);
-      return duplicate === undefined ? [] : [describeDuplicate(settings.node, address, duplicate)];
-    }),
+    duplicates: inWords(announced, duplicates, (address, duplicate) => describeDuplicate(node, address, duplicate)),
+    disputes: inWords(ours, rivals, (address, rival) => describeRival(node, address, rival)),
   };
+}
+
+function inWords<T>(
+  addresses: readonly string[],
+  by: ReadonlyMap<string, T>,
+  describe: (address: string, it: T) => string,
+) {
+  return addresses.flatMap((address) => {
+    const it = by.get(address);
+    return it === undefined ? [] : [describe(address, it)];
+  });
 }
 
 /** The addresses, as texts. */
 export function announcedBy(decision: Layer2Decision): string[] {
   return announcementsOf(decision).map(({ address }) => formatAddress(address));
-}
-
-export function describeDuplicate(node: string, address: string, { mac, interface: link }: Duplicate): string {
-  return `${address} is also claimed by the host with the MAC address ${mac}, seen on ${link} of node "${node}": it answers for the address too, and clients reach one or the other; find that host (the first half of the MAC address names the manufacturer) and remove the address from it, or remove it from the pool`;
 }

@@ -346,11 +346,47 @@ describe('the speakers together', () => {
     const all = speakers();
     const duplicates = () =>
       all.outputs.flatMap((o) => (o.kind === 'service-decided' ? [o.duplicates.length] : [])).at(-1);
-    const claim = { address: ADDRESS, mac: '02:00:00:00:00:09', interface: 'eth0' };
+    const claim = { address: ADDRESS, mac: '02:00:00:00:00:09', interface: 'eth0', claimants: 1 };
     all.feedOne('kube-02', { kind: 'conflict', ...claim });
     expect(duplicates()).toBe(1);
-    all.feedOne('kube-02', { kind: 'conflict-ended', ...claim });
+    all.feedOne('kube-02', { kind: 'conflict-ended', address: ADDRESS });
     expect(duplicates()).toBe(0);
+  });
+
+  it('say on both sides which of two that announce an address is silent, and that it is over', () => {
+    const all = speakers();
+    const told = () =>
+      all.outputs.splice(0).flatMap((o): string[] => {
+        if (o.kind === 'emit-event') return [`${o.reason} ${o.message}`];
+        return o.kind === 'service-decided' ? [`[${o.announced.join()}] ${o.disputes.length}`] : [];
+      });
+    told();
+    all.feedOne('kube-02', { kind: 'disputed', address: ADDRESS, node: 'kube-01', yielded: true });
+    expect(told()).toEqual([
+      '[] 1',
+      expect.stringMatching(/^addressDisputed .*"kube-01" announces it, and "kube-02" is silent/),
+    ]);
+    all.feedOne('kube-02', { kind: 'disputed', address: ADDRESS, node: 'kube-01', yielded: false });
+    expect(told()).toEqual([
+      `[${ADDRESS}] 1`,
+      expect.stringMatching(/^addressDisputed .*"kube-02" announces it, and "kube-01" is silent/),
+    ]);
+    all.feedOne('kube-02', { kind: 'dispute-ended', address: ADDRESS });
+    expect(told()).toEqual([`[${ADDRESS}] 0`, expect.stringMatching(/^nodeAssigned /)]);
+    all.feedOne('kube-02', { kind: 'disputed', address: '192.0.2.99', node: 'kube-01', yielded: true });
+    expect(told()).toEqual([]);
+  });
+
+  it('say of a claim with the MAC of another node that the speaker there does not confirm it', () => {
+    const all = speakers();
+    const links = [{ name: 'eth0', mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }];
+    const nodes = [{ node: 'kube-01', state: 'alive' as const, links, unheard: false }];
+    all.feedOne('kube-02', { kind: 'liveness', view: { nodes, quorum: true } });
+    const claim = { address: ADDRESS, mac: '02:00:00:00:00:01', interface: 'eth0', claimants: 9 };
+    all.feedOne('kube-02', { kind: 'conflict', ...claim });
+    const note = all.outputs.findLast((o) => o.kind === 'emit-event')!;
+    expect(note.message).toContain('MAC address 02:00:00:00:00:01 of node "kube-01" and by others (9 or more');
+    expect(note.message).toContain('forges its MAC address');
   });
 
   it('follow endpoints as they come, move and go', () => {

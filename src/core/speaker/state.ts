@@ -13,7 +13,7 @@ import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
 import { Cache, type Change } from '../kubernetes/cache.ts';
-import type { Announce } from '../layer2/state.ts';
+import type { Announce, Conflict, Disputed, Layer2Output } from '../layer2/state.ts';
 import type { LivenessView, Member } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
 import type { BgpVerdict, EventNote, EventTarget } from '../reasons/reasons.ts';
@@ -85,8 +85,8 @@ export type SpeakerInput =
   | { readonly kind: 'liveness'; readonly view: LivenessView }
   /** The whole of the BGPPeers that this node has had no session with for a while. */
   | { readonly kind: 'silence'; readonly peers: readonly SilentPeer[] }
-  /** A station that is none of ours claims an address that this node announces, or does so no longer. */
-  | ({ readonly kind: 'conflict' | 'conflict-ended'; readonly address: string } & Duplicate)
+  /** Who else claims an address that this node announces, or does so no longer. */
+  | WireNews
   /** Names of all local links that are not excluded, and of those that can be announced on now. */
   | {
       readonly kind: 'links';
@@ -95,11 +95,16 @@ export type SpeakerInput =
       readonly gateways?: readonly Gateway[];
     };
 
+export type WireNews = Extract<Layer2Output, { kind: 'conflict' | 'conflict-ended' | 'disputed' | 'dispute-ended' }>;
+
 /** A station that claims an address of ours. */
-export interface Duplicate {
-  readonly mac: string;
-  readonly interface: string;
+export interface Duplicate extends Omit<Conflict, 'kind' | 'address'> {
+  /** The node of ours that has the MAC: its speaker does not confirm the claim. */
+  readonly sibling: string | undefined;
 }
+
+/** Another of our speakers announces an address too. */
+export type Rival = Omit<Disputed, 'kind' | 'address'>;
 
 export type SpeakerOutput =
   | Announce
@@ -123,12 +128,15 @@ export type SpeakerOutput =
   | {
       readonly kind: 'service-decided';
       readonly service: string;
+      /** Less what another speaker keeps. */
       readonly announced: readonly string[];
       /** Interfaces of the announcement; empty: all. */
       readonly interfaces: readonly string[];
       readonly election: ElectionResult | undefined;
       /** In words: who else claims its addresses. */
       readonly duplicates: readonly string[];
+      /** In words: which of our speakers announce them too, and who is silent. */
+      readonly disputes: readonly string[];
     };
 
 /** How far this node has gone with its drain: the annotation metallb.io/drain is on it, or what counts as it. */
@@ -172,6 +180,8 @@ export interface SpeakerState {
   readonly toldBgp: Map<string, BgpDecided>;
   /** By address. */
   readonly duplicates: ReadonlyMap<string, Duplicate>;
+  /** By address. */
+  readonly rivals: ReadonlyMap<string, Rival>;
   /** Who should be there, by name of the node. */
   readonly members: readonly Member[];
   readonly announced: Announced;
@@ -201,6 +211,7 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     peers: undefined,
     toldBgp: new Map(),
     duplicates: new Map(),
+    rivals: new Map(),
     members: [],
     announced: { announcements: [], handingOver: [] },
     unsettled: [],

@@ -6,7 +6,7 @@ const NOW = '2026-11-25T12:00:00Z';
 
 describe('what a speaker says of itself', () => {
   it('is, for layer 2, one object for each Service, which takes the place of other nodes’', () => {
-    const told = { interfaces: ['eth0'], duplicates: [] };
+    const told = { interfaces: ['eth0'], duplicates: [], disputes: [] };
     expect(statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256)).toEqual({
       resource: 'servicel2statuses',
       object: {
@@ -34,11 +34,17 @@ describe('what a speaker says of itself', () => {
   });
 
   it('names who else claims an address', () => {
-    const told = { interfaces: [], duplicates: ['a', 'b'] };
+    const told = { interfaces: [], duplicates: ['a', 'b'], disputes: [] };
     const { status } = statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256).object;
     expect(status).toMatchObject({
       conditions: [{ type: 'DuplicateAddress', status: 'True', message: 'a\nb', lastTransitionTime: NOW }],
     });
+  });
+
+  it('names the speakers that announce an address too', () => {
+    const told = { interfaces: [], duplicates: [], disputes: ['a'] };
+    const { status } = statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256).object;
+    expect(status).toMatchObject({ conditions: [{ type: 'AddressDisputed', status: 'True', message: 'a' }] });
   });
 
   it('is, for BGP, one object for each Service and node', () => {

@@ -6,14 +6,12 @@
 import type { BGPSessionStatus } from '../api/kinds.ts';
 import type { Sha256 } from '../election/election.ts';
 import type { Desired, Labels } from '../kubernetes/writer/messages.ts';
-import { duplicateAddress } from '../reasons/conditions.ts';
+import { claimConditions, type OtherClaims } from '../reasons/conditions.ts';
 
 /** How a Service is announced at layer 2. */
-export interface AnnouncedOn {
+export interface AnnouncedOn extends OtherClaims {
   /** Empty: on all. */
   readonly interfaces: readonly string[];
-  /** In words: who else claims its addresses. */
-  readonly duplicates: readonly string[];
 }
 
 /** What the kinds differ in. */
@@ -43,10 +41,10 @@ export const L2_STATUS: StatusKind<AnnouncedOn> = {
   prefix: 'l2-',
   fieldManager: 'metallb-speaker-l2',
   isSole: true,
-  statusOf: ({ interfaces, duplicates }, key, now) => ({
+  statusOf: ({ interfaces, ...claims }, key, now) => ({
     ...serviceOf(key),
     interfaces: interfaces.map((name) => ({ name })),
-    conditions: duplicates.length === 0 ? [] : [duplicateAddress(duplicates, now)],
+    conditions: claimConditions(claims, now),
   }),
 };
 
