@@ -147,4 +147,10 @@ describe('durations', () => {
   ])('%s', (text, expected) => {
     expect(parseDuration(text)).toBe(expected);
   });
+
+  it('are read in time that grows with the text', () => {
+    // Going back from each digit to every other would take minutes.
+    expect(parseDuration('1'.repeat(300_000))).toBeUndefined();
+    expect(parseDuration(`${'1s'.repeat(100_000)}x`)).toBeUndefined();
+  });
 });

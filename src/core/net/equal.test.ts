@@ -7,6 +7,8 @@ describe('equality of plain data', () => {
     ['addresses, whose values are big integers', { family: 'ipv4', value: 1n }, { value: 1n, family: 'ipv4' }],
     ['lists of lists', [[1], []], [[1], []]],
     ['the same bytes', { mac: Uint8Array.of(2, 0) }, { mac: Uint8Array.of(2, 0) }],
+    ['a key that every object inherits', { constructor: 'a' }, { constructor: 'a' }],
+    ['undefined and absent, under such a key', { constructor: undefined }, {}],
     ['undefined and absent', { a: 1, b: undefined }, { a: 1, c: undefined }],
   ])('holds for %s', (_, a, b) => expect([equal(a, b), equal(b, a)]).toEqual([true, true]));
 
@@ -15,6 +17,8 @@ describe('equality of plain data', () => {
     ['another order', [1, 2], [2, 1]],
     ['one more property', { a: 1 }, { a: 1, b: 2 }],
     ['null and undefined', { a: null }, {}],
+    ['a key that the other inherits', { constructor: 'a' }, {}],
+    ['another such key', JSON.parse('{"__proto__": 1}'), {}],
     ['other bytes', Uint8Array.of(1), Uint8Array.of(2)],
     ['bytes and a list', Uint8Array.of(1), [1]],
     ['a list and an object', [], {}],
