@@ -3,7 +3,7 @@ import { configured, pool, service } from '../../../test/builders.ts';
 import { controller } from '../../../test/controller.ts';
 import { OLD_PREFIX, POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
-import { ALLOCATED_CONDITION } from '../reasons/conditions.ts';
+import { ADVERTISED_CONDITION, ALLOCATED_CONDITION } from '../reasons/conditions.ts';
 import { controllerMachine } from './fsm.ts';
 import {
   CONTROLLER_RESOURCES,
@@ -167,9 +167,9 @@ describe('the controller', () => {
   });
 
   const CLASS = 'example.com/mine';
-  const marks = (message: string) => ({
+  const marks = (message: string, type: string = ALLOCATED_CONDITION) => ({
     conditions: [
-      { type: ALLOCATED_CONDITION, status: 'False', reason: 'AllocationFailed', message, lastTransitionTime: '' },
+      { type, status: 'False', reason: 'AllocationFailed', message, lastTransitionTime: '' },
       { type: 'other.io/Thing', status: 'True', reason: 'X', message: '', lastTransitionTime: '' },
     ],
   });
@@ -188,6 +188,7 @@ describe('the controller', () => {
   it.each<[string, object, object]>([
     ['the annotation', { annotations: { [POOL_ANNOTATION]: 'p', theirs: 'x' } }, {}],
     ['the condition', { annotations: { theirs: 'x' } }, marks('x')],
+    ['its other condition', { annotations: { theirs: 'x' } }, marks('x', ADVERTISED_CONDITION)],
   ])('knows by %s what it wrote before it was away', (_, meta, status) => {
     const flipped: Service = { ...service('a', { type: 'ClusterIP' }, meta), status };
     const c = controller({ loadBalancerClass: CLASS, services: [flipped, service('b', { type: 'ClusterIP' })] });

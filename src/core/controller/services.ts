@@ -10,7 +10,7 @@ import { type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 
 import { annotationNotes } from '../reasons/annotations.ts';
-import { ALLOCATED_CONDITION, areSaid, type ConditionWish } from '../reasons/conditions.ts';
+import { ALLOCATED_CONDITION, areSaid, type ConditionWish, SERVICE_CONDITIONS } from '../reasons/conditions.ts';
 
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
@@ -66,7 +66,7 @@ function isOurs({ settings }: ControllerState, service: Service): boolean {
   if (spec?.type === 'LoadBalancer') return false;
   return (
     POOL_ANNOTATION in (metadata.annotations ?? {}) ||
-    (status?.conditions ?? []).some(({ type }) => type === ALLOCATED_CONDITION)
+    (status?.conditions ?? []).some(({ type }) => SERVICE_CONDITIONS.includes(type))
   );
 }
 

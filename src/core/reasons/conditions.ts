@@ -13,6 +13,9 @@ export const ALLOCATED_CONDITION = 'metallb.io/AddressAllocated';
 /** Condition type on Services: may any node announce the address? */
 export const ADVERTISED_CONDITION = 'metallb.io/AddressAdvertised';
 
+/** What the controller writes on Services. */
+export const SERVICE_CONDITIONS: readonly string[] = [ALLOCATED_CONDITION, ADVERTISED_CONDITION];
+
 /** Condition type on configuration objects: the object is valid. */
 export const ACCEPTED_CONDITION = 'Accepted';
 
