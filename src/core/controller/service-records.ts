@@ -6,6 +6,7 @@ import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
 import type { UnservedReason } from '../reasons/allocation.ts';
 import type { EventNote, Said } from '../reasons/reasons.ts';
+import { type Mends, NO_MENDS } from './mending.ts';
 import type { Asked } from './service-request.ts';
 import { NO_WRITE, type WriteState } from './write-state.ts';
 
@@ -34,6 +35,7 @@ export interface ServiceRecord {
   /** What was wrong with its annotations when it was last looked at; undefined: it was not. */
   readonly annotations: readonly EventNote[] | undefined;
   readonly write: WriteState;
+  readonly mends: Mends;
 }
 
 const NEW: ServiceRecord = {
@@ -46,6 +48,7 @@ const NEW: ServiceRecord = {
   told: { address: [], annotations: [], surroundings: [] },
   annotations: undefined,
   write: NO_WRITE,
+  mends: NO_MENDS,
 };
 
 export class ServiceRecords {

@@ -16,12 +16,13 @@ import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
 import type { ServiceDecision } from './decided.ts';
+import { mended, nextMendAt } from './mending.ts';
 import { decideService } from './service-decision.ts';
 import type { Grace, ServiceRecord } from './service-records.ts';
 import { askedOf, useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
 import { remarks } from './surroundings.ts';
-import { begun, settled } from './write-state.ts';
+import { begun, postponed, settled, type WriteState } from './write-state.ts';
 
 /** Pool counters are written this long after they changed, in milliseconds: a thousand allocations cost one write. */
 const STATUS_DELAY = 300;
@@ -125,7 +126,9 @@ function decideOne(
   const remarked = remarks(state.surroundings, service, decision.addresses, decision.pool);
   const wishes: ConditionWish[] = [{ type: ALLOCATED_CONDITION, note: decision.condition }, ...remarked.wishes];
   const differs = !isWritten(service, decision, wishes);
-  const isNext = differs && record.write.kind === 'idle';
+  const isMend = differs && isIntruded(service, decision, record);
+  const isPostponed = isMend && now < nextMendAt(record.mends);
+  const isNext = differs && !isPostponed && isFree(record.write);
   const annotations = service.spec?.type === 'LoadBalancer' ? annotationNotes(service) : [];
   // What stood there before this controller came is told when something changes: a restart tells nothing again.
   const tellsAnnotations = differs || (record.annotations !== undefined && !equal(record.annotations, annotations));
@@ -144,9 +147,12 @@ function decideOne(
     },
     write: isNext
       ? begun(record.write, service.metadata.resourceVersion)
-      : differs
-        ? record.write
-        : settled(record.write),
+      : isPostponed && isFree(record.write)
+        ? postponed(nextMendAt(record.mends))
+        : differs
+          ? record.write
+          : settled(record.write),
+    mends: isNext && isMend ? mended(record.mends, now) : record.mends,
   });
   if (!isNext) return;
   outputs.push({
@@ -158,6 +164,16 @@ function decideOne(
     conditions: service.status?.conditions ?? [],
     wishes,
   });
+}
+
+/** The status was as it should be, and somebody else has written other addresses into it. */
+function isIntruded(service: Service, { addresses }: ServiceDecision, { served }: ServiceRecord): boolean {
+  return served.length > 0 && equal(served, addresses) && !equal(served, currentAddresses(service));
+}
+
+/** A write that was only postponed waits for nothing else. */
+function isFree({ kind, failures }: WriteState): boolean {
+  return kind === 'idle' || (kind === 'backing-off' && failures === 0);
 }
 
 function graceAfter({ waits }: ServiceDecision, differs: boolean, before: Grace, until: Millis): Grace {

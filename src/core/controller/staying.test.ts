@@ -173,6 +173,28 @@ describe('a status that somebody else has written', () => {
     expect([c.address('a'), c.annotation('a')]).toEqual(['192.0.2.103', 'p']);
   });
 
+  it('is mended at once, and ever more rarely when that goes on; a user’s edit does not wait for it', () => {
+    const c = controller({ pools: [BOTH], services: [service('a', {}, {}, ['192.0.2.103'])] });
+    c.writes.length = 0;
+    const mends = () => c.writes.filter((text) => text.startsWith('default/a')).length;
+    c.intrude('a', '192.0.2.104');
+    expect(mends()).toBe(1);
+    for (let i = 0; i < 1000; i++) {
+      c.intrude('a', '192.0.2.104');
+      c.wait(10);
+    }
+    // 100 + 200 + … + 6400 ms: 8 in 12.7 s.
+    expect(mends()).toBeLessThan(9);
+    c.wait(10_000);
+    expect(c.address('a')).toBe('192.0.2.103');
+    c.intrude('a', '192.0.2.104');
+    c.annotate('a', wish('192.0.2.105').annotations);
+    expect(c.address('a')).toBe('192.0.2.105');
+    c.wait(100_000);
+    c.intrude('a', '192.0.2.104');
+    expect(c.address('a')).toBe('192.0.2.105');
+  });
+
   it('takes no address from another Service, and is not before it', () => {
     const young = service('young', {}, { creationTimestamp: '2026-02-01T00:00:00Z' }, ['192.0.2.105', '192.0.2.105']);
     const c = controller({ pools: [BOTH], services: [young, service('old', {}, {}, ['192.0.2.105'])] });

@@ -32,6 +32,11 @@ export function failed({ failures }: WriteState, status: number, now: Millis): W
   return { kind: 'backing-off', until: now + Math.min(RETRY.first * 2 ** (count - 1), RETRY.longest), failures: count };
 }
 
+/** Not before then, though nothing has failed. */
+export function postponed(until: Millis): WriteState {
+  return { kind: 'backing-off', until, failures: 0 };
+}
+
 /** The pause is over. The failures still count, so that the next pause is longer. */
 export function resumed({ failures }: WriteState): WriteState {
   return { kind: 'idle', failures };
