@@ -60,6 +60,8 @@ export class VirtualWire implements WirePort, Station {
           if (process.touches('sends a liveness message')) lan.send(name, nodeAt(to.address), message);
         },
         report: (fact) => this.#report(fact),
+        onFault: (where, error) =>
+          world.onBreach(`${name}: ${where} throws ${error instanceof Error ? error.stack : error}`),
       },
     );
   }

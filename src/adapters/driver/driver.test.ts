@@ -112,6 +112,29 @@ describe('the driver', () => {
     expect(timers()).toEqual([10]);
   });
 
+  it('tells of what throws where nothing may end the process, and goes on with the next output and input', () => {
+    const { clock, advance, timers } = handClock();
+    const performed: string[] = [];
+    const faults: string[] = [];
+    const driver = new Driver(counting, FRESH, {
+      clock,
+      perform: (output) => {
+        if (output === 'a 1') throw new Error('an output that fails');
+        performed.push(output);
+      },
+      onFault: (error) => faults.push((error as Error).message),
+    });
+    driver.feed({ kind: 'say', text: 'throw' });
+    driver.feed({ kind: 'say', text: 'a', wakeAt: 10 });
+    expect(performed).toEqual(['a 2']);
+    expect(faults).toEqual(['a step that fails', 'an output that fails']);
+    driver.feed({ kind: 'say', text: 'throw' });
+    // A machine that throws on what is due is not asked again at once.
+    expect(timers()).toEqual([100]);
+    advance(100);
+    expect(driver.state.seen).toEqual(['a', 'tick at 100']);
+  });
+
   it('performs nothing more once it is stopped, not even the rest of the step', () => {
     const { clock, timers } = handClock();
     const performed: string[] = [];

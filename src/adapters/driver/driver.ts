@@ -15,7 +15,15 @@ export interface DriverOptions<I, O> {
   readonly clock?: Clock | undefined;
   /** Called with every input before it is stepped, ticks included. */
   readonly record?: ((input: I | Tick, now: Millis) => void) | undefined;
+  /**
+   * Told of what a step or an output throws; the driver goes on with the next one. Where nothing that comes in may end the process. Default: it
+   * is thrown on.
+   */
+  readonly onFault?: ((error: unknown) => void) | undefined;
 }
+
+/** Milliseconds without a tick after a step that threw: its deadline may still be due. */
+const FAULT_PAUSE = 100;
 
 export class Driver<S, I, O> {
   readonly #machine: Machine<S, I, O>;
@@ -27,6 +35,8 @@ export class Driver<S, I, O> {
   #isAtWork = false;
   #armed: { readonly at: Millis; readonly cancel: Cancel } | undefined;
   #isStopped = false;
+  /** No tick before this moment. */
+  #pausedUntil: Millis | undefined;
 
   constructor(machine: Machine<S, I, O>, initial: S, options: DriverOptions<I, O>) {
     this.#machine = machine;
@@ -53,7 +63,7 @@ export class Driver<S, I, O> {
 
   /**
    * Steps the machine. Unless a step is in progress, its outputs, and those of all inputs they cause, are performed before this
-   * returns. Throws whatever a step or an output throws; inputs still queued then are taken by the next call.
+   * returns. Without `onFault`, throws whatever a step or an output throws; inputs still queued then are taken by the next call.
    */
   feed(input: I | Tick): void {
     if (this.#isStopped) return;
@@ -79,17 +89,32 @@ export class Driver<S, I, O> {
   #take(input: I | Tick): void {
     const now = this.#clock.now();
     this.#options.record?.(input, now);
-    const { next, outputs } = this.#machine.step(this.#state, input, now);
-    this.#state = next;
-    for (const output of outputs) {
+    if (this.#options.onFault !== undefined) this.#pausedUntil = now + FAULT_PAUSE;
+    const step = this.#attempt(() => this.#machine.step(this.#state, input, now));
+    if (step === undefined) return;
+    this.#pausedUntil = undefined;
+    this.#state = step.next;
+    for (const output of step.outputs) {
       if (this.#isStopped) return;
-      this.#options.perform(output);
+      this.#attempt(() => this.#options.perform(output));
     }
-    this.#options.onStepped?.();
+    this.#attempt(() => this.#options.onStepped?.());
+  }
+
+  /** Undefined: it threw. */
+  #attempt<T>(run: () => T): T | undefined {
+    const { onFault } = this.#options;
+    if (onFault === undefined) return run();
+    try {
+      return run();
+    } catch (error) {
+      onFault(error);
+      return undefined;
+    }
   }
 
   #arm(): void {
-    const at = this.#isStopped ? undefined : this.deadline?.at;
+    const at = this.#isStopped ? undefined : latestTime(this.deadline?.at, this.#pausedUntil);
     if (at === this.#armed?.at) return;
     this.#armed?.cancel();
     this.#armed = undefined;
@@ -100,4 +125,9 @@ export class Driver<S, I, O> {
     });
     this.#armed = { at, cancel };
   }
+}
+
+/** When something is due that has to wait until another moment, if there is one. */
+function latestTime(due: Millis | undefined, pausedUntil: Millis | undefined): Millis | undefined {
+  return due === undefined || pausedUntil === undefined ? due : Math.max(due, pausedUntil);
 }

@@ -100,6 +100,16 @@ export class Metrics {
   };
   readonly #nodes = this.#gauge('liveness_nodes', 'Other speakers, by what this one takes them for.', ['state']);
   readonly #isolated = this.#gauge('liveness_isolated_bool', '1 while this speaker hears no other one.');
+  readonly #refused = this.#counter(
+    'liveness_datagrams_refused_total',
+    'Datagrams on the port of the speakers that none of them can have sent, by reason.',
+    ['reason'],
+  );
+  readonly #faults = this.#counter(
+    'wire_faults_total',
+    'Errors that the wire thread has survived, by what was at work. Each is a bug.',
+    ['part'],
+  );
 
   readonly #bgp = {
     up: this.#gauge('bgp_session_up', '1 while the session is established.', ['peer']),
@@ -227,6 +237,14 @@ export class Metrics {
 
   isolated(isIsolated: boolean): void {
     this.#isolated.set(isIsolated ? 1 : 0);
+  }
+
+  datagramsRefused(reason: string, by: number): void {
+    this.#refused.inc({ reason }, by);
+  }
+
+  wireFault(part: string, by: number): void {
+    this.#faults.inc({ part }, by);
   }
 
   /** What is true of a session now; `peer` is its address and port. */

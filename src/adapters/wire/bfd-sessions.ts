@@ -51,6 +51,8 @@ export interface BfdPorts {
   readonly onTrouble: (on: string, error: SystemCallError) => void;
   /** Told of the beginning of each session, and of every input before it is stepped. */
   readonly record?: ((peer: string, line: RecordedLine) => void) | undefined;
+  /** Told of what a session throws; it goes on. Default: it is thrown on. */
+  readonly onFault?: ((error: unknown) => void) | undefined;
 }
 
 export class BfdSessions implements BfdListener {
@@ -160,6 +162,7 @@ export class BfdSessions implements BfdListener {
       clock,
       perform: (output) => this.#perform(session, output),
       record: record && ((input, now) => record(target.peer, { now, input })),
+      onFault: this.#ports.onFault,
     });
     const session: Session = { target, discriminator, sender, driver };
     return session;

@@ -5,6 +5,7 @@
 
 import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
 import type { Announce, Layer2Counter, Layer2Output, Layer2Settings } from '../../core/layer2/state.ts';
+import type { MessageDecodeError } from '../../core/liveness/errors.ts';
 import type { LivenessView, Member } from '../../core/liveness/messages.ts';
 import type { LivenessOutput, LivenessSettings } from '../../core/liveness/state.ts';
 import type { PeerReport } from '../../core/liveness/view.ts';
@@ -20,6 +21,21 @@ export interface LivenessOptions extends LivenessSettings {
   readonly port: number;
   readonly secret: Uint8Array | undefined;
 }
+
+/** What of the Worker was at work. */
+export type WirePart =
+  | 'layer2'
+  | 'liveness'
+  | 'bfd'
+  | 'messages'
+  | 'links'
+  | 'frames'
+  | 'datagrams'
+  | 'discovery'
+  | 'timers';
+
+/** Why a datagram was refused; `seal`: it was not made with a secret of ours for this node. */
+export type Refusal = 'seal' | MessageDecodeError;
 
 export interface WireOptions {
   /** Descriptor that the main thread writes to after it has posted a message. */
@@ -64,6 +80,10 @@ export type FromWire =
       readonly code: string;
       readonly message: string;
     }
+  /** Something threw while it handled what came in, so many times in the last second; the Worker went on. */
+  | { readonly kind: 'fault'; readonly where: WirePart; readonly error: string; readonly times: number }
+  /** Datagrams on the port of the speakers that were none of theirs, in the last second. */
+  | { readonly kind: 'refused'; readonly why: Refusal; readonly times: number }
   /** The links of this node, at the start and whenever they change; the Worker already uses them. */
   | ({ readonly kind: 'links' } & Links)
   /** Somebody claims an address that this node owns, or another speaker announces it too; or no longer. */

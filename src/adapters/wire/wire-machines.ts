@@ -57,6 +57,8 @@ export interface WirePorts {
   readonly joinGroups: (groups: readonly MulticastGroup[]) => void;
   readonly sendMessage: (message: Message, to: Member) => void;
   readonly report: (fact: FromWire) => void;
+  /** Told of what a machine, or what performs its outputs, throws; it goes on. Default: it is thrown on. */
+  readonly onFault?: ((where: 'layer2' | 'liveness', error: unknown) => void) | undefined;
   /** Told of the beginning of each machine, and of every input before it is stepped. */
   readonly record?: ((machine: 'layer2' | 'liveness', line: RecordedLine) => void) | undefined;
 }
@@ -84,13 +86,14 @@ export class WireMachines {
 
   constructor({ layer2, liveness }: WireMachinesOptions, ports: WirePorts) {
     this.#ports = ports;
-    const { clock, record } = ports;
+    const { clock, record, onFault } = ports;
     this.#reports = new Reports(clock, () => this.#report());
     record?.('layer2', { machine: 'layer2', settings: layer2 });
     this.#layer2 = new Driver(layer2Machine, initialLayer2(layer2), {
       clock,
       perform: (output) => this.#performLayer2(output),
       record: record && ((input, now) => record('layer2', { now, input })),
+      onFault: onFault && ((error) => onFault('layer2', error)),
     });
     if (liveness !== undefined) {
       // The key of the messages is no business of the machine's.
@@ -101,6 +104,7 @@ export class WireMachines {
         clock,
         perform: (output) => this.#performLiveness(output),
         record: record && ((input, now) => record('liveness', { now, input })),
+        onFault: onFault && ((error) => onFault('liveness', error)),
       });
       this.#liveness.feed({ kind: 'start' });
       this.#reports.begin();

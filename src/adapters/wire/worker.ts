@@ -15,13 +15,14 @@ import { BfdSockets } from './bfd-network.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
 import { readLinks } from './links.ts';
-import type { FromWire, ToWire, WireOptions } from './messages.ts';
+import type { FromWire, Refusal, ToWire, WireOptions, WirePart } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
 import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
 import { openPacketSocket, type PacketProtocol } from './packet-socket.ts';
 import { RouterDiscovery } from './router-discovery.ts';
 import { createSeal } from './seal.ts';
 import { clearEventfd, close, poll, receive, type SystemCallError, send } from './syscalls.ts';
+import { Tally } from './tally.ts';
 import { WireMachines } from './wire-machines.ts';
 
 const port = parentPort!;
@@ -31,6 +32,25 @@ const report = (message: FromWire) => port.postMessage(message);
 const recorder = options.isRecorded
   ? (of: string, line: RecordedLine) => report({ kind: 'recorded', of, line })
   : undefined;
+
+const faults = new Tally<{ where: WirePart; error: string }>(clock, (fault, times) =>
+  report({ kind: 'fault', ...fault, times }),
+);
+const refusals = new Tally<Refusal>(clock, (why, times) => report({ kind: 'refused', why, times }));
+
+function onFault(where: WirePart, error: unknown): void {
+  const { stack, message } = error instanceof Error ? error : new Error(String(error));
+  faults.add(`${where} ${message}`, { where, error: stack ?? message });
+}
+
+/** Whatever comes in, this thread goes on: without it the node's addresses would fall silent. */
+function guarded(where: WirePart, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    onFault(where, error);
+  }
+}
 
 interface PacketSocket {
   readonly fd: number;
@@ -117,8 +137,9 @@ function openLiveness() {
     drain: () => {
       for (const length of batch(() => receive(socket.fd, buffer))) {
         const content = seal.open(buffer.slice(0, length), self);
-        const decoded = content && decodeMessage(content);
-        if (decoded?.ok) machines.messageReceived(decoded.message);
+        const decoded = content === undefined ? { ok: false as const, error: 'seal' as const } : decodeMessage(content);
+        if (decoded.ok) machines.messageReceived(decoded.message);
+        else refusals.add(decoded.error, decoded.error);
       }
     },
     close: () => close(socket.fd),
@@ -132,19 +153,23 @@ function drainPackets({ fd, interface: index }: PacketSocket): void {
 function takeMessages(): void {
   for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
     const message = received.message as ToWire;
-    switch (message.kind) {
-      case 'stop':
-        running = false;
-        break;
-      case 'bfd':
-        bfd.set(message.targets);
-        break;
-      case 'discover':
-        discovery.set(message.interfaces);
-        break;
-      default:
-        machines.take(message);
-    }
+    guarded('messages', () => take(message));
+  }
+}
+
+function take(message: ToWire): void {
+  switch (message.kind) {
+    case 'stop':
+      running = false;
+      break;
+    case 'bfd':
+      bfd.set(message.targets);
+      break;
+    case 'discover':
+      discovery.set(message.interfaces);
+      break;
+    default:
+      machines.take(message);
   }
 }
 
@@ -165,6 +190,7 @@ const machines = new WireMachines(
     sendMessage: (message, to) => liveness?.send(message, to),
     report,
     record: recorder,
+    onFault,
   },
 );
 const bfdSockets = new BfdSockets();
@@ -173,6 +199,7 @@ const bfd = new BfdSessions({
   network: bfdSockets,
   record: recorder && ((peer, line) => recorder(`bfd.${peer}`, line)),
   report,
+  onFault: (error) => onFault('bfd', error),
   onTrouble: (on, { code, message }) => report({ kind: 'failed', what: 'bfd-socket', on, code, message }),
 });
 const discovery = new RouterDiscovery(clock, report, (on, { code, message }) =>
@@ -190,14 +217,14 @@ while (running) {
   }
   if (netlink !== undefined && readable.has(netlink)) {
     drainNetlink(netlink, buffer);
-    machines.linksChanged();
+    guarded('links', () => machines.linksChanged());
   }
-  for (const socket of sockets.values()) if (readable.has(socket.fd)) drainPackets(socket);
-  liveness?.drain();
-  bfdSockets.drain(bfd);
-  discovery.drain();
+  for (const socket of sockets.values()) if (readable.has(socket.fd)) guarded('frames', () => drainPackets(socket));
+  guarded('datagrams', () => liveness?.drain());
+  guarded('bfd', () => bfdSockets.drain(bfd));
+  guarded('discovery', () => discovery.drain());
   // Timers last: a peer whose message has arrived must not be declared dead because we were late.
-  clock.runDue();
+  guarded('timers', () => clock.runDue());
 }
 
 for (const { fd } of sockets.values()) close(fd);

@@ -335,6 +335,15 @@ export class SpeakerApp {
       case 'counts':
         for (const { counter, address, by } of fact.counts) metrics.layer2(counter, address, by);
         return;
+      case 'refused':
+        metrics.datagramsRefused(fact.why, fact.times);
+        return;
+      case 'fault': {
+        const { where, error, times } = fact;
+        metrics.wireFault(where, times);
+        log.error({ event: 'wireFault', where, error, times }, 'the wire thread has met a bug of ours and goes on');
+        return;
+      }
       case 'failed':
         log.error({ event: 'wireFailed', what: fact.what, on: fact.on, error: fact.message }, describeFailure(fact));
     }
