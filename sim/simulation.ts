@@ -43,7 +43,15 @@ export function simulate({ seed, nodes = 4, steps = 40, loss = 0.02 }: Simulatio
   const ownership = new Ownership(cluster, loss, pass);
   const routing = nodes > 0 && seed % 2 === 1 ? new Routing(cluster, pass) : undefined;
   const happenings: string[] = [];
-  const repertoire = [...whatMayHappen(cluster, users), ...(routing?.repertoire ?? [])];
+  // In every fifth run, so that what it hides from sight in the runs that have it is seen in the others.
+  const hostile: readonly (readonly [string, () => void])[] =
+    seed % 5 === 0 ? [['a member is hostile', () => cluster.turnHostile()]] : [];
+  const repertoire: readonly (readonly [string, () => void])[] = [
+    ...whatMayHappen(cluster, users),
+    ...(routing?.repertoire ?? []),
+    ...hostile,
+    ...hostile,
+  ];
 
   pass(2000);
   for (let i = 0; i < steps; i++) {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { VirtualClock } from './clock.ts';
+import { hostileMessage } from './hostile-member.ts';
 import { ControllerProcess, type Environment, macOf, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
 import { Random } from './random.ts';
 import { VirtualApi } from './virtual-api.ts';
@@ -202,6 +203,20 @@ export class VirtualCluster {
     // The router is on one of the sides.
     const side = new Set([...this.nodes, ROUTER.name].filter(() => this.random.chance(0.5)));
     this.#environment.lan.cut(this.random.between(100, 8000), (from, to) => side.has(from) !== side.has(to));
+  }
+
+  /** A node that was broken into says to all others, for a while, whatever may do harm; its own speaker goes on beside it. */
+  turnHostile(): void {
+    const name = this.random.pick(this.nodes);
+    if (name === undefined) return;
+    const { lan } = this.#environment;
+    const end = this.clock.now() + this.random.between(100, 5000);
+    const say = () => {
+      const message = hostileMessage(this.random, this.nodes, lan.overheard);
+      if (message !== undefined) lan.inject(name, this.random.pick(this.nodes)!, message);
+      if (this.clock.now() < end) this.clock.after(this.random.between(1, 50), say);
+    };
+    say();
   }
 
   takeApiAway(): void {

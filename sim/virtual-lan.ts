@@ -18,6 +18,8 @@ export class VirtualLan {
   /** Share of liveness messages that get lost, 0 to 1. */
   readonly #loss: number;
   readonly #stations = new Map<string, Station>();
+  /** The last message of each node, as a member with the key could have it. */
+  readonly overheard = new Map<string, Message>();
   /** Messages that are dropped now. */
   readonly #cuts = new Set<(from: string, to: string) => boolean>();
 
@@ -37,6 +39,12 @@ export class VirtualLan {
   }
 
   send(from: string, to: string, message: Message): void {
+    this.overheard.set(from, message);
+    this.inject(from, to, message);
+  }
+
+  /** Sends what the node has not said itself. */
+  inject(from: string, to: string, message: Message): void {
     if (this.#random.chance(this.#loss) || this.isCut(from, to)) return;
     this.#clock.after(this.#random.between(0, 3), () => this.#stations.get(to)?.messageReceived(message));
   }

@@ -9,6 +9,7 @@ import type { FromWire, ToWire, WireOptions } from '../src/adapters/wire/message
 import type { WirePort } from '../src/adapters/wire/wire.ts';
 import { WireMachines } from '../src/adapters/wire/wire-machines.ts';
 import { encodeArp } from '../src/core/layer2/arp-codec.ts';
+import { encodeMessage } from '../src/core/liveness/codec.ts';
 import type { Message } from '../src/core/liveness/messages.ts';
 import { type IpAddress, parseAddress } from '../src/core/net/address.ts';
 import { BROADCAST_MAC, type MacAddress } from '../src/core/net/mac.ts';
@@ -57,6 +58,8 @@ export class VirtualWire implements WirePort, Station {
         },
         joinGroups: () => {},
         sendMessage: (message, to) => {
+          // It throws on what cannot be said.
+          encodeMessage(message);
           if (process.touches('sends a liveness message')) lan.send(name, nodeAt(to.address), message);
         },
         report: (fact) => this.#report(fact),

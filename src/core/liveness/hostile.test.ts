@@ -54,6 +54,8 @@ const content: fc.Arbitrary<Content> = fc.oneof(
   fc.record({ kind: fc.constant('indirect-ack' as const), about: node, silentFor: fc.option(age, { nil: undefined }) }),
   fc.record({ kind: fc.constant('pull' as const), after: fc.oneof(fc.constant(''), node) }),
   fc.record({ kind: fc.constant('push' as const), last: fc.oneof(fc.constant(''), node) }),
+  fc.record({ kind: fc.constant('holder-req' as const), yielded: fc.boolean(), addresses: fc.array(fc.ipV4()) }),
+  fc.record({ kind: fc.constant('holder-ack' as const), addresses: fc.array(fc.ipV4()) }),
 );
 const message: fc.Arbitrary<Message> = fc
   .tuple(
