@@ -61,9 +61,15 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     });
     if (status !== 0) throw new Error(stderr);
   };
-  const service = (name: string) =>
+  const pool = (name: string, range: string, more = '') =>
     apply(
-      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`,
+      `apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: ${name}, namespace: metallb-system}\nspec: {addresses: [${range}]${more}}\n`,
+    );
+  const late = (range: string) =>
+    pool('late', range, ', serviceAllocation: {serviceSelectors: [{matchLabels: {came: late}}]}');
+  const service = (name: string, labels = '') =>
+    apply(
+      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, labels: {${labels}}}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n`,
     );
   const addresses = () => {
     const path =
@@ -71,9 +77,8 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     return kubectl('get', 'services', '-o', path).stdout.trim();
   };
   try {
-    apply(
-      'apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p, namespace: metallb-system}\nspec: {addresses: [198.18.0.0/29]}\n',
-    );
+    pool('p', '198.18.0.0/29');
+    late('198.18.8.0/30');
     const controllers = [launch('first'), launch('second')];
     for (const name of ['a', 'b', 'c']) service(name);
     await until('three addresses', () => addresses() === 'a=198.18.0.0 b=198.18.0.1 c=198.18.0.2');
@@ -84,12 +89,34 @@ it(`loses nothing when the ${CLUSTER ? 'real' : 'embedded'} API server is killed
     await server.revive();
     // Both may have ended meanwhile: the leader could not renew its Lease. Kubernetes would start them again.
     for (const controller of controllers) if (!controller.running) launch(`again-${controller.pid}`);
+    // Watches come back one by one: nothing is given by what a pool was before.
+    late('198.18.9.0/30');
+    service('late', 'came: late');
     service('e');
     await until('an address for who came after', () => /e=198/.test(addresses()), { patience: 60_000, interval: 200 });
     const after = addresses().split(' ');
     expect(after).toContain('a=198.18.0.0');
     expect(after).toContain('c=198.18.0.2');
-    expect(new Set(after.map((pair) => pair.split('=')[1])).size).toBe(4);
+    await until('an address by what the pool is', () => addresses().includes('late=198.18.9.0'), {
+      patience: 60_000,
+      interval: 200,
+    });
+    const events = [
+      'get',
+      'events',
+      '--field-selector',
+      'involvedObject.name=late',
+      '-o',
+      'jsonpath={.items[*].message}',
+    ];
+    expect(kubectl(...events).stdout).not.toContain('198.18.8.');
+    expect(
+      new Set(
+        addresses()
+          .split(' ')
+          .map((pair) => pair.split('=')[1]),
+      ).size,
+    ).toBe(5);
   } finally {
     for (const process of processes) await process.stop();
     await server.stop();

@@ -19,8 +19,10 @@ export type Grace =
   | { readonly kind: 'over' };
 
 export interface ServiceRecord {
-  /** Why it has no address although it wants one. */
+  /** Why it has not all that it wants. */
   readonly unserved: UnservedReason | undefined;
+  /** It is to have one, if perhaps not all that it wants. */
+  readonly hasAddress: boolean;
   /** What its status showed when it was last as we wanted it. */
   readonly served: readonly string[];
   /** What it said of itself then. */
@@ -40,6 +42,7 @@ export interface ServiceRecord {
 
 const NEW: ServiceRecord = {
   unserved: undefined,
+  hasAddress: false,
   served: [],
   asked: undefined,
   lost: undefined,
@@ -79,14 +82,17 @@ export class ServiceRecords {
     for (const keyed of [this.#records, this.#unserved, this.#backingOff, this.#inGrace]) keyed.delete(key);
   }
 
-  /** Services that want an address and could not have one. */
+  /** Services that want an address, or another one, and could not have it. */
   get unserved(): Iterable<ServiceKey> {
     return this.#unserved;
   }
 
-  /** Why each of them could not. */
+  /** Why each of them could not; those that keep another address in the meantime are left out. */
   *unservedReasons(): Iterable<UnservedReason> {
-    for (const key of this.#unserved) yield this.get(key).unserved!;
+    for (const key of this.#unserved) {
+      const { unserved, hasAddress } = this.get(key);
+      if (!hasAddress) yield unserved!;
+    }
   }
 
   /** Services with a failed write that is to be tried again, and when. */

@@ -134,6 +134,7 @@ function decideOne(
   const tellsAnnotations = differs || (record.annotations !== undefined && !equal(record.annotations, annotations));
   services.change(key, {
     unserved: decision.unserved,
+    hasAddress: decision.addresses.length > 0,
     served: differs ? record.served : decision.addresses,
     asked: differs || decision.waits ? record.asked : askedOf(service),
     lost: decision.lost,

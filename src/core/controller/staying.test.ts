@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pool, service } from '../../../test/builders.ts';
 import { controller } from '../../../test/controller.ts';
+import { ServiceRecords } from './service-records.ts';
 
 const DUAL = { clusterIPs: ['10.96.0.10', 'fd00::10'], ipFamilyPolicy: 'RequireDualStack' };
 const BOTH = pool('p', ['192.0.2.100-192.0.2.110', 'fd00:77::100-fd00:77::110']);
@@ -385,6 +386,16 @@ describe('in the grace of a change of pools', () => {
     const c = controller({ pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
     c.pools(LOWER);
     expect(c.address('a')).toBe('192.0.2.0');
+  });
+});
+
+describe('the Services without an address, counted', () => {
+  it('are not those that keep one until they can have another', () => {
+    const records = new ServiceRecords();
+    records.change('default/none', { unserved: 'exhausted', hasAddress: false });
+    records.change('default/keeps', { unserved: 'no-such-pool', hasAddress: true });
+    expect([...records.unservedReasons()]).toEqual(['exhausted']);
+    expect([...records.unserved]).toEqual(['default/none', 'default/keeps']);
   });
 });
 

@@ -8,13 +8,11 @@ import { keyOf, type Route } from '../bgp/rib/route.ts';
 import { settle } from '../config/bgp-advertisements.ts';
 import type { BgpAdvertisement, CommunityValue, Peer, Pool } from '../config/config.ts';
 import { type Candidate, EXCLUDE_LABEL } from '../election/election.ts';
-import { type IpAddress, parseAddress } from '../net/address.ts';
+import type { IpAddress } from '../net/address.ts';
 import { formatPrefix, prefixOf } from '../net/prefix.ts';
 import type { BgpVerdict } from '../reasons/reasons.ts';
-import { currentAddresses } from '../service/current-addresses.ts';
 import { isServing, servingNodes } from '../service/endpoints.ts';
-import { isOurClass } from '../service/service-class.ts';
-import { resolvedFor, type ServiceFacts } from './service-facts.ts';
+import { announceable, type ServiceFacts } from './service-facts.ts';
 
 /** A route, and the routers that it is for; empty: all. */
 export interface Advertised {
@@ -34,12 +32,9 @@ function decideBgp(
   service: Service,
   slices: readonly EndpointSlice[],
 ): BgpDecision | undefined {
-  if (!isOurClass(service, facts.loadBalancerClass) || service.spec?.type !== 'LoadBalancer') return undefined;
-  const addresses = currentAddresses(service).map(parseAddress);
-  if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
-  const resolved = resolvedFor(facts, addresses as IpAddress[]);
-  if (resolved === undefined) return undefined;
-  const { pool, config, unsettled } = resolved;
+  const found = announceable(facts, service);
+  if (found === undefined) return undefined;
+  const { pool, config, unsettled, addresses } = found;
   const isOfPool = (ad: BgpAdvertisement) => ad.pools.has(pool.name);
   // What other nodes go by is settled there, not here.
   const all = node.name === facts.node ? config.bgpAdvertisements : unsettled;
@@ -51,7 +46,7 @@ function decideBgp(
   const obstacle = obstacleFor(facts, node, service, slices, { pool, here, matching });
   if (obstacle !== undefined) return { verdict: obstacle, advertised: [] };
   const ready = endpointsOn(slices, node.name);
-  const advertised = (addresses as IpAddress[]).flatMap((address) =>
+  const advertised = addresses.flatMap((address) =>
     matching.map((ad) => ({ route: routeBy(ad, address, ready), peers: ad.peers })),
   );
   return { verdict: 'announced', advertised };

@@ -7,13 +7,11 @@ import { anySelectorMatches } from '../api/selector.ts';
 import type { L2Advertisement } from '../config/config.ts';
 import { type Candidate, type ElectionResult, elect, type Sha256 } from '../election/election.ts';
 import type { Announcement } from '../layer2/state.ts';
-import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
+import { formatAddress, type IpAddress } from '../net/address.ts';
 import type { EventNote } from '../reasons/reasons.ts';
 import { userAnnotation } from '../service/annotations.ts';
-import { currentAddresses } from '../service/current-addresses.ts';
 import { servingNodes } from '../service/endpoints.ts';
-import { isOurClass } from '../service/service-class.ts';
-import { resolvedFor, type ServiceFacts } from './service-facts.ts';
+import { announceable, type ServiceFacts } from './service-facts.ts';
 
 /** A Service that has an address and could be announced, with the result of its election. */
 export interface Elected {
@@ -61,31 +59,28 @@ export function electFor(
   slices: readonly EndpointSlice[],
   sha256: Sha256,
 ): Elected | undefined {
-  if (!isOurClass(service, facts.loadBalancerClass) || service.spec?.type !== 'LoadBalancer') return undefined;
-  const addresses = currentAddresses(service).map(parseAddress);
-  if (addresses.length === 0 || addresses.includes(undefined)) return undefined;
-  const valid = addresses as IpAddress[];
-  const resolved = resolvedFor(facts, valid);
-  if (resolved === undefined) return undefined;
+  const found = announceable(facts, service);
+  if (found === undefined) return undefined;
+  const { config, pool, addresses } = found;
   const labels = service.metadata.labels ?? {};
-  const advertisements = resolved.config.l2Advertisements.filter(
-    (ad) => ad.pools.has(resolved.pool.name) && anySelectorMatches(ad.serviceSelectors, labels),
+  const advertisements = config.l2Advertisements.filter(
+    (ad) => ad.pools.has(pool.name) && anySelectorMatches(ad.serviceSelectors, labels),
   );
   const nodes = servingNodes(slices, facts.dead);
   const election = elect(
     {
       advertisements,
-      address: formatAddress(valid[0]!),
+      address: formatAddress(addresses[0]!),
       anyEndpoint: nodes.any,
       sharesAddress: userAnnotation(service, 'allow-shared-ip') !== undefined,
       ignoreExcludeLabel: facts.ignoreExcludeLabel,
       fenced: facts.fenced,
-      ...(service.spec.externalTrafficPolicy === 'Local' && { localNodes: nodes.named }),
+      ...(service.spec?.externalTrafficPolicy === 'Local' && { localNodes: nodes.named }),
     },
     facts.candidates,
     sha256,
   );
-  return { addresses: valid, advertisements, election };
+  return { addresses, advertisements, election };
 }
 
 /** What the owner does (docs/behaviour/layer2.md#on-which-interfaces). `links`: those that exist on the node. */

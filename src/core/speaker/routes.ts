@@ -8,10 +8,11 @@ import { located } from '../bgp/peers/peer-location.ts';
 import type { PeerPlan } from '../bgp/peers/wanted.ts';
 import type { Peer } from '../config/config.ts';
 import type { Candidate } from '../election/election.ts';
+import { formatAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 import { eventTarget } from '../reasons/reasons.ts';
-import { currentAddresses } from '../service/current-addresses.ts';
 import { announcesToo, decideBgpFor, describeRoutes, toldPeers } from './bgp-decision.ts';
+import { announceable } from './service-facts.ts';
 import { type BgpDecided, factsOf, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
 
 /** Decides again about some Services; `isAll`: peers or their addresses may have changed as well. Returns the peers of this node. */
@@ -71,6 +72,10 @@ function isSpokesman(state: SpeakerState, service: Service): boolean {
   return !announcesToo(factsOf(state), service, slicesOf(state, service), ({ name }) => name < node);
 }
 
+function announcedOf(state: SpeakerState, service: Service): string[] {
+  return (announceable(factsOf(state), service)?.addresses ?? []).map(formatAddress);
+}
+
 function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], outputs: SpeakerOutput[]): void {
   const decision = state.advertised.decisionOf(key);
   const service = state.cache.get<Service>('services', key);
@@ -81,7 +86,7 @@ function tellRoutes(state: SpeakerState, key: string, peers: readonly Peer[], ou
     service: key,
     verdict: decision?.verdict,
     prefixes,
-    addresses: service === undefined || prefixes.length === 0 ? [] : currentAddresses(service),
+    addresses: service === undefined || prefixes.length === 0 ? [] : announcedOf(state, service),
     peers: names,
     unheard: service !== undefined && noRouterListens(state, service, names),
   };

@@ -74,6 +74,25 @@ describe('an address that has lost its pool', () => {
   const LOWER = pool('p', ['198.51.100.0/30']);
   const grace = { poolChangeGrace: 5000 };
 
+  it.each([['not-an-ip'], ['203.0.113.9'], ['2001:db8::1']])(
+    'costs the other one of its Service nothing: %s',
+    (bad) => {
+      for (const shown of [
+        [ADDRESS, bad],
+        [bad, ADDRESS],
+      ]) {
+        const bgp = {
+          bgppeers: [configured('tor', { myASN: 64500, peerASN: 64501, peerAddress: '192.0.2.100' })],
+          bgpadvertisements: [configured('bgp')],
+        };
+        const all = speakers({ ...bgp, services: [service('web', {}, {}, shown)] });
+        expect(all.announced()).toEqual({ 2: ADDRESS });
+        const told = all.outputs.findLast((output) => output.kind === 'bgp-decided');
+        expect(told).toMatchObject({ prefixes: [`${ADDRESS}/32`], addresses: [ADDRESS] });
+      }
+    },
+  );
+
   it('is announced as before until the grace is over', () => {
     const all = speakers({}, grace);
     all.feed(pools(LOWER));
