@@ -12,7 +12,7 @@ import type { UnservedReason } from '../reasons/allocation.ts';
 import { ALLOCATED_CONDITION, allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
 import { type EventNote, noted, type Said, said, type Words, wordsOf } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
-import { includes, listed, type Present, whyLost } from './kept-addresses.ts';
+import { distinct, includes, listed, type Present, whyLost } from './kept-addresses.ts';
 import type { ServiceRecord } from './service-records.ts';
 
 export interface ServiceDecision {
@@ -52,6 +52,8 @@ export interface Case extends DecisionFacts {
   readonly key: string;
   readonly request: AllocationRequest;
   readonly present: Present;
+  /** What it held before this decision, whether the status shows it yet or not. */
+  readonly held: readonly IpAddress[];
   /** Texts that the status shows as addresses and that are none. */
   readonly nonsense: readonly string[];
   /** The addresses that the user asks for; empty: any. */
@@ -148,8 +150,9 @@ function foreignStatus(service: Service): EventNote[] {
 
 /** One text for each reason. */
 function lossesOf(concerned: Case, kept: readonly IpAddress[]): Words[] {
-  const { request, present, nonsense, wish } = concerned;
-  const lost = present.shown
+  const { request, present, held, nonsense, wish } = concerned;
+  // What was given a moment ago may be on its way into the status.
+  const lost = distinct([...present.shown, ...held])
     .filter((address) => !includes(kept, address))
     .map((address) => {
       const isUnwanted = wish.length > 0 && !includes(wish, address);

@@ -51,7 +51,7 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
   // A controller that has just begun goes by the annotation: what it stands beside we gave.
   const present = { shown, own: own.length === 0 && owner !== undefined ? shown : own };
   const nonsense = texts.filter((text) => parseAddress(text) === undefined);
-  const concerned: Case = { ...facts, service, key, request, present, nonsense, wish };
+  const concerned: Case = { ...facts, service, key, request, present, held, nonsense, wish };
 
   const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
   const isInNoPool = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';

@@ -215,11 +215,10 @@ function tell(
   notes: readonly EventNote[],
   outputs: ControllerOutput[],
 ): readonly EventNote[] {
-  if (notes.length === 0) return told;
+  const news = notes.filter((note) => !told.some((last) => isSame(last, note)));
   const target = eventTarget('v1', 'Service', service);
-  for (const note of notes)
-    if (!told.some((last) => isSame(last, note))) outputs.push({ kind: 'emit-event', target, ...note });
-  return notes;
+  for (const note of news) outputs.push({ kind: 'emit-event', target, ...note });
+  return news.length === 0 ? told : notes;
 }
 
 /** What readers of the Event see of it decides: more in the log is no reason to emit it again. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { pool, service } from '../../../test/builders.ts';
 import { controller } from '../../../test/controller.ts';
+import { controllerMachine } from './fsm.ts';
 import { ServiceRecords } from './service-records.ts';
+import { CONTROLLER_RESOURCES, type ControllerInput, initialController } from './state.ts';
 
 const DUAL = { clusterIPs: ['10.96.0.10', 'fd00::10'], ipFamilyPolicy: 'RequireDualStack' };
 const BOTH = pool('p', ['192.0.2.100-192.0.2.110', 'fd00:77::100-fd00:77::110']);
@@ -386,6 +388,31 @@ describe('in the grace of a change of pools', () => {
     const c = controller({ pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
     c.pools(LOWER);
     expect(c.address('a')).toBe('192.0.2.0');
+  });
+});
+
+describe('an address that goes while it is on its way into the status', () => {
+  it('is named in one Event, before and after the status has shown it', () => {
+    let state = initialController({ loadBalancerClass: '' });
+    const events: string[] = [];
+    const feed = (input: ControllerInput) => {
+      const { next, outputs } = controllerMachine.step(state, input, 0);
+      state = next;
+      for (const output of outputs) if (output.kind === 'emit-event') events.push(output.message);
+    };
+    for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: [] });
+    feed({ kind: 'applied', resource: 'ipaddresspools', object: pool('p', ['192.0.2.0/30']) });
+    const first = service('a');
+    feed({ kind: 'applied', resource: 'services', object: first });
+    feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [] });
+    const resourceVersion = `${first.metadata.resourceVersion}-written`;
+    const annotations = { 'metallb.io/ip-allocated-from-pool': 'p' };
+    const written = service('a', {}, { ...first.metadata, resourceVersion, annotations }, ['192.0.2.0']);
+    feed({ kind: 'written', resource: 'services', object: written });
+    expect(events.filter((text) => text.includes('gets no address'))).toEqual([
+      expect.stringContaining('(it has lost 192.0.2.0: address 192.0.2.0 is in no IPAddressPool'),
+    ]);
+    expect(events.filter((text) => text.includes('loses 192.0.2.0'))).toHaveLength(1);
   });
 });
 
