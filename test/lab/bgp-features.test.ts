@@ -47,8 +47,8 @@ const neighborsOf = (address: string) => `
 const FRR_CONFIG = `frr defaults traditional
 bfd
  profile patient
-  receive-interval 100
-  transmit-interval 100
+  receive-interval 300
+  transmit-interval 300
  exit
 exit
 router bgp 64501
@@ -98,8 +98,8 @@ bfd
  profile echo
   detect-multiplier 5
   echo-mode
-  echo transmit-interval 50
-  echo receive-interval 50
+  echo transmit-interval 200
+  echo receive-interval 200
  exit
 exit
 router bgp 64511
@@ -114,7 +114,7 @@ const ECHO = `
 apiVersion: metallb.io/v1beta1
 kind: BFDProfile
 metadata: {name: echo, namespace: metallb-system}
-spec: {echoMode: true, echoInterval: 50, detectMultiplier: 5}
+spec: {echoMode: true, echoInterval: 200, detectMultiplier: 5}
 ---
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
@@ -167,7 +167,7 @@ const BIRD_CONFIG = `
 protocol bgp by6 { local ${LAN6}3 port 1179 as 64502; neighbor ${SECOND_SOURCE} as 64500; passive; error wait time 1, 2; ipv6 { import all; export none; }; }
 protocol bgp eager { local 192.168.1.3 as 64500; neighbor ${NODES[1]} as 64500; password "hush"; connect delay time 1; connect retry time 1; error wait time 1, 2;
   multihop; bfd on; ipv4 { import all; export none; }; }
-protocol bfd { multihop { interval 100 ms; multiplier 3; }; }
+protocol bfd { multihop { interval 300 ms; multiplier 3; }; }
 `;
 const OPENBGPD_CONFIG = `AS 64503
 group "nodes" {
@@ -204,12 +204,12 @@ spec: {ipAddressPools: [routed], peers: [by-annotation], communities: ["64500:3"
 apiVersion: metallb.io/v1beta1
 kind: BFDProfile
 metadata: {name: patient, namespace: metallb-system}
-spec: {receiveInterval: 100, transmitInterval: 100, detectMultiplier: 5, passiveMode: true}
+spec: {receiveInterval: 300, transmitInterval: 300, detectMultiplier: 5, passiveMode: true}
 ---
 apiVersion: metallb.io/v1beta1
 kind: BFDProfile
 metadata: {name: far, namespace: metallb-system}
-spec: {receiveInterval: 100, transmitInterval: 100, minimumTtl: 60}
+spec: {receiveInterval: 300, transmitInterval: 300, minimumTtl: 60}
 ---
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
@@ -408,8 +408,8 @@ describe.skipIf(obstacle !== undefined)(`BGP, more${obstacle === undefined ? '' 
     expect(neighbor().messageStats.keepalivesSent - before.keepalivesSent).toBeLessThanOrEqual(4);
     const bfd = JSON.parse(frr.show('show bfd peers json')) as Record<string, unknown>[];
     expect(bfd.find(({ peer }) => peer === NODES[0])).toMatchObject({
-      'remote-receive-interval': 100,
-      'remote-transmit-interval': 100,
+      'remote-receive-interval': 300,
+      'remote-transmit-interval': 300,
       'remote-detect-multiplier': 5,
     });
     // BIRD's packets of a multihop session come with TTL 64.
