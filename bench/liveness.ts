@@ -138,7 +138,7 @@ class OneOfMany {
 
   #hear(node: string, content: Content): void {
     const from: Update = { node, incarnation: 1n, version: 1, status: 'active', age: 0, links: [], unheard: false };
-    const head = { from, sequence: this.#sequence++, digest: this.state.digest, updates: [] };
+    const head = { from, to: 0n, sequence: this.#sequence++, digest: this.state.digest, updates: [] };
     const bytes = encodeMessage({ ...content, ...head });
     this.in.datagrams++;
     this.in.bytes += bytes.length;

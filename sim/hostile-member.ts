@@ -27,6 +27,7 @@ export function hostileMessage(
   random: Random,
   nodes: readonly string[],
   overheard: ReadonlyMap<string, Message>,
+  receiver: string,
 ): Message | undefined {
   const number = () => (random.chance(0.3) ? random.between(0, 2 ** 32 - 1) : random.pick(NUMBERS)!);
   const update = (statuses: readonly Status[]): Update => {
@@ -51,6 +52,8 @@ export function hostileMessage(
   const said: Message = {
     ...content(random, nodes, number),
     from,
+    // Most of them know it.
+    to: random.chance(0.8) ? (overheard.get(receiver)?.from.incarnation ?? 0n) : random.pick(INCARNATIONS)!,
     sequence:
       known !== undefined && random.chance(0.5) ? (known.sequence + random.between(1, 1000)) % 2 ** 32 : number(),
     digest: number(),

@@ -51,6 +51,8 @@ export class LivenessCluster {
   bytes = 0;
   weigh = false;
   loss: number;
+  /** What somebody on the LAN has recorded, where it is asked for. */
+  recorded: { readonly to: string; readonly message: Message }[] | undefined;
   /** True: no datagram gets from one to the other. */
   cut: (from: string, to: string) => boolean = () => false;
   readonly #fenced: boolean;
@@ -141,6 +143,7 @@ export class LivenessCluster {
 
   #deliver(name: string, message: Message, to: string): void {
     this.sent++;
+    this.recorded?.push({ to, message });
     if (this.weigh) this.bytes += encodeMessage(message).length;
     if (this.random.chance(this.loss) || this.cut(name, to)) return;
     this.clock.after(this.random.next() * 2, () => this.feed(to, { kind: 'received', message }));

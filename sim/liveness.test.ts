@@ -247,7 +247,10 @@ describe('what a hostile member leaves behind', () => {
   });
   /** In the name of one of them, to another one, about any. */
   const say = (cluster: LivenessCluster, from: Update, to: string, sequence: number, ...updates: readonly Update[]) =>
-    cluster.feed(to, { kind: 'received', message: { kind: 'gossip', from, sequence, digest: 0, updates } });
+    cluster.feed(to, {
+      kind: 'received',
+      message: { kind: 'gossip', from, to: cluster.state(to).own.incarnation, sequence, digest: 0, updates },
+    });
   const agree = (cluster: LivenessCluster) => {
     for (const name of cluster.names) expect(cluster.opinions(name)).toEqual(all('alive', cluster.names.length - 1));
   };
@@ -288,5 +291,52 @@ describe('what a hostile member leaves behind', () => {
     cluster.start('node-2');
     cluster.run(2500);
     agree(cluster);
+  });
+});
+
+describe('what is played back', () => {
+  /** For so long, all that was recorded, over and over again. */
+  const playBack = (cluster: LivenessCluster, milliseconds: number) => {
+    const recorded = cluster.recorded!.filter(({ message }) => message.from.node === 'node-2');
+    cluster.recorded = undefined;
+    for (let i = 0; i < milliseconds; i += 10) {
+      for (let n = 0; n < 5; n++) {
+        const { to, message } = recorded[(i / 2 + n) % recorded.length]!;
+        cluster.feed(to, { kind: 'received', message });
+      }
+      cluster.run(10);
+    }
+  };
+  const record = (size: number) => {
+    const cluster = new LivenessCluster({ size }).startAll();
+    cluster.recorded = [];
+    cluster.run(20_000);
+    cluster.kill('node-2');
+    return cluster;
+  };
+
+  it.each([2, 3])('over a restart of the receiver keeps no dead speaker alive, of %i', (size) => {
+    const cluster = record(size);
+    cluster.kill('node-1');
+    cluster.run(500);
+    cluster.start('node-1');
+    playBack(cluster, 3000);
+    expect(cluster.state('node-1').peers.get('node-2')!.lastHeard).toBeUndefined();
+    expect(cluster.state('node-1').peers.get('node-2')!.reported).not.toBe('alive');
+  });
+
+  it('while the dead speaker is no member for a moment keeps it no more alive', () => {
+    const cluster = record(3);
+    cluster.run(1000);
+    for (const members of [['node-1', 'node-3'], cluster.names]) {
+      for (const name of ['node-1', 'node-3'])
+        cluster.feed(name, { kind: 'members', members: members.map((node) => ({ node, address: node })) });
+      cluster.run(50);
+    }
+    playBack(cluster, 3000);
+    expect(cluster.opinions('node-2')).toEqual(all('passive', 2));
+    cluster.start('node-2', { incarnation: 1n });
+    cluster.run(2000);
+    expect(cluster.opinions('node-2')).toEqual(all('alive', 2));
   });
 });

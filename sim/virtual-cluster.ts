@@ -212,8 +212,9 @@ export class VirtualCluster {
     const { lan } = this.#environment;
     const end = this.clock.now() + this.random.between(100, 5000);
     const say = () => {
-      const message = hostileMessage(this.random, this.nodes, lan.overheard);
-      if (message !== undefined) lan.inject(name, this.random.pick(this.nodes)!, message);
+      const to = this.random.pick(this.nodes)!;
+      const message = hostileMessage(this.random, this.nodes, lan.overheard, to);
+      if (message !== undefined) lan.inject(name, to, message);
       if (this.clock.now() < end) this.clock.after(this.random.between(1, 50), say);
     };
     say();

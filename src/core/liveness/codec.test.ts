@@ -11,11 +11,12 @@ const link = fc.record({
   name: fc.stringMatching(/^[a-z0-9.]{1,15}$/),
   mac: fc.uint8Array({ minLength: 6, maxLength: 6 }),
 });
+const incarnation = fc.bigInt({ min: 1n, max: (1n << 64n) - 1n });
 const updateIn = (statuses: readonly Status[]): fc.Arbitrary<Update> =>
   fc
     .record({
       node: name,
-      incarnation: fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }),
+      incarnation,
       version: u32,
       status: fc.constantFrom(...statuses),
       age,
@@ -40,7 +41,13 @@ const content: fc.Arbitrary<Content> = fc.oneof(
 const message: fc.Arbitrary<Message> = fc
   .tuple(
     content,
-    fc.record({ from: ownUpdate, sequence: u32, digest: u32, updates: fc.array(update, { maxLength: 12 }) }),
+    fc.record({
+      from: ownUpdate,
+      to: incarnation,
+      sequence: u32,
+      digest: u32,
+      updates: fc.array(update, { maxLength: 12 }),
+    }),
   )
   .map(([body, head]) => ({ ...head, ...body }));
 
@@ -84,6 +91,7 @@ describe('the liveness codec', () => {
     Array.from({ length: count }, () => ({ name: 'l'.repeat(length), mac }));
   const from = (more: Partial<Update>): Message => ({
     kind: 'ping',
+    to: 1n,
     sequence: 0,
     digest: 0,
     from: { ...own, ...more },
@@ -106,7 +114,7 @@ describe('the liveness codec', () => {
 
   it('refuses links that no node has', () => {
     const bytes = encodeMessage(from({ links: links(2, 15) }));
-    const at = bytes.indexOf(2, 14 + 8 + 18);
+    const at = bytes.indexOf(2, 14 + 8 + 8 + 18);
     expect(bytes[at + 1]).toBe(15);
     const many = bytes.slice();
     many[at] = 17;
@@ -124,7 +132,7 @@ describe('the liveness codec', () => {
 
   it('refuses addresses that are none, or not as we write them, and more than it sends', () => {
     const ack = (addresses: readonly string[]) =>
-      encodeMessage({ kind: 'holder-ack', addresses, from: own, sequence: 0, digest: 0, updates: [] });
+      encodeMessage({ kind: 'holder-ack', addresses, from: own, to: 1n, sequence: 0, digest: 0, updates: [] });
     for (const text of ['', '198.51.100', '2001:DB8::1'])
       expect(decodeMessage(ack([text]))).toEqual({ ok: false, error: 'bad-address' });
     const many = ack(new Array(MAX_ADDRESSES + 1).fill('198.51.100.1'));
@@ -143,7 +151,9 @@ describe('the liveness codec', () => {
       links: [],
       unheard: false,
     };
-    expect(() => encodeMessage({ kind: 'ping', from: bad, sequence: 0, digest: 0, updates: [] })).toThrow(RangeError);
+    expect(() => encodeMessage({ kind: 'ping', from: bad, to: 1n, sequence: 0, digest: 0, updates: [] })).toThrow(
+      RangeError,
+    );
   });
 
   it('fits what is sent into a datagram that no path has to fragment', () => {
@@ -158,12 +168,12 @@ describe('the liveness codec', () => {
     };
     const some = fitting(Array.from({ length: 50 }, () => long));
     expect(some.length).toBeGreaterThan(4);
-    const sent = encodeMessage({ kind: 'ping', from: long, sequence: 0, digest: 0, updates: some });
+    const sent = encodeMessage({ kind: 'ping', from: long, to: 1n, sequence: 0, digest: 0, updates: some });
     // Less what IPv6, UDP and the seal add.
     expect(sent.length).toBeLessThan(1280 - 40 - 8 - 28);
     const asked = new Array(MAX_ADDRESSES).fill('2001:db8:ffff:ffff:ffff:ffff:ffff:ffff');
     const question = { kind: 'holder-req', yielded: true, addresses: asked } as const;
-    const full = encodeMessage({ ...question, from: long, sequence: 0, digest: 0, updates: [long] });
+    const full = encodeMessage({ ...question, from: long, to: 1n, sequence: 0, digest: 0, updates: [long] });
     expect(full.length).toBeLessThan(1280 - 40 - 8 - 28);
   });
 });

@@ -1,7 +1,8 @@
 /**
  * Liveness messages to bytes and back. Authentication wraps around this: see the wire adapter.
  *
- *   magic "MLBH" | version 4 | kind (1) | sequence (4) | digest (4) | record of the sender | number of updates (1) | updates …
+ *   magic "MLBH" | version 5 | kind (1) | incarnation of the receiver (8) | sequence (4) | digest (4)
+ *   record of the sender | number of updates (1) | updates …
  *   then by kind: ack: echo (4); ping-req, pull, push: name; indirect-ack: name, silence in ms (4, all ones: never)
  *   holder-req: yielded (1), addresses; holder-ack: addresses; addresses: how many (1), text …
  *   record: name | incarnation (8) | version (4) | status (1) | flags (1; 1: unheard) | age in ms (4) | number of links (1) | name, MAC (6) …
@@ -15,7 +16,7 @@ import { type Content, type FitLink, type Message, STATUSES, type Status, type U
 import { ABSENT } from './records.ts';
 
 const MAGIC = 0x4d4c4248;
-const VERSION = 4;
+const VERSION = 5;
 const KINDS = {
   ping: 1,
   ack: 2,
@@ -38,8 +39,8 @@ export const MAX_UPDATES = 24;
 const UPDATES_BYTES = 900;
 /** More links than this are neither sent nor taken. */
 export const MAX_LINKS = 16;
-/** Bytes of the name of a link (linux/if.h: IFNAMSIZ less the end), and of a MAC. */
-const MAX_LINK_NAME = 15;
+/** linux/if.h: IFNAMSIZ less the end. Each character is a byte on the wire. */
+const LINK_NAME = /^[^\u0100-\uffff]{1,15}$/;
 const MAC_BYTES = 6;
 /** What a speaker says about itself. */
 const OWN_STATUSES: ReadonlySet<Status> = new Set(['starting', 'active', 'unsteady', 'leaving']);
@@ -69,8 +70,8 @@ function sizeOf({ node, links }: Update): number {
  * the machine: its own names are Kubernetes', those of others come from `decodeMessage`.
  */
 export function encodeMessage(message: Message): Uint8Array {
-  const writer = new ByteWriter().u32(MAGIC).u8(VERSION).u8(KINDS[message.kind]).u32(message.sequence);
-  writer.u32(message.digest);
+  const writer = new ByteWriter().u32(MAGIC).u8(VERSION).u8(KINDS[message.kind]);
+  writer.u64(message.to).u32(message.sequence).u32(message.digest);
   writeUpdate(writer, message.from);
   writer.u8(message.updates.length);
   for (const update of message.updates) writeUpdate(writer, update);
@@ -128,12 +129,13 @@ function writeUpdate(writer: ByteWriter, { node, incarnation, version, status, a
   }
 }
 
-function wireLinks(links: readonly FitLink[]): readonly FitLink[] {
+/** Those that can be sent. */
+export function wireLinks(links: readonly FitLink[]): readonly FitLink[] {
   return links.filter(isWireLink).slice(0, MAX_LINKS);
 }
 
 function isWireLink({ name, mac }: FitLink): boolean {
-  return name.length > 0 && name.length <= MAX_LINK_NAME && mac.length === MAC_BYTES;
+  return LINK_NAME.test(name) && mac.length === MAC_BYTES;
 }
 
 function writeName(writer: ByteWriter, name: string): void {
@@ -145,6 +147,7 @@ export function decodeMessage(bytes: Uint8Array): Decoded {
   if (reader.u32() !== MAGIC) return refuse('not-liveness');
   if (reader.u8() !== VERSION) return refuse('unknown-version');
   const kindCode = reader.u8();
+  const to = reader.u64();
   const sequence = reader.u32();
   const digest = reader.u32();
   const from = readUpdate(reader);
@@ -158,13 +161,14 @@ export function decodeMessage(bytes: Uint8Array): Decoded {
     if (typeof item === 'string') return refuse(item);
     updates.push(item);
   }
-  if (kindCode === undefined || sequence === undefined || digest === undefined) return refuse('truncated');
+  if (kindCode === undefined || to === undefined || sequence === undefined || digest === undefined)
+    return refuse('truncated');
   const kind = KIND_NAMES.get(kindCode);
   if (kind === undefined) return refuse('unknown-kind');
   const content = readContent(reader, kind);
   if (typeof content === 'string') return refuse(content);
   if (reader.remaining > 0) return refuse('trailing-bytes');
-  return { ok: true, message: { ...content, from, sequence, digest, updates } };
+  return { ok: true, message: { ...content, from, to, sequence, digest, updates } };
 }
 
 function readContent(reader: ByteReader, kind: Content['kind']): Content | MessageDecodeError {

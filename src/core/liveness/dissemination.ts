@@ -6,7 +6,7 @@
 import type { Millis } from '../machine.ts';
 import { fitting, MAX_UPDATES } from './codec.ts';
 import type { Content, MemberRecord, Message, Update } from './messages.ts';
-import { isRunning } from './records.ts';
+import { ABSENT, ASSUMED, isLater, isRunning } from './records.ts';
 import { type LivenessState, nextRandom, type Peer, type Turn } from './state.ts';
 
 /** Among up to so many others a new update goes to all of them at once; among more, to some. */
@@ -69,7 +69,7 @@ export function updateOf({ now }: Turn, record: MemberRecord, since: Millis | un
 
 /** Every datagram carries the accusations against its receiver, what it is sent for, and the piggybacked updates that still fit. */
 export function send(turn: Turn, to: Peer, content: Content, about: readonly MemberRecord[] = []): void {
-  const { s, now, outputs } = turn;
+  const { s, now } = turn;
   const records = [...accusations(to), ...about];
   const included = new Set(records.map(({ node }) => node));
   const room = 'addresses' in content ? 0 : MAX_UPDATES;
@@ -87,12 +87,49 @@ export function send(turn: Turn, to: Peer, content: Content, about: readonly Mem
     if (times + 1 < limit) s.piggyback.set(node, times + 1);
   }
   if (content.kind === 'ping') to.pinged = { sequence: s.sequence, at: now };
+  emit(turn, to, content, updates, knownIncarnation(to));
+}
+
+/**
+ * Answers a datagram that was not sent to this incarnation of ours. It may be one that is played back, so it counts for nothing; but if its sender
+ * is there, it learns our incarnation from this, and hears what we know of a later incarnation of its own.
+ */
+export function introduce(turn: Turn, to: Peer, { from }: Message): void {
+  const later = laterRecord(to, from.incarnation);
+  emit(
+    turn,
+    to,
+    { kind: 'gossip' },
+    later.map((record) => updateOf(turn, record, to.since)),
+    from.incarnation,
+  );
+}
+
+/** What we know of a later incarnation of a peer than the one that it says it has. */
+export function laterRecord({ record, windowOf }: Peer, incarnation: bigint): MemberRecord[] {
+  if (record.incarnation > ABSENT) return isLater(record.incarnation, incarnation) ? [record] : [];
+  // From before it was forgotten as a member: of what it said then, only the incarnation is left.
+  return isLater(windowOf, incarnation) ? [{ ...record, incarnation: windowOf, version: 0, status: 'leaving' }] : [];
+}
+
+function emit(
+  { s, now, outputs }: Turn,
+  to: Peer,
+  content: Content,
+  updates: readonly Update[],
+  receiver: bigint,
+): void {
   const message: Message = {
     ...content,
-    from: updateOf(turn, s.own, s.ownSince),
+    from: { ...s.own, age: s.ownSince === undefined ? 0 : now - s.ownSince },
+    to: receiver,
     sequence: s.sequence++,
     digest: s.digest,
     updates,
   };
   outputs.push({ kind: 'send-message', message, to: to.member });
+}
+
+function knownIncarnation({ record }: Peer): bigint {
+  return record.incarnation === ASSUMED ? ABSENT : record.incarnation;
 }

@@ -38,7 +38,13 @@ function speaker(others: readonly string[], settings: Partial<LivenessSettings> 
   const say = (from: string, now: number, content: Content, more: Partial<Message> & { from?: Update } = {}) => {
     const sequence = (sequences.get(from) ?? 0) + 1;
     sequences.set(from, sequence);
-    const head = { from: update(from, 'active'), sequence, digest: state.digest, updates: [] };
+    const head = {
+      from: update(from, 'active'),
+      to: state.own.incarnation,
+      sequence,
+      digest: state.digest,
+      updates: [],
+    };
     feed({ kind: 'received', message: { ...head, ...more, ...content } }, now);
   };
   /** Lets time pass. */
@@ -107,6 +113,45 @@ describe('what is answered', () => {
       { message: { kind: 'gossip', updates: [{ node: 'b', incarnation: 5n, status: 'active' }] }, to: { node: 'b' } },
     ]);
     expect(a.state.peers.get('b')).toMatchObject({ lastHeard: 10, record: { incarnation: 5n, status: 'active' } });
+  });
+
+  it('is what was sent to another incarnation of ours by our own alone, to the one that it says it is', () => {
+    const a = speaker(['b', 'c']);
+    for (const [to, kind] of [
+      [0n, 'ping'],
+      [7n, 'gossip'],
+    ] as const)
+      a.say('b', 50, { kind }, { to, updates: [update('c', 'dead')] });
+    const hello = { kind: 'gossip', from: { node: 'a', incarnation: 1n }, to: 1n, updates: [] };
+    expect(a.taken()).toMatchObject([
+      { message: hello, to: { node: 'b' } },
+      { message: hello, to: { node: 'b' } },
+    ]);
+    expect(a.state.peers.get('b')!.lastHeard).toBe(0);
+    expect(reports(a.state)).toMatchObject({ c: 'alive' });
+  });
+
+  it('is what was sent to an incarnation of ours that we have had since the start', () => {
+    const a = speaker(['b', 'c']);
+    a.say('b', 10, { kind: 'gossip' }, { updates: [update('a', 'dead', { version: 7 })] });
+    expect(a.state.own.incarnation).toBe(2n);
+    a.taken();
+    a.say('b', 20, { kind: 'ping' }, { to: 1n });
+    expect(a.sent('ack')).toEqual(['b ack']);
+    for (let incarnation = 2n; incarnation < 500n; incarnation++)
+      a.say('c', 30, { kind: 'gossip' }, { updates: [update('a', 'dead', { incarnation })] });
+    expect(a.state.ownIncarnations).toHaveLength(8);
+  });
+
+  it('is a new incarnation by a datagram to it, so that it knows that it is known', () => {
+    const a = speaker(['b', 'c']);
+    a.state.unsent.clear();
+    a.say('b', 20, { kind: 'gossip' }, { from: update('b', 'starting', { incarnation: 9n }) });
+    expect(a.taken()).toContainEqual({
+      kind: 'send-message',
+      message: expect.objectContaining({ kind: 'gossip', to: 9n }),
+      to: expect.objectContaining({ node: 'b' }),
+    });
   });
 
   it('is a later incarnation, whose numbers begin anew', () => {
@@ -356,6 +401,21 @@ describe('what is said about ourselves', () => {
     const a = speaker(['b', 'c']);
     a.say('b', 10, { kind: 'gossip' }, { updates: [update('a', 'active', { incarnation: 9n })] });
     expect(a.state.own).toMatchObject({ incarnation: 10n, version: 1 });
+  });
+
+  it('that says at our version what we have not said is refuted', () => {
+    const a = speaker(['b', 'c']);
+    const { version } = a.state.own;
+    for (const [i, claim] of [
+      update('a', 'leaving', { version }),
+      update('a', 'starting', { version: version + 1, unheard: true }),
+      update('a', 'starting', { version: version + 2, links: [{ name: 'eth9', mac: new Uint8Array(6) }] }),
+    ].entries()) {
+      a.say('b', 10, { kind: 'gossip' }, { updates: [claim] });
+      expect(a.state.own).toMatchObject({ version: version + i + 1, status: 'starting', links: [], unheard: false });
+    }
+    a.say('b', 10, { kind: 'gossip' }, { updates: [a.state.own as Update] });
+    expect(a.state.own.version).toBe(version + 3);
   });
 
   it('that has been refuted already is passed over', () => {

@@ -60,7 +60,13 @@ const content: fc.Arbitrary<Content> = fc.oneof(
 const message: fc.Arbitrary<Message> = fc
   .tuple(
     content,
-    fc.record({ from: update, sequence: u32, digest: u32, updates: fc.array(update, { maxLength: MAX_UPDATES }) }),
+    fc.record({
+      from: update,
+      to: u64,
+      sequence: u32,
+      digest: u32,
+      updates: fc.array(update, { maxLength: MAX_UPDATES }),
+    }),
   )
   .map(([body, head]) => ({ ...head, ...body }));
 
@@ -132,7 +138,9 @@ it.each([false, true])('no speaker breaks over a hostile member (fenced: %s)', (
         now = until;
         if (input.kind !== 'received') feed(input);
         else {
-          const said = throughTheDoor(input.message);
+          // Most of them know its incarnation.
+          const to = input.message.sequence % 4 === 0 ? input.message.to : state.own.incarnation;
+          const said = throughTheDoor({ ...input.message, to });
           if (said !== undefined) feed({ kind: 'received', message: said });
         }
       }

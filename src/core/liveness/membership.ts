@@ -12,6 +12,9 @@ import { ABSENT, ASSUMED, digestOf } from './records.ts';
 import { Ring } from './ring.ts';
 import { isKnown, type LivenessState, newPeer, PATIENCE, type Peer, type Turn } from './state.ts';
 
+/** More are not remembered; the first to go are forgotten. */
+const MAX_FORMER = 1000;
+
 export function onMembers(turn: Turn, members: readonly Member[]): void {
   const { s, now } = turn;
   const wanted = new Map(members.filter(({ node }) => node !== s.own.node).map((member) => [member.node, member]));
@@ -40,6 +43,8 @@ export function onMembers(turn: Turn, members: readonly Member[]): void {
 function add(turn: Turn, member: Member, isFirst: boolean): Peer {
   const { s } = turn;
   const peer = isFirst ? newPeer(member, ASSUMED, 'active') : newPeer(member, ABSENT, 'absent');
+  Object.assign(peer, s.former.get(member.node));
+  s.former.delete(member.node);
   s.peers.set(member.node, peer);
   s.digest = (s.digest ^ digestOf(peer.record)) >>> 0;
   report(turn, peer);
@@ -47,7 +52,11 @@ function add(turn: Turn, member: Member, isFirst: boolean): Peer {
 }
 
 function forget({ s, outputs }: Turn, node: string): void {
-  s.digest = (s.digest ^ digestOf(s.peers.get(node)!.record)) >>> 0;
+  const { record, window, windowOf } = s.peers.get(node)!;
+  s.digest = (s.digest ^ digestOf(record)) >>> 0;
+  s.former.delete(node);
+  s.former.set(node, { window, windowOf });
+  if (s.former.size > MAX_FORMER) s.former.delete(s.former.keys().next().value!);
   for (const set of [s.piggyback, s.unsent, s.deferredDeaths]) set.delete(node);
   s.peers.delete(node);
   outputs.push({ kind: 'node-changed', node, state: 'forgotten' }, { kind: 'view-changed' });

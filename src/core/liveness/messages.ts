@@ -66,6 +66,11 @@ export type HolderContent =
 export type Message = Content & {
   /** The sender, about itself. */
   readonly from: Update;
+  /**
+   * The incarnation of the receiver, as the sender knows it; 0 when it does not. What was sent to an earlier start of the receiver proves nothing
+   * to this one.
+   */
+  readonly to: bigint;
   /** Grows with every datagram of one incarnation. */
   readonly sequence: number;
   /** Over all records that the sender has: two that have the same records have the same digest. */

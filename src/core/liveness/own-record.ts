@@ -3,15 +3,19 @@
  * @module
  */
 import { isDue, type Millis } from '../machine.ts';
+import { wireLinks } from './codec.ts';
 import { disseminate } from './dissemination.ts';
 import { latest, stretchedInterval } from './local-health.ts';
 import type { MemberRecord, Status, Update } from './messages.ts';
-import { beats, digestOf, incarnationAfter, isLater, versionAfter } from './records.ts';
+import { beats, contradicts, digestOf, incarnationAfter, isLater, versionAfter } from './records.ts';
 import type { LivenessState, Turn } from './state.ts';
 
 /** Milliseconds: how long flaps are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
 const FLAP_MEMORY = 60_000;
 const HOLD_DOWN = 2000;
+
+/** How many of our incarnations since the start others may still take for the last one. */
+const KEPT_INCARNATIONS = 8;
 
 /** Datagrams of one incarnation: long before the sequence number is spent, the next incarnation begins. */
 const DATAGRAMS = 2 ** 31;
@@ -25,8 +29,10 @@ export function renewOwnRecord(
   const { s, now } = turn;
   if (status !== s.own.status) s.ownSince = now;
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
-  s.own = { node: s.own.node, ...versionAfter(base), status, links: s.links, unheard: s.unheard };
+  s.own = { node: s.own.node, ...versionAfter(base), status, links: wireLinks(s.links), unheard: s.unheard };
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
+  if (s.own.incarnation !== s.ownIncarnations.at(-1))
+    s.ownIncarnations = [...s.ownIncarnations, s.own.incarnation].slice(-KEPT_INCARNATIONS);
   disseminate(turn, s.own.node);
 }
 
@@ -81,7 +87,7 @@ function noteFlap({ s, now }: Turn): void {
 export function refute(turn: Turn, update: Update): void {
   const { s } = turn;
   // An older claim has been refuted already: whoever repeats it hears so from us, for our record is in every datagram.
-  if (!beats(update, s.own)) return;
+  if (!beats(update, s.own) && !contradicts(update, s.own)) return;
   if (update.status === 'dead' && s.own.status === 'active') noteFlap(turn);
   // The clock was ahead in an earlier life of ours: this incarnation has to come after that one. And who was told that we are dead may have
   // been told sequence numbers of ours as well that are still far away: those of a new incarnation begin anew.

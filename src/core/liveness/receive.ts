@@ -2,28 +2,34 @@
  * What a datagram of another speaker does: it is a sign of life, its updates are merged, and it is answered.
  * @module
  */
-import { accusations, send } from './dissemination.ts';
+import { accusations, introduce, laterRecord, send } from './dissemination.ts';
 import { onIndirectAck, onPingReq } from './failure-detection.ts';
 import { endIsolation } from './isolation.ts';
 import { merge } from './merge.ts';
 import type { Message } from './messages.ts';
 import { compareDigests, onPush, push } from './push-pull.ts';
-import { isLater } from './records.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { nodeOf, type Peer, type Turn } from './state.ts';
 
 export function onMessage(turn: Turn, message: Message): void {
+  const { s } = turn;
   const { from: sender, sequence } = message;
-  const peer = turn.s.peers.get(sender.node);
+  const peer = s.peers.get(sender.node);
   if (peer === undefined) return;
-  if (isLater(peer.record.incarnation, sender.incarnation)) {
-    // What it knows of us may be from such a mistake as well: if neither listened, neither would ever refute it.
-    for (const update of message.updates) if (update.node === turn.s.own.node) merge(turn, update);
-    // Its clock was set back, or somebody replays an earlier incarnation: if it is there, it will refute our record in a later one.
-    send(turn, peer, { kind: 'gossip' }, [peer.record]);
+  if (!s.ownIncarnations.includes(message.to)) {
+    introduce(turn, peer, message);
     return;
   }
-  if (sender.incarnation !== peer.windowOf) {
+  const later = laterRecord(peer, sender.incarnation);
+  if (later.length > 0) {
+    // What it knows of us may be from such a mistake as well: if neither listened, neither would ever refute it.
+    for (const update of message.updates) if (update.node === s.own.node) merge(turn, update);
+    // Its clock was set back, or somebody replays an earlier incarnation: if it is there, it will refute our record in a later one.
+    introduce(turn, peer, message);
+    return;
+  }
+  const isNew = sender.incarnation !== peer.windowOf;
+  if (isNew) {
     peer.window = new ReplayWindow();
     peer.windowOf = sender.incarnation;
   }
@@ -31,8 +37,8 @@ export function onMessage(turn: Turn, message: Message): void {
   onSignOfLife(turn, peer);
   merge(turn, sender);
   for (const update of message.updates) merge(turn, update);
-  // It does not know what others say about it. A ping is answered anyway.
-  if (message.kind !== 'ping' && accusations(peer).length > 0) send(turn, peer, { kind: 'gossip' });
+  // It does not know what others say about it, or whether we know its incarnation. A ping is answered anyway.
+  if (message.kind !== 'ping' && (isNew || accusations(peer).length > 0)) send(turn, peer, { kind: 'gossip' });
   compareDigests(turn, peer, message.digest);
   answer(turn, peer, message);
 }

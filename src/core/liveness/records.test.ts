@@ -34,7 +34,7 @@ function knowledgeAfter(updates: readonly MemberRecord[]) {
   livenessMachine.step(state, { kind: 'members', members }, 0);
   const from: Update = { node: 'd', incarnation: 1n, version: 0, status: 'active', links: [], unheard: false, age: 0 };
   for (const [sequence, update] of updates.entries()) {
-    const message = { kind: 'gossip', from, sequence, digest: 0, updates: [{ ...update, age: 0 }] } as const;
+    const message = { kind: 'gossip', from, to: 1n, sequence, digest: 0, updates: [{ ...update, age: 0 }] } as const;
     livenessMachine.step(state, { kind: 'received', message }, 0);
   }
   return { digest: state.digest, records: ['b', 'c'].map((node) => state.peers.get(node)!.record) };

@@ -66,9 +66,15 @@ export function stateOf({ status }: MemberRecord): SpeakerHealth {
 }
 
 /** What one record adds to the digest. Combined by exclusive or, those of all records tell whether two speakers know the same. */
-export function digestOf({ node, incarnation, version, status }: MemberRecord): number {
+export function digestOf({ node, incarnation, version, status, links, unheard }: MemberRecord): number {
   if (incarnation === ASSUMED) return 0;
-  return hash(`${node} ${incarnation} ${version} ${STATUSES[status]}`);
+  const rest = links.map(({ name, mac }) => `${name} ${mac.join()}`).join();
+  return hash(`${node} ${incarnation} ${version} ${STATUSES[status]} ${unheard} ${rest}`);
+}
+
+/** Two records of one version that say different things: one of them is forged. */
+export function contradicts(a: MemberRecord, b: MemberRecord): boolean {
+  return a.incarnation === b.incarnation && a.version === b.version && digestOf(a) !== digestOf(b);
 }
 
 /** FNV-1a with the finish of murmur3, which spreads names that differ in their last digit: no secret depends on it. */

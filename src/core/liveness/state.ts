@@ -62,9 +62,13 @@ export interface Peer {
 export interface LivenessState {
   readonly settings: LivenessSettings;
   readonly peers: Map<string, Peer>;
+  /** What was heard last of members that are none any more: if they come back, nothing of it counts again. */
+  readonly former: Map<string, Pick<Peer, 'window' | 'windowOf'>>;
   ring: Ring;
   /** This speaker's own record. */
   own: MemberRecord;
+  /** Those that it has had since the start, the last one at the end; of very many, the last ones. */
+  ownIncarnations: readonly bigint[];
   ownSince: Millis | undefined;
   /** When we begin to say that we are active. */
   activeAt: Millis | undefined;
@@ -121,8 +125,10 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
   return {
     settings,
     peers: new Map(),
+    former: new Map(),
     ring: new Ring([node]),
     own,
+    ownIncarnations: [incarnation],
     ownSince: undefined,
     activeAt: undefined,
     isReady: false,
