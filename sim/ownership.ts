@@ -84,8 +84,9 @@ export class Ownership {
 
   /** Undefined: there is no other node to move it to. */
   #movableOwner(address: string | undefined): string | undefined {
-    if (address === undefined || this.#cluster.speakers.size < 2) return undefined;
-    return this.#cluster.ownersOf(address)[0];
+    if (address === undefined) return undefined;
+    const [owner] = this.#cluster.ownersOf(address);
+    return this.#cluster.rightOwnerOf(address, owner) === undefined ? undefined : owner;
   }
 
   /** Lets time pass in which somebody has to answer at every moment. */
@@ -98,13 +99,13 @@ export class Ownership {
     }
   }
 
-  /** There is one owner, and the right one; under loss within the bound for a dispute. */
+  /** There is one owner, and the right one, or none where no node can serve it; under loss within the bound for a dispute. */
   #settle(address: string, when: string): void {
     const began = this.#cluster.clock.now();
     for (;;) {
       const owners = this.#cluster.ownersOf(address);
       const right = this.#cluster.rightOwnerOf(address);
-      if (owners.length === 1 && owners[0] === right) return;
+      if (owners.length <= 1 && owners[0] === right) return;
       if (this.#cluster.clock.now() - began >= disputeBound(this.#loss)) {
         this.#cluster.violated(`${when} ${address} is answered by [${owners.join(', ')}], not by ${right}`);
         return;

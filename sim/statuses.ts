@@ -50,7 +50,12 @@ function differences(cluster: VirtualCluster, users: Users, router: Router | und
   const layer2 = compare(
     'servicel2statuses',
     ({ serviceName, node }) => `${serviceName} by ${node}`,
-    served.map((name) => `${name} by ${cluster.rightOwnerOf(users.addressOf(name))}`),
+    served.flatMap((name) => {
+      const address = users.addressOf(name);
+      const owner = cluster.rightOwnerOf(address);
+      const isServed = owner !== undefined && cluster.canServe(owner, users.service(name), address);
+      return isServed ? [`${name} by ${owner}`] : [];
+    }),
   );
   if (router === undefined) return layer2;
   const sessions = compare(

@@ -23,11 +23,14 @@ export class Users {
   readonly #intruded = new Map<string, string>();
   readonly pools: Pools;
   readonly #isDual: boolean;
+  readonly #someAreLocal: boolean;
   #uid = 0;
   #checkedVersion = 0;
 
-  constructor(cluster: VirtualCluster) {
+  /** `someAreLocal`: some Services have the traffic policy Local. */
+  constructor(cluster: VirtualCluster, someAreLocal: boolean) {
     this.#cluster = cluster;
+    this.#someAreLocal = someAreLocal;
     // Who owns an address, and which routes there are, is looked at for IPv4 alone.
     this.#isDual = cluster.nodes.length === 0;
     this.pools = new Pools(cluster, this.#isDual);
@@ -35,11 +38,11 @@ export class Users {
   }
 
   createService(): void {
-    const { api, random, clock, nodes } = this.#cluster;
+    const { api, random, clock } = this.#cluster;
     const name = `svc-${random.between(1, 12)}`;
     if (api.get('services', `default/${name}`) !== undefined) return;
     const stamp = new Array(8).fill('0').join('') + clock.now();
-    const shares = random.chance(0.4);
+    const shares = random.chance(this.#someAreLocal ? 0.7 : 0.4);
     const annotations = shares ? { 'metallb.io/allow-shared-ip': `key-${random.between(1, 2)}` } : {};
     const port = shares ? random.between(80, 83) : 80;
     const metadata = {
@@ -54,18 +57,38 @@ export class Users {
     const ips = isDual
       ? { clusterIPs: ['10.96.0.1', 'fd00::1'], ipFamilyPolicy: 'RequireDualStack' }
       : { clusterIPs: ['10.96.0.1'] };
+    const isLocal = this.#someAreLocal && random.chance(0.5);
+    const policy = isLocal ? { externalTrafficPolicy: 'Local' as const } : {};
     const service: Service = {
       metadata,
-      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', ...ips, ports: [{ port }], ...wish },
+      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', ...ips, ports: [{ port }], ...wish, ...policy },
     };
     api.put('services', service);
     const slice = {
       metadata: { name: `${name}-1`, namespace: 'default', labels: { [SERVICE_NAME_LABEL]: name } },
       addressType: 'IPv4',
-      endpoints: nodes.map((nodeName) => ({ addresses: ['10.244.0.1'], nodeName, conditions: { ready: true } })),
+      endpoints: this.#endpoints(isLocal),
     };
     api.put('endpointslices', slice);
     this.#held.set(`default/${name}`, { addresses: '', mayChange: true, editedAt: clock.now() });
+  }
+
+  moveEndpoints(): void {
+    this.#withService((key) => {
+      const { api } = this.#cluster;
+      const isLocal = (api.get('services', key) as Service).spec?.externalTrafficPolicy === 'Local';
+      api.put('endpointslices', {
+        ...api.get('endpointslices', `${key}-1`)!,
+        ...{ endpoints: this.#endpoints(isLocal) },
+      });
+    });
+  }
+
+  /** Where it matters on which nodes they are, they are on some. */
+  #endpoints(isLocal: boolean): object[] {
+    const { nodes, random } = this.#cluster;
+    const some = isLocal ? nodes.filter(() => random.chance(0.4)) : nodes;
+    return some.map((nodeName) => ({ addresses: ['10.244.0.1'], nodeName, conditions: { ready: true } }));
   }
 
   deleteService(): void {
@@ -144,6 +167,10 @@ export class Users {
   /** Names of the Services that have an address. */
   get served(): readonly string[] {
     return this.wanting.filter((service) => addressesOf(service) !== '').map(({ metadata }) => metadata.name);
+  }
+
+  service(name: string): Service {
+    return this.#cluster.api.get('services', `default/${name}`) as Service;
   }
 
   /** The address of a Service. */

@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import type { EndpointSlice, Service } from '../src/core/api/kubernetes.ts';
 import { VirtualClock } from './clock.ts';
 import { hostileMessage } from './hostile-member.ts';
 import { ControllerProcess, type Environment, macOf, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
@@ -39,6 +40,8 @@ export class VirtualCluster {
   readonly #hosts: ReadonlyMap<string, VirtualHost>;
   readonly routerHost: VirtualHost;
   readonly #drained = new Set<string>();
+  /** The pool has it, and it is the first node's own. */
+  readonly addressInPool = '198.51.100.5';
   #launched = 0;
 
   constructor(seed: number, nodes: number, loss: number) {
@@ -78,15 +81,29 @@ export class VirtualCluster {
     return [...this.speakers].filter(([, speaker]) => speaker.answers(address)).map(([name]) => name);
   }
 
-  /** The node that should answer for an address, by docs/behaviour/layer2.md; undefined: there is none that could. */
-  rightOwnerOf(address: string): string | undefined {
+  /** The node that should answer for an address, by docs/behaviour/layer2.md; undefined: there is none that could. `without`: were that one gone. */
+  rightOwnerOf(address: string, without?: string): string | undefined {
+    const services = (this.api.all('services') as Service[]).filter(({ status }) =>
+      status?.loadBalancer?.ingress?.some(({ ip }) => ip === address),
+    );
     const ranked = [...this.speakers.values()]
-      .filter(({ isEnding }) => !isEnding)
+      .filter(({ isEnding, name }) => !isEnding && name !== without)
       .map(({ name, isHeldDown }) => {
+        const served = services.filter((service) => this.canServe(name, service, address)).length;
         const rank = isHeldDown ? 2 : this.#drained.has(name) ? 1 : 0;
-        return { name, order: `${rank} ${createHash('sha256').update(`${name}#${address}`).digest('hex')}` };
-      });
+        const hash = createHash('sha256').update(`${name}#${address}`).digest('hex');
+        return { name, served, order: `${services.length - served} ${rank} ${hash}` };
+      })
+      .filter(({ served }) => served > 0);
     return ranked.sort((a, b) => (a.order < b.order ? -1 : 1))[0]?.name;
+  }
+
+  /** By its traffic policy and endpoints, and unless the address is another node's own. */
+  canServe(node: string, { metadata, spec }: Service, address: string): boolean {
+    if (address === this.addressInPool && node !== this.nodes[0]) return false;
+    if (spec?.externalTrafficPolicy !== 'Local') return true;
+    const slice = this.api.get('endpointslices', `default/${metadata.name}-1`) as EndpointSlice | undefined;
+    return slice?.endpoints?.some(({ nodeName }) => nodeName === node) === true;
   }
 
   startController(): void {
@@ -156,7 +173,9 @@ export class VirtualCluster {
     const annotations = isDrained ? { 'metallb.io/drain': 'true' } : {};
     if (isDrained) this.#drained.add(name);
     else this.#drained.delete(name);
-    this.api.put('nodes', { metadata: { name, annotations, labels: { zone: this.zoneOf(name) } } });
+    const addresses = name === this.nodes[0] ? [{ type: 'InternalIP', address: this.addressInPool }] : [];
+    const metadata = { name, annotations, labels: { zone: this.zoneOf(name) } };
+    this.api.put('nodes', { metadata, ...{ status: { addresses } } });
   }
 
   /** Half of the nodes are in either. */

@@ -11,6 +11,7 @@ import {
   type Contest,
   EXCLUDE_LABEL,
   elect,
+  type Lot,
   type NodeVerdict,
 } from '../../src/core/election/election.ts';
 import type { PoolVerdict } from '../../src/core/ipam/request.ts';
@@ -264,25 +265,30 @@ const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => 
   preferences: [],
   ...more,
 });
-const elected = (contest: Partial<Contest>, second: Partial<Candidate> = {}) =>
-  elect(
-    {
-      advertisements: [advertisement()],
-      address: ADDRESS,
-      anyEndpoint: true,
-      sharesAddress: false,
-      ignoreExcludeLabel: false,
-      fenced: false,
-      ...contest,
-    },
-    [candidate('a'), candidate('b', second)],
-    sha256,
-  ).checks.map(({ verdict }) => verdict);
+const COMMON: Contest = {
+  advertisements: [advertisement()],
+  anyEndpoint: true,
+  sharesAddress: false,
+  ignoreExcludeLabel: false,
+  fenced: false,
+};
+const elected = (contest: Partial<Contest>, second: Partial<Candidate> = {}, more: Partial<Lot> = {}) => {
+  const lot = {
+    address: ADDRESS,
+    nodes: new Set<string>(),
+    contests: [{ ...COMMON, ...contest }],
+    kin: new Set<string>(),
+  };
+  const nodes = [candidate('a'), candidate('b', second)];
+  return elect({ ...lot, ...more }, nodes, sha256).checks.map(({ verdict }) => verdict);
+};
 const selecting = { nodeSelectors: [{ matchLabels: { a: 'b' } }] };
 
 const NODES: Readonly<Record<NodeVerdict, () => readonly string[]>> = {
   owner: () => elected({}),
   'lost-election': () => elected({}),
+  'serves-fewer': () => elected({}, {}, { contests: [COMMON, { ...COMMON, localNodes: new Set(['a']) }] }),
+  'address-of-node': () => elected({}, {}, { nodes: new Set(['a']) }),
   drained: () => elected({}, { drained: true }),
   unsteady: () => elected({}, { speaker: 'unsteady' }),
   'no-link': () => elected({ advertisements: [advertisement({ interfaces: ['eth0'] })] }, { links: [] }),

@@ -252,12 +252,12 @@ export class SpeakerApp {
         return;
       }
       case 'service-decided': {
-        const { service, announced, interfaces, election, duplicates, disputes } = output;
-        this.#statuses.set(service, announced.length === 0 ? undefined : { interfaces, duplicates, disputes });
+        const { service, announced, election, ...on } = output;
+        this.#statuses.set(service, announced.length === 0 ? undefined : on);
         metrics.announced('layer2', service, node, announced);
         const checks = election?.checks.map(({ node: name, verdict }) => `${name}: ${NODE_VERDICTS[verdict]}`);
         log.info(
-          { event: 'serviceDecided', service, announced, owner: election?.owner, checks, disputes },
+          { event: 'serviceDecided', service, announced, owner: election?.owner, checks, disputes: on.disputes },
           'decided who announces',
         );
       }

@@ -18,13 +18,14 @@ const contestants = (nodes: readonly Candidate[], incumbents: ReadonlyMap<string
   addresses.map((address): Contestant => {
     const contest = {
       advertisements: [l2],
-      address,
       anyEndpoint: true,
       sharesAddress: false,
       ignoreExcludeLabel: false,
+      fenced: false,
     };
-    const election = elect({ ...contest, fenced: false }, nodes, sha256);
-    return { service: `default/${address}`, address, election, incumbent: incumbents.get(address) };
+    const lot = { address, nodes: new Set<string>(), contests: [contest], kin: new Set<string>() };
+    const election = elect(lot, nodes, sha256);
+    return { address, election, incumbent: incumbents.get(address) };
   });
 const nodes = ['a', 'b', 'c', 'd', 'e'].map((name) => candidate(name));
 const loads = (owners: ReadonlyMap<string, string | undefined>) => {
@@ -52,9 +53,7 @@ describe('balanced ownership', () => {
       owner: names[0],
       checks: names.map((node, i) => ({ node, verdict: i === 0 ? 'owner' : 'lost-election', score: 0 })),
     };
-    const all = addresses
-      .slice(0, count)
-      .map((address) => ({ service: address, address, election, incumbent: undefined }));
+    const all = addresses.slice(0, count).map((address) => ({ address, election, incumbent: undefined }));
     const counts = loads(assign(all, rules));
     expect(names.map((name) => counts.get(name) ?? 0)).toEqual(expected);
   });
@@ -66,7 +65,7 @@ describe('balanced ownership', () => {
         verdict: i === 0 ? ('owner' as const) : ('lost-election' as const),
         score: 0,
       }));
-      return { service: address, address, election: { owner: names[0], checks }, incumbent: undefined };
+      return { address, election: { owner: names[0], checks }, incumbent: undefined };
     };
     // Ten addresses and two nodes: seven each at most. Nine can be on `a` alone, the last one on either.
     const bound = addresses.slice(0, 9).map((address) => only(address, 'a'));
@@ -128,72 +127,25 @@ it('an election with another owner still names every node once', () => {
   expect(new Set(changed.checks.map(({ node }) => node)).size).toBe(5);
 });
 
-describe('Services that share an address', () => {
-  const rules = { balanced: true, preempt: false };
-  const { election: able, address } = contestants(nodes)[0]!;
-  const unable: ElectionResult = {
-    owner: undefined,
-    checks: nodes.map(({ name }) => ({ node: name, verdict: 'no-endpoints', score: 0 })),
-  };
-  const pair = (a: ElectionResult, b: ElectionResult): Contestant[] => [
-    { service: 'default/a', address, election: a, incumbent: 'b' },
-    { service: 'default/b', address, election: b, incumbent: 'c' },
-  ];
-
-  it.each([
-    ['the first', pair(able, unable)],
-    ['the second', pair(unable, able)],
-  ])('have an owner when only %s can be announced, in whatever order they came', (_, both) => {
-    expect(assign(both, rules)).toEqual(new Map([[address, 'b']]));
-    expect(assign(both.toReversed(), rules)).toEqual(new Map([[address, 'b']]));
-  });
-
-  it('one that cannot be announced stays so', () => {
-    expect(withOwner(unable, 'a')).toBe(unable);
-  });
-
-  it.each([
-    ['no node can announce it', unable],
-    ['there is no node', { owner: undefined, checks: [] }],
-  ])('an address has no owner where %s, whoever had it', (_, election) => {
-    for (const balanced of [true, false])
-      expect(assign(pair(election, election), { balanced, preempt: false })).toEqual(new Map([[address, undefined]]));
-  });
-
-  it('keep the one that announces for the first of them by name, in whatever order they came', () => {
-    const [a, b, c] = ['a', 'b', 'c'].map(
-      (name): Contestant => ({ service: `default/${name}`, address, election: able, incumbent: name }),
-    ) as [Contestant, Contestant, Contestant];
-    for (const order of [
-      [a, b, c],
-      [a, c, b],
-      [b, a, c],
-      [b, c, a],
-      [c, a, b],
-      [c, b, a],
-    ])
-      expect(assign(order, rules)).toEqual(new Map([[address, 'a']]));
-  });
+it.each([
+  [
+    'no node can announce it',
+    { owner: undefined, checks: nodes.map(({ name }) => ({ node: name, verdict: 'no-endpoints', score: 0 })) },
+  ],
+  ['there is no node', { owner: undefined, checks: [] }],
+] satisfies [string, ElectionResult][])('an address has no owner where %s, whoever had it', (_, election) => {
+  const all: Contestant[] = [{ address: 'x', election, incumbent: 'b' }];
+  expect(withOwner(election, 'a')).toBe(election);
+  for (const balanced of [true, false])
+    expect(assign(all, { balanced, preempt: false })).toEqual(new Map([['x', undefined]]));
 });
 
 it('the same facts in any order make the same owners', () => {
   const some = contestants(nodes, new Map(addresses.map((address, i) => [address, nodes[i % 7]?.name]))).slice(0, 12);
   const rules = fc.record({ balanced: fc.boolean(), preempt: fc.boolean() });
-  const facts = fc.array(fc.record({ service: fc.constantFrom('x', 'y', 'z'), of: fc.nat(11), as: fc.nat(5) }), {
-    maxLength: 20,
-    size: 'max',
-  });
-  const shuffled = facts.chain((list) => {
-    // One Service has one address.
-    const unique = [...new Map(list.map((one) => [`${one.service}${one.of}`, one])).values()].map(
-      ({ service, of, as }) => ({
-        ...some[of]!,
-        service: `${service}${of}`,
-        address: some[as]!.address,
-      }),
-    );
-    return fc.tuple(fc.constant(unique), fc.shuffledSubarray(unique, { minLength: unique.length }));
-  });
+  const shuffled = fc
+    .subarray(some)
+    .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
   fc.assert(
     fc.property(rules, shuffled, (rules, [one, other]) => {
       expect([...assign(other, rules)].sort()).toEqual([...assign(one, rules)].sort());

@@ -15,13 +15,12 @@ export interface AssignmentRules {
   readonly preempt: boolean;
 }
 
+/** Addresses that have one owner. */
 export interface Contestant {
-  /** Namespace and name. */
-  readonly service: string;
-  /** Canonical text: Services that share an address have one owner. */
+  /** Canonical text of the one that stands for them. */
   readonly address: string;
   readonly election: ElectionResult;
-  /** The node that announces it now. */
+  /** The node that announces them now. */
   readonly incumbent: string | undefined;
 }
 
@@ -30,13 +29,7 @@ const SLACK = 1.25;
 
 /** The owner of each address. */
 export function assign(contestants: readonly Contestant[], rules: AssignmentRules): Map<string, string | undefined> {
-  const byAddress = new Map<string, Pick<Contestant, 'election' | 'incumbent'>>();
-  for (const { address, election, incumbent } of contestants.toSorted(inOrder)) {
-    const first = byAddress.get(address) ?? { election, incumbent };
-    // A Service that nobody can announce does not decide for those that share its address.
-    const decisive = first.election.owner === undefined ? election : first.election;
-    byAddress.set(address, { election: decisive, incumbent: first.incumbent ?? incumbent });
-  }
+  const byAddress = new Map(contestants.map((contestant) => [contestant.address, contestant]));
   const addresses = [...byAddress.keys()].sort();
   const nodes = new Set(addresses.flatMap((address) => equallyFit(byAddress.get(address)!.election)));
   const bound = rules.balanced ? Math.ceil((SLACK * addresses.length) / Math.max(1, nodes.size)) : undefined;
@@ -62,10 +55,6 @@ export function assign(contestants: readonly Contestant[], rules: AssignmentRule
   return owners;
 }
 
-function inOrder(a: Contestant, b: Contestant): number {
-  return a.service < b.service ? -1 : a.service > b.service ? 1 : 0;
-}
-
 /** Those that are as fit as the winner: preferences, drains and missing links come before balance. */
 function equallyFit({ checks }: ElectionResult): string[] {
   const [winner] = checks;
@@ -75,7 +64,7 @@ function equallyFit({ checks }: ElectionResult): string[] {
     .map(({ node }) => node);
 }
 
-/** The same election with another owner, if that node could announce here: it may have been chosen for a Service that shares the address. */
+/** The same election with another owner, if that node could announce here. */
 export function withOwner(election: ElectionResult, owner: string | undefined): ElectionResult {
   if (owner === undefined || owner === election.owner) return election;
   const chosen = election.checks.find(({ node }) => node === owner);

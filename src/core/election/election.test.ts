@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { candidate } from '../../../test/builders.ts';
 import { sha256 } from '../../adapters/sha256.ts';
 import type { L2Advertisement } from '../config/config.ts';
-import { type Candidate, type Contest, EXCLUDE_LABEL, elect } from './election.ts';
+import {
+  type Candidate,
+  type Contest as Contested,
+  EXCLUDE_LABEL,
+  elect as electLot,
+  type Sha256,
+} from './election.ts';
 
 const node = candidate;
 const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
@@ -15,6 +21,12 @@ const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => 
   preferences: [],
   ...more,
 });
+/** Of one Service that shares no address. */
+interface Contest extends Contested {
+  readonly address: string;
+}
+const elect = ({ address, ...contest }: Contest, nodes: readonly Candidate[], hash: Sha256) =>
+  electLot({ address, nodes: new Set(), contests: [contest], kin: new Set() }, nodes, hash);
 const contest = (more: Partial<Contest> = {}): Contest => ({
   advertisements: [advertisement()],
   address: '198.51.100.7',

@@ -31,8 +31,6 @@ export interface Candidate {
 export interface Contest {
   /** Advertisements of the pool that match the Service. */
   readonly advertisements: readonly L2Advertisement[];
-  /** Canonical text of the first address: it alone decides for all addresses of the Service. */
-  readonly address: string;
   /** Some endpoint, anywhere, can serve. */
   readonly anyEndpoint: boolean;
   /** externalTrafficPolicy Local: nodes that have an endpoint that can serve. Undefined with policy Cluster. */
@@ -48,10 +46,12 @@ export interface Contest {
 export type NodeVerdict =
   | 'owner'
   | 'lost-election'
+  | 'serves-fewer'
   | 'drained'
   | 'unsteady'
   | 'no-link'
   | 'fenced'
+  | 'address-of-node'
   | 'no-endpoints'
   | 'shared-with-selectors'
   | 'no-advertisement'
@@ -81,41 +81,99 @@ export type Sha256 = (text: string) => Uint8Array;
 /** Nodes with this label, whatever its value, take no traffic from load balancers (Kubernetes well-known label). */
 export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
 
-export function elect(contest: Contest, candidates: readonly Candidate[], sha256: Sha256): ElectionResult {
-  const common = commonObstacle(contest);
+/** Addresses that are to have one owner. */
+export interface Lot {
+  /** Canonical text of the one whose hash decides: the first address of a Service that shares none. */
+  readonly address: string;
+  /** Nodes that have one of them for their own. */
+  readonly nodes: ReadonlySet<string>;
+  /** The Services that have one of them. */
+  readonly contests: readonly Contest[];
+  /** Who owns other addresses of these Services: the better owner, where nothing else is against it. */
+  readonly kin: ReadonlySet<string>;
+}
+
+/**
+ * The owner is the node that can serve most of the Services. Those that none can serve, for example because they have no endpoints, do not
+ * count: they would not be served by any other owner.
+ */
+export function elect(
+  { address, nodes, contests, kin }: Lot,
+  candidates: readonly Candidate[],
+  sha256: Sha256,
+): ElectionResult {
+  const open = contests.filter((contest) => commonObstacle(contest) === undefined);
   const rejected: NodeCheck[] = [];
   const eligible: Eligible[] = [];
   for (const candidate of candidates) {
-    const obstacle = common ?? nodeObstacle(contest, candidate);
-    const score = scoreOf(contest.advertisements, candidate);
-    if (obstacle !== undefined) rejected.push({ node: candidate.name, verdict: obstacle, score });
+    const checks = (open.length === 0 ? contests : open).map((contest) => checkOf(contest, nodes, candidate));
+    const able = checks.filter(({ obstacle }) => obstacle === undefined);
+    const linked = able.filter(({ shortcoming }) => shortcoming !== 'no-link');
+    const some = linked.length > 0 ? linked : able;
+    const score = (some.length > 0 ? some : checks).reduce((sum, check) => sum + check.score, 0);
+    const [first] = checks;
+    if (some.length === 0) rejected.push({ node: candidate.name, verdict: first?.obstacle ?? 'no-endpoints', score });
     else
       eligible.push({
         candidate,
-        shortcoming: shortcomingOf(contest, candidate),
+        served: linked.length,
+        shortcoming: worst(some.map(({ shortcoming }) => shortcoming)),
         score,
-        hash: sha256(`${candidate.name}#${contest.address}`),
+        hash: sha256(`${candidate.name}#${address}`),
       });
   }
   eligible.sort(
-    (a, b) => rankOf(a.shortcoming) - rankOf(b.shortcoming) || b.score - a.score || compareBytes(a.hash, b.hash),
+    (a, b) =>
+      b.served - a.served ||
+      rankOf(a.shortcoming) - rankOf(b.shortcoming) ||
+      Number(kin.has(b.candidate.name)) - Number(kin.has(a.candidate.name)) ||
+      b.score - a.score ||
+      compareBytes(a.hash, b.hash),
   );
   rejected.sort((a, b) => (a.node < b.node ? -1 : 1));
-  const ranked = eligible.map(
-    ({ candidate, shortcoming, score }, rank): NodeCheck => ({
-      node: candidate.name,
-      verdict: rank === 0 ? 'owner' : (shortcoming ?? 'lost-election'),
-      score,
-    }),
-  );
+  const most = eligible[0]?.served ?? 0;
+  const ranked = eligible.map(({ candidate, served, shortcoming, score }, rank): NodeCheck => {
+    const behind = shortcoming ?? (served < most ? 'serves-fewer' : 'lost-election');
+    return { node: candidate.name, verdict: rank === 0 ? 'owner' : behind, score };
+  });
   return { owner: eligible[0]?.candidate.name, checks: [...ranked, ...rejected] };
 }
 
 interface Eligible {
   readonly candidate: Candidate;
+  /** How many Services it can serve on a link that is up. */
+  readonly served: number;
   readonly shortcoming: Shortcoming | undefined;
   readonly score: number;
   readonly hash: Uint8Array;
+}
+
+function checkOf(contest: Contest, nodes: ReadonlySet<string>, candidate: Candidate) {
+  return {
+    obstacle: commonObstacle(contest) ?? nodeObstacle(contest, nodes, candidate),
+    shortcoming: shortcomingOf(contest, candidate),
+    score: scoreOf(contest.advertisements, candidate),
+  };
+}
+
+function worst(shortcomings: readonly (Shortcoming | undefined)[]): Shortcoming | undefined {
+  return shortcomings.reduce((a, b) => (rankOf(a) >= rankOf(b) ? a : b), undefined);
+}
+
+/** How many of the Services the node would serve as the owner. */
+export function servedBy({ nodes, contests }: Pick<Lot, 'nodes' | 'contests'>, candidate: Candidate): number {
+  return contests.filter((contest) => {
+    const { obstacle, shortcoming } = checkOf(contest, nodes, candidate);
+    return obstacle === undefined && shortcoming !== 'no-link';
+  }).length;
+}
+
+/** How many of them some node could serve, if none of the addresses were a node's own. */
+export function servable({ contests }: Lot, candidates: readonly Candidate[]): number {
+  const nodes = new Set<string>();
+  const isServable = (contest: Contest) =>
+    candidates.some((candidate) => servedBy({ nodes, contests: [contest] }, candidate) > 0);
+  return contests.filter(isServable).length;
 }
 
 /** What makes a node the last resort, the worst last: who has one announces only what nobody without can. */
@@ -125,7 +183,10 @@ type Shortcoming = (typeof SHORTCOMINGS)[number];
 /** Whether the node could announce, if no better one could. */
 export function isEligible({ verdict }: NodeCheck): boolean {
   return (
-    verdict === 'owner' || verdict === 'lost-election' || SHORTCOMINGS.some((shortcoming) => shortcoming === verdict)
+    verdict === 'owner' ||
+    verdict === 'lost-election' ||
+    verdict === 'serves-fewer' ||
+    SHORTCOMINGS.some((shortcoming) => shortcoming === verdict)
   );
 }
 
@@ -158,7 +219,8 @@ function commonObstacle(contest: Contest): NodeVerdict | undefined {
   return undefined;
 }
 
-function nodeObstacle(contest: Contest, node: Candidate): NodeVerdict | undefined {
+function nodeObstacle(contest: Contest, nodes: ReadonlySet<string>, node: Candidate): NodeVerdict | undefined {
+  for (const holder of nodes) if (holder !== node.name) return 'address-of-node';
   if (node.speaker === 'dead') return 'speaker-not-alive';
   if (node.speaker === 'passive') return 'speaker-passive';
   if (node.networkUnavailable) return 'network-unavailable';

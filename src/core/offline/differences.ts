@@ -9,7 +9,7 @@ import type { Sha256 } from '../election/election.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';
 import { decideBgpFor, toldPeers } from '../speaker/bgp-decision.ts';
-import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import { electionsFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 import { type RoutersOf, routersByNode } from './routers.ts';
@@ -109,8 +109,8 @@ function layer2Difference(
 ): Difference[] {
   const concerns = (name: string | undefined) => name !== undefined && (node === undefined || name === node);
   const theirs = told.flatMap(({ status }) => status?.node ?? []).filter(concerns);
-  const ours = [electionFor(state, key)?.owner].filter(concerns);
-  return difference('layer2', key, theirs, ours as string[]);
+  const owners = electionsFor(state, key).flatMap(({ election }) => election.owner ?? []);
+  return difference('layer2', key, theirs, [...new Set(owners)].filter(concerns));
 }
 
 function bgpDifference(

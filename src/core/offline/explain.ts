@@ -6,7 +6,13 @@
 import { annotationFaults } from '../api/annotation-faults.ts';
 import { referenceTo } from '../api/kind.ts';
 import type { BGPSessionStatus } from '../api/kinds.ts';
-import { type EndpointSlice, type KubernetesObject, objectKey, type Service } from '../api/kubernetes.ts';
+import {
+  type Condition,
+  type EndpointSlice,
+  type KubernetesObject,
+  objectKey,
+  type Service,
+} from '../api/kubernetes.ts';
 import { formatReference, type Problem } from '../api/problem.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import { familiesOf } from '../bgp/peers/session-settings.ts';
@@ -34,7 +40,8 @@ import {
   routesFor,
   toldPeers,
 } from '../speaker/bgp-decision.ts';
-import { electionFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
+import type { AddressElection } from '../speaker/layer2-decision.ts';
+import { electionsFor, factsOf, type SpeakerResource, type SpeakerState, slicesOf } from '../speaker/state.ts';
 import { OfflineController } from './offline-controller.ts';
 import { offlineSpeaker } from './offline-speaker.ts';
 import { routersByNode } from './routers.ts';
@@ -54,6 +61,8 @@ export interface Explanation {
   readonly pools: readonly PoolCheck[];
   /** Undefined when there is nothing to announce. All speakers are assumed to be alive: only they know who is. */
   readonly election: ElectionResult | undefined;
+  /** One, which is that, unless its addresses have several owners. */
+  readonly elections: readonly AddressElection[];
   /** For every node: whether it announces the Service by BGP, which prefixes, and to which peers; empty: BGP does not apply. */
   readonly bgp: readonly BgpAnnouncer[];
   /** Who announces it by layer 2, on which interfaces (empty: all), since when (RFC 3339), by the speakers' own status objects. */
@@ -91,6 +100,8 @@ export interface Announcer {
   readonly node: string;
   readonly interfaces: readonly string[];
   readonly since: string;
+  /** Who else claims its addresses, in words. */
+  readonly troubles: readonly string[];
 }
 
 /** How the controller runs, and what of the cluster could not be read. */
@@ -146,6 +157,7 @@ function explainByStatus(service: Service, said: Pick<Explanation, 'hidden' | 'a
     service: objectKey(service),
     addresses: currentAddresses(service),
     told: [...told, ...annotationNotes(service)].map(({ reason, message }) => ({ reason, message })),
+    elections: [],
     pools: [],
     election: undefined,
     bgp: [],
@@ -180,6 +192,7 @@ interface L2Status extends KubernetesObject {
     readonly serviceName?: string;
     readonly serviceNamespace?: string;
     readonly interfaces?: readonly { readonly name?: string }[];
+    readonly conditions?: readonly Condition[];
   };
 }
 
@@ -190,6 +203,7 @@ function announcersOf(objects: ExplainObjects, key: string): Announcer[] {
       node: status?.node ?? '',
       interfaces: (status?.interfaces ?? []).flatMap(({ name }) => name ?? []),
       since: metadata.creationTimestamp ?? '',
+      troubles: (status?.conditions ?? []).map(({ message }) => message),
     }));
 }
 
@@ -213,9 +227,10 @@ function speakersFor(
   loadBalancerClass: string,
   sha256: Sha256,
   routers: readonly Peer[],
-): Pick<Explanation, 'election' | 'bgp'> {
+): Pick<Explanation, 'election' | 'elections' | 'bgp'> {
   const state = offlineSpeaker(objects, loadBalancerClass, sha256);
-  return { election: electionFor(state, key), bgp: bgpOf(objects, state, key, routers) };
+  const elections = electionsFor(state, key);
+  return { election: elections[0]?.election, elections, bgp: bgpOf(objects, state, key, routers) };
 }
 
 function bgpOf(objects: ExplainObjects, state: SpeakerState, key: string, routers: readonly Peer[]): BgpAnnouncer[] {

@@ -122,10 +122,12 @@ export const BGP_VERDICTS: Readonly<Record<BgpVerdict, string>> = {
 export const NODE_VERDICTS: Readonly<Record<NodeVerdict, string>> = {
   owner: 'announces the address',
   'lost-election': 'could announce it; another node comes first',
+  'serves-fewer': 'could announce it, but another node can serve more of the Services that share the address',
   drained: 'is being drained; it announces only what no other node can',
   unsteady: 'its speaker is unstable, or other speakers do not hear it; it announces only what no other node can',
   'no-link': 'none of the interfaces that it may announce on is up there',
   fenced: NODE_FENCED,
+  'address-of-node': 'the address is another node’s own, which answers for it; take it out of the pool',
   'no-endpoints': 'no endpoint of the Service can serve',
   'shared-with-selectors': 'the Service shares its address, and the L2Advertisement has serviceSelectors',
   'no-advertisement': 'no L2Advertisement covers the pool and the Service',

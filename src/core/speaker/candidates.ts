@@ -8,6 +8,7 @@ import type { Candidate } from '../election/election.ts';
 import { MAX_LINKS } from '../liveness/codec.ts';
 import type { Member, NodeLiveness } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
+import { formatAddress, parseAddress } from '../net/address.ts';
 import type { Drain, SpeakerSettings, SpeakerState } from './state.ts';
 
 /** Who should be there: the Pods of the speakers, as upstream finds them (docs/behaviour/layer2.md#who-counts-as-alive). */
@@ -72,4 +73,16 @@ export function drainOf({ settings, drain, candidates }: SpeakerState, isStart: 
   if (drain.kind === 'left') return drain;
   const until = drain.kind === 'leaving' ? drain.until : now + (isStart ? 0 : settings.drainWait);
   return now >= until ? { kind: 'left' } : { kind: 'leaving', until };
+}
+
+/** The addresses that are some node's own, as canonical texts, with the node. */
+export function nodeAddresses({ cache }: SpeakerState): Map<string, string> {
+  return new Map(
+    cache.all<Node>('nodes').flatMap(({ metadata: { name }, status }) =>
+      (status?.addresses ?? []).flatMap(({ address: text }): [string, string][] => {
+        const address = parseAddress(text);
+        return address === undefined ? [] : [[formatAddress(address), name]];
+      }),
+    ),
+  );
 }

@@ -15,7 +15,7 @@ import type { Change } from '../kubernetes/cache.ts';
 import { type Deadline, earliest, type Machine, type Millis, type Tick } from '../machine.ts';
 import { equal } from '../net/equal.ts';
 import { serviceOf } from '../service/endpoints.ts';
-import { candidatesOf, drainOf, membersOf } from './candidates.ts';
+import { candidatesOf, drainOf, membersOf, nodeAddresses } from './candidates.ts';
 import { decideAnnouncements, electOwners } from './layer2.ts';
 import { decideRoutes } from './routes.ts';
 import {
@@ -151,7 +151,7 @@ function formerAfter(
 function updateCandidates(state: SpeakerState, outputs: SpeakerOutput[]): SpeakerState {
   const members = membersOf(state);
   if (state.settings.liveness && !equal(members, state.members)) outputs.push({ kind: 'members', members });
-  return { ...state, members, candidates: candidatesOf(state, members) };
+  return { ...state, members, candidates: candidatesOf(state, members), nodeAddresses: nodeAddresses(state) };
 }
 
 function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: SpeakerOutput[]): SpeakerState {
@@ -159,5 +159,5 @@ function decide(state: SpeakerState, dirty: Dirty, sha256: Sha256, outputs: Spea
   const keys = new Set(dirty === 'all' ? [...state.cache.keys('services'), ...state.decisions.keys()] : dirty);
   const owners = electOwners(state, keys, sha256);
   const next = { ...state, owners, peers: decideRoutes(state, keys, dirty === 'all', outputs) };
-  return decideAnnouncements(next, keys, outputs);
+  return decideAnnouncements(next, keys, sha256, outputs);
 }

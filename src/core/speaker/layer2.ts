@@ -4,17 +4,19 @@
  */
 import type { KubernetesObject, Service } from '../api/kubernetes.ts';
 import { assign, withOwner } from '../election/assignment.ts';
-import type { Sha256 } from '../election/election.ts';
+import type { Candidate, Sha256 } from '../election/election.ts';
+import { electShared, type Sharer, shareOf } from '../election/sharing.ts';
 import { formatAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 import { eventTarget } from '../reasons/reasons.ts';
 import {
+  type AddressElection,
   announcementsOf,
-  decideAsOwner,
-  decideElsewhere,
-  type Elected,
-  electFor,
-  electionOf,
+  decideFor,
+  type Entry,
+  electionsOf,
+  entryOf,
+  eventsOf,
   handingOverOf,
   type Layer2Decision,
   merge,
@@ -23,9 +25,20 @@ import {
 import { factsOf, INCUMBENTS, type SpeakerOutput, type SpeakerState, slicesOf } from './state.ts';
 import { describeDuplicate, describeRival } from './wire-texts.ts';
 
-/** Who owns the Services in `keys`; those whose owner changes besides are added to them. */
+/** Who owns the addresses of the Services in `keys`; those whose owner may change besides are added to them. */
 export function electOwners(state: SpeakerState, keys: Set<string>, sha256: Sha256): SpeakerState['owners'] {
-  for (const key of keys) electService(state, key, sha256);
+  const addresses = new Set([...keys].flatMap((key) => enter(state, key)));
+  const isDone = new Set<string>();
+  for (const address of addresses) {
+    if (isDone.has(address)) continue;
+    const { services, addresses: touched } = sharingWith(state, address);
+    for (const one of touched) {
+      isDone.add(one);
+      state.elections.delete(one);
+    }
+    electTogether(state, services, sha256);
+    for (const service of services) keys.add(service);
+  }
   return assignOwners(state, keys);
 }
 
@@ -33,10 +46,11 @@ export function electOwners(state: SpeakerState, keys: Set<string>, sha256: Sha2
 export function decideAnnouncements(
   state: SpeakerState,
   keys: ReadonlySet<string>,
+  sha256: Sha256,
   outputs: SpeakerOutput[],
 ): SpeakerState {
   let isMove = false;
-  for (const key of keys) if (decideAnnouncement(state, key, outputs)) isMove = true;
+  for (const key of keys) if (decideAnnouncement(state, key, sha256, outputs)) isMove = true;
   // Most changes concern other nodes: then thousands of announcements need not be gathered.
   if (!isMove) return state;
   const decisions = [...state.decisions.values()];
@@ -49,11 +63,53 @@ export function decideAnnouncements(
   return { ...state, announced };
 }
 
-function electService(state: SpeakerState, key: string, sha256: Sha256): void {
+/** Takes in what the Service is now; the addresses that it has or had. */
+function enter(state: SpeakerState, key: string): string[] {
+  const { entries, sharers } = state;
+  const old = addressesOf(entries.get(key));
   const service = state.cache.get<Service>('services', key);
-  const elected = service && electFor(factsOf(state), service, slicesOf(state, service), sha256);
-  if (elected === undefined) state.elections.delete(key);
-  else state.elections.set(key, elected);
+  const entry = service && entryOf(factsOf(state), service, slicesOf(state, service));
+  const addresses = addressesOf(entry);
+  for (const address of old) {
+    const others = sharers.get(address);
+    others?.delete(key);
+    if (others?.size === 0) sharers.delete(address);
+  }
+  for (const address of addresses) {
+    const others = sharers.get(address);
+    if (others === undefined) sharers.set(address, new Set([key]));
+    else others.add(key);
+  }
+  if (entry === undefined) entries.delete(key);
+  else entries.set(key, entry);
+  return [...old, ...addresses];
+}
+
+function addressesOf(entry: Entry | undefined): string[] {
+  return (entry?.addresses ?? []).map(formatAddress);
+}
+
+/** All that one Service after the other has in common with an address, itself included. */
+function sharingWith({ sharers, entries }: SpeakerState, address: string) {
+  const addresses = new Set([address]);
+  const services = new Set<string>();
+  for (const one of addresses)
+    for (const service of sharers.get(one) ?? []) {
+      services.add(service);
+      for (const other of addressesOf(entries.get(service))) addresses.add(other);
+    }
+  return { addresses, services };
+}
+
+function electTogether(state: SpeakerState, services: ReadonlySet<string>, sha256: Sha256): void {
+  if (services.size === 0) return;
+  const { entries, nodeAddresses, candidates, elections } = state;
+  const sharers = [...services].map((service): Sharer => {
+    const entry = entries.get(service)!;
+    return { service, addresses: addressesOf(entry), contest: entry.contest };
+  });
+  for (const elected of electShared(sharers, (address) => nodeAddresses.get(address), candidates, sha256))
+    for (const address of elected.addresses) elections.set(address, elected);
 }
 
 /** With rules that look at all addresses together, a change of one Service can move others. */
@@ -61,22 +117,15 @@ function assignOwners(state: SpeakerState, keys: Set<string>): SpeakerState['own
   const { rules } = state.settings;
   if (!rules.balanced && rules.preempt) return state.owners;
   const incumbents = incumbentsOf(state);
-  const contestants = [...state.elections].map(([key, elected]) => ({
-    service: key,
-    address: addressOf(elected),
-    election: elected.election,
-    incumbent: incumbents.get(key),
-  }));
+  const all = [...new Set(state.elections.values())];
+  const contestants = all.map(({ lot, election, services }) => {
+    const incumbent = services.map((service) => incumbents.get(service)).find((node) => node !== undefined);
+    return { address: lot.address, election, incumbent };
+  });
   const owners = assign(contestants, rules);
-  for (const [key, elected] of state.elections) {
-    const address = addressOf(elected);
-    if (owners.get(address) !== state.owners.get(address)) keys.add(key);
-  }
+  for (const { lot, services } of all)
+    if (owners.get(lot.address) !== state.owners.get(lot.address)) for (const service of services) keys.add(service);
   return owners;
-}
-
-function addressOf({ addresses: [first] }: Elected): string {
-  return formatAddress(first!);
 }
 
 interface L2Status extends KubernetesObject {
@@ -95,43 +144,58 @@ function incumbentsOf({ cache, settings }: SpeakerState): Map<string, string> {
   return new Map(incumbents.map(({ key, node }) => [key, node]));
 }
 
+const UNKNOWN: Candidate = {
+  name: '',
+  labels: {},
+  speaker: 'dead',
+  drained: false,
+  links: [],
+  unheard: false,
+  networkUnavailable: false,
+};
+
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** True: something else is announced, or handed over, than before. */
-function decideAnnouncement(state: SpeakerState, key: string, outputs: SpeakerOutput[]): boolean {
+function decideAnnouncement(state: SpeakerState, key: string, sha256: Sha256, outputs: SpeakerOutput[]): boolean {
   const service = state.cache.get<Service>('services', key);
   const before = state.decisions.get(key) ?? NOTHING;
-  const decision = service === undefined ? NOTHING : decisionFor(state, key, before);
+  const decision = service === undefined ? NOTHING : decisionFor(state, key, before, sha256);
   if (service === undefined) state.decisions.delete(key);
   else state.decisions.set(key, decision);
   const isMove = !equal(announcementsOf(decision), announcementsOf(before));
-  if (isMove || !equal(checksOf(decision), checksOf(before))) outputs.push(decided(state, key, decision));
-  if (service !== undefined && decision.kind === 'owner') {
-    const { event } = decision;
-    const isTold = before.kind === 'owner' && equal(before.event, event);
-    if (!isTold) outputs.push({ kind: 'emit-event', target: eventTarget('v1', 'Service', service), ...event });
-  }
+  if (isMove || !equal(electionsOf(decision), electionsOf(before))) outputs.push(decided(state, key, decision));
+  if (service !== undefined)
+    for (const event of eventsOf(decision)) {
+      const isTold = eventsOf(before).some((told) => equal(told, event));
+      if (!isTold) outputs.push({ kind: 'emit-event', target: eventTarget('v1', 'Service', service), ...event });
+    }
   return isMove || !equal(handingOverOf(decision), handingOverOf(before));
 }
 
-function checksOf(decision: Layer2Decision) {
-  return electionOf(decision)?.checks ?? [];
+function decisionFor(state: SpeakerState, key: string, before: Layer2Decision, sha256: Sha256): Layer2Decision {
+  const { settings, entries, candidates, links } = state;
+  const entry = entries.get(key);
+  if (entry === undefined) return NOTHING;
+  const elections = electionsOfEntry(state, entry, sha256);
+  // A speaker on a node that nobody knows announces nothing.
+  const self = candidates.find(({ name }) => name === settings.node) ?? UNKNOWN;
+  return decideFor(entry, elections, self, links.names, before);
 }
 
-function decisionFor(
-  { settings, elections, owners, candidates, links }: SpeakerState,
-  key: string,
-  before: Layer2Decision,
-): Layer2Decision {
-  const elected = elections.get(key);
-  if (elected === undefined) return NOTHING;
-  const election = withOwner(elected.election, owners.get(addressOf(elected)));
-  const self = candidates.find(({ name }) => name === settings.node);
-  return self !== undefined && election.owner === settings.node
-    ? decideAsOwner(elected, election, self, links.names)
-    : decideElsewhere(election, before);
+function electionsOfEntry(
+  { elections, owners, candidates }: SpeakerState,
+  entry: Entry,
+  sha256: Sha256,
+): AddressElection[] {
+  const byElected = Map.groupBy(addressesOf(entry), (address) => elections.get(address)!);
+  return [...byElected].map(([elected, addresses]) => {
+    const election = withOwner(elected.election, owners.get(elected.lot.address));
+    const share = shareOf({ ...elected, election }, entry.contest, candidates, sha256);
+    return { addresses, election: share, holder: election.owner };
+  });
 }
 
 /** What is told of the decision. */
@@ -147,7 +211,8 @@ export function decided(
     service,
     announced,
     interfaces: announcementsOf(decision)[0]?.interfaces ?? [],
-    election: electionOf(decision),
+    election: electionsOf(decision)[0]?.election,
+    isPartial: new Set(electionsOf(decision).map(({ holder }) => holder)).size > 1,
     duplicates: inWords(announced, duplicates, (address, duplicate) => describeDuplicate(node, address, duplicate)),
     disputes: inWords(ours, rivals, (address, rival) => describeRival(node, address, rival)),
   };

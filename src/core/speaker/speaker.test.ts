@@ -454,3 +454,98 @@ describe('a speaker that starts', () => {
     });
   });
 });
+
+describe('Services that share an address', () => {
+  const V6 = '2001:db8::7';
+  const shared = (name: string, spec: object = {}, ...addresses: string[]) =>
+    service(
+      name,
+      spec,
+      { annotations: { 'metallb.io/allow-shared-ip': 'k' } },
+      addresses.length === 0 ? [ADDRESS] : addresses,
+    );
+  const LOCAL = { externalTrafficPolicy: 'Local' };
+  /** Of each Service, who says last that it announces it, and what. */
+  const statuses = (outputs: readonly SpeakerOutput[]) =>
+    outputs.flatMap((o) =>
+      o.kind === 'service-decided' && o.announced.length > 0 ? [`${o.service} ${o.announced}`] : [],
+    );
+  const told = (outputs: readonly SpeakerOutput[]) =>
+    outputs.flatMap((o) => (o.kind === 'emit-event' ? [`${o.target.name}: ${o.reason} ${o.message}`] : []));
+
+  it('are announced by the node that can serve all of them, whoever comes last', () => {
+    const all = speakers({ services: [shared('a')], endpointslices: [endpoints('a', 'kube-01')] });
+    expect(all.announced()).toEqual({ 2: ADDRESS });
+    all.outputs.length = 0;
+    all.feed({ kind: 'applied', resource: 'endpointslices', object: endpoints('b', 'kube-03') });
+    all.feed({ kind: 'applied', resource: 'services', object: shared('b', LOCAL) });
+    expect(all.announced()).toEqual({ 3: ADDRESS });
+    expect(statuses(all.outputs).sort()).toEqual([`default/a ${ADDRESS}`, `default/b ${ADDRESS}`]);
+    expect(told(all.outputs).sort()).toEqual(
+      ['a', 'b'].map((name) => `${name}: nodeAssigned announcing from node "kube-03" with protocol "layer2"`),
+    );
+    all.feed({ kind: 'deleted', resource: 'services', object: shared('b', LOCAL) });
+    expect(all.announced()).toMatchObject({ 2: ADDRESS });
+  });
+
+  it('are told by the owner that it cannot serve them, when no node can serve all', () => {
+    const services = [shared('a', LOCAL), shared('b', LOCAL), shared('c', LOCAL)];
+    const endpointslices = [endpoints('a', 'kube-01'), endpoints('b', 'kube-01'), endpoints('c', 'kube-04')];
+    const all = speakers({ services, endpointslices });
+    expect(all.announced()).toEqual({ 1: ADDRESS });
+    expect(statuses(all.outputs)).toEqual([`default/a ${ADDRESS}`, `default/b ${ADDRESS}`]);
+    expect(told(all.outputs).find((text) => text.startsWith('c:'))).toMatch(
+      /^c: announceFailed 198.51.100.7 is announced from node "kube-01" for other Services that share it, and that node cannot serve this one \(externalTrafficPolicy is Local/,
+    );
+    all.outputs.length = 0;
+    all.feed({ kind: 'applied', resource: 'endpointslices', object: endpoints('c', 'kube-01') });
+    expect(statuses(all.outputs)).toContain(`default/c ${ADDRESS}`);
+    expect(told(all.outputs).map((text) => text.split(' ').slice(0, 2))).toEqual([['c:', 'nodeAssigned']]);
+  });
+
+  it('have one owner for each address when a Service of both families shares one of them and must have two', () => {
+    const services = [shared('both', LOCAL, ADDRESS, V6), shared('x', LOCAL, V6), shared('y', LOCAL, V6)];
+    const endpointslices = [endpoints('both', 'kube-01'), endpoints('x', 'kube-04'), endpoints('y', 'kube-04')];
+    const ipaddresspools = [pool('p', ['198.51.100.0/24', '2001:db8::/64'])];
+    const all = speakers({ services, endpointslices, ipaddresspools });
+    expect(all.announced()).toEqual({ 1: ADDRESS, 4: V6 });
+    const decided = all.outputs.filter((o) => o.kind === 'service-decided' && o.service === 'default/both');
+    expect(decided).toMatchObject(
+      NODES.map((name) => ({ isPartial: true, announced: name === 'kube-01' ? [ADDRESS] : [] })),
+    );
+    expect(told(all.outputs).filter((text) => text.startsWith('both:'))).toEqual([
+      `both: nodeAssigned announcing ${ADDRESS} from node "kube-01" with protocol "layer2"`,
+      expect.stringContaining(`${V6} is announced from node "kube-04" for other Services`),
+    ]);
+    all.feed({ kind: 'applied', resource: 'endpointslices', object: endpoints('both', 'kube-01', 'kube-04') });
+    expect(all.announced()).toMatchObject({ 4: `${ADDRESS},${V6}` });
+  });
+
+  it('have one owner with other rules, too', () => {
+    const services = [shared('a'), shared('b', LOCAL)];
+    const endpointslices = [endpoints('a', 'kube-01'), endpoints('b', 'kube-03')];
+    const balanced = speakers({ services, endpointslices }, { rules: { balanced: true, preempt: true } });
+    const kept = { services, endpointslices, servicel2statuses: [] };
+    const sticky = speakers(kept, { rules: { balanced: false, preempt: false } });
+    expect([balanced.announced(), sticky.announced()]).toEqual([{ 3: ADDRESS }, { 3: ADDRESS }]);
+  });
+});
+
+it('an address that is a node’s own is announced by no other', () => {
+  const own = {
+    ...node('kube-03', { name: 'kube-03' }),
+    status: { addresses: [{ type: 'ExternalIP', address: ADDRESS }] },
+  };
+  const others = NODES.filter((name) => name !== 'kube-03').map((name) => node(name, { name }));
+  const all = speakers({ nodes: [...others, own] });
+  expect(all.announced()).toEqual({ 3: ADDRESS });
+  all.feed(liveness({ dead: ['kube-03'] }));
+  for (const name of ['kube-01', 'kube-02', 'kube-04'])
+    expect(all.outputs.findLast((o) => o.kind === 'service-decided')!.election!.checks).toContainEqual({
+      node: name,
+      verdict: 'address-of-node',
+      score: 0,
+    });
+  all.feed({ kind: 'applied', resource: 'nodes', object: node('kube-03', { name: 'kube-03' }) });
+  expect(all.announced()).toMatchObject({ 2: ADDRESS });
+});

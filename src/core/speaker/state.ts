@@ -12,13 +12,14 @@ import { type BfdProfile, type BgpAdvertisement, type BgpEngine, type Config, EM
 import { CONFIG_RESOURCES } from '../config/resolve.ts';
 import type { AssignmentRules } from '../election/assignment.ts';
 import type { Candidate, ElectionResult } from '../election/election.ts';
+import type { Elected } from '../election/sharing.ts';
 import { Cache, type Change } from '../kubernetes/cache.ts';
 import type { Announce, Conflict, Disputed, Layer2Output } from '../layer2/state.ts';
 import type { LivenessView, Member } from '../liveness/messages.ts';
 import type { Millis } from '../machine.ts';
 import type { BgpVerdict, EventNote, EventTarget } from '../reasons/reasons.ts';
 import { AdvertisedRoutes } from './advertised-routes.ts';
-import { type Elected, electionOf, type Layer2Decision, NOTHING } from './layer2-decision.ts';
+import { type AddressElection, type Entry, electionsOf, type Layer2Decision, NOTHING } from './layer2-decision.ts';
 import type { Resolved, ServiceFacts } from './service-facts.ts';
 
 export const SPEAKER_RESOURCES = [
@@ -133,6 +134,8 @@ export type SpeakerOutput =
       /** Interfaces of the announcement; empty: all. */
       readonly interfaces: readonly string[];
       readonly election: ElectionResult | undefined;
+      /** Another node owns one of its addresses. */
+      readonly isPartial: boolean;
       /** In words: who else claims its addresses. */
       readonly duplicates: readonly string[];
       /** In words: which of our speakers announce them too, and who is silent. */
@@ -167,8 +170,15 @@ export interface SpeakerState {
   readonly candidates: readonly Candidate[];
   /** Keys of the EndpointSlices of each Service. */
   readonly slices: Map<string, Set<string>>;
+  /** Services that could be announced. */
+  readonly entries: Map<string, Entry>;
+  /** Who has each address, in their status. */
+  readonly sharers: Map<string, Set<string>>;
+  /** By address. */
   readonly elections: Map<string, Elected>;
-  /** With rules of our own: the owner of each address. */
+  /** By the address that is its own, the node. */
+  readonly nodeAddresses: ReadonlyMap<string, string>;
+  /** With rules of our own: the owner of the addresses that this one stands for. */
   readonly owners: ReadonlyMap<string, string | undefined>;
   readonly decisions: Map<string, Layer2Decision>;
   readonly drain: Drain;
@@ -202,7 +212,10 @@ export function initialSpeaker(settings: SpeakerSettings): SpeakerState {
     links: { names: [], fit: [] },
     candidates: [],
     slices: new Map(),
+    entries: new Map(),
+    sharers: new Map(),
     elections: new Map(),
+    nodeAddresses: new Map(),
     owners: new Map(),
     decisions: new Map(),
     drain: { kind: 'none' },
@@ -233,7 +246,7 @@ export function slicesOf(state: SpeakerState, service: Service): EndpointSlice[]
   );
 }
 
-/** Who was elected for the Service; undefined: there is nothing to announce. */
-export function electionFor({ decisions }: SpeakerState, service: string): ElectionResult | undefined {
-  return electionOf(decisions.get(service) ?? NOTHING);
+/** Who was elected for the addresses of the Service, by address, those with one owner once; empty: there is nothing to announce. */
+export function electionsFor({ decisions }: SpeakerState, service: string): readonly AddressElection[] {
+  return electionsOf(decisions.get(service) ?? NOTHING);
 }

@@ -6,7 +6,7 @@ const NOW = '2026-11-25T12:00:00Z';
 
 describe('what a speaker says of itself', () => {
   it('is, for layer 2, one object for each Service, which takes the place of other nodes’', () => {
-    const told = { interfaces: ['eth0'], duplicates: [], disputes: [] };
+    const told = { interfaces: ['eth0'], duplicates: [], disputes: [], isPartial: false };
     expect(statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256)).toEqual({
       resource: 'servicel2statuses',
       object: {
@@ -33,8 +33,17 @@ describe('what a speaker says of itself', () => {
     });
   });
 
+  it('leaves those of other nodes alone where they announce the other address of the Service', () => {
+    const told = { interfaces: [], duplicates: [], disputes: [], isPartial: true };
+    const { object, supersedes } = statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256);
+    expect([supersedes, Object.keys(object.status!)]).toEqual([
+      undefined,
+      ['node', 'serviceName', 'serviceNamespace', 'interfaces', 'conditions'],
+    ]);
+  });
+
   it('names who else claims an address', () => {
-    const told = { interfaces: [], duplicates: ['a', 'b'], disputes: [] };
+    const told = { interfaces: [], duplicates: ['a', 'b'], disputes: [], isPartial: false };
     const { status } = statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256).object;
     expect(status).toMatchObject({
       conditions: [{ type: 'DuplicateAddress', status: 'True', message: 'a\nb', lastTransitionTime: NOW }],
@@ -42,7 +51,7 @@ describe('what a speaker says of itself', () => {
   });
 
   it('names the speakers that announce an address too', () => {
-    const told = { interfaces: [], duplicates: [], disputes: ['a'] };
+    const told = { interfaces: [], duplicates: [], disputes: ['a'], isPartial: false };
     const { status } = statusObject(L2_STATUS, 'node-1', 'default/web', told, NOW, sha256).object;
     expect(status).toMatchObject({ conditions: [{ type: 'AddressDisputed', status: 'True', message: 'a' }] });
   });

@@ -12,6 +12,8 @@ import { claimConditions, type OtherClaims } from '../reasons/conditions.ts';
 export interface AnnouncedOn extends OtherClaims {
   /** Empty: on all. */
   readonly interfaces: readonly string[];
+  /** Another node announces one of its addresses. */
+  readonly isPartial: boolean;
 }
 
 /** What the kinds differ in. */
@@ -23,8 +25,8 @@ export interface StatusKind<T> {
   /** Of names, as upstream generates them. */
   readonly prefix: string;
   readonly fieldManager: string;
-  /** One node only announces a Service: the objects of others are of the past. */
-  readonly isSole: boolean;
+  /** No other node announces it: the objects of others are of the past. */
+  readonly isSole: (told: T) => boolean;
   /** `now` is RFC 3339 text. */
   readonly statusOf: (told: T, key: string, now: string) => object;
 }
@@ -40,8 +42,8 @@ export const L2_STATUS: StatusKind<AnnouncedOn> = {
   labelsOf: serviceLabels,
   prefix: 'l2-',
   fieldManager: 'metallb-speaker-l2',
-  isSole: true,
-  statusOf: ({ interfaces, ...claims }, key, now) => ({
+  isSole: ({ isPartial }) => !isPartial,
+  statusOf: ({ interfaces, isPartial: _, ...claims }, key, now) => ({
     ...serviceOf(key),
     interfaces: interfaces.map((name) => ({ name })),
     conditions: claimConditions(claims, now),
@@ -55,7 +57,7 @@ export const BGP_STATUS: StatusKind<readonly string[]> = {
   labelsOf: serviceLabels,
   prefix: 'bgp-',
   fieldManager: 'metallb-speaker-bgp',
-  isSole: false,
+  isSole: () => false,
   statusOf: (peers, key) => ({ ...serviceOf(key), peers }),
 };
 
@@ -66,7 +68,7 @@ export const SESSION_STATUS: StatusKind<Omit<BGPSessionStatus, 'node' | 'peer'>>
   labelsOf: (key) => ({ 'metallb.io/bgp-peer': key.slice(0, LONGEST_LABEL).replace(/[^a-z0-9]+$/, '') }),
   prefix: 'session-',
   fieldManager: 'metallb-speaker-bgp',
-  isSole: false,
+  isSole: () => false,
   statusOf: (session, peer) => ({ peer, ...session }),
 };
 
@@ -105,7 +107,7 @@ export function statusObject<T>(
       metadata: { name: statusName(flavour, node, key, sha256), labels: { ...nodeLabels(node), ...about } },
       status: { node, ...statusOf(told, key, now) },
     },
-    ...(isSole && { supersedes: about }),
+    ...(isSole(told) && { supersedes: about }),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Tick } from '../machine.ts';
 import { formatMac } from '../net/mac.ts';
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { announcedBy, decided } from './layer2.ts';
+import { eventsOf } from './layer2-decision.ts';
 import type { Duplicate, Rival, SpeakerInput, SpeakerOutput, SpeakerState, WireNews } from './state.ts';
 import { describeDuplicate, describeRival } from './wire-texts.ts';
 
@@ -22,10 +23,9 @@ export function takeInWireNews(state: SpeakerState, news: WireNews): { next: Spe
     const service = isOurs ? state.cache.get<Service>('services', key) : undefined;
     if (service === undefined) return [];
     const told = decided(next, key, decision);
-    const ended = news.kind === 'dispute-ended' && decision.kind === 'owner' ? decision.event : undefined;
-    const note = event ?? ended;
-    if (note === undefined) return [told];
-    return [told, { kind: 'emit-event', target: eventTarget('v1', 'Service', service), ...note }];
+    const notes = event === undefined ? (news.kind === 'dispute-ended' ? eventsOf(decision) : []) : [event];
+    const target = eventTarget('v1', 'Service', service);
+    return [told, ...notes.map((note): SpeakerOutput => ({ kind: 'emit-event', target, ...note }))];
   });
   return { next, outputs };
 }

@@ -53,12 +53,15 @@ export function addExplainCommand(program: Command): void {
 }
 
 function forJson(explanation: Explanation): object {
-  const { pools, election, problems, ...rest } = explanation;
+  const { pools, election, elections, problems, ...rest } = explanation;
   return {
     ...rest,
     pools: pools.map((check) => ({ pool: check.pool, verdict: check.verdict, text: describeCheck(check, 'operator') })),
     nodes: election?.checks.map((check) => ({ ...check, text: NODE_VERDICTS[check.verdict] })),
     owner: election?.owner,
+    ...(elections.length > 1 && {
+      owners: elections.map(({ addresses, election: { owner } }) => ({ addresses, owner })),
+    }),
     problems,
   };
 }
@@ -69,7 +72,7 @@ function forPeople(
     addresses,
     told,
     pools,
-    election,
+    elections,
     bgp,
     announcers,
     sessions,
@@ -92,10 +95,14 @@ function forPeople(
     'Pools',
     pools.map((check) => describeCheck(check, 'operator')),
   );
-  section(
-    `Layer 2 (${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers assumed alive)`,
-    election?.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`) ?? [],
-  );
+  for (const { addresses: some, election, holder } of elections) {
+    const of = elections.length > 1 ? `${some.join(', ')}; ` : '';
+    const isForOthers = holder !== undefined && election.owner === undefined;
+    section(`Layer 2 (${of}${endpoints} endpoint${endpoints === 1 ? '' : 's'}; speakers assumed alive)`, [
+      ...election.checks.map(({ node, verdict }) => `${node}: ${NODE_VERDICTS[verdict]}`),
+      ...(isForOthers ? [`${holder} announces the address for other Services that share it`] : []),
+    ]);
+  }
   section('BGP', [
     ...(unheard ? ['no router learns of it: none of these nodes has a session with any of these routers'] : []),
     ...bgp.map(({ node, verdict, prefixes, peers }) => {
@@ -114,10 +121,10 @@ function forPeople(
     );
   section(
     'What the speakers say (ServiceL2Status)',
-    announcers.map(
-      ({ node, interfaces, since }) =>
-        `${node} announces it on ${interfaces.join(', ') || 'every link'} since ${since}`,
-    ),
+    announcers.flatMap(({ node, interfaces, since, troubles }) => [
+      `${node} announces it on ${interfaces.join(', ') || 'every link'} since ${since}`,
+      ...troubles,
+    ]),
   );
   section('Configuration that is set aside', problems.map(formatProblem));
   section('Annotations that do nothing', idleAnnotations);
