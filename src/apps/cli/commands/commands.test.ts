@@ -133,6 +133,49 @@ describe('explain', () => {
     ]);
   });
 
+  it('says which Services the owner of a shared address does not serve, and what speakers say of other claims', async () => {
+    const LOCAL = { externalTrafficPolicy: 'Local' };
+    const key = { annotations: { 'metallb.io/allow-shared-ip': 'k' } };
+    const three = ['web', 'two', 'three'].map((name, i) =>
+      service(name, { ...LOCAL, ports: [{ port: 80 + i }] }, key, ['192.0.2.1']),
+    );
+    const message = '192.0.2.1 is also claimed';
+    const ServiceL2Status = [
+      {
+        ...configured('l2-a'),
+        status: { node: 'a', serviceName: 'web', serviceNamespace: 'default', conditions: [{ message }] },
+      },
+    ];
+    const EndpointSlice = [endpoints('web', 'a'), endpoints('two', 'a'), endpoints('three', 'b')];
+    const objects = { ...LAYER2, Service: three, EndpointSlice, ServiceL2Status };
+    expect(section(await explain(objects, 'three'), 'Layer 2 (1 endpoint;')).toEqual([
+      `a: ${NODE_VERDICTS['no-local-endpoint']}`,
+      `b: ${NODE_VERDICTS['serves-fewer']}`,
+      'a announces the address for other Services that share it',
+    ]);
+    expect(section(await explain(objects, 'web'), 'What the speakers say')).toContain(message);
+  });
+
+  it('says of each address who owns it, where a Service must have two owners', async () => {
+    const status = (address: string) => ({ addresses: [{ type: 'InternalIP', address }] });
+    const Node = [
+      { ...node('a'), status: status('192.0.2.1') },
+      { ...node('b'), status: status('192.0.2.2') },
+    ];
+    const Service = [service('web', {}, {}, ['192.0.2.1', '192.0.2.2'])];
+    const text = await explain({ ...LAYER2, Node, Service }, 'web');
+    expect(section(text, 'Layer 2 (192.0.2.1; 1 endpoint;')).toEqual([
+      `a: ${NODE_VERDICTS.owner}`,
+      `b: ${NODE_VERDICTS['address-of-node']}`,
+    ]);
+    expect(section(text, 'Layer 2 (192.0.2.2; 1 endpoint;')).toContain(`b: ${NODE_VERDICTS.owner}`);
+    const json = JSON.parse(await explain({ ...LAYER2, Node, Service }, 'web', '-o', 'json'));
+    expect(json.owners).toEqual([
+      { addresses: ['192.0.2.1'], owner: 'a' },
+      { addresses: ['192.0.2.2'], owner: 'b' },
+    ]);
+  });
+
   it('names configuration that is set aside', async () => {
     const text = await explain({ ...LAYER2, IPAddressPool: [pool('p', ['192.0.2.300/32'])] }, 'web');
     expect(section(text, 'Configuration')).toEqual([
