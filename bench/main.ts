@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { findTool, HELM, METALLB_CONTROLLER, METALLB_SPEAKER } from '../lab/kubernetes/go-tool.ts';
 import { findBinaries } from '../lab/kubernetes/real-api.ts';
 import { runInside, whyNoSandbox } from '../lab/net/sandbox.ts';
+import { benchAdmission } from './admission.ts';
 import { benchAllocate } from './allocate.ts';
 import { benchCompare } from './compare.ts';
 import { benchDecide } from './decide.ts';
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   decide: benchDecide,
   compare: benchCompare,
   allocate: benchAllocate,
+  admission: benchAdmission,
   liveness: benchLiveness,
   arp: () => inSandbox('arp'),
   bgp: () => inSandbox('bgp'),

@@ -7,6 +7,104 @@ import { admit, admitDeletion, refusalsOf } from './admission.ts';
 
 const stored = { ipaddresspools: [pool('first', ['192.0.2.0/28'])] };
 
+/** Objects as large as the API server takes them. What is slow here by more than their length does not end. */
+describe('admission of long lists', () => {
+  const many = (count: number, text: (i: number) => string) => Array.from({ length: count }, (_, i) => text(i));
+  const entries = many(20_000, (i) => `10.${i >> 15}.${(i >> 7) & 255}.${(i << 1) & 255}/32`);
+
+  it('takes a pool of 20,000 entries beside another one', () => {
+    const others = {
+      ipaddresspools: [pool('q', [...entries.map((text) => text.replace('10.', '11.')), '10.0.0.0/31'])],
+    };
+    const { refusals } = admit('ipaddresspools', pool('p', entries), others);
+    expect(refusals.map(({ message }) => message)).toEqual(['it overlaps 10.0.0.0/31 of IPAddressPool q']);
+  });
+
+  it('takes a pool beside 10,000 others, and names each that it overlaps', () => {
+    const others = entries.slice(0, 10_000).map((entry, i) => pool(`p${i}`, [entry]));
+    const { refusals } = admit('ipaddresspools', pool('new', ['10.0.0.0/30', '10.0.0.8/32']), {
+      ipaddresspools: others,
+    });
+    expect(refusals.map(({ value, message }) => `${value}: ${message}`)).toEqual([
+      '10.0.0.0/30: it overlaps 10.0.0.0/32 of IPAddressPool p0',
+      '10.0.0.0/30: it overlaps 10.0.0.2/32 of IPAddressPool p1',
+      '10.0.0.8/32: it overlaps 10.0.0.8/32 of IPAddressPool p4',
+    ]);
+  });
+
+  it('tells of 100 problems of an object, and forgets none that is lasting for those that may pass', () => {
+    const same = pool(
+      'p',
+      many(20_000, () => '10.0.0.0/32'),
+    );
+    expect(admit('ipaddresspools', same, {}).refusals).toHaveLength(100);
+    const typed = configured('p', { addresses: Array(20_000).fill(7) });
+    expect(admit('ipaddresspools', typed, {}).refusals).toHaveLength(100);
+    const aliases = configured('a', { communities: [...many(20_000, (i) => `x${i}`), '70000:1'] });
+    expect(admit('bgpadvertisements', aliases, {}).refusals.map(({ value }) => value)).toContain('70000:1');
+  });
+
+  it.each([
+    ['l2advertisements', 'nodeSelectors', {}],
+    ['l2advertisements', 'ipAddressPoolSelectors', {}],
+    ['bgpadvertisements', 'serviceSelectors', {}],
+    ['bgppeers', 'nodeSelectors', { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' }],
+  ] as const)('refuses %s with more than 1,000 %s (G4)', (resource, field, spec) => {
+    const selectors = many(1001, (i) => `z${i}`).map((zone) => ({ matchLabels: { zone } }));
+    const refused = (list: readonly object[]) =>
+      admit(resource, configured('a', { ...spec, [field]: list }), {}).refusals.map(formatFault);
+    expect(refused(selectors.slice(1))).toEqual([]);
+    expect(refused(selectors)).toEqual([
+      `spec.${field}: "1001 selectors": there may be 1000 at most; select by fewer labels`,
+    ]);
+  });
+
+  it('refuses the same of serviceAllocation and of preferredNodeSelectors', () => {
+    const selectors = many(1001, (i) => `z${i}`).map((zone) => ({ matchLabels: { zone } }));
+    const allocation = { serviceAllocation: { namespaceSelectors: selectors, serviceSelectors: selectors } };
+    const inPool = pool('p', ['10.0.0.0/32'], allocation);
+    const preferences = selectors.map((preference) => ({ weight: 1, preference }));
+    const inAdvertisement = configured('a', { preferredNodeSelectors: preferences });
+    expect(admit('ipaddresspools', inPool, {}).refusals.map(({ field }) => field)).toEqual([
+      'spec.serviceAllocation.namespaceSelectors',
+      'spec.serviceAllocation.serviceSelectors',
+    ]);
+    expect(admit('l2advertisements', inAdvertisement, {}).refusals.map(({ field }) => field)).toEqual([
+      'spec.preferredNodeSelectors',
+    ]);
+  });
+
+  it('takes selectors of 300,000 values, in a cluster of 5,000 nodes', () => {
+    const nodes = many(5000, (i) => `n${i}`).map((name) => node(name, { zone: name }));
+    const matchExpressions = [{ key: 'zone', operator: 'In', values: many(300_000, (i) => `v${i}`) }];
+    const ad = configured('a', { nodeSelectors: [{ matchExpressions }] });
+    const { refusals, warnings } = admit('l2advertisements', ad, { nodes });
+    expect(refusals).toEqual([]);
+    expect(warnings.join()).toContain('no Node has such labels');
+  });
+
+  it('takes a BGPAdvertisement of 100,000 peers beside one with another localPref', () => {
+    const [mine, theirs] = ['a', 'b'].map((name) => many(100_000, (i) => `${name}${i}`));
+    const other = configured('b', { localPref: 1, peers: theirs });
+    const all = { ...stored, bgpadvertisements: [other] };
+    expect(admit('bgpadvertisements', configured('a', { peers: mine }), all).refusals).toEqual([]);
+    expect(admit('bgpadvertisements', configured('a', { peers: [...mine!, 'b9'] }), all).refusals).toHaveLength(1);
+  });
+
+  it('takes BGPAdvertisements of a pool of 20,000 ranges of IPv6', () => {
+    const ranges = many(
+      20_000,
+      (i) => `2001:db8:0:${i.toString(16)}::1-2001:db8:0:${i.toString(16)}:ffff:ffff:ffff:fffe`,
+    );
+    const all = {
+      ipaddresspools: [pool('p', ranges)],
+      bgpadvertisements: many(50, (i) => `b${i}`).map((name) => configured(name, {})),
+    };
+    const { refusals } = admit('bgpadvertisements', configured('a', { aggregationLengthV6: 64 }), all);
+    expect(refusals.map(({ cure }) => cure)).toEqual(['give 66 or more']);
+  });
+});
+
 describe('admission', () => {
   it('refuses what clashes with what is there, whoever is older', () => {
     const late = pool('second', ['192.0.2.8/29'], {}, { creationTimestamp: '2020-01-01T00:00:00Z' });

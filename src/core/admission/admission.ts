@@ -43,7 +43,7 @@ export function admit(
     warnings: shown([
       ...harmed.map((problem) => `with this change, ${formatProblem(problem)}`),
       ...annotationFaults(kindOf(resource), object.metadata).map(describeAnnotationFault),
-      ...ineffective(future, { config, problems }).filter(isOwn).map(formatFault),
+      ...ineffective(future, { config, problems }, isOwn).map(formatFault),
       ...(resource === 'bgppeers' ? peerWarnings(object) : []),
       ...renewals(was.config.peers, config.peers).map(describeRenewal),
     ]),
@@ -51,10 +51,15 @@ export function admit(
 }
 
 /** What is valid and does not do what its writer means. */
-function ineffective(objects: ConfigObjects, { config, problems }: Pick<Resolved, 'config' | 'problems'>): Problem[] {
+function ineffective(
+  objects: ConfigObjects,
+  { config, problems }: Pick<Resolved, 'config' | 'problems'>,
+  isAsked: (of: Pick<Problem, 'object'>) => boolean,
+): Problem[] {
   const { ipaddresspools = [], nodes = [], services = [] } = objects;
-  const foreign = foreignAddresses(nodes, services);
-  return [...unmatched(objects, { problems }), ...foreignProblems(ipaddresspools, config.pools, foreign)];
+  const asked = ipaddresspools.filter((object) => isAsked({ object: referenceTo('IPAddressPool', object) }));
+  const foreign = asked.length === 0 ? [] : foreignAddresses(nodes, services);
+  return [...unmatched(objects, { problems }, isAsked), ...foreignProblems(asked, config.pools, foreign)];
 }
 
 interface Written {
@@ -90,7 +95,7 @@ function withWritten(
   return { ...stored, [resource]: [...others, ...newest] };
 }
 
-function isAbout(written: readonly Written[]): (problem: Problem) => boolean {
+function isAbout(written: readonly Written[]): (problem: Pick<Problem, 'object'>) => boolean {
   return ({ object: { kind, ...reference } }) =>
     written.some(({ resource, object }) => kind === kindOf(resource) && isNamed(object.metadata, reference));
 }

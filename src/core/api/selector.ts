@@ -4,6 +4,7 @@
  */
 import { own } from './json.ts';
 import type { LabelSelector } from './kubernetes.ts';
+import { isIn } from './membership.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -11,8 +12,8 @@ const NO_LABELS: Labels = {};
 
 /** The legal operators of a matchExpressions entry, and what each asks of a label (undefined: label absent). */
 const OPERATORS: Readonly<Record<string, (value: string | undefined, values: readonly string[]) => boolean>> = {
-  In: (value, values) => value !== undefined && values.includes(value),
-  NotIn: (value, values) => value === undefined || !values.includes(value),
+  In: (value, values) => value !== undefined && isIn(values, value),
+  NotIn: (value, values) => value === undefined || !isIn(values, value),
   Exists: (value) => value !== undefined,
   DoesNotExist: (value) => value === undefined,
 };
@@ -82,13 +83,18 @@ export function selectorFaults(selector: LabelSelector): SelectorFault[] {
     } else if (!needsValues && values.length > 0) {
       fault(['values'], values.join(','), `${operator} takes no values`, 'remove the values, or use In or NotIn');
     }
-    const repeated = values.find((value, i) => values.indexOf(value) !== i);
+    const repeated = firstRepeated(values);
     if (repeated !== undefined) fault(['values'], repeated, 'the value is listed twice', 'list it once');
     const text = canonicalExpression(key, operator, values);
     if (seen.has(text)) fault([], text, 'the expression is listed twice', 'list it once');
     seen.add(text);
   }
   return faults;
+}
+
+function firstRepeated(values: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return values.find((value) => seen.size === seen.add(value).size);
 }
 
 /** Text that is equal for two selectors of equal meaning, apart from the order of expressions. */

@@ -4,20 +4,20 @@
  */
 import { bgpAdvertisement } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
+import { isIn } from '../api/membership.ts';
 import type { IpFamily } from '../net/address.ts';
-import { rangeToPrefixes } from '../net/prefix.ts';
-import { COMMUNITY_CURE, communityBytes, MOST_COMMUNITY_BYTES, parseCommunity } from './communities.ts';
-import type { BfdProfile, BgpAdvertisement, CommunityAliases, CommunityValue, Peer, Pool } from './config.ts';
+import { type Aliases, COMMUNITY_CURE, communityBytes, MOST_COMMUNITY_BYTES, parseCommunity } from './communities.ts';
+import type { BfdProfile, BgpAdvertisement, CommunityValue, Peer, Pool } from './config.ts';
 import { advertisementExtensions } from './extensions.ts';
 import type { Inspection } from './inspection.ts';
 import { parseTargets } from './l2-advertisements.ts';
 import { type Nodes, shareNode } from './node-sets.ts';
-import { showRange } from './pools.ts';
+import { narrowestOf, showRange } from './pools.ts';
 
 /** The objects that an advertisement may refer to. */
 export interface BgpSurroundings {
   readonly pools: readonly Pool[];
-  readonly communities: readonly CommunityAliases[];
+  readonly aliases: Readonly<Pick<Aliases, 'get'>>;
   readonly peers: readonly Peer[];
   readonly bfdProfiles: readonly BfdProfile[];
   readonly nodes: Nodes;
@@ -48,9 +48,7 @@ export function parseBgpAdvertisement(
     ...targets,
     aggregationLengths,
     localPref,
-    communities: communities.flatMap(
-      (text, i) => resolveCommunity(text, i, inspection, surroundings.communities) ?? [],
-    ),
+    communities: communities.flatMap((text, i) => resolveCommunity(text, i, inspection, surroundings.aliases) ?? []),
     peers,
     ...advertisementExtensions(object, inspection),
   };
@@ -65,10 +63,10 @@ function resolveCommunity(
   text: string,
   index: number,
   inspection: Inspection,
-  communities: readonly CommunityAliases[],
+  aliases: BgpSurroundings['aliases'],
 ): CommunityValue | undefined {
-  const alias = communities.find(({ values }) => values.has(text))?.values.get(text);
-  if (alias !== undefined) return alias;
+  const alias = aliases.get(text);
+  if (alias !== undefined) return alias.value;
   const path = ['spec', 'communities', index];
   const parsed = parseCommunity(text);
   if (parsed.kind === 'value') return parsed.value;
@@ -107,12 +105,10 @@ function checkLengths(advertisement: BgpAdvertisement, inspection: Inspection, p
     }
     for (const pool of pools) {
       if (!advertisement.pools.has(pool.name)) continue;
-      const ranges = pool.ranges.filter((range) => range.family === family);
-      const shortest = (range: Pool['ranges'][number]) => Math.min(...rangeToPrefixes(range).map(({ length: l }) => l));
-      const wider = ranges.find((range) => length < shortest(range));
-      if (wider === undefined) continue;
-      const message = `routes of this length would reach beyond ${showRange(wider)} of IPAddressPool ${pool.name}`;
-      inspection.report(path, String(length), message, `give ${shortest(wider)} or more`);
+      const narrowest = narrowestOf(pool)[family];
+      if (narrowest === undefined || length >= narrowest.length) continue;
+      const message = `routes of this length would reach beyond ${showRange(narrowest.range)} of IPAddressPool ${pool.name}`;
+      inspection.report(path, String(length), message, `give ${narrowest.length} or more`);
     }
   }
 }
@@ -123,13 +119,11 @@ function checkEchoMode(
   inspection: Inspection,
   surroundings: BgpSurroundings,
 ): void {
-  const v6 = surroundings.pools.find(
-    ({ name, ranges }) => pools.has(name) && ranges.some(({ family }) => family === 'ipv6'),
-  );
+  const v6 = surroundings.pools.find((pool) => pools.has(pool.name) && narrowestOf(pool).ipv6 !== undefined);
   if (v6 === undefined) return;
   const echo = new Set(surroundings.bfdProfiles.filter(({ echoMode }) => echoMode).map(({ name }) => name));
   for (const { name, bfdProfile, nodeSelectors: peerNodes } of surroundings.peers) {
-    if (bfdProfile === undefined || !echo.has(bfdProfile) || (peers.length > 0 && !peers.includes(name))) continue;
+    if (bfdProfile === undefined || !echo.has(bfdProfile) || (peers.length > 0 && !isIn(peers, name))) continue;
     if (!shareNode(nodeSelectors, peerNodes, surroundings.nodes)) continue;
     inspection.report(
       ['spec', 'peers'],
@@ -143,7 +137,7 @@ function checkEchoMode(
 /** A route can have only one LOCAL_PREF (rule B4). */
 export function preferenceClashes(
   advertisement: BgpAdvertisement,
-  accepted: readonly BgpAdvertisement[],
+  accepted: Iterable<BgpAdvertisement>,
   inspection: Inspection,
   pools: readonly Pool[],
   nodes: Nodes,
@@ -176,11 +170,12 @@ function contestedPool(a: BgpAdvertisement, b: BgpAdvertisement, pools: readonly
 }
 
 function sharePeer(a: BgpAdvertisement, b: BgpAdvertisement): boolean {
-  return a.peers.length === 0 || b.peers.length === 0 || a.peers.some((name) => b.peers.includes(name));
+  return a.peers.length === 0 || b.peers.length === 0 || a.peers.some((name) => isIn(b.peers, name));
 }
 
 /** True when the routes differ in length for every family that the pool has. */
-function areDifferentRoutes(a: BgpAdvertisement, b: BgpAdvertisement, { ranges }: Pool): boolean {
-  const present = FAMILIES.filter((family) => ranges.some((range) => range.family === family));
+function areDifferentRoutes(a: BgpAdvertisement, b: BgpAdvertisement, pool: Pool): boolean {
+  const narrowest = narrowestOf(pool);
+  const present = FAMILIES.filter((family) => narrowest[family] !== undefined);
   return present.every((family) => a.aggregationLengths[family] !== b.aggregationLengths[family]);
 }

@@ -59,7 +59,7 @@ export function parsePeer(
       'a BGP identifier has four octets',
       'write an IPv4 address',
     );
-  inspection.selectors(['spec', 'nodeSelectors'], spec.nodeSelectors ?? []);
+  const nodeSelectors = inspection.selectors(['spec', 'nodeSelectors'], spec.nodeSelectors);
   const bfdProfile = bfdProfileOf(spec, inspection, surroundings);
   const password = passwordOf(object, spec, inspection, surroundings);
   if (peerASN === undefined || target === undefined) return undefined;
@@ -73,7 +73,7 @@ export function parsePeer(
     sourceAddress,
     ...timers,
     routerId,
-    nodeSelectors: spec.nodeSelectors ?? [],
+    nodeSelectors,
     password,
     ...secretReference(spec),
     bfdProfile,
@@ -233,7 +233,7 @@ function passwordOf(
 /** One session per router: two peers on one node cannot have the same address, port and VRF (rules R7 and M2). */
 export function peerClashes(
   peer: Peer,
-  accepted: readonly Peer[],
+  accepted: Iterable<Peer>,
   inspection: Inspection,
   nodes: Nodes,
   engine: BgpEngine,
@@ -241,10 +241,11 @@ export function peerClashes(
   const key = routerKey(peer);
   for (const other of accepted) {
     const isSameRouter = routerKey(other) === key;
-    if (!isSameRouter && engine !== 'frr-k8s') continue;
-    const where = whereBothRun(peer, other, nodes);
+    const isAtOdds = engine === 'frr-k8s' && areAtOdds(peer, other);
+    // On which nodes two peers run takes a look at every node: only where it matters.
+    const where = isSameRouter || isAtOdds ? whereBothRun(peer, other, nodes) : undefined;
     if (where === undefined) continue;
-    if (engine === 'frr-k8s') routerClashes(peer, other, where, inspection);
+    if (isAtOdds) routerClashes(peer, other, where, inspection);
     if (!isSameRouter) continue;
     const [field, value] = placeOf(peer);
     const message = `BGPPeer ${other.name} is the same router, and ${where.both}`;
@@ -270,6 +271,10 @@ function whereBothRun(a: Peer, b: Peer, nodes: Nodes): Where | undefined {
 }
 
 /** FRR has one router ID per node and one AS number per VRF (rule M2). */
+function areAtOdds(a: Peer, b: Peer): boolean {
+  return a.routerId?.value !== b.routerId?.value || (a.vrf === b.vrf && a.myASN !== b.myASN);
+}
+
 function routerClashes(peer: Peer, other: Peer, { both, apart }: Where, inspection: Inspection): void {
   const id = ({ routerId }: Peer) => (routerId === undefined ? '' : formatAddress(routerId));
   const has = (what: string, limit: string) => `BGPPeer ${other.name} has ${what}, ${limit}, and ${both}`;
@@ -302,7 +307,14 @@ export function placeOf({ target }: Pick<Peer, 'target'>): [field: readonly stri
 
 const TEMPLATE = ['metadata', 'annotations', annotation('peer-address-from')];
 
+const routerKeys = new WeakMap<Peer, string>();
+
 function routerKey(peer: Peer): string {
-  const { target, port, vrf } = peer;
-  return JSON.stringify([target.kind, ...placeOf(peer), port, vrf]);
+  let key = routerKeys.get(peer);
+  if (key === undefined) {
+    const { target, port, vrf } = peer;
+    key = JSON.stringify([target.kind, ...placeOf(peer), port, vrf]);
+    routerKeys.set(peer, key);
+  }
+  return key;
 }

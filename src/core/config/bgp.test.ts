@@ -159,7 +159,7 @@ describe('a BGPAdvertisement', () => {
     [
       'B3: wider than an entry',
       { ipAddressPools: ['v4'], aggregationLength: 24 },
-      'routes of this length would reach beyond 192.0.2.0/28 of IPAddressPool v4; give 28 or more',
+      'routes of this length would reach beyond 198.51.100.5/32, 198.51.100.6/31, … (5 CIDRs) of IPAddressPool v4; give 29 or more',
     ],
     ['B3: the same for IPv6', { aggregationLengthV6: 64 }, 'beyond 2001:db8::/120 of IPAddressPool v6'],
     ['B6: a broken literal', { communities: ['70000:1'] }, 'both halves of a community are numbers'],

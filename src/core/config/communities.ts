@@ -69,21 +69,27 @@ export function parseAliases(object: KubernetesObject, inspection: Inspection): 
   return { name: object.metadata.name, values };
 }
 
+/** All aliases in force, by name, and which Community object each is of. */
+export type Aliases = Map<string, { readonly value: CommunityValue; readonly of: string }>;
+
+export function takeAliases({ name: of, values }: CommunityAliases, aliases: Aliases): void {
+  for (const [name, value] of values) aliases.set(name, { value, of });
+}
+
 /** Aliases are global: no two Community objects may define the same one. */
 export function aliasClashes(
-  aliases: CommunityAliases,
-  accepted: readonly CommunityAliases[],
+  { values }: CommunityAliases,
+  aliases: Readonly<Pick<Aliases, 'get'>>,
   inspection: Inspection,
 ): void {
-  for (const other of accepted) {
-    for (const name of aliases.values.keys()) {
-      if (!other.values.has(name)) continue;
-      inspection.report(
-        ['spec', 'communities'],
-        name,
-        `Community ${other.name} has an alias of this name`,
-        'use another name, or leave it in one of the two',
-      );
-    }
+  for (const name of values.keys()) {
+    const other = aliases.get(name)?.of;
+    if (other === undefined) continue;
+    inspection.report(
+      ['spec', 'communities'],
+      name,
+      `Community ${other} has an alias of this name`,
+      'use another name, or leave it in one of the two',
+    );
   }
 }

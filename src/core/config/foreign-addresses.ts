@@ -14,8 +14,9 @@ import {
   prefixRange,
   rangeContains,
 } from '../net/prefix.ts';
+import { RangeSet } from '../net/range-set.ts';
 import type { Pool } from './config.ts';
-import { rangeSetOf } from './pools.ts';
+import { PoolIndex } from './pools.ts';
 
 /** An address or a network, and whose it is, for example `the InternalIP of Node node-1`. */
 export interface ForeignAddresses {
@@ -70,10 +71,12 @@ export function foreignProblems(
   foreign: readonly ForeignAddresses[],
 ): Problem[] {
   const byName = new Map(objects.map((object) => [object.metadata.name, object]));
-  return pools.flatMap((pool) => {
-    const object = byName.get(pool.name);
-    const found = foreignIn([pool], foreign);
-    if (object === undefined) return [];
+  const asked = pools.filter(({ name }) => byName.has(name));
+  const index = PoolIndex.of(asked);
+  const inPool = new Map<Pool, ForeignAddresses[]>(asked.map((pool) => [pool, []]));
+  for (const each of foreign) for (const pool of index.overlapping(each.range).keys()) inPool.get(pool)!.push(each);
+  return [...inPool].flatMap(([{ name }, found]) => {
+    const object = byName.get(name)!;
     return found.slice(0, MOST_TOLD).map(({ text, owner }, i): Problem => {
       const others = i === MOST_TOLD - 1 && found.length > MOST_TOLD ? ` (and ${found.length - MOST_TOLD} more)` : '';
       return {
@@ -89,8 +92,9 @@ export function foreignProblems(
 
 /** Those that some pool contains, in whole or in part: as a rule, none. */
 export function foreignIn(pools: readonly Pool[], foreign: readonly ForeignAddresses[]): ForeignAddresses[] {
-  const sets = pools.map(rangeSetOf);
-  return foreign.filter(({ range }) => sets.some((set) => set.overlapping(range) !== undefined));
+  const set = new RangeSet();
+  for (const { ranges } of pools) set.addAll(ranges);
+  return foreign.filter(({ range }) => set.overlapping(range) !== undefined);
 }
 
 /** Whose the address is, of those that are given. */

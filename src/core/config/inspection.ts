@@ -9,9 +9,17 @@ import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts
 import { canonicalSelector, formatSelector, selectorFaults } from '../api/selector.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
 
+/** Problems of one object that are told, of those that may pass by themselves and of the others. */
+const MOST_PROBLEMS = 100;
+
+/** Selectors in one list (rule G4): each is held against every node, namespace or pool. */
+const MOST_SELECTORS = 1000;
+
 /** Collects the problems of one object. */
 export class Inspection {
   readonly problems: Problem[] = [];
+  /** How many there are of those that may pass by themselves, and of the others. */
+  readonly #counts = { transient: 0, lasting: 0 };
   readonly object: ObjectReference;
 
   constructor(object: ObjectReference) {
@@ -22,23 +30,33 @@ export class Inspection {
     return this.problems.length === 0;
   }
 
+  /** So much is wrong that no more is told. */
+  get isFull(): boolean {
+    return this.#counts.lasting >= MOST_PROBLEMS;
+  }
+
+  #add(problem: Problem): void {
+    const kind = problem.transient === true ? 'transient' : 'lasting';
+    if (this.#counts[kind]++ < MOST_PROBLEMS) this.problems.push(problem);
+  }
+
   /** The object with its defaults, checked against the schema of its kind; undefined when it does not match, which is reported. */
   validate<S extends ObjectSchema>(schema: S, object: KubernetesObject): Output<S> | undefined {
     // The status is not the user's, and an int64 in it may exceed what a JavaScript number holds exactly.
     const wish = Object.fromEntries(Object.entries(object).filter(([field]) => field !== 'status'));
     const validated = validateObject(this.object.kind, schema, wish as unknown as KubernetesObject);
     if (validated.ok) return validated.value;
-    this.problems.push(...validated.problems);
+    for (const problem of validated.problems) this.#add(problem);
     return undefined;
   }
 
   report(path: readonly PropertyKey[], value: string, message: string, cure: string): void {
-    this.problems.push({ object: this.object, field: fieldPath(path), value, message, cure });
+    this.#add({ object: this.object, field: fieldPath(path), value, message, cure });
   }
 
   /** Reports that a referenced object is missing; it may still be created, so the problem is transient. */
   awaits(path: readonly PropertyKey[], value: string, message: string, cure: string): void {
-    this.problems.push({ object: this.object, field: fieldPath(path), value, message, cure, transient: true });
+    this.#add({ object: this.object, field: fieldPath(path), value, message, cure, transient: true });
   }
 
   /** Upstream's generic rule for lists of strings: no duplicates (G1). */
@@ -50,8 +68,9 @@ export class Inspection {
     }
   }
 
-  /** Upstream's generic rules for lists of selectors (G2). */
-  selectors(path: readonly PropertyKey[], selectors: readonly LabelSelector[]): void {
+  /** The generic rules for lists of selectors (G2, G4). Returns the list; of one that is too long only the first, as it is refused anyway. */
+  selectors(path: readonly PropertyKey[], selectors: readonly LabelSelector[] = []): readonly LabelSelector[] {
+    if (!this.isListable(path, selectors)) return selectors.slice(0, 1);
     const seen = new Set<string>();
     for (const [i, selector] of selectors.entries()) {
       this.selector([...path, i], selector);
@@ -60,6 +79,14 @@ export class Inspection {
         this.report([...path, i], formatSelector(selector), 'this selector is listed twice', 'list it once');
       seen.add(text);
     }
+    return selectors;
+  }
+
+  /** Our rule for the length of a list of selectors (G4). */
+  isListable(path: readonly PropertyKey[], { length }: readonly unknown[]): boolean {
+    if (length > MOST_SELECTORS)
+      this.report(path, `${length} selectors`, `there may be ${MOST_SELECTORS} at most`, 'select by fewer labels');
+    return length <= MOST_SELECTORS;
   }
 
   selector(path: readonly PropertyKey[], selector: LabelSelector): void {
@@ -85,7 +112,9 @@ export interface Reading<T> {
   /** Parses one object; any problem reported to the inspection makes it invalid. */
   readonly parse: (object: KubernetesObject, inspection: Inspection) => T | undefined;
   /** Reports conflicts with values that were accepted before. */
-  readonly clashes?: (value: T, accepted: readonly T[], inspection: Inspection) => void;
+  readonly clashes?: (value: T, accepted: Iterable<T>, inspection: Inspection) => void;
+  /** Told of each value that is accepted, so that `clashes` need not look at them one by one. */
+  readonly accept?: (value: T) => void;
   /** Whether the problems of an invalid object are told here; default: yes. `last` is what was in force of it. */
   readonly concerns?: (object: KubernetesObject, last: T | undefined) => boolean;
 }
@@ -100,8 +129,13 @@ export function readAll<T extends { readonly name: string }>(
   problems: Problem[],
   good: T[] = [],
 ): T[] {
-  const { kind, clashes = () => {}, concerns = () => true } = reading;
+  const { kind, clashes = () => {}, concerns = () => true, accept = () => {} } = reading;
   const accepted = new Map<string, T>();
+  const previous = new Map(reading.previous.map((value) => [value.name, value]));
+  const take = (value: T) => {
+    accepted.set(value.name, value);
+    accept(value);
+  };
   for (const object of [...reading.objects].sort(byAge)) {
     const { name } = object.metadata;
     const inspection = new Inspection(referenceTo(kind, object));
@@ -111,18 +145,18 @@ export function readAll<T extends { readonly name: string }>(
       const message = `there is an older ${kind} of this name in another namespace`;
       inspection.report(['metadata', 'name'], name, message, 'use another name');
     }
-    const last = isTwin ? undefined : reading.previous.find((candidate) => candidate.name === name);
+    const last = isTwin ? undefined : previous.get(name);
     const valid = inspection.isClean && value !== undefined ? value : last;
     if (valid !== undefined) good.push(valid);
-    if (value !== undefined) clashes(value, [...accepted.values()], inspection);
+    if (value !== undefined) clashes(value, accepted.values(), inspection);
     if (value !== undefined && inspection.isClean) {
-      accepted.set(name, value);
+      take(value);
       continue;
     }
     const trial = new Inspection(inspection.object);
-    if (last !== undefined) clashes(last, [...accepted.values()], trial);
+    if (last !== undefined) clashes(last, accepted.values(), trial);
     const isKept = last !== undefined && trial.isClean;
-    if (isKept) accepted.set(name, last);
+    if (isKept) take(last);
     if (!concerns(object, last)) continue;
     const consequence = isKept
       ? 'until then the last good version stays in force'

@@ -4,6 +4,7 @@
  */
 import { l2Advertisement } from '../api/kinds.ts';
 import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
+import { isIn } from '../api/membership.ts';
 import { anySelectorMatches } from '../api/selector.ts';
 import type { AdvertisementTargets, L2Advertisement, Pool } from './config.ts';
 import type { Inspection } from './inspection.ts';
@@ -17,8 +18,9 @@ export function parseL2Advertisement(
   if (validated === undefined) return undefined;
   const spec = validated.spec ?? {};
   const preferred = spec.preferredNodeSelectors ?? [];
-  for (const [i, { preference }] of preferred.entries())
-    inspection.selector(['spec', 'preferredNodeSelectors', i, 'preference'], preference);
+  const path = ['spec', 'preferredNodeSelectors'];
+  if (inspection.isListable(path, preferred))
+    for (const [i, { preference }] of preferred.entries()) inspection.selector([...path, i, 'preference'], preference);
   return {
     ...parseTargets(object.metadata.name, spec, inspection, pools),
     interfaces: [...new Set(spec.interfaces ?? [])].sort(),
@@ -40,16 +42,15 @@ export function parseTargets(
   inspection: Inspection,
   pools: readonly Pool[],
 ): AdvertisementTargets {
-  const { ipAddressPools = [], ipAddressPoolSelectors = [], nodeSelectors = [], serviceSelectors = [] } = fields;
+  const { ipAddressPools = [] } = fields;
   inspection.unique(['spec', 'ipAddressPools'], ipAddressPools);
-  inspection.selectors(['spec', 'ipAddressPoolSelectors'], ipAddressPoolSelectors);
-  inspection.selectors(['spec', 'nodeSelectors'], nodeSelectors);
-  inspection.selectors(['spec', 'serviceSelectors'], serviceSelectors);
+  const selectors = (field: 'ipAddressPoolSelectors' | 'nodeSelectors' | 'serviceSelectors') =>
+    inspection.selectors(['spec', field], fields[field]);
   return {
     name,
-    pools: coveredPools(ipAddressPools, ipAddressPoolSelectors, pools),
-    nodeSelectors,
-    serviceSelectors,
+    pools: coveredPools(ipAddressPools, selectors('ipAddressPoolSelectors'), pools),
+    nodeSelectors: selectors('nodeSelectors'),
+    serviceSelectors: selectors('serviceSelectors'),
   };
 }
 
@@ -61,6 +62,6 @@ function coveredPools(
 ): Set<string> {
   const everything = names.length === 0 && selectors.length === 0;
   const covers = ({ name, labels }: Pool) =>
-    everything || names.includes(name) || (selectors.length > 0 && anySelectorMatches(selectors, labels));
+    everything || isIn(names, name) || (selectors.length > 0 && anySelectorMatches(selectors, labels));
   return new Set(pools.filter(covers).map(({ name }) => name));
 }

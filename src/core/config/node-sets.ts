@@ -26,6 +26,9 @@ export function shareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
   return nodes.kind === 'all' && haveCommon(selectedBy(a, nodes), selectedBy(b, nodes));
 }
 
+/** So many pairs of selectors are compared; of more it is not known that they exclude each other. */
+const MOST_PAIRS = 10_000;
+
 /**
  * Whether the Nodes say nothing about two objects, because one of them selects none today, and nothing in the selectors
  * keeps them apart on nodes to come.
@@ -33,7 +36,8 @@ export function shareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
 export function mayComeToShareNode(a: Selectors, b: Selectors, nodes: Nodes): boolean {
   if (nodes.kind !== 'all') return false;
   const isIdle = selectedBy(a, nodes).size === 0 || selectedBy(b, nodes).size === 0;
-  return isIdle && a.some((mine) => b.some((theirs) => !areDisjoint(mine, theirs)));
+  if (!isIdle) return false;
+  return a.length * b.length > MOST_PAIRS || a.some((mine) => b.some((theirs) => !areDisjoint(mine, theirs)));
 }
 
 function haveCommon<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {

@@ -5,7 +5,8 @@
 import { type IPAddressPoolSpec, ipAddressPool } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import { type AddressRange, formatPrefix, rangeToPrefixes } from '../net/prefix.ts';
+import type { IpFamily } from '../net/address.ts';
+import { type AddressRange, formatPrefix, rangeToPrefixes, shortestPrefixIn } from '../net/prefix.ts';
 import { RangeSet } from '../net/range-set.ts';
 import { parseAddressEntry } from './address-entry.ts';
 import type { Pool, PoolAllocation } from './config.ts';
@@ -53,6 +54,7 @@ function parseRanges(spec: IPAddressPoolSpec, inspection: Inspection): AddressRa
         `it overlaps ${showRange(twin)} of the same pool`,
         'list each address once',
       );
+    if (inspection.isFull) break;
   }
   return ranges;
 }
@@ -64,11 +66,9 @@ function parseAllocation(
 ): PoolAllocation {
   const path = ['spec', 'serviceAllocation'];
   const named = spec.namespaces ?? [];
-  const namespaceSelectors = spec.namespaceSelectors ?? [];
-  const serviceSelectors = spec.serviceSelectors ?? [];
   inspection.unique([...path, 'namespaces'], named);
-  inspection.selectors([...path, 'namespaceSelectors'], namespaceSelectors);
-  inspection.selectors([...path, 'serviceSelectors'], serviceSelectors);
+  const namespaceSelectors = inspection.selectors([...path, 'namespaceSelectors'], spec.namespaceSelectors);
+  const serviceSelectors = inspection.selectors([...path, 'serviceSelectors'], spec.serviceSelectors);
   const selected = namespaces.filter(
     ({ metadata }) => namespaceSelectors.length > 0 && anySelectorMatches(namespaceSelectors, metadata.labels),
   );
@@ -80,31 +80,49 @@ function parseAllocation(
   };
 }
 
-/** Rule P2 across pools. */
-export function poolClashes(pool: Pool, accepted: readonly Pool[], inspection: Inspection): void {
-  for (const other of accepted) {
-    const clash = firstOverlap(pool, other);
-    if (clash === undefined) continue;
-    const [mine, theirs] = clash;
-    inspection.report(
-      ['spec', 'addresses'],
-      showRange(mine),
-      `it overlaps ${showRange(theirs)} of IPAddressPool ${other.name}`,
-      'leave the shared addresses in one of the two pools',
-    );
+/** The addresses of many pools, none of which overlap, and whose they are. */
+export class PoolIndex {
+  readonly #ranges = new RangeSet();
+  readonly #owners = new Map<AddressRange, Pool>();
+
+  static of(pools: readonly Pool[]): PoolIndex {
+    const index = new PoolIndex();
+    for (const pool of pools) index.add(pool);
+    return index;
+  }
+
+  add(pool: Pool): void {
+    this.#ranges.addAll(pool.ranges);
+    for (const range of pool.ranges) this.#owners.set(range, pool);
+  }
+
+  /** The pools that have addresses of the range, with the entry that has the first of them. */
+  overlapping(range: AddressRange): Map<Pool, AddressRange> {
+    const found = new Map<Pool, AddressRange>();
+    for (const theirs of this.#ranges.allOverlapping(range)) {
+      const owner = this.#owners.get(theirs)!;
+      if (!found.has(owner)) found.set(owner, theirs);
+    }
+    return found;
   }
 }
 
-/** Searches in the longer list for each entry of the shorter one. */
-function firstOverlap(mine: Pool, theirs: Pool): readonly [AddressRange, AddressRange] | undefined {
-  const swapped = mine.ranges.length > theirs.ranges.length;
-  const [few, many] = swapped ? [theirs, mine] : [mine, theirs];
-  const set = rangeSetOf(many);
-  for (const range of few.ranges) {
-    const overlapped = set.overlapping(range);
-    if (overlapped !== undefined) return swapped ? [overlapped, range] : [range, overlapped];
+/** Rule P2 across pools. */
+export function poolClashes(pool: Pool, accepted: PoolIndex, inspection: Inspection): void {
+  const told = new Set<Pool>();
+  for (const mine of pool.ranges) {
+    if (inspection.isFull) return;
+    for (const [other, theirs] of accepted.overlapping(mine)) {
+      if (told.has(other)) continue;
+      told.add(other);
+      inspection.report(
+        ['spec', 'addresses'],
+        showRange(mine),
+        `it overlaps ${showRange(theirs)} of IPAddressPool ${other.name}`,
+        'leave the shared addresses in one of the two pools',
+      );
+    }
   }
-  return undefined;
 }
 
 /** Pools never change; one is compared with all others. */
@@ -117,6 +135,27 @@ export function rangeSetOf(pool: Pool): RangeSet {
   const set = RangeSet.of(pool.ranges);
   rangeSets.set(pool, set);
   return set;
+}
+
+/** The entry of a family that takes the longest prefix to stay within, and the length of that. */
+interface Narrowest {
+  readonly range: AddressRange;
+  readonly length: number;
+}
+
+const narrowest = new WeakMap<Pool, Partial<Record<IpFamily, Narrowest>>>();
+
+/** By family; undefined: the pool has no addresses of it. */
+export function narrowestOf(pool: Pool): Partial<Record<IpFamily, Narrowest>> {
+  const known = narrowest.get(pool);
+  if (known !== undefined) return known;
+  const found: Partial<Record<IpFamily, Narrowest>> = {};
+  for (const range of pool.ranges) {
+    const length = shortestPrefixIn(range);
+    if (length > (found[range.family]?.length ?? -1)) found[range.family] = { range, length };
+  }
+  narrowest.set(pool, found);
+  return found;
 }
 
 /** The prefixes that a range splits into, as upstream shows it; a long list is shortened. */

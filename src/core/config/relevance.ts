@@ -45,10 +45,10 @@ export function relevanceTo(
     bfdProfile: ({ metadata: { name } }) =>
       bgppeers.some((peer) => fieldOf(peer, 'bfdProfile') === name && selects(peer)),
     community: (object) => {
-      const aliases = listOf(object, 'communities').map((entry) => (entry as { name?: unknown } | null)?.name);
+      const aliases = new Set(listOf(object, 'communities').map((entry) => (entry as { name?: unknown } | null)?.name));
       return bgpadvertisements.some(
         (advertisement) =>
-          listOf(advertisement, 'communities').some((text) => aliases.includes(text)) && selects(advertisement),
+          listOf(advertisement, 'communities').some((text) => aliases.has(text)) && selects(advertisement),
       );
     },
   };

@@ -8,12 +8,12 @@ import type { Problem } from '../api/problem.ts';
 import type { Labels } from '../api/selector.ts';
 import { parseBgpAdvertisement, preferenceClashes } from './bgp-advertisements.ts';
 import { parseBfdProfile, parsePeer, peerClashes } from './bgp-peers.ts';
-import { aliasClashes, parseAliases } from './communities.ts';
+import { type Aliases, aliasClashes, parseAliases, takeAliases } from './communities.ts';
 import { type BgpAdvertisement, type BgpEngine, type Config, EMPTY_CONFIG } from './config.ts';
 import { readAll } from './inspection.ts';
 import { parseL2Advertisement } from './l2-advertisements.ts';
 import type { Nodes } from './node-sets.ts';
-import { parsePool, poolClashes } from './pools.ts';
+import { PoolIndex, parsePool, poolClashes } from './pools.ts';
 import { relevanceTo } from './relevance.ts';
 
 /** The resources that make up the configuration. */
@@ -89,12 +89,14 @@ export function resolveConfig(
   const nodes = nodesOf(objects, node);
   const of = (resource: ConfigResource) => ({ kind: kindOf(resource), objects: objects[resource] ?? [] });
   const { namespaces = [], secrets } = objects;
+  const taken = new PoolIndex();
   const pools = readAll(
     {
       ...of('ipaddresspools'),
       previous: previous.pools,
       parse: (object, inspection) => parsePool(object, inspection, namespaces),
-      clashes: poolClashes,
+      clashes: (pool, _accepted, inspection) => poolClashes(pool, taken, inspection),
+      accept: (pool) => taken.add(pool),
     },
     problems,
   );
@@ -106,12 +108,14 @@ export function resolveConfig(
     },
     problems,
   );
+  const aliases: Aliases = new Map();
   const communities = readAll(
     {
       ...of('communities'),
       previous: previous.communities,
       parse: parseAliases,
-      clashes: aliasClashes,
+      clashes: (community, _accepted, inspection) => aliasClashes(community, aliases, inspection),
+      accept: (community) => takeAliases(community, aliases),
       concerns: relevance.community,
     },
     problems,
@@ -141,7 +145,7 @@ export function resolveConfig(
       ...of('bgpadvertisements'),
       previous: previous.bgpAdvertisements,
       parse: (object, inspection) =>
-        parseBgpAdvertisement(object, inspection, { pools, communities, peers, bfdProfiles, nodes }),
+        parseBgpAdvertisement(object, inspection, { pools, aliases, peers, bfdProfiles, nodes }),
       clashes: (advertisement, accepted, inspection) =>
         preferenceClashes(advertisement, accepted, inspection, pools, nodes),
       concerns: relevance.selecting,

@@ -50,13 +50,17 @@ const NAMINGS: Readonly<Partial<Record<ConfigResource, readonly Naming[]>>> = {
 };
 
 /** Every name and selector of an object in force that matches nothing; Nodes and Namespaces only where they are known. */
-export function unmatched(objects: ConfigObjects, { problems }: Pick<Resolved, 'problems'>): Problem[] {
+export function unmatched(
+  objects: ConfigObjects,
+  { problems }: Pick<Resolved, 'problems'>,
+  isAsked: (of: Pick<Problem, 'object'>) => boolean = () => true,
+): Problem[] {
   const faulty = new Set(problems.map(({ object }) => idOf(object)));
   return Object.entries(NAMINGS).flatMap(([resource, namings]) =>
     (objects[resource as ConfigResource] ?? []).flatMap((object) => {
       const reference = referenceTo(kindOf(resource as ConfigResource), object);
       // Of a faulty object an older version may be in force, which is not what stands there.
-      if (faulty.has(idOf(reference))) return [];
+      if (!isAsked({ object: reference }) || faulty.has(idOf(reference))) return [];
       return namings.flatMap((each) => unmatchedBy(each, object, reference, objects));
     }),
   );

@@ -88,6 +88,15 @@ describe('allocation', () => {
     expect(ask(a, 'd')).toBe('192.0.2.1');
   });
 
+  it('goes back to a range that was full when an address of it is released', () => {
+    const a = allocator(pool('p', ['192.0.2.8/31', '2001:db8::/127', '192.0.2.0/31', '192.0.2.4/32']));
+    for (const s of ['a', 'b', 'c', 'd', 'e']) ask(a, s);
+    expect(ask(a, 'f')).toBe('p:exhausted');
+    a.release('c');
+    a.release('b');
+    expect(['f', 'g', 'h'].map((s) => ask(a, s))).toEqual(['192.0.2.9', '192.0.2.0', 'p:exhausted']);
+  });
+
   it('skips .0 and .255 when told to, also for requests', () => {
     const a = allocator(pool('p', ['192.0.2.254-192.0.3.1'], { avoidBuggyIPs: true }));
     expect([ask(a, 'a'), ask(a, 'b'), ask(a, 'c')]).toEqual(['192.0.2.254', '192.0.3.1', 'p:exhausted']);

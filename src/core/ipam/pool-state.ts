@@ -4,8 +4,9 @@
  */
 import { anySelectorMatches } from '../api/selector.ts';
 import type { Pool } from '../config/config.ts';
+import { narrowestOf, rangeSetOf } from '../config/pools.ts';
 import type { IpAddress, IpFamily } from '../net/address.ts';
-import { type AddressRange, rangeContains } from '../net/prefix.ts';
+import type { AddressRange } from '../net/prefix.ts';
 import { RangeSet } from '../net/range-set.ts';
 import { addressAt, hasOrdinal, isBuggy, type OrdinalRange, ordinalOf, toOrdinals } from './ordinals.ts';
 import type { AllocationRequest } from './request.ts';
@@ -14,6 +15,18 @@ import { TakenRuns } from './taken-runs.ts';
 interface TakenRange {
   readonly ordinals: OrdinalRange;
   readonly taken: TakenRuns;
+  /** Its place among those of its family. */
+  readonly index: number;
+}
+
+/** An address of a pool, by its place in the order of the pool. */
+interface Place {
+  readonly range: TakenRange;
+  readonly ordinal: bigint;
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.range.index === b.range.index ? a.ordinal < b.ordinal : a.range.index < b.range.index;
 }
 
 /** Addresses used and free, by family (status of IPAddressPool). */
@@ -26,30 +39,35 @@ export interface PoolUsage {
 
 export class PoolState {
   readonly pool: Pool;
-  /** In the order of the pool. */
-  readonly #ranges: readonly TakenRange[];
+  /** By family, in the order of the pool. */
+  readonly #ranges: Readonly<Record<IpFamily, readonly TakenRange[]>>;
+  /** Of each family the first range that may have a free address: all before it are full. */
+  readonly #firstOpen: Record<IpFamily, number> = { ipv4: 0, ipv6: 0 };
   readonly #byRange: ReadonlyMap<AddressRange, TakenRange>;
   readonly #sorted: RangeSet;
 
   constructor(pool: Pool) {
     this.pool = pool;
-    const ranges = pool.ranges.map((range) => ({
-      ordinals: toOrdinals(range, pool.avoidBuggyIPs),
-      taken: new TakenRuns(),
-    }));
-    this.#ranges = ranges.filter(({ ordinals }) => ordinals.first <= ordinals.last);
-    this.#byRange = new Map(this.#ranges.map((each) => [each.ordinals.range, each]));
+    const usable = (family: IpFamily) =>
+      pool.ranges
+        .filter((range) => range.family === family)
+        .map((range) => toOrdinals(range, pool.avoidBuggyIPs))
+        .filter(({ first, last }) => first <= last)
+        .map((ordinals, index): TakenRange => ({ ordinals, taken: new TakenRuns(), index }));
+    this.#ranges = { ipv4: usable('ipv4'), ipv6: usable('ipv6') };
+    const all = [...this.#ranges.ipv4, ...this.#ranges.ipv6];
+    this.#byRange = new Map(all.map((each) => [each.ordinals.range, each]));
     this.#sorted = RangeSet.of([...this.#byRange.keys()]);
   }
 
   /** True when the pool lists addresses of the family, even if it avoids all of them. */
   lists(family: IpFamily): boolean {
-    return this.pool.ranges.some((range) => range.family === family);
+    return narrowestOf(this.pool)[family] !== undefined;
   }
 
   /** True when the pool has usable addresses of the family, free or not. */
   hasFamily(family: IpFamily): boolean {
-    return this.#ranges.some(({ ordinals }) => ordinals.range.family === family);
+    return this.#ranges[family].length > 0;
   }
 
   /** True when the address is of this pool and may be used. */
@@ -59,11 +77,7 @@ export class PoolState {
 
   /** True when the address is of this pool, but avoidBuggyIPs forbids it. */
   avoids(address: IpAddress): boolean {
-    return (
-      this.pool.avoidBuggyIPs &&
-      isBuggy(address.value) &&
-      this.pool.ranges.some((range) => rangeContains(range, address))
-    );
+    return this.pool.avoidBuggyIPs && isBuggy(address.value) && rangeSetOf(this.pool).containing(address) !== undefined;
   }
 
   take(address: IpAddress): void {
@@ -73,22 +87,33 @@ export class PoolState {
 
   free(address: IpAddress): void {
     const range = this.#rangeOf(address);
-    range?.taken.delete(ordinalOf(range.ordinals, address));
+    if (range === undefined) return;
+    range.taken.delete(ordinalOf(range.ordinals, address));
+    this.#firstOpen[address.family] = Math.min(this.#firstOpen[address.family], range.index);
   }
 
   /** The first address of the family that is free, or is one of `alsoUsable`, in the order of the pool. */
   first(family: IpFamily, alsoUsable: readonly IpAddress[]): IpAddress | undefined {
-    for (const { ordinals, taken } of this.#ranges) {
-      if (ordinals.range.family !== family) continue;
-      let lowest = taken.lowestFree(ordinals.first, ordinals.last);
-      for (const address of alsoUsable) {
-        // One that is avoided may still be shown by whoever had it before the pool said so.
-        if (!hasOrdinal(ordinals, address)) continue;
-        const ordinal = ordinalOf(ordinals, address);
-        if (lowest === undefined || ordinal < lowest) lowest = ordinal;
-      }
-      if (lowest !== undefined) return addressAt(ordinals, lowest);
+    let best = this.#firstFree(family);
+    for (const address of alsoUsable) {
+      // One that is avoided may still be shown by whoever had it before the pool said so.
+      const range = address.family === family ? this.#rangeOf(address) : undefined;
+      if (range === undefined) continue;
+      const place = { range, ordinal: ordinalOf(range.ordinals, address) };
+      if (best === undefined || isBefore(place, best)) best = place;
     }
+    return best && addressAt(best.range.ordinals, best.ordinal);
+  }
+
+  #firstFree(family: IpFamily): Place | undefined {
+    const ranges = this.#ranges[family];
+    for (let i = this.#firstOpen[family]; i < ranges.length; i++) {
+      const range = ranges[i]!;
+      const ordinal = range.taken.lowestFree(range.ordinals.first, range.ordinals.last);
+      this.#firstOpen[family] = i;
+      if (ordinal !== undefined) return { range, ordinal };
+    }
+    this.#firstOpen[family] = ranges.length;
     return undefined;
   }
 
@@ -103,7 +128,7 @@ export class PoolState {
   /** Counters for the pool's status; numbers that int64 cannot hold are shown as its maximum (upstream's rule for huge prefixes). */
   usage(): PoolUsage {
     const counts = { ipv4: { taken: 0n, size: 0n }, ipv6: { taken: 0n, size: 0n } };
-    for (const { ordinals, taken } of this.#ranges) {
+    for (const { ordinals, taken } of this.#byRange.values()) {
       const count = counts[ordinals.range.family];
       count.taken += BigInt(taken.size);
       count.size += ordinals.last - ordinals.first + 1n;

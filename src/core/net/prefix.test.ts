@@ -10,6 +10,7 @@ import {
   rangeContains,
   rangesOverlap,
   rangeToPrefixes,
+  shortestPrefixIn,
 } from './prefix.ts';
 
 const split = (first: string, last: string) => {
@@ -88,6 +89,21 @@ describe('a range splits into prefixes', () => {
         }
       }),
     );
+  });
+
+  it('of which the shortest has its length without the others', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: (1n << 32n) - 1n }), fc.bigInt({ min: 0n, max: 2000n }), (first, more) => {
+        for (const last of [first + more, (1n << 32n) - 1n]) {
+          const range = { family: 'ipv4', first, last } as const;
+          if (last >= 1n << 32n) continue;
+          expect(shortestPrefixIn(range)).toBe(Math.min(...rangeToPrefixes(range).map(({ length }) => length)));
+        }
+      }),
+    );
+    const everything = prefixRange(parsePrefix('::/0')!);
+    expect(shortestPrefixIn(everything)).toBe(0);
+    expect(shortestPrefixIn({ ...everything, first: 1n })).toBe(1);
   });
 
   it('knows containment and overlap by family', () => {

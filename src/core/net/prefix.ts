@@ -71,6 +71,20 @@ export function rangeToPrefixes(range: AddressRange): Prefix[] {
   return prefixes;
 }
 
+/** The length of the shortest prefix that lies in the range. */
+export function shortestPrefixIn({ family, first, last }: AddressRange): number {
+  const bits = ADDRESS_BITS[family];
+  for (let hostBits = bitLength(last - first + 1n) - 1; ; hostBits--) {
+    const size = 1n << BigInt(hostBits);
+    const base = ((first + size - 1n) / size) * size;
+    if (base + size - 1n <= last) return bits - hostBits;
+  }
+}
+
+function bitLength(value: bigint): number {
+  return value.toString(2).length;
+}
+
 function trailingZeros(value: bigint, limit: number): number {
   let count = 0;
   while (count < limit && ((value >> BigInt(count)) & 1n) === 0n) count++;

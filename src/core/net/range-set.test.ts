@@ -27,12 +27,24 @@ describe('a set of ranges', () => {
         }
         expect(set.size).toBe(kept.length);
         expect(RangeSet.of(kept).all).toEqual(set.all);
+        for (const [first, more, family] of wanted) {
+          const asked = range(first, first + more, family);
+          expect([...set.allOverlapping(asked)]).toEqual(set.all.filter((each) => rangesOverlap(each, asked)));
+        }
         for (let value = 0n; value < 70n; value++)
           expect(set.containing({ family: 'ipv6', value })).toEqual(
             kept.find((each) => each.family === 'ipv6' && each.first <= value && value <= each.last),
           );
       }),
     );
+  });
+
+  it('takes many ranges at once as it takes them one by one', () => {
+    const ranges = Array.from({ length: 100 }, (_, i) => range(((i * 37) % 100) * 10, ((i * 37) % 100) * 10 + 4));
+    const [atOnce, oneByOne] = [RangeSet.of(ranges.slice(0, 3)), new RangeSet()];
+    atOnce.addAll(ranges.slice(3));
+    for (const each of ranges) oneByOne.add(each);
+    expect(atOnce.all).toEqual(oneByOne.all);
   });
 
   it('looks at few ranges, however many there are', () => {

@@ -5,6 +5,9 @@
 import type { IpAddress, IpFamily } from './address.ts';
 import type { AddressRange } from './prefix.ts';
 
+/** So many ranges are inserted one by one; for more, all are sorted again. */
+const FEW = 32;
+
 /** Ranges that do not overlap each other, in both families. */
 export class RangeSet {
   /** Ascending by address. */
@@ -13,9 +16,7 @@ export class RangeSet {
   /** `ranges` must be disjoint. */
   static of(ranges: readonly AddressRange[]): RangeSet {
     const set = new RangeSet();
-    for (const range of ranges) set.#ranges[range.family].push(range);
-    for (const list of Object.values(set.#ranges))
-      list.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+    set.addAll(ranges);
     return set;
   }
 
@@ -36,6 +37,23 @@ export class RangeSet {
       list.splice(firstEndingFrom(list, range.first), 0, range);
     }
     return overlapped;
+  }
+
+  /** Adds ranges that overlap neither each other nor any that is here. */
+  addAll(ranges: readonly AddressRange[]): void {
+    if (ranges.length <= FEW) {
+      for (const range of ranges) this.add(range);
+      return;
+    }
+    for (const range of ranges) this.#ranges[range.family].push(range);
+    for (const list of Object.values(this.#ranges))
+      list.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  }
+
+  /** Every range that shares an address with this one, ascending. */
+  *allOverlapping({ family, first, last }: AddressRange): Generator<AddressRange> {
+    const list = this.#ranges[family];
+    for (let i = firstEndingFrom(list, first); i < list.length && list[i]!.first <= last; i++) yield list[i]!;
   }
 
   /** The lowest range that shares an address with this one. */
