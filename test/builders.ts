@@ -4,7 +4,7 @@
  */
 import type { EndpointSlice, KubernetesObject, Node, Pod, Service } from '../src/core/api/kubernetes.ts';
 import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
-import type { Peer } from '../src/core/config/config.ts';
+import type { L2Advertisement, Peer } from '../src/core/config/config.ts';
 import type { Candidate } from '../src/core/election/election.ts';
 import { parseAddress } from '../src/core/net/address.ts';
 
@@ -102,6 +102,12 @@ export function candidate(name: string, more: Partial<Candidate> = {}): Candidat
     networkUnavailable: false,
   };
   return { name, labels: {}, links: undefined, ...fit, ...more };
+}
+
+/** An L2Advertisement of the pool `p` as the configuration has it, for everybody. */
+export function l2Advertisement(more: Partial<L2Advertisement> = {}): L2Advertisement {
+  const everything = { nodeSelectors: [], serviceSelectors: [], interfaces: [], preferences: [] };
+  return { name: 'l2', pools: new Set(['p']), ...everything, ...more };
 }
 
 /** A BGPPeer as the configuration has it, with its defaults. */

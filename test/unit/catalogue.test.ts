@@ -4,7 +4,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/adapters/sha256.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
-import type { L2Advertisement } from '../../src/core/config/config.ts';
 import { SURROUNDINGS_DELAY } from '../../src/core/controller/look-around.ts';
 import {
   type Candidate,
@@ -35,7 +34,7 @@ import {
   type SpeakerResource,
   type SpeakerSettings,
 } from '../../src/core/speaker/state.ts';
-import { candidate, configured, endpoints, node, pool, service, speakerPod } from '../builders.ts';
+import { candidate, configured, endpoints, l2Advertisement, node, pool, service, speakerPod } from '../builders.ts';
 import { controller } from '../controller.ts';
 
 type Services = readonly ReturnType<typeof service>[];
@@ -256,15 +255,7 @@ describe('every other verdict on a pool is found by explain:', () => {
   });
 });
 
-const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
-  name: 'l2',
-  pools: new Set(['p']),
-  nodeSelectors: [],
-  serviceSelectors: [],
-  interfaces: [],
-  preferences: [],
-  ...more,
-});
+const advertisement = l2Advertisement;
 const COMMON: Contest = {
   advertisements: [advertisement()],
   anyEndpoint: true,

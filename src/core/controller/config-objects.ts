@@ -83,7 +83,8 @@ export function writeStatuses(state: ControllerState, now: Millis, outputs: Cont
   const { statusesDueAt } = state;
   if (statusesDueAt === undefined || statusesDueAt > now) return state;
   const problems = problemsByObject(state.problems);
-  const unmatched = problemsByObject(state.surroundings.unmatched);
+  const { unmatched } = state.surroundings;
+  const unmatchedById = unmatched && problemsByObject(unmatched);
   for (const resource of CONFIG_RESOURCES) {
     for (const object of state.cache.all<ObjectWithStatus>(resource)) {
       const key = objectKey(object);
@@ -91,7 +92,13 @@ export function writeStatuses(state: ControllerState, now: Millis, outputs: Cont
       if (write.kind === 'under-way') changeConfigRecord(state, resource, key, { isOverdue: true });
       if (write.kind !== 'idle') continue;
       const id = idOf(resource, key);
-      const note = statusNote(state, resource, object, problems.get(id) ?? [], unmatched.get(id) ?? []);
+      const note = statusNote(
+        state,
+        resource,
+        object,
+        problems.get(id) ?? [],
+        unmatchedById && (unmatchedById.get(id) ?? []),
+      );
       // What was written and is not there has been pruned by a server with upstream's definitions: once is enough.
       if (note === undefined || equal(written, note)) continue;
       changeConfigRecord(state, resource, key, { written: note, write: begun(write, undefined) });
@@ -113,12 +120,14 @@ function statusNote(
   resource: ConfigResource,
   { metadata, status }: ObjectWithStatus,
   problems: readonly Problem[],
-  unmatched: readonly Problem[],
+  unmatched: readonly Problem[] | undefined,
 ): StatusNote | undefined {
   const conditions = status?.conditions ?? [];
+  const effect = problems.length === 0 ? unmatched && effective(unmatched) : undefined;
   const wishes: ConditionWish[] = [
     { type: ACCEPTED_CONDITION, note: accepted(problems) },
-    { type: EFFECTIVE_CONDITION, note: problems.length === 0 ? effective(unmatched) : undefined },
+    // Before anybody has looked, what the last controller saw may stand.
+    ...(problems.length > 0 || effect !== undefined ? [{ type: EFFECTIVE_CONDITION, note: effect } as const] : []),
   ];
   const says = areSaid(conditions, wishes);
   const counts = resource === 'ipaddresspools' && config.pools.some(({ name }) => name === metadata.name);

@@ -224,6 +224,16 @@ describe('a valid object', () => {
     expect(effective(c.look())).toEqual([expect.stringContaining(expected)]);
   });
 
+  it('goes on saying so when the controller starts again', () => {
+    const message =
+      'spec.ipAddressPools[0]: "q": there is no IPAddressPool of this name; create it, or correct the name';
+    const condition = { type: EFFECTIVE_CONDITION, status: 'False', reason: 'MatchesNothing', message };
+    const advertisement = { ...configured('x', { ipAddressPools: ['q'] }), status: { conditions: [condition] } };
+    const c = controller({ ...served, l2advertisements: [LAN, advertisement] });
+    expect(effective(c.seen())).toEqual([]);
+    expect(effective(c.look())).toEqual([]);
+  });
+
   it('with everything in place says nothing, and takes back what it said', () => {
     const c = controller({ ...served, l2advertisements: [configured('lan', { ipAddressPools: ['p'] })] });
     expect(effective(c.look()).filter((text) => text.includes('False'))).toEqual([]);

@@ -14,11 +14,11 @@ export interface Surroundings {
   readonly advertising: Advertising;
   /** Addresses of the cluster's own that are in some pool. */
   readonly foreign: readonly ForeignAddresses[];
-  /** Names in valid objects that match nothing. */
-  readonly unmatched: readonly Problem[];
+  /** Names in valid objects that match nothing; undefined: nobody has looked yet. */
+  readonly unmatched: readonly Problem[] | undefined;
 }
 
-export const NO_SURROUNDINGS: Surroundings = { advertising: new Map(), foreign: [], unmatched: [] };
+export const NO_SURROUNDINGS: Surroundings = { advertising: new Map(), foreign: [], unmatched: undefined };
 
 export interface Remarks {
   readonly events: readonly EventNote[];

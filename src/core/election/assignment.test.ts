@@ -1,18 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { candidate } from '../../../test/builders.ts';
+import { candidate, l2Advertisement } from '../../../test/builders.ts';
 import { sha256 } from '../../adapters/sha256.ts';
 import { assign, type Contestant, withOwner } from './assignment.ts';
 import { type Candidate, type ElectionResult, elect } from './election.ts';
 
-const l2 = {
-  name: 'l2',
-  pools: new Set(['p']),
-  nodeSelectors: [],
-  serviceSelectors: [],
-  interfaces: [],
-  preferences: [],
-};
+const l2 = l2Advertisement();
 const addresses = Array.from({ length: 60 }, (_, i) => `192.0.2.${i}`);
 const contestants = (nodes: readonly Candidate[], incumbents: ReadonlyMap<string, string | undefined> = new Map()) =>
   addresses.map((address): Contestant => {

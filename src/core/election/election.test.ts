@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { candidate } from '../../../test/builders.ts';
+import { candidate, l2Advertisement } from '../../../test/builders.ts';
 import { sha256 } from '../../adapters/sha256.ts';
 import type { L2Advertisement } from '../config/config.ts';
 import {
@@ -12,15 +12,7 @@ import {
 } from './election.ts';
 
 const node = candidate;
-const advertisement = (more: Partial<L2Advertisement> = {}): L2Advertisement => ({
-  name: 'l2',
-  pools: new Set(['p']),
-  nodeSelectors: [],
-  serviceSelectors: [],
-  interfaces: [],
-  preferences: [],
-  ...more,
-});
+const advertisement = l2Advertisement;
 /** Of one Service that shares no address. */
 interface Contest extends Contested {
   readonly address: string;

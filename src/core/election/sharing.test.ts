@@ -1,19 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { candidate } from '../../../test/builders.ts';
+import { candidate, l2Advertisement } from '../../../test/builders.ts';
 import { sha256 } from '../../adapters/sha256.ts';
-import type { L2Advertisement } from '../config/config.ts';
 import type { Contest } from './election.ts';
 import { type Elected, electShared, type Sharer, shareOf } from './sharing.ts';
 
-const L2: L2Advertisement = {
-  name: 'l2',
-  pools: new Set(['p']),
-  nodeSelectors: [],
-  serviceSelectors: [],
-  interfaces: [],
-  preferences: [],
-};
+const L2 = l2Advertisement();
 const CLUSTER: Contest = {
   advertisements: [L2],
   anyEndpoint: true,

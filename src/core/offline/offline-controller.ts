@@ -118,7 +118,7 @@ export class OfflineController {
   get remarks(): readonly Problem[] {
     const { surroundings, cache, config } = this.#state;
     return [
-      ...surroundings.unmatched,
+      ...(surroundings.unmatched ?? []),
       ...foreignProblems(cache.all('ipaddresspools'), config.pools, surroundings.foreign),
     ];
   }

@@ -91,27 +91,22 @@ const CONDITION_REASONS: Readonly<Record<string, string>> = {
 
 /** True without problems, else False with all of them in the message. */
 export function accepted(problems: readonly Problem[]): ConditionNote {
-  return problems.length === 0
-    ? { type: ACCEPTED_CONDITION, status: 'True', reason: 'Accepted', message: 'the object is in force' }
-    : {
-        type: ACCEPTED_CONDITION,
-        status: 'False',
-        reason: 'InvalidConfiguration',
-        message: problems.map(formatFault).join('\n'),
-      };
+  return verdict(ACCEPTED_CONDITION, problems, ['Accepted', 'the object is in force'], 'InvalidConfiguration');
 }
 
-/** Whether everything that a valid configuration object names is there; undefined: nobody has looked yet. */
-export function effective(unmatched: readonly Problem[] | undefined): ConditionNote | undefined {
-  if (unmatched === undefined) return undefined;
-  return unmatched.length === 0
-    ? { type: EFFECTIVE_CONDITION, status: 'True', reason: 'Effective', message: 'everything that it names is there' }
-    : {
-        type: EFFECTIVE_CONDITION,
-        status: 'False',
-        reason: 'MatchesNothing',
-        message: unmatched.map(formatFault).join('\n'),
-      };
+/** Whether everything that a valid configuration object names is there. */
+export function effective(unmatched: readonly Problem[]): ConditionNote {
+  return verdict(EFFECTIVE_CONDITION, unmatched, ['Effective', 'everything that it names is there'], 'MatchesNothing');
+}
+
+function verdict(
+  type: ConditionType,
+  problems: readonly Problem[],
+  [fine, message]: readonly [reason: string, message: string],
+  reason: string,
+): ConditionNote {
+  if (problems.length === 0) return { type, status: 'True', reason: fine, message };
+  return { type, status: 'False', reason, message: problems.map(formatFault).join('\n') };
 }
 
 /** What one of our conditions should say; undefined: it should not be there. */
