@@ -39,6 +39,31 @@ describe('the target of a request', () => {
   });
 });
 
+describe('the body of a request', () => {
+  const MIB = 1024 * 1024;
+  const post = (port: number, bytes: number) =>
+    fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: new Uint8Array(bytes) });
+
+  it('has 3 MiB at most, and a client that sends more is told so', async () => {
+    expect((await post(server.port, 3 * MIB)).status).toBe(200);
+    const refused = await post(server.port, 3 * MIB + 1);
+    expect([refused.status, await refused.text()]).toEqual([413, 'request body too large\n']);
+    expect((await post(server.port, 30 * MIB)).status).toBe(413);
+  });
+
+  it('has what the listener allows', async () => {
+    const own = await serve({ host: '127.0.0.1', port: 0, longestBody: 4 * MIB }, ({ body }) =>
+      plain(200, `${body.length}`),
+    );
+    try {
+      expect(await (await post(own.port, 4 * MIB)).text()).toBe(`${4 * MIB}`);
+      expect((await post(own.port, 4 * MIB + 1)).status).toBe(413);
+    } finally {
+      await own.close();
+    }
+  });
+});
+
 describe('a stream', () => {
   const PIECE = 'x'.repeat(1024 * 1024);
   let given = 0;

@@ -47,12 +47,13 @@ export interface ListenOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly tls?: Tls;
+  /** Bytes of a request's body; default 3 MiB, the limit of kube-apiserver. */
+  readonly longestBody?: number;
   /** A client that reads nothing of a stream for this long is cut off, in milliseconds; default one minute. */
   readonly stalledAfter?: number;
 }
 
-/** Largest request body, in bytes: the limit of a real API server. */
-const MAX_BODY = 3 * 1024 * 1024;
+const LONGEST_BODY = 3 * 1024 * 1024;
 
 const STALLED_AFTER = 60_000;
 
@@ -62,7 +63,7 @@ export async function serve(
   handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
 ): Promise<HttpServer> {
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    respond(incoming, outgoing, handle, options.stalledAfter ?? STALLED_AFTER).catch(() => outgoing.destroy());
+    respond(incoming, outgoing, handle, options).catch(() => outgoing.destroy());
   };
   const server: Server = options.tls === undefined ? createHttp(listener) : createHttps({ ...options.tls }, listener);
   server.keepAliveTimeout = 120_000;
@@ -88,9 +89,9 @@ async function respond(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   handle: (request: HttpRequest) => Promise<HttpResponse> | HttpResponse,
-  stalledAfter: number,
+  { stalledAfter = STALLED_AFTER, longestBody = LONGEST_BODY }: ListenOptions,
 ): Promise<void> {
-  const body = await readBody(incoming);
+  const body = await readBody(incoming, longestBody);
   if (body === undefined) {
     outgoing.writeHead(413).end('request body too large\n');
     return;
@@ -147,12 +148,13 @@ function urlOf(target: string): URL | undefined {
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
+/** Undefined for one that is too long. */
+async function readBody(incoming: IncomingMessage, longest: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY) return undefined;
+    if (size > longest) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

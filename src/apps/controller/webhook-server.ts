@@ -26,6 +26,9 @@ const INTERVAL = 60_000;
 const RETRY = 5000;
 const CONVERTED = 'bgppeers.metallb.io';
 
+/** Bytes: a review has the object as it was and as it will be, each as long as a request to the API server may be. */
+const LONGEST_REVIEW = 8 * 1024 * 1024;
+
 export class WebhookServer {
   readonly #options: WebhookServerOptions;
   readonly #server: HttpServer;
@@ -51,7 +54,8 @@ export class WebhookServer {
         ? await renewed({}, namesOf(certificates.service, namespace), wallClock())
         : certificates;
     const first = 'tls.crt' in tls ? { cert: tls['tls.crt'], key: tls['tls.key'] } : tls;
-    const server = await serve({ host: '0.0.0.0', port, tls: { ...first, minVersion } }, webhookHandler(options));
+    const listen = { host: '0.0.0.0', port, tls: { ...first, minVersion }, longestBody: LONGEST_REVIEW };
+    const server = await serve(listen, webhookHandler(options));
     const store = own && new WebhookCertificateStore(client, namespace, own.secret);
     const webhooks = new WebhookServer(options, server, store);
     if (store !== undefined) void webhooks.#keep();
