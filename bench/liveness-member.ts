@@ -16,7 +16,7 @@ const wire = new Wire(
   {
     layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false },
     excludeLinks: [/./],
-    liveness: { ...liveness, bindAddress, port: Number(port), secret },
+    liveness: { ...liveness, bindAddress, port: Number(port), secrets: [secret] },
     isRecorded: false,
   },
   (fact) => {

@@ -157,7 +157,7 @@ export class SpeakerProcess {
         fenced: false,
         bindAddress: address,
         port: 7946,
-        secret: undefined,
+        secrets: [],
         labelSelector: 'component=speaker',
       },
       excludeLinks: [],

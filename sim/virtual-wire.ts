@@ -119,7 +119,8 @@ export class VirtualWire implements WirePort, Station {
 
   #take(message: ToWire): void {
     if (message.kind === 'bfd') this.#bfd.set(message.targets);
-    else if (message.kind !== 'discover' && message.kind !== 'stop') this.#machines.take(message);
+    else if (message.kind !== 'discover' && message.kind !== 'secrets' && message.kind !== 'stop')
+      this.#machines.take(message);
   }
 
   #report(fact: FromWire): void {

@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseAllYaml } from '../../src/adapters/files/yaml.ts';
 import { KubernetesClient, MERGE_PATCH } from '../../src/adapters/kubernetes/client.ts';
@@ -209,11 +209,29 @@ export class Cluster {
 
   /** Starts a speaker on every node, each as a Pod that the others know of. */
   async startSpeakers(): Promise<void> {
-    const secret = join(this.directory, 'memberlist');
-    mkdirSync(secret, { recursive: true });
-    writeFileSync(join(secret, 'secretkey'), randomBytes(16).toString('base64').replace(/=+$/, ''), { mode: 0o600 });
+    const key = randomBytes(16).toString('base64').replace(/=+$/, '');
+    for (const node of this.nodes) this.writeKeys(node, { secretkey: key });
     await Promise.all(this.nodes.map((node) => this.startSpeaker(node)));
     for (const node of this.nodes) await this.speakerReady(node);
+  }
+
+  /** Where the speaker of a node finds its keys. */
+  keyDirectory(node: LanHost): string {
+    return join(this.directory, 'memberlist', node.name);
+  }
+
+  /** All keys of one speaker, exchanged at once as the kubelet does. */
+  writeKeys(node: LanHost, keys: Readonly<Record<string, string>>): void {
+    const directory = this.keyDirectory(node);
+    const version = `..${randomBytes(4).toString('hex')}`;
+    mkdirSync(join(directory, version), { recursive: true });
+    for (const [name, key] of Object.entries(keys)) writeFileSync(join(directory, version, name), key, { mode: 0o600 });
+    symlinkSync(version, join(directory, '..data_tmp'));
+    renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+    const linked = readdirSync(directory).filter((name) => !name.startsWith('..'));
+    for (const name of linked) if (!(name in keys)) unlinkSync(join(directory, name));
+    for (const name of Object.keys(keys))
+      if (!linked.includes(name)) symlinkSync(join('..data', name), join(directory, name));
   }
 
   /** Waits until the speaker of a node knows the cluster. */
@@ -239,7 +257,7 @@ export class Cluster {
       '--ml-labels',
       'app=metallb,component=speaker',
       '--ml-secret-key-path',
-      join(this.directory, 'memberlist'),
+      this.keyDirectory(node),
     ];
     const speaker = node.start(
       name,

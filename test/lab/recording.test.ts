@@ -28,7 +28,7 @@ beforeAll(() => {
     {
       layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false },
       excludeLinks: [],
-      liveness: { ...settings, bindAddress: '127.0.0.1', port: 7946, secret: SECRET },
+      liveness: { ...settings, bindAddress: '127.0.0.1', port: 7946, secrets: [SECRET] },
       isRecorded: true,
     },
     onFact,

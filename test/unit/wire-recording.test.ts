@@ -50,7 +50,7 @@ it('layer 2 and liveness say again what they said, and the key is not in it', as
       const isRecorded = self === 'node-1';
       const liveness: LivenessOptions = {
         ...{ self, incarnation: 1n, interval: 100, misses: 3, fenced: false },
-        ...{ bindAddress: '192.0.2.1', port: 7946, secret: SECRET },
+        ...{ bindAddress: '192.0.2.1', port: 7946, secrets: [SECRET] },
       };
       const layer2 = { refreshInterval: 0, probeBeforeUse: false, answerPing: false };
       const machine = new WireMachines(

@@ -3,21 +3,27 @@
  * @module
  */
 import { addressToBytes, type IpAddress, parseAddress } from '../../core/net/address.ts';
+import { enlargeReceiveBuffer } from './receive-buffer.ts';
+import { attachFilter, type Instruction } from './socket-filter.ts';
 import { AF_INET, AF_INET6, bind, SOCK_DGRAM, sendTo, socket } from './syscalls.ts';
 
 export interface DatagramSocket {
   readonly fd: number;
   /** Sends to the same port at that address; a datagram that the kernel refuses is lost, as on any network. */
   send(bytes: Uint8Array, to: string): void;
+  /** The kernel drops what this program does not let through, from now on. Throws SystemCallError. */
+  filter(program: readonly Instruction[]): void;
 }
 
 /** Throws SystemCallError. A socket on `::` also handles IPv4, unless net.ipv6.bindv6only is set. */
 export function openDatagramSocket(bindAddress: string, port: number): DatagramSocket {
   const own = parseAddress(bindAddress)!;
   const fd = socket(own.family === 'ipv4' ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+  enlargeReceiveBuffer(fd);
   bind(fd, socketAddress(own, port));
   return {
     fd,
+    filter: (program) => attachFilter(fd, program),
     send: (bytes, to) => {
       const address = parseAddress(to);
       if (address === undefined) return;

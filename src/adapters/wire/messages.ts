@@ -19,7 +19,8 @@ export interface LivenessOptions extends LivenessSettings {
   /** Where datagrams are received, IPv4 or IPv6; every other speaker uses the same port. */
   readonly bindAddress: string;
   readonly port: number;
-  readonly secret: Uint8Array | undefined;
+  /** The first one seals, all of them open; none: nothing is sealed. */
+  readonly secrets: readonly Uint8Array[];
 }
 
 /** What of the Worker was at work. */
@@ -56,6 +57,8 @@ export type ToWire =
   | { readonly kind: 'discover'; readonly interfaces: ReadonlyMap<string, MacAddress> }
   /** No BGP router hears this node, or one does again: the others are told. */
   | { readonly kind: 'unheard'; readonly unheard: boolean }
+  /** All keys of the speakers from now on, the newest first. */
+  | { readonly kind: 'secrets'; readonly secrets: readonly Uint8Array[] }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** The addresses that this node owns have been announced: tell other speakers that this one is up. */
   | { readonly kind: 'ready' }

@@ -6,6 +6,7 @@ import { BFD_ECHO_PORT } from '../../core/bfd/echo-codec.ts';
 import { ETHERTYPE_ARP } from '../../core/layer2/arp-codec.ts';
 import { ETHERTYPE_IPV4 } from '../../core/layer2/echo-codec.ts';
 import { ETHERTYPE_IPV6 } from '../../core/layer2/ndp-codec.ts';
+import { enlargeReceiveBuffer } from './receive-buffer.ts';
 import {
   accept,
   attachFilter,
@@ -18,17 +19,7 @@ import {
   LOAD_HALF_WORD_INDEXED,
   LOAD_X_HEADER_LENGTH,
 } from './socket-filter.ts';
-import {
-  AF_PACKET,
-  bind,
-  close,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SOCK_RAW,
-  SOL_SOCKET,
-  setNumber,
-  socket,
-} from './syscalls.ts';
+import { AF_PACKET, bind, close, SOCK_RAW, socket } from './syscalls.ts';
 
 /** What a socket receives, by protocol: the EtherType it is bound to, and a classic BPF filter. */
 const PROTOCOLS = {
@@ -94,9 +85,6 @@ const PROTOCOLS = {
 
 export type PacketProtocol = keyof typeof PROTOCOLS;
 
-/** Receive buffer for bursts: with the default, requests are lost from 20,000 a second (measured). */
-const RECEIVE_BUFFER = 4 << 20;
-
 /** Opens the socket. Needs CAP_NET_RAW: throws SystemCallError EPERM without it. */
 export function openPacketSocket(protocol: PacketProtocol, interfaceIndex: number): number {
   const { etherType, filter } = PROTOCOLS[protocol];
@@ -104,21 +92,12 @@ export function openPacketSocket(protocol: PacketProtocol, interfaceIndex: numbe
   const fd = socket(AF_PACKET, SOCK_RAW, 0);
   try {
     attachFilter(fd, filter);
-    enlargeBuffer(fd);
+    enlargeReceiveBuffer(fd);
     bind(fd, linkAddress(etherType, interfaceIndex));
     return fd;
   } catch (error) {
     close(fd);
     throw error;
-  }
-}
-
-function enlargeBuffer(fd: number): void {
-  try {
-    setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
-  } catch {
-    // Without NET_ADMIN, net.core.rmem_max applies.
-    setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
   }
 }
 

@@ -15,6 +15,11 @@ export const LOAD_BYTE_INDEXED = 0x50;
 export const LOAD_HALF_WORD_INDEXED = 0x48;
 /** Sets X to four times the low nibble of a byte: the length of an IPv4 header. */
 export const LOAD_X_HEADER_LENGTH = 0xb1;
+/** Loads the length of the packet. */
+export const LOAD_LENGTH = 0x80;
+export const SHIFT_RIGHT = 0x74;
+/** Goes on so many instructions further, at the operand. */
+export const JUMP = 0x05;
 export const JUMP_IF_EQUAL = 0x15;
 export const JUMP_IF_AT_LEAST = 0x35;
 /** Offset of the network header in a filter (linux/filter.h, SKF_NET_OFF). */

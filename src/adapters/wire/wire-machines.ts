@@ -64,7 +64,7 @@ export interface WirePorts {
 }
 
 /** Messages for these machines; the Worker's other messages are for its sockets. */
-export type ToWireMachines = Exclude<ToWire, { kind: 'bfd' | 'discover' | 'stop' }>;
+export type ToWireMachines = Exclude<ToWire, { kind: 'bfd' | 'discover' | 'secrets' | 'stop' }>;
 
 export class WireMachines {
   readonly #ports: WirePorts;

@@ -8,6 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Interface } from '../../core/layer2/messages.ts';
 import { decodeMessage, encodeMessage } from '../../core/liveness/codec.ts';
 import type { Member, Message } from '../../core/liveness/messages.ts';
+import { type IpAddress, parseAddress } from '../../core/net/address.ts';
 import { PollClock } from '../driver/poll-clock.ts';
 import type { RecordedLine } from '../driver/recording.ts';
 import { batch } from './batch.ts';
@@ -15,6 +16,7 @@ import { BfdSockets } from './bfd-network.ts';
 import { BfdSessions } from './bfd-sessions.ts';
 import { openDatagramSocket } from './datagram-socket.ts';
 import { readLinks } from './links.ts';
+import { livenessFilter } from './liveness-filter.ts';
 import type { FromWire, Refusal, ToWire, WireOptions, WirePart } from './messages.ts';
 import { MulticastGroups } from './multicast-groups.ts';
 import { drainNetlink, openNetlinkSocket } from './netlink-socket.ts';
@@ -119,8 +121,8 @@ function openNetlink(): number | undefined {
 /** The liveness socket; undefined when the speaker runs without a speaker list. */
 function openLiveness() {
   if (options.liveness === undefined) return undefined;
-  const { self, bindAddress, port: portNumber, secret } = options.liveness;
-  const seal = createSeal(secret);
+  const { self, bindAddress, port: portNumber, secrets } = options.liveness;
+  let seal = createSeal(secrets);
   let socket: ReturnType<typeof openDatagramSocket>;
   try {
     socket = openDatagramSocket(bindAddress, portNumber);
@@ -129,8 +131,28 @@ function openLiveness() {
     report({ kind: 'failed', what: 'liveness-socket', on: `${bindAddress}:${portNumber}`, code, message });
     return undefined;
   }
+  // On all addresses, whoever sends may choose another one of his than the one that the API knows.
+  const isBoundToOne = !/^[0:.]*$/.test(bindAddress);
+  let sources: readonly IpAddress[] = [];
+  const filter = () => {
+    try {
+      socket.filter(livenessFilter({ ...seal.mark(self), sources }));
+    } catch (error) {
+      onFault('datagrams', error);
+    }
+  };
+  filter();
   return {
     fd: socket.fd,
+    useSecrets: (wanted: readonly Uint8Array[]) => {
+      seal = createSeal(wanted);
+      filter();
+    },
+    useMembers: (members: readonly Member[]) => {
+      if (!isBoundToOne) return;
+      sources = members.flatMap(({ address }) => parseAddress(address) ?? []);
+      filter();
+    },
     send: (message: Message, to: Member) => {
       socket.send(seal.seal(encodeMessage(message), to.node), to.address);
     },
@@ -162,6 +184,9 @@ function take(message: ToWire): void {
     case 'stop':
       running = false;
       break;
+    case 'secrets':
+      liveness?.useSecrets(message.secrets);
+      break;
     case 'bfd':
       bfd.set(message.targets);
       break;
@@ -169,6 +194,7 @@ function take(message: ToWire): void {
       discovery.set(message.interfaces);
       break;
     default:
+      if (message.kind === 'members') liveness?.useMembers(message.members);
       machines.take(message);
   }
 }

@@ -140,7 +140,7 @@ export const SPEAKER_FLAGS: readonly Flag[] = [
   {
     name: 'ml-secret-key-path',
     env: 'METALLB_ML_SECRET_KEY_PATH',
-    help: 'directory with the file `secretkey` that encrypts liveness messages',
+    help: 'directory with the file `secretkey` that encrypts liveness messages; others whose names begin so open them too; followed',
   },
   { name: 'ml-wan-config', isSwitch: true, help: 'slower timers', later: SPEAKER_TUNING },
   { name: 'liveness-interval', default: '100', help: 'milliseconds between pings; three missed ones mean dead' },

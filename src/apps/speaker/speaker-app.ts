@@ -153,6 +153,11 @@ export class SpeakerApp {
     return this.#wire.failed;
   }
 
+  /** Keys of the liveness messages from now on: the first seals, all open. */
+  useSecrets(secrets: readonly Uint8Array[]): void {
+    this.#wire.send({ kind: 'secrets', secrets });
+  }
+
   start(): void {
     this.#linksKnown.wait(() => {
       this.#process.start();

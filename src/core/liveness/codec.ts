@@ -15,7 +15,8 @@ import type { MessageDecodeError } from './errors.ts';
 import { type Content, type FitLink, type Message, STATUSES, type Status, type Update } from './messages.ts';
 import { ABSENT } from './records.ts';
 
-const MAGIC = 0x4d4c4248;
+/** What every message begins with. */
+export const MAGIC = 0x4d4c4248;
 const VERSION = 5;
 const KINDS = {
   ping: 1,

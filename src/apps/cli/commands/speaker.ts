@@ -2,11 +2,10 @@
  * `metallb speaker`.
  * @module
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { realWallClock } from '../../../adapters/driver/clock.ts';
 import { readExcludeFile } from '../../../adapters/files/exclude-file.ts';
+import { followSecretKeys, readSecretKeys } from '../../../adapters/files/secret-keys.ts';
 import type { Log } from '../../../adapters/log/log.ts';
 import { parseAddress } from '../../../core/net/address.ts';
 import type { Station } from '../../speaker/bmp-exporter.ts';
@@ -42,6 +41,7 @@ export function addSpeakerCommand(program: Command): void {
     if (values.shadow === true) return runShadow(values, 'speaker', ['layer2', 'bgp'], node);
     const { client, namespace, log, metrics } = openProcess(values, 'speaker');
     logLaterFlags(log, SPEAKER_FLAGS, values);
+    const liveness = livenessOptions(values, node, log);
     const app = new SpeakerApp({
       client,
       node,
@@ -53,7 +53,7 @@ export function addSpeakerCommand(program: Command): void {
       drainOnCordon: values['drain-on-cordon'] === true,
       drainWait: secondsFlag(values, 'drain-wait') * 1000,
       poolChangeGrace: secondsFlag(values, 'pool-change-grace') * 1000,
-      liveness: livenessOptions(values, node, log),
+      liveness,
       excludeLinks: readExcludeFile(),
       layer2: {
         refreshInterval: secondsFlag(values, 'l2-refresh-interval') * 1000,
@@ -72,8 +72,10 @@ export function addSpeakerCommand(program: Command): void {
     const servers = await servePorts(values, '127.0.0.1', { metrics, client, log }, () => app.readiness);
     log.info({ event: 'started', server: client.server, namespace, node }, 'speaker started');
     app.start();
+    const endFollowing = followKeys(values, app, liveness?.secrets ?? [], log);
     const signal = await Promise.race([untilSignal(), app.failed]);
     log.info({ event: 'stopping', signal }, 'speaker stops');
+    endFollowing();
     await new Promise<void>((resolve) => app.stop(resolve));
     for (const server of servers) await server.close();
   });
@@ -99,8 +101,8 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
       2,
     );
   }
-  const secret = readSecret(textFlag(values, 'ml-secret-key-path'));
-  if (secret === undefined)
+  const keyPath = textFlag(values, 'ml-secret-key-path');
+  if (keyPath === '')
     log.warn(
       { event: 'livenessNotAuthenticated' },
       'no --ml-secret-key-path: liveness messages are neither encrypted nor authenticated',
@@ -113,7 +115,7 @@ function livenessOptions(values: FlagValues, node: string, log: Log): SpeakerOpt
     fenced: choiceFlag(values, 'partition-mode', ['available', 'fenced']) === 'fenced',
     bindAddress,
     port: portFlag(values, 'ml-bindport'),
-    secret,
+    secrets: keyPath === '' ? [] : readKeys(keyPath),
     labelSelector,
   };
 }
@@ -166,12 +168,27 @@ function choiceFlag(values: FlagValues, name: string, choices: readonly string[]
   return value;
 }
 
-function readSecret(directory: string): Uint8Array | undefined {
-  if (directory === '') return undefined;
-  const path = join(directory, 'secretkey');
+/** Throws CliError, which names the flag. */
+function readKeys(path: string): readonly Uint8Array[] {
   try {
-    return readFileSync(path);
+    return readSecretKeys(path);
   } catch (error) {
-    throw new CliError(`--ml-secret-key-path: ${path} cannot be read: ${(error as Error).message.split(',')[0]}`);
+    throw new CliError(`--ml-secret-key-path: ${(error as Error).message}`);
   }
+}
+
+/** Keys are exchanged without a restart. Returns how to stop following. */
+function followKeys(values: FlagValues, app: SpeakerApp, keys: readonly Uint8Array[], log: Log): () => void {
+  if (keys.length === 0) return () => {};
+  return followSecretKeys(textFlag(values, 'ml-secret-key-path'), keys, {
+    onKeys: (found) => {
+      app.useSecrets(found);
+      log.info({ event: 'livenessKeys', keys: found.length }, 'the keys of liveness messages have changed');
+    },
+    onTrouble: (message) =>
+      log.warn(
+        { event: 'livenessKeysNotTaken', error: message },
+        'the keys of liveness messages have changed and cannot be used: those from before stay in force',
+      ),
+  });
 }
