@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../lab/net/shell.ts';
@@ -196,6 +197,49 @@ describe('bad input gets one clear line and a non-zero exit', () => {
     ]);
   });
 });
+
+describe('doctor', () => {
+  it('warns of a pool with an address that this machine has', async () => {
+    const own = scratch();
+    const api = await startStandalone(own.path, ['--api-only']);
+    const headers = {
+      authorization: `Bearer ${/token: (\S+)/.exec(readFileSync(api.kubeconfig, 'utf8'))![1]}`,
+      'content-type': 'application/json',
+    };
+    const doctor = async () => {
+      const { stdout } = await metallb(['doctor', '-o', 'json', '--kubeconfig', api.kubeconfig]);
+      return (JSON.parse(stdout) as { check: string }[]).filter(({ check }) => check === 'pools');
+    };
+    const before = await doctor();
+    const path = '/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools';
+    const body = JSON.stringify({ metadata: { name: 'p' }, spec: { addresses: ['127.0.0.0/30'] } });
+    const created = await post(`https://127.0.0.1:${api.port}${path}`, headers, body);
+    const after = await doctor();
+    await api.process.stop();
+    own.remove();
+    expect(created).toBe(201);
+    expect(before).toMatchObject([{ verdict: 'good' }]);
+    expect(after).toMatchObject([
+      {
+        verdict: 'warning',
+        detail: expect.stringContaining('IPAddressPool p contains 127.0.0.1, which this node has on lo'),
+        cure: 'leave it out of the pool',
+      },
+    ]);
+  });
+});
+
+/** The code of the answer. */
+function post(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url, { method: 'POST', headers, rejectUnauthorized: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    })
+      .once('error', reject)
+      .end(body);
+  });
+}
 
 describe('standard input', () => {
   const pools = (name: string) =>

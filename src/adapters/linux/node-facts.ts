@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { LinkFacts, NodeFacts } from '../../core/doctor/checks.ts';
 import type { Interface } from '../../core/layer2/messages.ts';
 
-/** What can be read on this machine; the rest comes from the API server. */
-export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb'>;
+/** What /proc and /sys say; the rest comes from the kernel and the API server. */
+export type LocalFacts = Omit<NodeFacts, 'clockAhead' | 'serviceLb' | 'network' | 'pools'>;
 
 /** CAP_NET_RAW of linux/capability.h. */
 const CAP_NET_RAW = 13n;

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { pool } from '../../../test/builders.ts';
+import { resolveConfig } from '../config/resolve.ts';
 import { examineNode, type LinkFacts, type NodeFacts } from './checks.ts';
 
 const LINK: LinkFacts = {
@@ -17,7 +19,11 @@ const HEALTHY: NodeFacts = {
   livenessPort: { port: 7946, holder: undefined },
   clockAhead: 0.3,
   serviceLb: [],
+  network: { addresses: [], gateways: [] },
+  pools: [],
 };
+const { pools: POOLS } = resolveConfig({ ipaddresspools: [pool('p', ['192.0.2.0/24'])] }).config;
+const OWN = [{ address: '192.0.2.7', length: 24, link: 'eth0', dynamic: false }];
 const findings = (facts: Partial<NodeFacts>) =>
   examineNode({ ...HEALTHY, ...facts }).filter(({ verdict }) => verdict !== 'good');
 
@@ -35,6 +41,7 @@ describe('the doctor', () => {
       'port of the liveness messages',
       'clock',
       'other load balancers',
+      'pools',
     ]);
   });
 
@@ -65,6 +72,13 @@ describe('the doctor', () => {
     ],
     ['a clock that is wrong', { clockAhead: -40 }, 'warning', 'time service'],
     ["k3s' own load balancer", { serviceLb: ['svclb-web-x7'] }, 'problem', '--disable servicelb'],
+    [
+      'a pool with an address of the node',
+      { pools: POOLS, network: { addresses: OWN, gateways: [] } },
+      'warning',
+      'leave it out of the pool',
+    ],
+    ['no pools that it may read', { pools: undefined }, 'unknown', '--kubeconfig'],
     ['no API server', { clockAhead: undefined }, 'unknown', '--kubeconfig'],
   ])('finds %s, with the cure', (_, facts, verdict, cure) => {
     const found = findings(facts);

@@ -3,6 +3,9 @@
  * @module
  */
 
+import type { Pool } from '../config/config.ts';
+import { examinePools, type Network } from './pools.ts';
+
 /** One link of the node, as far as it matters here. */
 export interface LinkFacts {
   readonly name: string;
@@ -28,6 +31,8 @@ export interface NodeFacts {
   readonly clockAhead: number | undefined;
   /** Names of Pods of k3s' ServiceLB (Klipper). */
   readonly serviceLb: readonly string[] | undefined;
+  readonly network: Network;
+  readonly pools: readonly Pool[] | undefined;
 }
 
 export type Verdict = 'good' | 'warning' | 'problem' | 'unknown';
@@ -73,6 +78,12 @@ export function examineNode(facts: NodeFacts): Finding[] {
 }
 
 type Found = Omit<Finding, 'check'>;
+
+const UNREACHABLE: Found = {
+  verdict: 'unknown',
+  detail: 'the API server could not be reached',
+  cure: 'give --kubeconfig',
+};
 
 const good = (detail: string): Found => ({ verdict: 'good', detail });
 
@@ -183,8 +194,7 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
   [
     'clock',
     ({ clockAhead }) => {
-      if (clockAhead === undefined)
-        return { verdict: 'unknown', detail: 'the API server could not be reached', cure: 'give --kubeconfig' };
+      if (clockAhead === undefined) return UNREACHABLE;
       if (Math.abs(clockAhead) <= CLOCK_TOLERANCE) return good('agrees with the API server');
       const [far, direction] = [Math.abs(Math.round(clockAhead)), clockAhead > 0 ? 'ahead of' : 'behind'];
       return {
@@ -197,14 +207,24 @@ const CHECKS: readonly (readonly [string, (facts: NodeFacts) => Found | Found[]]
   [
     'other load balancers',
     ({ serviceLb }) => {
-      if (serviceLb === undefined)
-        return { verdict: 'unknown', detail: 'the API server could not be reached', cure: 'give --kubeconfig' };
+      if (serviceLb === undefined) return UNREACHABLE;
       if (serviceLb.length === 0) return good('none seen');
       return {
         verdict: 'problem',
         detail: `k3s' ServiceLB runs (${serviceLb.slice(0, 3).join(', ')}): it fights over the status of every Service`,
         cure: 'start k3s with --disable servicelb',
       };
+    },
+  ],
+  [
+    'pools',
+    ({ pools, network }) => {
+      if (pools === undefined)
+        return { verdict: 'unknown', detail: 'IPAddressPools could not be read', cure: 'give --kubeconfig' };
+      const found = examinePools(pools, network);
+      if (found.length === 0)
+        return good('none has an address of this node, of its gateways, or where it has one by DHCP');
+      return found.map((finding): Found => ({ verdict: 'warning', ...finding }));
     },
   ],
 ];

@@ -12,7 +12,9 @@ import { collectionPath } from '../../../adapters/kubernetes/resources.ts';
 import { readNodeFacts } from '../../../adapters/linux/node-facts.ts';
 import { readLinks } from '../../../adapters/wire/links.ts';
 import { askForAddress, lendAddress } from '../../../adapters/wire/neighbour-test.ts';
+import { readAddresses } from '../../../adapters/wire/node-addresses.ts';
 import { oneLine } from '../../../core/api/text.ts';
+import { resolveConfig } from '../../../core/config/resolve.ts';
 import {
   examineAnswers,
   examineNode,
@@ -53,8 +55,10 @@ export function addDoctorCommand(program: Command): void {
     .action(async ({ kubeconfig, mlBindport, output, lend, ask }: Options) => {
       if (lend !== undefined) return lendFor(MINUTE, addressOption('--lend', lend));
       if (ask !== undefined) return askFor(addressOption('--ask', ask));
+      const links = readLinks(readExcludeFile());
       const facts = {
-        ...readNodeFacts(readLinks(readExcludeFile()), Number(mlBindport)),
+        ...readNodeFacts(links, Number(mlBindport)),
+        network: { addresses: readAddresses(), gateways: links.gateways },
         ...(await askServer(kubeconfig)),
       };
       const findings = examineNode(facts);
@@ -101,21 +105,35 @@ function askFor(address: IpAddress): void {
 }
 
 /** Without an API server its checks are unknown; the others are unaffected. */
-async function askServer(kubeconfig: string | undefined): Promise<Pick<NodeFacts, 'clockAhead' | 'serviceLb'>> {
+async function askServer(
+  kubeconfig: string | undefined,
+): Promise<Pick<NodeFacts, 'clockAhead' | 'serviceLb' | 'pools'>> {
   try {
     const client = new KubernetesClient(Connection.open(kubeconfig), 'metallb-doctor');
     const path = collectionPath('pods');
     const query = { labelSelector: 'svccontroller.k3s.cattle.io/svcname' };
     const pods = await client.list(path, query);
+    const pools = await readPools(client);
     const before = realWallClock();
     const date = await client.serverTime();
     const middle = (before + realWallClock()) / 2;
     return {
       clockAhead: date === undefined ? undefined : (middle - date) / 1000,
       serviceLb: pods.map(({ metadata }) => metadata.name),
+      pools,
     };
   } catch {
-    return { clockAhead: undefined, serviceLb: undefined };
+    return { clockAhead: undefined, serviceLb: undefined, pools: undefined };
+  }
+}
+
+/** Those in force, of all namespaces; undefined where there is no such kind, or where it must not be read. */
+async function readPools(client: KubernetesClient): Promise<NodeFacts['pools']> {
+  try {
+    const ipaddresspools = await client.list(collectionPath('ipaddresspools'));
+    return resolveConfig({ ipaddresspools }).config.pools;
+  } catch {
+    return undefined;
   }
 }
 
