@@ -5,7 +5,7 @@
 import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { quoted } from '../api/text.ts';
-import { type Allocator, inOrder } from '../ipam/allocator.ts';
+import type { Allocator } from '../ipam/allocator.ts';
 import type { AllocationRequest } from '../ipam/request.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import type { UnservedReason } from '../reasons/allocation.ts';
@@ -27,8 +27,8 @@ export interface ServiceDecision {
   readonly unserved: UnservedReason | undefined;
   /** What it lost and why, in words, until it has all that it wants. */
   readonly lost: Said | undefined;
-  /** The configuration does not allow its addresses: they stay, because the change that does may be on its way. */
-  readonly waits: boolean;
+  /** Those of its addresses that the configuration does not allow: they stay, because the change that does may be on its way. */
+  readonly waiting: readonly string[];
 }
 
 /** What a decision depends on besides the Service. */
@@ -40,10 +40,10 @@ export interface DecisionFacts {
   readonly namespace: string | undefined;
   /** --keep-address-until-served: a wish takes nothing away before it can be met. */
   readonly keepUntilServed: boolean;
-  /** What the configuration does not allow any more may stay for now (--pool-change-grace). */
-  readonly mayWait: boolean;
+  /** This address may stay for now though the configuration does not allow it any more (--pool-change-grace). */
+  readonly mayWait: (address: IpAddress) => boolean;
   /** What is known of the Service from earlier decisions. */
-  readonly last: Pick<ServiceRecord, 'served' | 'asked' | 'lost'>;
+  readonly last: Pick<ServiceRecord, 'served' | 'asked' | 'lost' | 'write'>;
 }
 
 /** One Service while it is decided about. */
@@ -71,30 +71,30 @@ export type Outcome =
   /** It has all that it wants: the allocator says what. `without`: why it has no address of the other family, which it could do with. */
   | { readonly kind: 'served'; readonly without?: Words }
   | { readonly kind: 'unserved'; readonly obstacle: Obstacle }
-  /** Nothing happens for now: these addresses stay. */
-  | { readonly kind: 'waits'; readonly addresses: readonly IpAddress[] };
+  /** Nothing happens for now: what it holds stays, though the configuration does not allow these of it. */
+  | { readonly kind: 'waits'; readonly waiting: readonly IpAddress[] };
 
 /** What the status gains and loses goes by what it shows now, so that it is told the same however often it is decided before it is written. */
 export function decided(concerned: Case, outcome: Outcome): ServiceDecision {
   const { allocator, key, present, last, service } = concerned;
   const { addresses, pool } = allocator.allocationOf(key) ?? { addresses: [], pool: undefined };
-  if (outcome.kind === 'waits') {
-    const decision = asItIs(service, last, inOrder(outcome.addresses).map(formatAddress));
-    return { ...decision, pool: decision.pool ?? pool, waits: true };
-  }
   const { namespace } = concerned.request;
   const losses = lossesOf(concerned, addresses);
   const events = [
     ...foreignStatus(service),
     ...losses.map((loss) => noted('ClearAssignment', namespace, (reader) => `${key} loses ${loss(reader)}`)),
   ];
+  if (outcome.kind === 'waits') {
+    const decision = asItIs(service, last, addresses.map(formatAddress));
+    return { ...decision, events, pool: decision.pool ?? pool, waiting: outcome.waiting.map(formatAddress) };
+  }
   const gained = addresses.filter((address) => !includes(present.shown, address));
   if (gained.length > 0) {
     const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
     const what = gained.length === addresses.length ? `[${names}]` : names;
     events.push({ reason: 'IPAllocated', message: `Assigned IP ${what} of pool "${pool}"` });
   }
-  const common = { addresses: addresses.map(formatAddress), pool, waits: false };
+  const common = { addresses: addresses.map(formatAddress), pool, waiting: [] };
   if (outcome.kind === 'served') {
     if (outcome.without !== undefined) events.push(noted('AdditionalAssignFailed', namespace, outcome.without));
     const condition = pool === undefined ? undefined : allocated(pool);
@@ -122,7 +122,7 @@ export function asItIs(
     condition: present && ({ ...present, type: ALLOCATED_CONDITION } as ConditionNote),
     unserved: undefined,
     lost,
-    waits: false,
+    waiting: [],
   };
 }
 
@@ -135,7 +135,7 @@ export function cleared(
 ): ServiceDecision {
   allocator.release(key);
   const condition = notAllocated(events);
-  return { addresses: [], pool: undefined, condition, events, unserved, lost: undefined, waits: false };
+  return { addresses: [], pool: undefined, condition, events, unserved, lost: undefined, waiting: [] };
 }
 
 /** A status that we have not written so. */

@@ -42,7 +42,8 @@ export const controllerMachine: Machine<ControllerState, ControllerInput, Contro
 function* deadlines(state: ControllerState): Iterable<Deadline> {
   const { services, configRecords, statusesDueAt, surroundingsDueAt } = state;
   for (const { key, at } of services.retries()) yield { at, why: `retry of services ${key}` };
-  for (const { key, at } of services.graces()) yield { at, why: `the address of services ${key} has no pool` };
+  for (const { key, address, at } of services.graces())
+    yield { at, why: `address ${address} of services ${key} waits` };
   for (const { resource, key, write } of configRecords.values())
     if (write.kind === 'backing-off') yield { at: write.until, why: `retry of ${resource} ${key}` };
   // What is due while nothing may be decided is done with the first decision.
@@ -98,9 +99,9 @@ function takeIn(
 }
 
 function endGraces({ services, dirty }: ControllerState, now: Millis): void {
-  for (const { key, at } of [...services.graces()]) {
+  for (const { key, address, at } of [...services.graces()]) {
     if (at > now) continue;
-    services.change(key, { grace: { kind: 'over' } });
+    services.change(key, { graces: new Map(services.get(key).graces).set(address, { kind: 'over' }) });
     dirty.add(key);
   }
 }

@@ -15,16 +15,18 @@ export interface Present {
   readonly shown: readonly IpAddress[];
   /** What we gave it: what the allocator says, and what its status showed when it was last as we wanted it. */
   readonly own: readonly IpAddress[];
+  /** What users may know of: what the status shows or has shown, or what is on its way there. */
+  readonly known: readonly IpAddress[];
 }
 
 export interface Kept {
   /** At most one of each family, all of one pool; primary family first. */
   readonly addresses: readonly IpAddress[];
-  /** The configuration does not allow them at the moment: they stay because it may be on its way to do so again. */
-  readonly waits: boolean;
+  /** Those of them that the configuration does not allow at the moment: they stay because it may be on its way to do so again. */
+  readonly waiting: readonly IpAddress[];
 }
 
-/** `mayWait`: whether these addresses stay although there is this against them. */
+/** `mayWait`: whether these addresses stay although the configuration has this against them. */
 export function keptAddresses(
   allocator: Allocator,
   request: AllocationRequest,
@@ -33,11 +35,15 @@ export function keptAddresses(
 ): Kept {
   const stays = (addresses: readonly IpAddress[]) => {
     const refusal = allocator.refusal(request, addresses);
-    return refusal === undefined || mayWait(refusal, addresses);
+    if (refusal === undefined) return true;
+    // Pools are asked first: what waits for them may have become somebody else's.
+    return (
+      allocator.clash(request, addresses) === undefined && mayWait(refusal, refused(allocator, request, addresses))
+    );
   };
   const keep = (addresses: readonly IpAddress[]): Kept => ({
     addresses,
-    waits: addresses.length > 0 && allocator.refusal(request, addresses) !== undefined,
+    waiting: refused(allocator, request, addresses),
   });
   const usable = byPreference(present).filter((address) => stays([address]));
   const [primary, secondary] = request.families as [IpFamily, IpFamily?];
@@ -52,6 +58,17 @@ export function keptAddresses(
   const other = ({ family }: IpAddress) => (family === primary ? secondary : primary);
   const best = single.find((address) => allocator.hasCompany(request, address, other(address))) ?? single[0];
   return keep(best === undefined ? [] : [best]);
+}
+
+/** Those that there is something against: each by itself, or all together. */
+function refused(
+  allocator: Allocator,
+  request: AllocationRequest,
+  addresses: readonly IpAddress[],
+): readonly IpAddress[] {
+  if (addresses.length === 0 || allocator.refusal(request, addresses) === undefined) return [];
+  const each = addresses.filter((address) => allocator.refusal(request, [address]) !== undefined);
+  return each.length > 0 ? each : addresses;
 }
 
 function byPreference({ shown, own }: Present): IpAddress[] {

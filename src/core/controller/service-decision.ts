@@ -22,7 +22,7 @@ import {
   type Outcome,
   type ServiceDecision,
 } from './decided.ts';
-import { distinct, includes, type Kept, keptAddresses, listed, sameAddresses } from './kept-addresses.ts';
+import { distinct, includes, type Kept, keptAddresses, listed, type Present, sameAddresses } from './kept-addresses.ts';
 import { askedOf, clusterFamilies, requestOf, wishedAddresses } from './service-request.ts';
 
 const SERVED: Outcome = { kind: 'served' };
@@ -45,18 +45,23 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
   const texts = currentAddresses(service);
   const shown = distinct(texts.flatMap((text) => parseAddress(text) ?? []));
   const held = allocator.allocationOf(key)?.addresses ?? [];
-  const own = distinct([...held, ...last.served.flatMap((text) => parseAddress(text) ?? [])]);
+  const served = last.served.flatMap((text) => parseAddress(text) ?? []);
+  const own = distinct([...held, ...served]);
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
   const request = requestOf(service, families);
   // A controller that has just begun goes by the annotation: what it stands beside we gave.
-  const present = { shown, own: own.length === 0 && owner !== undefined ? shown : own };
+  const present: Present = {
+    shown,
+    own: own.length === 0 && owner !== undefined ? shown : own,
+    known: [...shown, ...served, ...(last.write.kind === 'under-way' ? held : [])],
+  };
   const nonsense = texts.filter((text) => parseAddress(text) === undefined);
   const concerned: Case = { ...facts, service, key, request, present, held, nonsense, wish };
 
   const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
   const isInNoPool = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';
   if (owner !== undefined && setAside.has(owner) && !asksForOthers && shown.some(isInNoPool))
-    return asItIs(service, last, texts);
+    return leave(concerned, texts);
 
   if (!wished.ok) return decided(concerned, keepAll(concerned, wished.message));
   return decided(concerned, wish.length > 0 ? giveWish(concerned) : giveAny(concerned));
@@ -81,17 +86,18 @@ function giveWish(concerned: Case): Outcome {
   const claim = isFit ? allocator.claim(request, wish) : undefined;
   if (claim?.ok) return SERVED;
   const isWished = (address: IpAddress) => includes(wish, address);
-  const wished = { shown: present.shown.filter(isWished), own: present.own.filter(isWished) };
+  const wished = { ...present, shown: present.shown.filter(isWished), own: present.own.filter(isWished) };
   const [among, all] = [keep({ ...concerned, present: wished }), keepOfAnyPool(concerned)];
   // Part of the wish is there already: the pool may be about to follow with the rest.
-  const isPart = among.addresses.length > 0 && all.addresses.length > among.addresses.length;
-  if (isPart && mayWait && claim !== undefined && OF_POOLS.has(claim.refusal.kind))
-    return { kind: 'waits', addresses: all.addresses };
+  const rest = all.addresses.filter((address) => !includes(among.addresses, address));
+  const isPart = among.addresses.length > 0 && rest.length > 0;
+  if (isPart && rest.every(mayWait) && claim !== undefined && OF_POOLS.has(claim.refusal.kind))
+    return wait(concerned, { addresses: all.addresses, waiting: distinct([...rest, ...all.waiting]) });
   const why: Words = (reader) =>
     claim === undefined ? describeRequestedFamilies(asked, needed) : describeRefusal(claim.refusal, setAside, reader);
   const kept = keepUntilServed ? all : among;
-  const rest = keepUntilServed ? UNTIL_SERVED : 'and gets no other address';
-  return settle(concerned, kept, obstacle(concerned, kept, rest, why, claim?.refusal.kind ?? 'requested-families'));
+  const then = keepUntilServed ? UNTIL_SERVED : 'and gets no other address';
+  return settle(concerned, kept, obstacle(concerned, kept, then, why, claim?.refusal.kind ?? 'requested-families'));
 }
 
 function describeRequestedFamilies(requested: readonly IpFamily[], needed: readonly IpFamily[]): string {
@@ -115,7 +121,7 @@ function giveAny(concerned: Case): Outcome {
   }
   const missing = request.families.find((family) => !kept.addresses.some((address) => address.family === family));
   const outcome = settle(concerned, kept);
-  if (kept.waits || missing === undefined) return outcome;
+  if (kept.waiting.length > 0 || missing === undefined) return outcome;
   const decision = allocator.extend(request, missing);
   if (decision.ok) return SERVED;
   const rest = `and gets no ${familyName(missing)} address`;
@@ -144,11 +150,27 @@ function obstacle(
 }
 
 /** The Service holds from now on what it keeps. */
-function settle({ allocator, request, key }: Case, { addresses, waits }: Kept, obstacle?: Obstacle): Outcome {
-  if (waits) return { kind: 'waits', addresses };
+function settle(concerned: Case, kept: Kept, obstacle?: Obstacle): Outcome {
+  const { allocator, request, key } = concerned;
+  const { addresses, waiting } = kept;
+  if (waiting.length > 0) return wait(concerned, kept);
   if (addresses.length === 0) allocator.release(key);
   else allocator.claim(ofAnyPool(request), addresses);
   return obstacle === undefined ? SERVED : { kind: 'unserved', obstacle };
+}
+
+/** Nobody else gets what waits, whatever somebody writes into the status meanwhile. */
+function wait({ allocator, request, service }: Case, { addresses, waiting }: Kept): Outcome {
+  allocator.retain(request, addresses, service.metadata.annotations?.[POOL_ANNOTATION]);
+  return { kind: 'waits', waiting };
+}
+
+/** Its pool is there and cannot be understood: what is of it stays as it is, and nobody else gets it. */
+function leave({ allocator, request, present, service, last }: Case, texts: readonly string[]): ServiceDecision {
+  const own = present.shown.filter((address) => includes(present.own, address));
+  const retained = own.filter((address) => allocator.clash(request, [address]) === undefined);
+  if (retained.length > 0) allocator.retain(request, retained, service.metadata.annotations?.[POOL_ANNOTATION]);
+  return asItIs(service, last, texts);
 }
 
 /** What the configuration alone can have against an address. */
@@ -163,9 +185,10 @@ function keep({ allocator, request, present, mayWait, last, service }: Case): Ke
     request,
     present,
     ({ kind }, addresses) =>
-      mayWait &&
       (OF_POOLS.has(kind) || (isUnchanged && OF_SERVICES.has(kind))) &&
-      addresses.every((address) => includes(present.own, address)),
+      addresses.every(
+        (address) => includes(present.own, address) && includes(present.known, address) && mayWait(address),
+      ),
   );
 }
 

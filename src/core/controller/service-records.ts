@@ -10,13 +10,14 @@ import { type Mends, NO_MENDS } from './mending.ts';
 import type { Asked } from './service-request.ts';
 import { NO_WRITE, type WriteState } from './write-state.ts';
 
-/** How long addresses that the configuration does not allow any more still stay (--pool-change-grace). */
+/** How long an address that the configuration does not allow any more still stays (--pool-change-grace). */
 export type Grace =
-  /** There are none. */
-  | { readonly kind: 'none' }
   | { readonly kind: 'running'; readonly until: Millis }
-  /** They go, and the status does not say so yet. */
+  /** It goes, and the status does not say so yet. */
   | { readonly kind: 'over' };
+
+/** By address. */
+export type Graces = ReadonlyMap<string, Grace>;
 
 export interface ServiceRecord {
   /** Why it has not all that it wants. */
@@ -29,7 +30,7 @@ export interface ServiceRecord {
   readonly asked: Asked | undefined;
   /** What it lost and why, in words, until it has all that it wants. */
   readonly lost: Said | undefined;
-  readonly grace: Grace;
+  readonly graces: Graces;
   /** When it was first seen without the address it wants. */
   readonly pendingSince: Millis | undefined;
   /** The Events about its address, its annotations and its surroundings that were emitted last: the same are not emitted twice. */
@@ -46,7 +47,7 @@ const NEW: ServiceRecord = {
   served: [],
   asked: undefined,
   lost: undefined,
-  grace: { kind: 'none' },
+  graces: new Map(),
   pendingSince: undefined,
   told: { address: [], annotations: [], surroundings: [] },
   annotations: undefined,
@@ -69,7 +70,8 @@ export class ServiceRecords {
     this.#records.set(key, record);
     setMember(this.#unserved, key, record.unserved !== undefined);
     setMember(this.#backingOff, key, record.write.kind === 'backing-off');
-    setMember(this.#inGrace, key, record.grace.kind === 'running');
+    const isInGrace = [...record.graces.values()].some(({ kind }) => kind === 'running');
+    setMember(this.#inGrace, key, isInGrace);
   }
 
   /** The Service is gone. A write that is under way is remembered until it is answered: one of the same name may come. */
@@ -103,12 +105,11 @@ export class ServiceRecords {
     }
   }
 
-  /** Services in their grace, and when it is over. */
-  *graces(): Iterable<{ readonly key: ServiceKey; readonly at: Millis }> {
-    for (const key of this.#inGrace) {
-      const { grace } = this.get(key);
-      if (grace.kind === 'running') yield { key, at: grace.until };
-    }
+  /** Addresses of Services in their grace, and when it is over. */
+  *graces(): Iterable<{ readonly key: ServiceKey; readonly address: string; readonly at: Millis }> {
+    for (const key of this.#inGrace)
+      for (const [address, grace] of this.get(key).graces)
+        if (grace.kind === 'running') yield { key, address, at: grace.until };
   }
 }
 

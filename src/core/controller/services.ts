@@ -6,7 +6,7 @@ import { POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
-import { type IpAddress, parseAddress } from '../net/address.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 
 import { annotationNotes } from '../reasons/annotations.ts';
@@ -18,7 +18,7 @@ import { isOurClass } from '../service/service-class.ts';
 import type { ServiceDecision } from './decided.ts';
 import { mended, nextMendAt } from './mending.ts';
 import { decideService } from './service-decision.ts';
-import type { Grace, ServiceRecord } from './service-records.ts';
+import type { Graces, ServiceRecord } from './service-records.ts';
 import { askedOf, useOf } from './service-request.ts';
 import type { ControllerOutput, ControllerState } from './state.ts';
 import { remarks } from './surroundings.ts';
@@ -114,13 +114,12 @@ function decideOne(
   const { services, allocator, settings } = state;
   const { poolChangeGrace = 0, keepUntilServed = false } = settings;
   const record = services.get(key);
-  const mayWait = poolChangeGrace > 0 && record.grace.kind !== 'over';
   const decision = decideService(service, {
     allocator,
     setAside,
     namespace: settings.namespace,
     keepUntilServed,
-    mayWait,
+    mayWait: (address) => poolChangeGrace > 0 && record.graces.get(formatAddress(address))?.kind !== 'over',
     last: record,
   });
   const remarked = remarks(state.surroundings, service, decision.addresses, decision.pool);
@@ -136,9 +135,9 @@ function decideOne(
     unserved: decision.unserved,
     hasAddress: decision.addresses.length > 0,
     served: differs ? record.served : decision.addresses,
-    asked: differs || decision.waits ? record.asked : askedOf(service),
+    asked: differs || decision.waiting.length > 0 ? record.asked : askedOf(service),
     lost: decision.lost,
-    grace: graceAfter(decision, differs, record.grace, now + poolChangeGrace),
+    graces: gracesAfter(decision, differs, record.graces, now + poolChangeGrace),
     pendingSince: pendingSince(service, record, now),
     annotations,
     told: {
@@ -177,9 +176,11 @@ function isFree({ kind, failures }: WriteState): boolean {
   return kind === 'idle' || (kind === 'backing-off' && failures === 0);
 }
 
-function graceAfter({ waits }: ServiceDecision, differs: boolean, before: Grace, until: Millis): Grace {
-  if (waits) return before.kind === 'running' ? before : { kind: 'running', until };
-  return differs && before.kind === 'over' ? before : { kind: 'none' };
+/** Each address has its own: one that has waited for long takes nothing from another that has just begun to. */
+function gracesAfter({ waiting }: ServiceDecision, differs: boolean, before: Graces, until: Millis): Graces {
+  const over = differs ? [...before].filter(([, { kind }]) => kind === 'over') : [];
+  const begun = { kind: 'running', until } as const;
+  return new Map([...over, ...waiting.map((address) => [address, before.get(address) ?? begun] as const)]);
 }
 
 function pendingSince(service: Service, record: ServiceRecord, now: Millis): Millis | undefined {

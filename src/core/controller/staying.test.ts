@@ -242,15 +242,15 @@ describe('in the grace of a change of pools', () => {
     expect(troubles(c)).toEqual([]);
   });
 
-  it('nothing is written, and what was about to be is', () => {
+  it('nothing is written; what no status has shown yet does not stay', () => {
     const primary6 = { ...DUAL, clusterIPs: ['fd00::10', '10.96.0.10'] };
     const c = controller({ ...grace, pools: [BOTH], services: [service('a', primary6)] });
     c.fail(503);
     c.put(service('b', DUAL));
-    c.pools(pool('p', ['198.51.100.0/30']));
+    c.pools(pool('p', ['198.51.100.0/30', 'fd00:78::/126']));
     c.fail(undefined);
     c.wait(1000);
-    expect(written(c)).toEqual(['default/a 192.0.2.100,fd00:77::100', 'default/b 192.0.2.101,fd00:77::101']);
+    expect(written(c)).toEqual(['default/a 192.0.2.100,fd00:77::100', 'default/b 198.51.100.0,fd00:78::']);
     expect([c.annotation('a'), c.annotation('b')]).toEqual(['p', 'p']);
   });
 
@@ -302,6 +302,46 @@ describe('in the grace of a change of pools', () => {
     c.intrude('a', '192.0.2.5');
     expect(c.address('a')).toBe('192.0.2.0');
   });
+
+  it('each address has its own: one that has waited for long takes nothing from the other', () => {
+    const [six, meta] = ['fd00:78::/126', { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } }];
+    const c = controller({
+      ...grace,
+      pools: [pool('p', ['192.0.2.0/29', six])],
+      services: [service('a', DUAL, meta, ['192.0.2.5', 'fd00:77::'])],
+    });
+    c.wait(4000);
+    c.pools(pool('p', ['192.0.2.0/30', six]));
+    expect(c.address('a')).toBe('192.0.2.5,fd00:77::');
+    c.wait(2000);
+    expect(c.address('a')).toBe('192.0.2.5');
+    c.pools(pool('p', ['192.0.2.0/29', six]));
+    c.wait(60_000);
+    expect(c.address('a')).toBe('192.0.2.5,fd00:78::');
+    expect(troubles(c)).toEqual([expect.stringContaining('a ClearAssignment: default/a loses fd00:77::: address')]);
+  });
+
+  const ASIDE = pool('p', ['192.0.2.0-nonsense']);
+  it.each([
+    ['an address of no pool any more', pool('p', ['192.0.2.0/30', 'fd00:78::/126']), 'fd00:77::'],
+    ['a pool that is taken out of force', ASIDE, 'fd00:78::'],
+  ])(
+    'a controller that has just begun gives what a Service has to nobody else, whatever its status says: %s',
+    (_, before, second) => {
+      const meta = { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } };
+      const held = service('z', DUAL, meta, ['192.0.2.0', second]);
+      const c = controller({
+        ...grace,
+        pools: [before],
+        services: [service('a', { loadBalancerIP: '192.0.2.0' }), held],
+      });
+      c.feed({ kind: 'interrupted', resource: 'ipaddresspools' });
+      c.intrude('z');
+      c.pools(pool('p', ['192.0.2.0/30', 'fd00:78::/126']));
+      expect([c.address('a'), c.address('z')]).toEqual(['', `192.0.2.0,${second}`]);
+      expect(c.writes.filter((text) => text.startsWith('default/a 1'))).toEqual([]);
+    },
+  );
 
   it('gives the address to nobody else', () => {
     const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });

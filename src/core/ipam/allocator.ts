@@ -17,10 +17,13 @@ import type {
   ClaimRefusal,
   PoolCheck,
   ServiceKey,
+  ShareFault,
 } from './request.ts';
 import { type SharingRules, Uses } from './uses.ts';
 
 const FAMILIES: readonly IpFamily[] = ['ipv4', 'ipv6'];
+
+type Chosen = Allocation & { readonly pool: string };
 
 const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0, availableIPv6: 0 };
 
@@ -94,9 +97,12 @@ export class Allocator {
     const pool = state.pool.name;
     if (request.pool !== undefined && request.pool !== pool) return { kind: 'other-pool', pool, asked: request.pool };
     if (!state.isOpenTo(request)) return { kind: 'not-selected', pool };
-    return addresses
-      .map((address) => this.#uses.fault(request.service, address, request.use))
-      .find((fault) => fault !== undefined);
+    return this.clash(request, addresses);
+  }
+
+  /** Who else has one of these addresses in a way that the Service cannot have it, too; undefined: nobody. What pools say is not asked. */
+  clash({ service, use }: AllocationRequest, addresses: readonly IpAddress[]): ShareFault | undefined {
+    return addresses.map((address) => this.#uses.fault(service, address, use)).find((fault) => fault !== undefined);
   }
 
   /** Gives the Service exactly these addresses in place of what it held, or says why not and changes nothing. */
@@ -105,6 +111,15 @@ export class Allocator {
     if (refusal !== undefined) return { ok: false, refusal };
     const pool = this.#poolHolding(addresses)!.pool.name;
     return { ok: true, allocation: this.#hold(request, { pool, addresses: inOrder(addresses) }) };
+  }
+
+  /**
+   * The Service holds exactly these addresses, whatever pools say: it keeps them for now, and nobody else can have them. They must not
+   * clash with what others hold. `pool`: the one that they are from, if that is known.
+   */
+  retain(request: AllocationRequest, addresses: readonly IpAddress[], pool: string | undefined): void {
+    const known = pool ?? this.#allocations.get(request.service)?.pool;
+    this.#hold(request, { pool: known, addresses: inOrder(addresses) });
   }
 
   /** Finds the lowest usable addresses (docs/behaviour/allocation.md#which-address) and gives them to the Service. */
@@ -122,7 +137,7 @@ export class Allocator {
   /** Adds one address of the missing family from the same pool to what the Service holds, or says why that pool has none for it. */
   extend(request: AllocationRequest, family: IpFamily): AllocationDecision {
     const { pool, addresses } = this.#allocations.get(request.service)!;
-    const state = this.#pools.get(pool)!;
+    const state = this.#pools.get(pool!)!;
     const address = this.#pick(state, request, family, this.#shareable(request));
     if (address === undefined) return { ok: false, checks: [this.#whyNot(state, request, [family])] };
     return {
@@ -175,9 +190,7 @@ export class Allocator {
       const missing = wished.find((address) => !state.covers(address));
       if (missing !== undefined)
         return { pool, verdict: state.avoids(missing) ? 'avoids' : 'outside', address: missing };
-      const clash = wished
-        .map((address) => this.#uses.fault(request.service, address, request.use))
-        .find((fault) => fault !== undefined);
+      const clash = this.clash(request, wished);
       return clash === undefined
         ? { pool, verdict: 'usable' }
         : { pool, verdict: clash.kind, clash, address: clash.address };
@@ -214,10 +227,10 @@ export class Allocator {
     return [pinned.sort(byRank), open];
   }
 
-  #chooseFrom(tier: readonly PoolState[], request: AllocationRequest, checks: PoolCheck[]): Allocation | undefined {
+  #chooseFrom(tier: readonly PoolState[], request: AllocationRequest, checks: PoolCheck[]): Chosen | undefined {
     const [primary, secondary] = request.families as [IpFamily, IpFamily?];
     const shareable = this.#shareable(request);
-    const pick = (families: readonly IpFamily[]): Allocation | undefined => {
+    const pick = (families: readonly IpFamily[]): Chosen | undefined => {
       for (const state of tier) {
         const addresses = families.map((family) => this.#pick(state, request, family, shareable));
         if (!addresses.includes(undefined))

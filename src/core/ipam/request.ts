@@ -36,7 +36,8 @@ export interface AllocationRequest {
 }
 
 export interface Allocation {
-  readonly pool: string;
+  /** Undefined: it has kept what no pool has, and where that is from is not known. */
+  readonly pool: string | undefined;
   /** One address, or IPv4 then IPv6. */
   readonly addresses: readonly IpAddress[];
 }
