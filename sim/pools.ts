@@ -109,7 +109,7 @@ export class Pools {
     const since = this.poolOf(lost) === undefined ? clock.now() : this.#lastUncovered.get(lost);
     if (since !== undefined && clock.now() - since < MEMORY) return true;
     // Two of one Service must be of one pool.
-    return had.length > 1 && clock.now() - this.#lastSplit < MEMORY;
+    return new Set(had.map((each) => each.includes(':'))).size > 1 && clock.now() - this.#lastSplit < MEMORY;
   }
 
   get #lower(): string[] {

@@ -4,7 +4,7 @@
  */
 import type { WallClock } from '../src/adapters/driver/clock.ts';
 import type { ApiTransport } from '../src/adapters/kubernetes/transport.ts';
-import { createLog } from '../src/adapters/log/log.ts';
+import { createLog, type Log } from '../src/adapters/log/log.ts';
 import type { Metrics } from '../src/adapters/metrics/metrics.ts';
 import type { Links } from '../src/adapters/wire/links.ts';
 import type { FromWire } from '../src/adapters/wire/messages.ts';
@@ -69,12 +69,18 @@ export class ControllerProcess {
   /** Dies at its n-th write from now on: before it is sent, or right after. */
   #death: { writes: number; readonly sent: boolean } | undefined;
   #isEnding = false;
+  #hasDecided = false;
+  readonly identity: string;
 
   /** `onEnd` is called once, when the process has ended for whatever reason. */
   constructor(env: Environment, identity: string, onEnd: () => void) {
     this.#env = env;
+    this.identity = identity;
     this.#onEnd = onEnd;
     this.#process = new VirtualProcess(env, identity);
+    const heard = ({ event }: { readonly event?: string }) => {
+      this.#hasDecided ||= event === 'configLoaded';
+    };
     const transport = new VirtualTransport(env, this.#process, ({ method = 'GET', path }, send) => {
       const isWrite = method !== 'GET' && !path.includes('/leases');
       if (!isWrite || this.#death === undefined || --this.#death.writes > 0) {
@@ -86,6 +92,7 @@ export class ControllerProcess {
     });
     this.#app = new ControllerApp({
       ...common(env, this.#process, transport),
+      log: Object.create(SILENT, { info: { value: heard } }) as Log,
       host: identity,
       leaderElection: { namespace: NAMESPACE, identity, onStepDown: () => this.kill() },
     });
@@ -94,6 +101,11 @@ export class ControllerProcess {
 
   get leads(): boolean {
     return this.#process.isRunning && this.#app.readiness.state.startsWith('leading');
+  }
+
+  /** It has led and seen everything at least once: only from then on it knows what Services have. */
+  get hasDecided(): boolean {
+    return this.#hasDecided;
   }
 
   kill(): void {

@@ -12,6 +12,13 @@ const SETTLED = 30_000;
 /** From a change until a controller knows of it whose watches are well, or knows that they are not, in milliseconds. */
 const LAG = 5000;
 
+/** What another than ours has written into a status. */
+interface Intrusion {
+  readonly addresses: string;
+  /** The controller that knows what stood there before. Undefined: there was none. */
+  readonly restorer: string | undefined;
+}
+
 export class Users {
   readonly #cluster: VirtualCluster;
   /** The address that each Service had last, and whether its owner has since asked for another. */
@@ -20,7 +27,9 @@ export class Users {
     { readonly addresses: string; readonly mayChange: boolean; readonly editedAt: number }
   >();
   /** What others have written into a status, until it is mended. */
-  readonly #intruded = new Map<string, string>();
+  readonly #intruded = new Map<string, Intrusion>();
+  /** What others have written into a status, and a controller that knew of nothing else has gone by, in this round of `checkStaying`. */
+  readonly #adopted = new Map<string, string>();
   readonly pools: Pools;
   readonly #isDual: boolean;
   readonly #someAreLocal: boolean;
@@ -147,13 +156,16 @@ export class Users {
     ])!;
     const before = new Map(this.wanting.map(({ metadata }) => [metadata.name, listOf(this.addressOf(metadata.name))]));
     const wereValid = new Map([...before].map(([key, had]) => [key, had.filter((each) => this.pools.poolOf(each))]));
+    this.#adopted.clear();
     act();
     pass(SETTLED);
-    for (const [service, had] of wereValid) {
+    for (const [service, knownBefore] of wereValid) {
       const has = listOf(this.addressOf(service));
+      const adopted = this.#adopted.get(`default/${service}`);
+      const had = adopted === undefined ? knownBefore : listOf(adopted);
       const valid = had.filter((each) => this.pools.poolOf(each) !== undefined);
       const isOfOnePool = new Set(valid.map((each) => this.pools.poolOf(each))).size < 2;
-      const lost = valid.filter((each) => !has.includes(each));
+      const lost = lostOf(valid, has);
       if (isOfOnePool ? lost.length > 0 : lost.length > 1)
         this.#cluster.violated(`${service} had ${had.join()} and has ${has.join() || 'nothing'} after ${name}`);
     }
@@ -193,7 +205,8 @@ export class Users {
       const { name } = service.metadata;
       const key = `default/${name}`;
       const now = addressesOf(service);
-      if (this.#intruded.get(key) === now) continue;
+      const intrusion = this.#intruded.get(key);
+      if (intrusion?.addresses === now) continue;
       this.#intruded.delete(key);
       for (const address of listOf(now)) {
         const others = holders.get(address) ?? [];
@@ -203,12 +216,17 @@ export class Users {
       }
       const before = this.#held.get(key);
       if (before === undefined || before.addresses === now) continue;
-      const had = listOf(before.addresses);
+      const hasCause = (had: readonly string[]) =>
+        lostOf(had, listOf(now)).every((address) => this.pools.mayLose(address, had));
+      // Whoever begins to lead goes by what the status says: nothing else says what stood there before somebody overwrote it.
+      const isUnknown = intrusion !== undefined && intrusion.restorer !== this.#cluster.leaseholder;
+      const isAdopted = isUnknown && !hasCause(listOf(before.addresses)) && hasCause(listOf(intrusion.addresses));
+      if (isAdopted) this.#adopted.set(key, intrusion.addresses);
+      const had = listOf(isAdopted ? intrusion.addresses : before.addresses);
       for (const address of listOf(now))
         if (!had.includes(address) && before.editedAt - this.pools.lastCovered(address) > LAG)
           this.#cluster.violated(`${name} got ${address}, which had left the pools before ${name} was what it is`);
-      const lost = had.filter((address) => !listOf(now).includes(address));
-      if (!before.mayChange && !lost.every((address) => this.pools.mayLose(address, had)))
+      if (!before.mayChange && !hasCause(had))
         this.#cluster.violated(`${name} changed from ${before.addresses} to ${now || 'nothing'} without a cause`);
       // A Service that was edited may change until it has an address again.
       this.#held.set(key, { ...before, addresses: now, mayChange: now === '' });
@@ -273,7 +291,7 @@ export class Users {
 
   #intrude(key: string, addresses: readonly string[]): void {
     const old = this.#cluster.api.get('services', key) as Service;
-    this.#intruded.set(key, addresses.join());
+    this.#intruded.set(key, { addresses: addresses.join(), restorer: this.#cluster.restorer });
     const ingress = addresses.map((ip) => ({ ip }));
     const intruded: Service = { ...old, status: { ...old.status, loadBalancer: { ingress } } };
     this.#cluster.api.put('services', intruded);
@@ -301,6 +319,16 @@ function isDual(service: KubernetesObject): boolean {
 
 function listOf(addresses: string): string[] {
   return addresses.split(',').filter(Boolean);
+}
+
+/** What it had and has no more, unless it has another that it had of that family: nobody keeps two of one. */
+function lostOf(had: readonly string[], has: readonly string[]): string[] {
+  const families = has.filter((address) => had.includes(address)).map(isIpv6);
+  return had.filter((address) => !families.includes(isIpv6(address)));
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
 }
 
 function mayShare(a: Service, b: Service): boolean {

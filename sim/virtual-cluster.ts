@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import type { EndpointSlice, Service } from '../src/core/api/kubernetes.ts';
+import type { EndpointSlice, KubernetesObject, Service } from '../src/core/api/kubernetes.ts';
 import { VirtualClock } from './clock.ts';
 import { hostileMessage } from './hostile-member.ts';
 import { ControllerProcess, type Environment, macOf, NAMESPACE, SPEAKER_LABELS, SpeakerProcess } from './processes.ts';
@@ -123,6 +123,19 @@ export class VirtualCluster {
   withLeader(act: (controller: ControllerProcess) => void): void {
     const leader = [...this.#controllers].find(({ leads }) => leads);
     if (leader !== undefined) act(leader);
+  }
+
+  /** Who holds the Lease, whether it lives or not. */
+  get leaseholder(): string | undefined {
+    const [lease] = this.api.all('leases') as (KubernetesObject & { readonly spec?: { holderIdentity?: string } })[];
+    return lease?.spec?.holderIdentity;
+  }
+
+  /** The controller that leads and knows what Services have: it puts right what others write into their status. Undefined: there is none now. */
+  get restorer(): string | undefined {
+    const { leaseholder } = this;
+    const leader = [...this.#controllers].find(({ identity }) => identity === leaseholder);
+    return leader?.hasDecided === true ? leaseholder : undefined;
   }
 
   startSpeaker(name: string): void {
