@@ -165,9 +165,9 @@ function twoNodes() {
         next.run();
       }
     },
-    start: () => {
+    start: (ready = names) => {
       for (const each of nodes) each.take({ kind: 'members', members });
-      for (const each of nodes) each.take({ kind: 'ready' });
+      for (const [i, each] of nodes.entries()) if (ready.includes(names[i]!)) each.take({ kind: 'ready' });
     },
     announce: (i: number, isOurs: boolean) => {
       const announcement = { address };
@@ -199,6 +199,16 @@ describe('two nodes that both announce an address', () => {
     announce(0, false);
     pass(100);
     expect([answering(), told.splice(0).sort()]).toEqual([['node-2'], ['node-1: over', 'node-2: over']]);
+  });
+
+  it('do not take it for a dispute while one of them starts', () => {
+    const { start, pass, announce, told, answering } = twoNodes();
+    start(['node-1']);
+    pass(2000);
+    announce(0, true);
+    announce(1, true);
+    pass(3000);
+    expect([answering(), told]).toEqual([['node-1', 'node-2'], []]);
   });
 
   it('both go on while no message gets through: what the wire says is nobody’s word', () => {

@@ -246,13 +246,18 @@ export class WireMachines {
     const { addresses } = content;
     const macs = this.#macsOf.get(from) ?? new Set();
     if (content.kind === 'holder-ack') {
-      this.#confirm(from, macs, addresses);
+      if (!this.#isStarting) this.#confirm(from, macs, addresses);
       return;
     }
     const held = addresses.filter((address) => this.holds(address));
-    if (held.length === 0) return;
+    if (held.length === 0 || this.#isStarting) return;
     this.#liveness?.feed({ kind: 'about-addresses', to: from, content: { kind: 'holder-ack', addresses: held } });
     if (content.yielded) this.#layer2.feed({ kind: 'yielded', node: from, macs, addresses: held });
+  }
+
+  /** It has announced what is its own, which the others do not know yet: that is no dispute. */
+  get #isStarting(): boolean {
+    return this.#liveness?.state.own.status === 'starting';
   }
 
   #confirm(node: string, macs: ReadonlySet<string>, addresses: readonly string[]): void {

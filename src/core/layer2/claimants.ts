@@ -26,12 +26,10 @@ export interface Claims {
   told: Millis | undefined;
 }
 
-/** `uncounted`: claims that may yet turn out to be another speaker's. */
 export interface Claimant {
   mac: string;
-  since: Millis;
+  readonly since: Millis;
   last: Millis;
-  uncounted: number;
 }
 
 export function noConflicts(): Conflicts {
@@ -47,7 +45,7 @@ export function claimantOf({ claimants }: Claims, mac: string, now: Millis, memo
     known.mac = mac;
     return known;
   }
-  const claimant: Claimant = { mac, since: now, last: now, uncounted: 0 };
+  const claimant: Claimant = { mac, since: now, last: now };
   claimants.set(key, claimant);
   return claimant;
 }

@@ -3,10 +3,7 @@
  * @module
  */
 import type { Millis } from '../machine.ts';
-import type { MacAddress } from '../net/mac.ts';
-import { formatMac } from '../net/mac.ts';
-import { type Claimant, type Claims, type Conflicts, claimantOf } from './claimants.ts';
-import type { Interface } from './messages.ts';
+import { type Claims, type Conflicts, claimantOf } from './claimants.ts';
 import type { Layer2Output, Owned } from './state.ts';
 
 /**
@@ -22,35 +19,25 @@ const CONFLICT_ENDS = 2 * CONFLICT_INTERVAL;
 const MOST_REPORTED = 10;
 const SECOND = 1000;
 
-/** `isSure`: it cannot be another of our speakers, to which the address is on its way. Work does not depend on what was claimed before. */
+/** Work does not depend on what was claimed before. `link`, `mac`: where it was claimed last, and by whom. */
 export function claimed(
   conflicts: Conflicts,
   address: string,
   { kind }: Owned,
-  link: Interface,
-  mac: MacAddress,
-  isSure: boolean,
+  { link, mac }: { readonly link: string; readonly mac: string },
   now: Millis,
 ): Layer2Output[] {
   const claims = conflicts.claims.get(address) ?? { claimants: new Map(), last: now, told: undefined };
   conflicts.claims.set(address, claims);
   conflicts.due ??= now + CONFLICT_ENDS;
   claims.last = now;
-  const claimant = claimantOf(claims, formatMac(mac), now, CONFLICT_INTERVAL);
-  claimant.uncounted++;
+  const { since } = claimantOf(claims, mac, now, CONFLICT_INTERVAL);
   // Whoever answers a question before we have ever claimed the address cannot be one of ours that has just handed it over.
-  const lasts = now - claimant.since >= CONFLICT_AFTER || (isSure && kind === 'probing');
-  const outputs = isSure || lasts ? counted(address, claimant) : [];
+  const lasts = kind === 'probing' || now - since >= CONFLICT_AFTER;
+  const outputs: Layer2Output[] = [{ kind: 'counted', counter: 'conflicts_seen', address, by: 1 }];
   if (!lasts || !isNews(claims, now) || !mayReport(conflicts, now)) return outputs;
   claims.told = now;
-  const seen = { mac: claimant.mac, interface: link.name, claimants: claims.claimants.size };
-  return [...outputs, { kind: 'conflict', address, ...seen }];
-}
-
-function counted(address: string, claimant: Claimant): Layer2Output[] {
-  const by = claimant.uncounted;
-  claimant.uncounted = 0;
-  return [{ kind: 'counted', counter: 'conflicts_seen', address, by }];
+  return [...outputs, { kind: 'conflict', address, mac, interface: link, claimants: claims.claimants.size }];
 }
 
 function isNews({ told }: Claims, now: Millis): boolean {

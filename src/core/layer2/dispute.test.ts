@@ -99,8 +99,8 @@ describe('a claim with the MAC of another speaker', () => {
       expect([answers(), answers6()]).toEqual([true, true]);
     }
     expect(told).toEqual([
-      `2000 conflict 192.0.2.7 ${formatMac(OTHER)}`,
-      `2001 conflict 2001:db8::7 ${formatMac(OTHER)}`,
+      `2750 conflict 192.0.2.7 ${formatMac(OTHER)}`,
+      `2760 conflict 2001:db8::7 ${formatMac(OTHER)}`,
     ]);
   });
 
@@ -112,7 +112,29 @@ describe('a claim with the MAC of another speaker', () => {
     expect(run(500)).toEqual(['250 asks', '500 asks']);
     expect(run(60_000)).toEqual(['750 asks']);
     // What is left is to forget the claim.
-    expect(rest()).toBe(120_000);
+    expect(rest()).toBe(120_750);
+  });
+
+  it('is none either when it comes again, once in a while, and is confirmed each time', () => {
+    const { claim, run, confirm, told } = speaker();
+    for (const now of [0, 5000, 10_000]) {
+      run(now);
+      claim(now);
+      run(now + 600);
+      confirm(now + 600, false);
+    }
+    run(60_000);
+    expect(told.filter((text) => text.includes('conflict'))).toEqual([]);
+  });
+
+  it('that nobody confirms is one also when it comes seldom', () => {
+    const { claim, run, told } = speaker();
+    for (const now of [0, 5000]) {
+      run(now);
+      claim(now);
+      run(now + 4000);
+    }
+    expect(told).toEqual([`5750 conflict 192.0.2.7 ${formatMac(OTHER)}`]);
   });
 
   it('is no conflict once that speaker confirms it, and no dispute while the address is on its way', () => {

@@ -15,9 +15,15 @@ import { ASK_INTERVAL, type Elapsed, onGrid, unchanged } from './time.ts';
 const YIELD_AFTER = 500;
 /** So many questions of one that has yielded have to go without an answer before it announces again. */
 const YIELDED_QUESTIONS = 4;
+/** After so many questions without an answer a claim is nobody's of ours. */
+const ENOUGH_QUESTIONS = 4;
+/** It takes some more where it was confirmed: one that lets go does not answer either, and then the claims end. */
+const CONFIRMED = -2;
 
-/** What becomes of an address that somebody with the MAC of another of our speakers claims. */
-export function contested(old: Owned, mac: string, now: Millis): Owned {
+const NO_CLAIM = { claimed: undefined, link: '', asked: 0 };
+
+/** What becomes of an address that somebody with the MAC of another of our speakers claims on this link. */
+export function contested(old: Owned, mac: string, link: string, now: Millis): Owned {
   switch (old.kind) {
     case 'probing':
       // The one that had it until now answers: it will stop when it hears of our claim.
@@ -27,8 +33,8 @@ export function contested(old: Owned, mac: string, now: Millis): Owned {
     case 'handing-over':
       return claimedByAnother(old, mac, now);
     case 'announced': {
-      const dispute = old.dispute ?? { since: now, next: onGrid(now), rival: undefined };
-      return { ...old, dispute: { ...dispute, mac, claimed: now, last: now } };
+      const dispute = old.dispute ?? { since: now, next: onGrid(now), rival: undefined, asked: 0 };
+      return { ...old, dispute: { ...dispute, mac, link, claimed: now, last: now } };
     }
   }
 }
@@ -45,7 +51,7 @@ export function confirmed(
   const isLong = now - dispute.since >= YIELD_AFTER;
   if (!isLong || !isFirst) {
     const rival = isLong ? node : dispute.rival;
-    return { ...old, dispute: { ...dispute, claimed: now, last: now, rival } };
+    return { ...old, dispute: { ...dispute, claimed: now, last: now, rival, asked: CONFIRMED } };
   }
   const mac = macs.has(dispute.mac) ? dispute.mac : ([...macs][0] ?? dispute.mac);
   return { kind: 'yielded', announcement, mac, rival: node, next: onGrid(now + ASK_INTERVAL), unanswered: 0 };
@@ -53,7 +59,7 @@ export function confirmed(
 
 /** The speaker of that node has yielded to this one, and still takes itself to be the owner. */
 export function yieldedTo(old: Announced, node: string, mac: string, now: Millis): Announced {
-  const dispute = old.dispute ?? { since: now, claimed: undefined, next: onGrid(now + ASK_INTERVAL), mac };
+  const dispute = old.dispute ?? { ...NO_CLAIM, since: now, next: onGrid(now + ASK_INTERVAL), mac };
   return { ...old, dispute: { ...dispute, last: now, rival: node } };
 }
 
@@ -62,8 +68,9 @@ export function elapseDispute(old: Announced, now: Millis): Elapsed {
   const { dispute, burst } = old;
   if (dispute === undefined || dispute.next > now) return unchanged(old);
   if (!isRecent(dispute.last, now)) return unchanged({ ...old, dispute: undefined });
-  const next = { ...old, dispute: { ...dispute, next: onGrid(now + ASK_INTERVAL) } };
-  if (!isRecent(dispute.claimed, now)) return unchanged(next);
+  const later = { ...dispute, next: onGrid(now + ASK_INTERVAL) };
+  if (!isRecent(dispute.claimed, now)) return unchanged({ ...old, dispute: later });
+  const next = { ...old, dispute: { ...later, asked: dispute.asked + 1 } };
   const claimsAgain = dispute.rival !== undefined;
   return {
     next: claimsAgain ? { ...next, burst: { until: burst?.until ?? now, next: now } } : next,
@@ -81,6 +88,12 @@ export function elapseYielded(old: Yielded, now: Millis): Elapsed {
   if (old.unanswered >= YIELDED_QUESTIONS) return unchanged(announced(old.announcement, now));
   const next = { ...old, next: onGrid(now + ASK_INTERVAL), unanswered: old.unanswered + 1 };
   return { next, probes: false, asks: old.mac };
+}
+
+/** Whose claim it is that no speaker has confirmed, though it was asked for most of a second. */
+export function unconfirmed(owned: Owned | undefined): { readonly link: string; readonly mac: string } | undefined {
+  const dispute = owned?.kind === 'announced' ? owned.dispute : undefined;
+  return dispute !== undefined && dispute.asked >= ENOUGH_QUESTIONS ? dispute : undefined;
 }
 
 /** The other speaker that announces the address too, once that is no address on its way, and who of the two is silent. */

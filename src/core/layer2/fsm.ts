@@ -10,7 +10,7 @@ import { formatAddress, type IpAddress } from '../net/address.ts';
 import { BROADCAST_MAC, formatMac, type MacAddress, sameMac } from '../net/mac.ts';
 import { decodeArp } from './arp-codec.ts';
 import { claimed, endConflicts, ownedConflicts } from './conflicts.ts';
-import { contested, elapseDispute, elapseYielded } from './dispute.ts';
+import { contested, elapseDispute, elapseYielded, unconfirmed } from './dispute.ts';
 import { decodeEcho } from './echo-codec.ts';
 import { advertisement, arpReply, covers, probes, sendArp, sendNdp, takeoverFrames } from './frames.ts';
 import { announced, nextBurst } from './gratuitous.ts';
@@ -114,6 +114,8 @@ function onTime(state: Layer2State, now: Millis): Outcome {
     // What there is no room for is due at the next moment still.
     if (asks !== undefined && !questions.add(asks, old.kind === 'yielded', key)) continue;
     if (isAsked) outputs.push(...probes(state, old.announcement));
+    const claim = asks === undefined || state.leaving ? undefined : unconfirmed(next);
+    if (claim !== undefined) outputs.push(...claimed(state.conflicts, key, old, claim, now));
     if (next === undefined) owned.delete(key);
     else owned.set(key, withBurst(state, next, now, outputs));
   }
@@ -204,8 +206,8 @@ function onClaim(
   // Without a speaker list it may be anybody to whom the address goes.
   const isLeft = (state.leaving || old.kind === 'handing-over') && state.siblings.size === 0;
   const mayBeOurs = isLeft || state.siblings.has(claimant);
-  const outputs = claimed(state.conflicts, key, old, link, mac, !mayBeOurs, now);
-  if (mayBeOurs) return { next: change(state, key, contested(old, claimant, now)), outputs };
+  if (mayBeOurs) return { next: change(state, key, contested(old, claimant, link.name, now)), outputs: [] };
+  const outputs = claimed(state.conflicts, key, old, { link: link.name, mac: claimant }, now);
   return { next: old.kind === 'probing' ? change(state, key, probingLater(old, now)) : state, outputs };
 }
 

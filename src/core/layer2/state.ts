@@ -54,11 +54,13 @@ export interface Burst {
 
 /**
  * `mac`: who claimed the address last. `claimed`: when somebody did, or a speaker confirmed it. `last`: that, or when one that has
- * yielded asked for it. `next`: when the speaker with that MAC is asked again. `rival`: the speaker that has confirmed it for so
- * long that this is no address on its way.
+ * yielded asked for it. `next`: when the speaker with that MAC is asked again. `asked`: questions since it was confirmed last. `rival`:
+ * the speaker that has confirmed it for so long that this is no address on its way.
  */
 interface Dispute {
   readonly mac: string;
+  readonly link: string;
+  readonly asked: number;
   readonly since: Millis;
   readonly claimed: Millis | undefined;
   readonly last: Millis;
