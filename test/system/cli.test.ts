@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { request } from 'node:https';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../lab/net/shell.ts';
 import { until } from '../../lab/net/waiting.ts';
@@ -93,6 +93,24 @@ describe('bad input gets one clear line and a non-zero exit', () => {
         '/nonexistent',
       ],
       '/nonexistent/secretkey cannot be read',
+      1,
+    ],
+    [
+      'an empty secret',
+      () => [
+        'speaker',
+        '--kubeconfig',
+        file('k', NOWHERE),
+        '--node-name',
+        'n',
+        '--ml-bindaddr',
+        '127.0.0.1',
+        '--ml-labels',
+        'a=b',
+        '--ml-secret-key-path',
+        dirname(file('secretkey', '')),
+      ],
+      'secretkey is empty',
       1,
     ],
     ['standalone without a directory', () => ['standalone'], '--data-dir is missing', 2],

@@ -14,13 +14,9 @@ const NEWEST = 'secretkey';
  * none of it. Throws AdapterError when one cannot be read, or is empty.
  */
 export function readSecretKeys(directory: string): readonly Uint8Array[] {
-  try {
-    const others = readdirSync(directory).filter((name) => name.startsWith(NEWEST) && name !== NEWEST);
-    return [NEWEST, ...others.toSorted()].map((name) => readKey(join(directory, name)));
-  } catch (error) {
-    if (error instanceof AdapterError) throw error;
-    throw new AdapterError('secret-keys', `${(error as Error).message.split(',')[0]}`, error);
-  }
+  const newest = readKey(join(directory, NEWEST));
+  const others = readdirSync(directory).filter((name) => name.startsWith(NEWEST) && name !== NEWEST);
+  return [newest, ...others.toSorted().map((name) => readKey(join(directory, name)))];
 }
 
 function readKey(path: string): Uint8Array {

@@ -242,3 +242,28 @@ it('without a speaker list an address that is handed over goes to whoever claims
   runAt(0);
   expect(machines.owned).toEqual([]);
 });
+
+it('goes on when something cannot be sent, and says so', () => {
+  const faults: string[] = [];
+  const sent: string[] = [];
+  const settings = { self: 'a', incarnation: 1n, interval: 100, misses: 3, fenced: false };
+  const machines = new WireMachines(
+    { layer2: { refreshInterval: 0, probeBeforeUse: false, answerPing: false }, liveness: settings },
+    {
+      clock: { now: () => 0, at: () => () => {} },
+      readLinks: () => linksOf(),
+      openLinks: (links) => links,
+      sendFrame: () => {},
+      joinGroups: () => {},
+      sendMessage: (_, { node }) => {
+        if (node === 'b') throw new RangeError('does not fit');
+        sent.push(node);
+      },
+      report: () => {},
+      onFault: (where, error) => faults.push(`${where}: ${(error as Error).message}`),
+    },
+  );
+  machines.take({ kind: 'members', members: ['a', 'b', 'c'].map((node) => ({ node, address: '192.0.2.1' })) });
+  expect(faults).toEqual(['liveness: does not fit']);
+  expect(sent).toEqual(['c']);
+});
