@@ -19,7 +19,7 @@ import { measureLateness } from './local-health.ts';
 import { assumptionsEnd, dropAssumptions, onMembers } from './membership.ts';
 import { confirmLateDeaths, reportDeferredDeaths } from './merge.ts';
 import type { FitLink, HolderContent, Member, Message } from './messages.ts';
-import { renewOwnRecord, renewSpentIncarnation, updateOwnStatus } from './own-record.ts';
+import { renewIncarnation, renewOwnRecord, updateOwnStatus } from './own-record.ts';
 import { onMessage } from './receive.ts';
 import type { LivenessOutput, LivenessState, Turn } from './state.ts';
 
@@ -104,7 +104,7 @@ function onTick(turn: Turn): void {
   if (s.isolatedSince === undefined) for (const node of s.watched) checkPeer(turn, s.peers.get(node)!);
   reportDeferredDeaths(turn);
   if (pingDue !== undefined) confirmLateDeaths(turn);
-  renewSpentIncarnation(turn);
+  renewIncarnation(turn);
   updateOwnStatus(turn);
   if (s.unsent.size > 0 && isDue(s.gossipFrom, now)) gossip(turn);
   if (pingDue === undefined) return;

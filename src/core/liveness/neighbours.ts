@@ -3,9 +3,8 @@
  * @module
  */
 
-import { renewOwnRecord } from './own-record.ts';
 import { hasQuorum } from './quorum.ts';
-import { incarnationAfter, isRunning } from './records.ts';
+import { isRunning } from './records.ts';
 import type { Turn } from './state.ts';
 
 export function updateNeighbours(turn: Turn): void {
@@ -21,9 +20,6 @@ export function updateNeighbours(turn: Turn): void {
   s.watched = watched;
   const monitors = s.ring.neighbours(s.own.node, 1, runs);
   if (!monitors.some((node) => s.monitors.includes(node))) s.monitorsSince = now;
-  // Nobody left that could tell us whether we are heard: see updateOwnStatus.
-  if (monitors.length === 0 && s.monitors.length > 0)
-    renewOwnRecord(turn, s.own.status, incarnationAfter(s.own.incarnation));
   s.monitors = monitors;
   s.notRunning = undefined;
   const quorum = !s.settings.fenced || hasQuorum(s);

@@ -8,7 +8,7 @@ import { disseminate } from './dissemination.ts';
 import { latest, stretchedInterval } from './local-health.ts';
 import type { MemberRecord, Status, Update } from './messages.ts';
 import { beats, contradicts, digestOf, incarnationAfter, isLater, versionAfter } from './records.ts';
-import type { LivenessState, Turn } from './state.ts';
+import { type LivenessState, PATIENCE, type Turn } from './state.ts';
 
 /** Milliseconds: how long flaps are remembered, and how long the second one holds a speaker down; every further one, twice as long. */
 const FLAP_MEMORY = 60_000;
@@ -31,16 +31,24 @@ export function renewOwnRecord(
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
   s.own = { node: s.own.node, ...versionAfter(base), status, links: wireLinks(s.links), unheard: s.unheard };
   s.digest = (s.digest ^ digestOf(s.own)) >>> 0;
-  if (s.own.incarnation !== s.ownIncarnations.at(-1))
+  if (s.own.incarnation !== s.ownIncarnations.at(-1)) {
     s.ownIncarnations = [...s.ownIncarnations, s.own.incarnation].slice(-KEPT_INCARNATIONS);
+    s.renewedAt = now;
+  }
   disseminate(turn, s.own.node);
 }
 
-/** Others count our datagrams by incarnation: after as many as this, a new one, in which they begin at 0. */
-export function renewSpentIncarnation(turn: Turn): void {
-  const { s } = turn;
-  if (s.sequence < DATAGRAMS) return;
-  s.sequence = 0;
+/**
+ * Others count our datagrams by incarnation: after so many of them a new one begins, in which they begin at 0. So it does as long as nobody is heard:
+ * they may not be listening, because somebody else has used up the numbers of this one.
+ */
+export function renewIncarnation(turn: Turn): void {
+  const { s, now } = turn;
+  const since = latest(s.heardAt, s.renewedAt);
+  const isSilent = s.peers.size > 0 && since !== undefined && now - since >= s.settings.interval * PATIENCE;
+  const isSpent = s.sequence >= DATAGRAMS;
+  if (!isSilent && !isSpent) return;
+  if (isSpent) s.sequence = 0;
   renewOwnRecord(turn, s.own.status, incarnationAfter(s.own.incarnation));
 }
 

@@ -69,6 +69,8 @@ export interface LivenessState {
   own: MemberRecord;
   /** Those that it has had since the start, the last one at the end; of very many, the last ones. */
   ownIncarnations: readonly bigint[];
+  /** When the last of them began, if it is not the first. */
+  renewedAt: Millis | undefined;
   ownSince: Millis | undefined;
   /** When we begin to say that we are active. */
   activeAt: Millis | undefined;
@@ -129,6 +131,7 @@ export function initialLiveness(settings: LivenessSettings): LivenessState {
     ring: new Ring([node]),
     own,
     ownIncarnations: [incarnation],
+    renewedAt: undefined,
     ownSince: undefined,
     activeAt: undefined,
     isReady: false,
