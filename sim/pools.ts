@@ -18,6 +18,8 @@ const UNIVERSE = [
   ...Array.from({ length: LARGEST }, (_, i) => `198.51.100.${i}`),
   ...V6.flatMap((prefix) => Array.from({ length: SIZE }, (_, i) => `${prefix}${i === 0 ? '' : i}`)),
 ];
+/** They are asked for after every write, and reading them costs more than the question. */
+const PARSED = new Map(UNIVERSE.map((text) => [text, parseAddress(text)!]));
 /** Shorter than the grace of controller and speakers, in milliseconds. */
 const BETWEEN_WRITES = 3000;
 /** Longer than that grace. */
@@ -83,7 +85,7 @@ export class Pools {
 
   /** The pool that has the address now. */
   poolOf(text: string): string | undefined {
-    const address = parseAddress(text)!;
+    const address = PARSED.get(text) ?? parseAddress(text)!;
     for (const [name, { ranges, avoidsBuggy }] of this.#objects) {
       if (avoidsBuggy && address.family === 'ipv4' && isBuggy(address.value)) continue;
       if (ranges.some((range) => rangeContains(range, address))) return name;
@@ -93,7 +95,7 @@ export class Pools {
 
   /** Addresses of the family that are in a pool now. */
   addresses(family: 'ipv4' | 'ipv6'): string[] {
-    return UNIVERSE.filter((text) => parseAddress(text)!.family === family && this.poolOf(text) !== undefined);
+    return UNIVERSE.filter((text) => PARSED.get(text)!.family === family && this.poolOf(text) !== undefined);
   }
 
   /** When the address was in a pool for the last time: now, if it is. */

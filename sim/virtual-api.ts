@@ -188,7 +188,15 @@ interface Place {
   readonly subresource: string | undefined;
 }
 
+/** By path: there are few, and each is asked for again and again. */
+const places = new Map<string, Place | undefined>();
+
 function locate(path: string): Place | undefined {
+  if (!places.has(path)) places.set(path, parsePath(path));
+  return places.get(path);
+}
+
+function parsePath(path: string): Place | undefined {
   const match = PATH.exec(path);
   if (match === null) return undefined;
   const [namespace, resource, name, subresource] = match.slice(1).map((part) => part && decodeURIComponent(part));
