@@ -343,6 +343,13 @@ describe('in the grace of a change of pools', () => {
     },
   );
 
+  it('is not for an address that another Service has', () => {
+    const meta = { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } };
+    const services = ['a', 'z'].map((name) => service(name, {}, meta, ['192.0.2.5']));
+    const c = controller({ ...grace, pools: [LOWER], services });
+    expect([c.address('a'), c.address('z')]).toEqual(['192.0.2.5', '192.0.2.0']);
+  });
+
   it('gives the address to nobody else', () => {
     const c = controller({ ...grace, pools: [WHOLE], services: [service('a', {}, {}, ['192.0.2.5'])] });
     c.pools(LOWER);
