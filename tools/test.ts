@@ -11,10 +11,10 @@ import { type Counts, single, sum, vitest } from './vitest.ts';
 
 /** What is simulated, with the number of runs and the flags of `npm run sim`. */
 const SIMULATIONS = [
-  ['two controllers', 10_000, '--nodes', '0'],
-  ['two controllers and four speakers', 1000],
-  ['a network that loses a tenth', 200, '--loss', '0.1'],
-  ['BGP sessions', 3000, '--bgp'],
+  ['two controllers', 4000, '--nodes', '0'],
+  ['two controllers and four speakers', 400],
+  ['a network that loses a tenth', 60, '--loss', '0.1'],
+  ['BGP sessions', 2000, '--bgp'],
   ['writers of objects', 3000, '--writer'],
 ] as const;
 

@@ -145,6 +145,6 @@ it.each([false, true])('no speaker breaks over a hostile member (fenced: %s)', (
         }
       }
     }),
-    { numRuns: 40, endOnFailure: true },
+    { numRuns: 12, endOnFailure: true },
   );
 });
