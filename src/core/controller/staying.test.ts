@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pool, service } from '../../../test/builders.ts';
 import { controller } from '../../../test/controller.ts';
+import { formatAddress } from '../net/address.ts';
 import { controllerMachine } from './fsm.ts';
 import { ServiceRecords } from './service-records.ts';
 import { CONTROLLER_RESOURCES, type ControllerInput, initialController } from './state.ts';
@@ -460,6 +461,27 @@ describe('an address that goes while it is on its way into the status', () => {
       expect.stringContaining('(it has lost 192.0.2.0: address 192.0.2.0 is in no IPAddressPool'),
     ]);
     expect(events.filter((text) => text.includes('loses 192.0.2.0'))).toHaveLength(1);
+  });
+
+  it('stays for the grace: the status may show it already', () => {
+    let state = initialController({ loadBalancerClass: '', poolChangeGrace: 5000 });
+    const writes: string[] = [];
+    const feed = (input: ControllerInput) => {
+      const { next, outputs } = controllerMachine.step(state, input, 0);
+      state = next;
+      for (const output of outputs) if (output.kind === 'write-service') writes.push(output.addresses.join());
+    };
+    for (const resource of CONTROLLER_RESOURCES) feed({ kind: 'replaced', resource, objects: [] });
+    feed({ kind: 'applied', resource: 'ipaddresspools', object: pool('p', ['192.0.2.0/30']) });
+    const first = service('a');
+    feed({ kind: 'applied', resource: 'services', object: first });
+    feed({ kind: 'replaced', resource: 'ipaddresspools', objects: [pool('p', ['192.0.2.2/31'])] });
+    const resourceVersion = `${first.metadata.resourceVersion}-written`;
+    const annotations = { 'metallb.io/ip-allocated-from-pool': 'p' };
+    const written = service('a', {}, { ...first.metadata, resourceVersion, annotations }, ['192.0.2.0']);
+    feed({ kind: 'written', resource: 'services', object: written });
+    expect(state.allocator.allocationOf('default/a')?.addresses.map(formatAddress)).toEqual(['192.0.2.0']);
+    expect(writes.filter((text) => text !== '192.0.2.0')).toEqual([]);
   });
 });
 
