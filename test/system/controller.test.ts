@@ -207,6 +207,32 @@ describe(`the controller on ${process.env.METALLB_TEST_KUBECONFIG ?? 'the embedd
     await gets('dual', '198.18.1.0 2001:db8::');
   });
 
+  it('says that nothing announces an address, which advertisement is without effect, and whose address it is', async () => {
+    const advertise = (name: string) =>
+      apply(
+        `apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: lan}\nspec: {ipAddressPools: [${name}]}\n`,
+      );
+    const condition = (kind: string, name: string, type: string) =>
+      kubectl(['get', kind, name, '-o', `jsonpath={.status.conditions[?(@.type=="${type}")].status}`]);
+    advertise('nobodys');
+    pool('quiet', '198.18.7.0/32', ', autoAssign: false');
+    service('silent', { annotations: 'metallb.io/address-pool: quiet' });
+    await says('silent', 'notAdvertised: the Service has an address, and nothing announces it');
+    await until('the condition', () => condition('service', 'silent', 'metallb.io/AddressAdvertised') === 'False');
+    await until('no effect', () => condition('l2advertisement', 'lan', 'Effective') === 'False');
+    advertise('quiet');
+    await until('the condition', () => condition('service', 'silent', 'metallb.io/AddressAdvertised') === 'True');
+    await until('an effect', () => condition('l2advertisement', 'lan', 'Effective') === 'True');
+
+    const clusterIp = kubectl(['get', 'service', 'silent', '-o', 'jsonpath={.spec.clusterIP}']);
+    pool('inside', `${clusterIp}/32`, ', autoAssign: false');
+    service('astray', { annotations: 'metallb.io/address-pool: inside' });
+    await says('astray', `foreignAddress: address ${clusterIp} is also the cluster IP of`);
+    kubectl(['delete', 'service', 'silent', 'astray']);
+    kubectl(['delete', 'ipaddresspool', 'inside', 'quiet']);
+    kubectl(['delete', 'l2advertisement', 'lan']);
+  });
+
   it('takes the address back when the type changes', async () => {
     kubectl(['patch', 'service', 'meanwhile', '-p', '{"spec":{"type":"ClusterIP"}}']);
     await gets('meanwhile', '');
