@@ -16,6 +16,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Modules are read once for all files of a worker: with one environment for each file, reading them takes longer than the tests.
+          isolate: false,
           include: ['src/**/*.test.ts', 'sim/**/*.test.ts', 'test/{architecture,replay,unit}/**/*.test.ts'],
           ...patient,
         },

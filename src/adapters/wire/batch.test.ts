@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodeBfdEcho } from '../../core/bfd/echo-codec.ts';
 import { BFD_DEFAULTS } from '../../core/bfd/fsm.ts';
 import { encodeRouterAdvertisement } from '../../core/layer2/router-discovery.ts';
@@ -13,6 +13,13 @@ import { RouterDiscovery } from './router-discovery.ts';
 
 const MAC = parseMac('02:00:00:00:00:01')!;
 const LOOPBACK = parseAddress('127.0.0.1')!;
+
+// Other files of this worker have read the modules already, and must not meet ours.
+vi.hoisted(() => vi.resetModules());
+afterAll(() => {
+  for (const module of ['./syscalls.ts', './interface-index.ts', 'node:fs']) vi.doUnmock(module);
+  vi.resetModules();
+});
 
 /** Sockets that no drain empties: more waits in each than any turn may take. */
 const flood = vi.hoisted(() => ({
