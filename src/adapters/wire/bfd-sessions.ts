@@ -13,7 +13,7 @@ import {
 } from '../../core/bfd/fsm.ts';
 import { type BfdCounter, DIAGNOSTICS } from '../../core/bfd/messages.ts';
 import type { BfdTarget } from '../../core/bgp/peers/bfd-target.ts';
-import { formatAddress, type IpAddress } from '../../core/net/address.ts';
+import { formatAddress, type IpAddress, isSameAddress } from '../../core/net/address.ts';
 import { equal } from '../../core/net/equal.ts';
 import type { Clock } from '../driver/clock.ts';
 import { Driver } from '../driver/driver.ts';
@@ -132,8 +132,7 @@ export class BfdSessions implements BfdListener {
     return [...this.#sessions.values()].find(
       ({ target, discriminator: ours }) =>
         target.multihop === multihop &&
-        target.address.family === source.family &&
-        target.address.value === source.value &&
+        isSameAddress(target.address, source) &&
         (discriminator === 0 || ours === discriminator),
     );
   }

@@ -127,8 +127,7 @@ export class ShadowApp {
 
   #compare(): Comparison {
     const { loadBalancerClass, node } = this.#options;
-    const objects = Object.fromEntries(this.#resources.map((resource) => [resource, this.#cache.all(resource)]));
-    return compareWithCluster(objects, this.#aspects, loadBalancerClass, sha256, node);
+    return compareWithCluster(this.#cache.of(this.#resources), this.#aspects, loadBalancerClass, sha256, node);
   }
 }
 

@@ -14,7 +14,6 @@ import {
   prefixRange,
   rangeContains,
 } from '../net/prefix.ts';
-import { RangeSet } from '../net/range-set.ts';
 import type { Pool } from './config.ts';
 import { PoolIndex } from './pools.ts';
 
@@ -92,9 +91,8 @@ export function foreignProblems(
 
 /** Those that some pool contains, in whole or in part: as a rule, none. */
 export function foreignIn(pools: readonly Pool[], foreign: readonly ForeignAddresses[]): ForeignAddresses[] {
-  const set = new RangeSet();
-  for (const { ranges } of pools) set.addAll(ranges);
-  return foreign.filter(({ range }) => set.overlapping(range) !== undefined);
+  const index = PoolIndex.of(pools);
+  return foreign.filter(({ range }) => index.overlapping(range).size > 0);
 }
 
 /** Whose the address is, of those that are given. */

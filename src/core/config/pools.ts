@@ -5,7 +5,7 @@
 import { type IPAddressPoolSpec, ipAddressPool } from '../api/kinds.ts';
 import type { KubernetesObject } from '../api/kubernetes.ts';
 import { anySelectorMatches } from '../api/selector.ts';
-import type { IpFamily } from '../net/address.ts';
+import type { IpAddress, IpFamily } from '../net/address.ts';
 import { type AddressRange, formatPrefix, rangeToPrefixes, shortestPrefixIn } from '../net/prefix.ts';
 import { RangeSet } from '../net/range-set.ts';
 import { parseAddressEntry } from './address-entry.ts';
@@ -87,13 +87,19 @@ export class PoolIndex {
 
   static of(pools: readonly Pool[]): PoolIndex {
     const index = new PoolIndex();
-    for (const pool of pools) index.add(pool);
+    index.add(...pools);
     return index;
   }
 
-  add(pool: Pool): void {
-    this.#ranges.addAll(pool.ranges);
-    for (const range of pool.ranges) this.#owners.set(range, pool);
+  add(...pools: readonly Pool[]): void {
+    this.#ranges.addAll(pools.flatMap(({ ranges }) => ranges));
+    for (const pool of pools) for (const range of pool.ranges) this.#owners.set(range, pool);
+  }
+
+  /** The pool that the address is of. */
+  containing(address: IpAddress): Pool | undefined {
+    const range = this.#ranges.containing(address);
+    return range && this.#owners.get(range);
   }
 
   /** The pools that have addresses of the range, with the entry that has the first of them. */

@@ -7,12 +7,12 @@ import type { Service } from '../api/kubernetes.ts';
 import { quoted } from '../api/text.ts';
 import type { Allocator } from '../ipam/allocator.ts';
 import type { AllocationRequest } from '../ipam/request.ts';
-import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
+import { distinctAddresses, formatAddress, type IpAddress, includesAddress, parseAddress } from '../net/address.ts';
 import type { UnservedReason } from '../reasons/allocation.ts';
 import { ALLOCATED_CONDITION, allocated, type ConditionNote, notAllocated } from '../reasons/conditions.ts';
 import { type EventNote, noted, type Said, said, type Words, wordsOf } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
-import { distinct, includes, listed, type Present, whyLost } from './kept-addresses.ts';
+import { listed, type Present, whyLost } from './kept-addresses.ts';
 import type { ServiceRecord } from './service-records.ts';
 
 export interface ServiceDecision {
@@ -88,7 +88,7 @@ export function decided(concerned: Case, outcome: Outcome): ServiceDecision {
     const decision = asItIs(service, last, addresses.map(formatAddress));
     return { ...decision, events, pool: decision.pool ?? pool, waiting: outcome.waiting.map(formatAddress) };
   }
-  const gained = addresses.filter((address) => !includes(present.shown, address));
+  const gained = addresses.filter((address) => !includesAddress(present.shown, address));
   if (gained.length > 0) {
     const names = gained.map((address) => `"${formatAddress(address)}"`).join(' ');
     const what = gained.length === addresses.length ? `[${names}]` : names;
@@ -152,10 +152,10 @@ function foreignStatus(service: Service): EventNote[] {
 function lossesOf(concerned: Case, kept: readonly IpAddress[]): Words[] {
   const { request, present, held, nonsense, wish } = concerned;
   // What was given a moment ago may be on its way into the status.
-  const lost = distinct([...present.shown, ...held])
-    .filter((address) => !includes(kept, address))
+  const lost = distinctAddresses([...present.shown, ...held])
+    .filter((address) => !includesAddress(kept, address))
     .map((address) => {
-      const isUnwanted = wish.length > 0 && !includes(wish, address);
+      const isUnwanted = wish.length > 0 && !includesAddress(wish, address);
       const why: Words = isUnwanted ? () => `it requests ${listed(wish)}` : whyLost(concerned, address, kept);
       return { text: formatAddress(address), why };
     });

@@ -177,9 +177,7 @@ function onWriteFailed(
 
 function reconfigure(state: ControllerState, now: Millis, outputs: ControllerOutput[]): ControllerState {
   const { cache, allocator } = state;
-  const objects = Object.fromEntries(
-    [...CONFIG_RESOURCES, 'namespaces' as const].map((resource) => [resource, cache.all(resource)]),
-  );
+  const objects = cache.of([...CONFIG_RESOURCES, 'namespaces']);
   const { config, problems } = resolveConfig(objects, state.config, { engine: state.settings.bgpEngine });
   forgetDeleted(state);
   tellProblems(state, problems, outputs);

@@ -5,7 +5,7 @@
  */
 import type { Allocator } from '../ipam/allocator.ts';
 import type { AllocationRequest, ClaimRefusal } from '../ipam/request.ts';
-import { formatAddress, type IpAddress, type IpFamily } from '../net/address.ts';
+import { distinctAddresses, formatAddress, type IpAddress, type IpFamily, includesAddress } from '../net/address.ts';
 import { describeRefusal, familyName } from '../reasons/allocation.ts';
 import type { Words } from '../reasons/reasons.ts';
 
@@ -72,7 +72,7 @@ function refused(
 }
 
 function byPreference({ shown, own }: Present): IpAddress[] {
-  return distinct([...shown.filter((address) => includes(own, address)), ...own, ...shown]);
+  return distinctAddresses([...shown.filter((address) => includesAddress(own, address)), ...own, ...shown]);
 }
 
 /** Why an address that the status shows does not stay beside those that do. */
@@ -100,17 +100,4 @@ interface LossFacts {
 
 export function listed(addresses: readonly IpAddress[]): string {
   return addresses.map(formatAddress).join(', ');
-}
-
-export function distinct(addresses: readonly IpAddress[]): IpAddress[] {
-  return [...new Map(addresses.map((address) => [formatAddress(address), address])).values()];
-}
-
-export function includes(addresses: readonly IpAddress[], { family, value }: IpAddress): boolean {
-  return addresses.some((other) => other.family === family && other.value === value);
-}
-
-/** As sets: which are in both, not how often or in which order. */
-export function sameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
-  return a.every((address) => includes(b, address)) && b.every((address) => includes(a, address));
 }

@@ -26,11 +26,7 @@ export function lookAround(state: ControllerState, now: Millis): ControllerState
   const { cache, config, problems, dirty } = state;
   const nodes = cache.all<Node>('nodes');
   const services = cache.all<Service>('services');
-  const objects = {
-    ...Object.fromEntries(CONFIG_RESOURCES.map((resource) => [resource, cache.all(resource)])),
-    namespaces: cache.all('namespaces'),
-    nodes,
-  };
+  const objects = cache.of([...CONFIG_RESOURCES, 'namespaces', 'nodes']);
   const surroundings: Surroundings = {
     advertising: advertisingOf(config, nodes.length === 0 ? undefined : nodes),
     foreign: foreignIn(config.pools, foreignAddresses(nodes, services)),

@@ -7,7 +7,14 @@ import { annotation, POOL_ANNOTATION } from '../api/annotations.ts';
 import type { Service } from '../api/kubernetes.ts';
 import { objectKey } from '../api/kubernetes.ts';
 import type { AllocationRequest, ClaimRefusal, PoolCheck } from '../ipam/request.ts';
-import { type IpAddress, type IpFamily, parseAddress } from '../net/address.ts';
+import {
+  areSameAddresses,
+  distinctAddresses,
+  type IpAddress,
+  type IpFamily,
+  includesAddress,
+  parseAddress,
+} from '../net/address.ts';
 import { equal } from '../net/equal.ts';
 import { describeRefusal, describeRefusals, familyName, mainVerdict } from '../reasons/allocation.ts';
 import type { EventNote, Words } from '../reasons/reasons.ts';
@@ -22,7 +29,7 @@ import {
   type Outcome,
   type ServiceDecision,
 } from './decided.ts';
-import { distinct, includes, type Kept, keptAddresses, listed, type Present, sameAddresses } from './kept-addresses.ts';
+import { type Kept, keptAddresses, listed, type Present } from './kept-addresses.ts';
 import { askedOf, clusterFamilies, requestOf, wishedAddresses } from './service-request.ts';
 
 const SERVED: Outcome = { kind: 'served' };
@@ -43,10 +50,10 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
   const wished = wishedAddresses(service);
   const wish = wished.ok ? wished.addresses : [];
   const texts = currentAddresses(service);
-  const shown = distinct(texts.flatMap((text) => parseAddress(text) ?? []));
+  const shown = distinctAddresses(texts.flatMap((text) => parseAddress(text) ?? []));
   const held = allocator.allocationOf(key)?.addresses ?? [];
   const served = last.served.flatMap((text) => parseAddress(text) ?? []);
-  const own = distinct([...held, ...served]);
+  const own = distinctAddresses([...held, ...served]);
   const owner = service.metadata.annotations?.[POOL_ANNOTATION];
   const request = requestOf(service, families);
   // A controller that has just begun goes by the annotation: what it stands beside we gave.
@@ -58,7 +65,7 @@ export function decideService(service: Service, facts: DecisionFacts): ServiceDe
   const nonsense = texts.filter((text) => parseAddress(text) === undefined);
   const concerned: Case = { ...facts, service, key, request, present, held, nonsense, wish };
 
-  const asksForOthers = wish.length > 0 && !sameAddresses(wish, shown);
+  const asksForOthers = wish.length > 0 && !areSameAddresses(wish, shown);
   const isInNoPool = (address: IpAddress) => allocator.refusal(request, [address])?.kind === 'not-in-a-pool';
   if (owner !== undefined && setAside.has(owner) && !asksForOthers && shown.some(isInNoPool))
     return leave(concerned, texts);
@@ -85,14 +92,14 @@ function giveWish(concerned: Case): Outcome {
   const isFit = asked.length === needed.length && asked.every((family) => needed.includes(family));
   const claim = isFit ? allocator.claim(request, wish) : undefined;
   if (claim?.ok) return SERVED;
-  const isWished = (address: IpAddress) => includes(wish, address);
+  const isWished = (address: IpAddress) => includesAddress(wish, address);
   const wished = { ...present, shown: present.shown.filter(isWished), own: present.own.filter(isWished) };
   const [among, all] = [keep({ ...concerned, present: wished }), keepOfAnyPool(concerned)];
   // Part of the wish is there already: the pool may be about to follow with the rest.
-  const rest = all.addresses.filter((address) => !includes(among.addresses, address));
+  const rest = all.addresses.filter((address) => !includesAddress(among.addresses, address));
   const isPart = among.addresses.length > 0 && rest.length > 0;
   if (isPart && rest.every(mayWait) && claim !== undefined && OF_POOLS.has(claim.refusal.kind))
-    return wait(concerned, { addresses: all.addresses, waiting: distinct([...rest, ...all.waiting]) });
+    return wait(concerned, { addresses: all.addresses, waiting: distinctAddresses([...rest, ...all.waiting]) });
   const why: Words = (reader) =>
     claim === undefined ? describeRequestedFamilies(asked, needed) : describeRefusal(claim.refusal, setAside, reader);
   const kept = keepUntilServed ? all : among;
@@ -167,7 +174,7 @@ function wait({ allocator, request, service }: Case, { addresses, waiting }: Kep
 
 /** Its pool is there and cannot be understood: what is of it stays as it is, and nobody else gets it. */
 function leave({ allocator, request, present, service, last }: Case, texts: readonly string[]): ServiceDecision {
-  const own = present.shown.filter((address) => includes(present.own, address));
+  const own = present.shown.filter((address) => includesAddress(present.own, address));
   const retained = own.filter((address) => allocator.clash(request, [address]) === undefined);
   if (retained.length > 0) allocator.retain(request, retained, service.metadata.annotations?.[POOL_ANNOTATION]);
   return asItIs(service, last, texts);
@@ -187,7 +194,8 @@ function keep({ allocator, request, present, mayWait, last, service }: Case): Ke
     ({ kind }, addresses) =>
       (OF_POOLS.has(kind) || (isUnchanged && OF_SERVICES.has(kind))) &&
       addresses.every(
-        (address) => includes(present.own, address) && includes(present.known, address) && mayWait(address),
+        (address) =>
+          includesAddress(present.own, address) && includesAddress(present.known, address) && mayWait(address),
       ),
   );
 }

@@ -8,10 +8,8 @@ import type { ServiceKey } from '../ipam/request.ts';
 import type { Millis } from '../machine.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
-
 import { annotationNotes } from '../reasons/annotations.ts';
 import { ALLOCATED_CONDITION, areSaid, type ConditionWish, SERVICE_CONDITIONS } from '../reasons/conditions.ts';
-
 import { type EventNote, eventTarget } from '../reasons/reasons.ts';
 import { currentAddresses } from '../service/current-addresses.ts';
 import { isOurClass } from '../service/service-class.ts';

@@ -3,10 +3,9 @@
  * @module
  */
 import type { Pool } from '../config/config.ts';
-import type { IpAddress, IpFamily } from '../net/address.ts';
+import { PoolIndex } from '../config/pools.ts';
+import { type IpAddress, type IpFamily, includesAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
-import type { AddressRange } from '../net/prefix.ts';
-import { RangeSet } from '../net/range-set.ts';
 import { PoolState, type PoolUsage } from './pool-state.ts';
 import type {
   AddressUse,
@@ -29,8 +28,7 @@ const NO_USAGE: PoolUsage = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0
 
 export class Allocator {
   #pools = new Map<string, PoolState>();
-  #ranges = new RangeSet();
-  #poolOfRange = new Map<AddressRange, PoolState>();
+  #index = new PoolIndex();
   readonly #allocations = new Map<ServiceKey, Allocation>();
   readonly #uses: Uses;
   /** Addresses that a Service has given up, but still shows in its status: nobody else may have them yet. */
@@ -52,9 +50,7 @@ export class Allocator {
    */
   setPools(pools: readonly Pool[]): void {
     this.#pools = new Map(pools.map((pool) => [pool.name, new PoolState(pool)]));
-    const states = [...this.#pools.values()];
-    this.#poolOfRange = new Map(states.flatMap((state) => state.pool.ranges.map((range) => [range, state])));
-    this.#ranges = RangeSet.of([...this.#poolOfRange.keys()]);
+    this.#index = PoolIndex.of(pools);
     this.#releases++;
     for (const address of this.#uses.addresses()) this.#take(address);
     for (const [service, { pool: old, addresses }] of this.#allocations) {
@@ -82,8 +78,7 @@ export class Allocator {
     if (now.length === 0) this.#lingering.delete(service);
     else this.#lingering.set(service, now);
     for (const address of before)
-      if (!now.some((kept) => isSame(kept, address)) && !this.#isAllocated(service, address))
-        this.#drop(service, address);
+      if (!includesAddress(now, address) && !this.#isAllocated(service, address)) this.#drop(service, address);
     for (const address of now) {
       this.#uses.add(service, address, this.#uses.of(service, address) ?? use);
       this.#take(address);
@@ -310,8 +305,8 @@ export class Allocator {
 
   /** The pool that the address is of, whether it may be used or not: no two overlap. */
   #poolAround(address: IpAddress): PoolState | undefined {
-    const range = this.#ranges.containing(address);
-    return range && this.#poolOfRange.get(range);
+    const pool = this.#index.containing(address);
+    return pool && this.#pools.get(pool.name);
   }
 
   #whyNoPool(addresses: readonly IpAddress[]): ClaimRefusal {
@@ -335,7 +330,7 @@ export class Allocator {
     const { service, use } = request;
     const old = this.#allocations.get(service);
     for (const address of old?.addresses ?? []) {
-      if (!allocation.addresses.some((kept) => isSame(kept, address))) this.#drop(service, address);
+      if (!includesAddress(allocation.addresses, address)) this.#drop(service, address);
     }
     for (const address of allocation.addresses) {
       const before = this.#uses.of(service, address);
@@ -345,7 +340,7 @@ export class Allocator {
     }
     const lingering = this.#lingering
       .get(service)
-      ?.filter((address) => !allocation.addresses.some((held) => isSame(held, address)));
+      ?.filter((address) => !includesAddress(allocation.addresses, address));
     if (lingering?.length) this.#lingering.set(service, lingering);
     else this.#lingering.delete(service);
     if (old !== undefined && equal(old, allocation)) return old;
@@ -354,7 +349,7 @@ export class Allocator {
   }
 
   #isAllocated(service: ServiceKey, address: IpAddress): boolean {
-    return this.#allocations.get(service)?.addresses.some((held) => isSame(held, address)) ?? false;
+    return includesAddress(this.#allocations.get(service)?.addresses ?? [], address);
   }
 
   #take(address: IpAddress): void {
@@ -373,10 +368,6 @@ function byRank(a: PoolState, b: PoolState): number {
   const [first, second] = [a, b].map(({ pool: { allocation } }) => allocation);
   if (first === undefined || second === undefined) return Number(first === undefined) - Number(second === undefined);
   return Number(first.priority === 0) - Number(second.priority === 0) || first.priority - second.priority;
-}
-
-function isSame(a: IpAddress, b: IpAddress): boolean {
-  return a.value === b.value && a.family === b.family;
 }
 
 /** IPv4 first, as every status has it. */

@@ -65,6 +65,12 @@ export class Cache<R extends string> {
     return [...this.#resources[resource].values()] as T[];
   }
 
+  /** All objects of these resources. */
+  of<Some extends R>(resources: readonly Some[]): Record<Some, KubernetesObject[]> {
+    const lists = resources.map((resource) => [resource, this.all(resource)] as const);
+    return Object.fromEntries(lists) as Record<Some, KubernetesObject[]>;
+  }
+
   keys(resource: R): string[] {
     return [...this.#resources[resource].keys()];
   }

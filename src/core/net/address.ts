@@ -39,6 +39,24 @@ export function compareAddresses(a: IpAddress, b: IpAddress): number {
   return a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
 }
 
+export function isSameAddress(a: IpAddress, b: IpAddress): boolean {
+  return a.value === b.value && a.family === b.family;
+}
+
+export function includesAddress(addresses: readonly IpAddress[], address: IpAddress): boolean {
+  return addresses.some((other) => isSameAddress(other, address));
+}
+
+/** Each once, in the order of their first mention. */
+export function distinctAddresses(addresses: readonly IpAddress[]): IpAddress[] {
+  return [...new Map(addresses.map((address) => [formatAddress(address), address])).values()];
+}
+
+/** As sets: which are in both, not how often or in which order. */
+export function areSameAddresses(a: readonly IpAddress[], b: readonly IpAddress[]): boolean {
+  return a.every((address) => includesAddress(b, address)) && b.every((address) => includesAddress(a, address));
+}
+
 /** Network byte order, 4 or 16 bytes. */
 export function addressToBytes(address: IpAddress): Uint8Array {
   const bytes = new Uint8Array(ADDRESS_BITS[address.family] / 8);

@@ -110,8 +110,7 @@ export class OfflineController {
 
   /** The configuration as it is now. */
   get objects(): ConfigObjects {
-    const { cache } = this.#state;
-    return Object.fromEntries([...CONFIG_RESOURCES, 'namespaces' as const].map((each) => [each, cache.all(each)]));
+    return this.#state.cache.of([...CONFIG_RESOURCES, 'namespaces']);
   }
 
   /** What the configuration names and is not there, and what is in a pool and should not be. */

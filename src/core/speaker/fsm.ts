@@ -128,7 +128,7 @@ function takeInSlices(state: SpeakerState, change: Change<SpeakerResource>): Set
 function reconfigure(state: SpeakerState, now: Millis, outputs: SpeakerOutput[]): SpeakerState {
   const { bgpEngine: engine, secretPassthrough } = state.settings;
   const looked = CONFIGURING.filter((resource) => !(secretPassthrough && resource === 'secrets'));
-  const objects = Object.fromEntries(looked.map((resource) => [resource, state.cache.all(resource)]));
+  const objects = state.cache.of(looked);
   const node = ownLabels(state);
   const viewpoint = { engine, node };
   const { config, problems, unsettled } = resolveConfig(objects, state.config, viewpoint);

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Peer } from '../../config/config.ts';
-import { type IpAddress, isLinkLocal } from '../../net/address.ts';
+import { type IpAddress, isLinkLocal, isSameAddress } from '../../net/address.ts';
 
 /** Where to connect to. */
 export interface DialTarget {
@@ -30,9 +30,7 @@ export function dialTarget({ target }: Pick<Peer, 'target'>, found: IpAddress | 
 /** True if a connection from this address comes from the peer's router. `zone`: the interface of a link-local address. */
 export function isRouterOf({ target }: Pick<Peer, 'target'>, address: IpAddress, zone: string | undefined): boolean {
   if (target.kind === 'interface') return zone === target.name && isLinkLocal(address);
-  return (
-    target.kind === 'address' && target.address.family === address.family && target.address.value === address.value
-  );
+  return target.kind === 'address' && isSameAddress(target.address, address);
 }
 
 /** The address to set a TCP-MD5 key for; undefined: the peer has a link-local address or only an interface. */
