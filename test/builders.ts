@@ -4,9 +4,12 @@
  */
 import type { EndpointSlice, KubernetesObject, Node, Pod, Service } from '../src/core/api/kubernetes.ts';
 import { SERVICE_NAME_LABEL } from '../src/core/api/kubernetes.ts';
+import type { Route } from '../src/core/bgp/rib/route.ts';
+import type { SessionSettings } from '../src/core/bgp/session/negotiation.ts';
 import type { L2Advertisement, Peer } from '../src/core/config/config.ts';
 import type { Candidate } from '../src/core/election/election.ts';
 import { parseAddress } from '../src/core/net/address.ts';
+import { parsePrefix } from '../src/core/net/prefix.ts';
 
 type Metadata = Partial<KubernetesObject['metadata']>;
 
@@ -109,6 +112,25 @@ export function l2Advertisement(more: Partial<L2Advertisement> = {}): L2Advertis
   const everything = { nodeSelectors: [], serviceSelectors: [], interfaces: [], preferences: [] };
   return { name: 'l2', pools: new Set(['p']), ...everything, ...more };
 }
+
+/** A route to one prefix, of no attributes but those that are given. */
+export function bgpRoute(prefix: string, more: Partial<Route> = {}): Route {
+  return { prefix: parsePrefix(prefix)!, localPref: 0, communities: [], largeCommunities: [], ...more };
+}
+
+/** What an external session of IPv4 is to be like, with its defaults. */
+export const SESSION_SETTINGS: SessionSettings = {
+  asn: 64500,
+  localAsn: 64500,
+  peerAsn: 64501,
+  holdTime: 90_000,
+  keepaliveTime: undefined,
+  connectTime: undefined,
+  families: ['ipv4'],
+  gracefulRestart: false,
+  passive: false,
+  delayOpen: 0,
+};
 
 /** A BGPPeer as the configuration has it, with its defaults. */
 export function bgpPeer(name: string, address: string, more: Partial<Peer> = {}): Peer {

@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/adapters/sha256.ts';
 import type { KubernetesObject } from '../../src/core/api/kubernetes.ts';
+import { CONFIG_RESOURCES } from '../../src/core/config/resolve.ts';
 import { SURROUNDINGS_DELAY } from '../../src/core/controller/look-around.ts';
 import {
   type Candidate,
@@ -104,15 +105,7 @@ function followed(): string[] {
     state = next;
     for (const output of outputs) if (output.kind === 'emit-event') told.push(output.note.reason);
   };
-  for (const resource of [
-    'ipaddresspools',
-    'l2advertisements',
-    'bgpadvertisements',
-    'bgppeers',
-    'bfdprofiles',
-    'communities',
-  ] as const)
-    feed({ kind: 'replaced', resource, objects: [] });
+  for (const resource of CONFIG_RESOURCES) feed({ kind: 'replaced', resource, objects: [] });
   const value = { 'address-pools': [{ name: 'a', protocol: 'layer2', addresses: ['192.0.2.0/28'] }] };
   feed({ kind: 'config-map', configMap: configured('config'), document: { kind: 'read', value } });
   return told;

@@ -8,6 +8,7 @@ import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts';
 import { canonicalSelector, formatSelector, selectorFaults } from '../api/selector.ts';
 import { type IpAddress, parseAddress } from '../net/address.ts';
+import { compareText } from '../net/order.ts';
 
 /** Problems of one object that are told, of those that may pass by themselves and of the others. */
 const MOST_PROBLEMS = 100;
@@ -170,8 +171,4 @@ export function readAll<T extends { readonly name: string }>(
 function byAge(a: KubernetesObject, b: KubernetesObject): number {
   const [ageA, ageB] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
   return compareText(ageA, ageB) || compareText(a.metadata.name, b.metadata.name);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -3,6 +3,7 @@
  * families has one for both its addresses, as upstream's, unless no node could serve all that share with it.
  * @module
  */
+import { compareText } from '../net/order.ts';
 import {
   type Candidate,
   type Contest,
@@ -40,7 +41,9 @@ export function electShared(
   candidates: readonly Candidate[],
   sha256: Sha256,
 ): Elected[] {
-  const inOrder = sharers.toSorted((a, b) => b.addresses.length - a.addresses.length || compare(a.service, b.service));
+  const inOrder = sharers.toSorted(
+    (a, b) => b.addresses.length - a.addresses.length || compareText(a.service, b.service),
+  );
   const addresses = [...new Set(inOrder.flatMap((sharer) => sharer.addresses))];
   const sharersOf = (address: string) => inOrder.filter((sharer) => sharer.addresses.includes(address));
   const electFor = (some: readonly string[], kin: ReadonlySet<string>): Elected => {
@@ -91,8 +94,4 @@ export function shareOf(
     return isBetter ? { ...check, verdict: 'serves-fewer' as const } : check;
   });
   return { owner: isServed ? election.owner : undefined, checks };
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { configured } from '../../../test/builders.ts';
+import { bgpRoute, configured } from '../../../test/builders.ts';
 import { goingAway, type Route } from '../bgp/rib/route.ts';
 import { resolveConfig } from '../config/resolve.ts';
-import { parsePrefix } from '../net/prefix.ts';
 import { frrConfiguration, lostWithFrr } from './frr-configuration.ts';
 
-const route = (prefix: string, more: Partial<Route> = {}): Route => ({
-  prefix: parsePrefix(prefix)!,
-  localPref: 0,
-  communities: [],
-  largeCommunities: [],
-  ...more,
-});
+const route = bgpRoute;
 const PEER = { myASN: 64512, peerASN: 64513, peerAddress: '192.0.2.254' };
 const secrets = [
   {

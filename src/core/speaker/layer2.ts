@@ -2,12 +2,14 @@
  * Layer 2's part of the speaker machine: who owns each Service, and what this node announces.
  * @module
  */
+
 import type { KubernetesObject, Service } from '../api/kubernetes.ts';
 import { assign, withOwner } from '../election/assignment.ts';
 import type { Candidate, Sha256 } from '../election/election.ts';
 import { electShared, type Sharer, shareOf } from '../election/sharing.ts';
 import { formatAddress } from '../net/address.ts';
 import { equal } from '../net/equal.ts';
+import { compareText } from '../net/order.ts';
 import { eventTarget } from '../reasons/reasons.ts';
 import {
   type AddressElection,
@@ -140,7 +142,7 @@ function incumbentsOf({ cache, settings }: SpeakerState): Map<string, string> {
     if (node === undefined) return [];
     return [{ node, key: `${serviceNamespace}/${serviceName}`, since: metadata.creationTimestamp ?? '' }];
   });
-  incumbents.sort((a, b) => compare(a.since, b.since) || compare(a.node, b.node));
+  incumbents.sort((a, b) => compareText(a.since, b.since) || compareText(a.node, b.node));
   return new Map(incumbents.map(({ key, node }) => [key, node]));
 }
 
@@ -153,10 +155,6 @@ const UNKNOWN: Candidate = {
   unheard: false,
   networkUnavailable: false,
 };
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
 
 /** True: something else is announced, or handed over, than before. */
 function decideAnnouncement(state: SpeakerState, key: string, sha256: Sha256, outputs: SpeakerOutput[]): boolean {

@@ -1,25 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { bgpRoute, SESSION_SETTINGS } from '../../../../test/builders.ts';
 import { parseAddress } from '../../net/address.ts';
-import { parsePrefix } from '../../net/prefix.ts';
 import { sessionMachine } from '../session/fsm.ts';
-import type { SessionSettings } from '../session/negotiation.ts';
 import { initialSession, type SessionInput } from '../session/state.ts';
 import { decodeMessage, encodeMessage } from '../wire/codec.ts';
 import type { OpenMessage } from '../wire/messages.ts';
 import { toldSession } from './told-session.ts';
 
-const SETTINGS: SessionSettings = {
-  asn: 64500,
-  localAsn: 64500,
-  peerAsn: 64501,
-  holdTime: 90_000,
-  keepaliveTime: undefined,
-  connectTime: undefined,
-  families: ['ipv4'],
-  gracefulRestart: false,
-  passive: false,
-  delayOpen: 0,
-};
+const SETTINGS = SESSION_SETTINGS;
 const OPEN: OpenMessage = {
   kind: 'open',
   version: 4,
@@ -32,7 +20,7 @@ const OPEN: OpenMessage = {
   ],
 };
 const WIRE = { fourOctetAs: true, extendedMessage: false };
-const ROUTE = { prefix: parsePrefix('192.0.2.0/32')!, localPref: 0, communities: [], largeCommunities: [] };
+const ROUTE = bgpRoute('192.0.2.0/32');
 const SOCKETS = { localAddress: 'fe80::1%eth0', localPort: 40_000, remoteAddress: 'fe80::2%eth0', remotePort: 179 };
 
 /** A session with one route that has come so far as the inputs say. */

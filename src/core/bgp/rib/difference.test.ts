@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bgpRoute } from '../../../../test/builders.ts';
 import { parseAddress } from '../../net/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../../net/prefix.ts';
 import { decodeMessage } from '../wire/codec.ts';
@@ -20,13 +21,7 @@ const outbound = (more: Partial<Outbound> = {}): Outbound => ({
   nextHops: { ipv4: [V4], ipv6: [V6] },
   ...more,
 });
-const route = (prefix: string, more: Partial<Route> = {}): Route => ({
-  prefix: parsePrefix(prefix)!,
-  localPref: 0,
-  communities: [],
-  largeCommunities: [],
-  ...more,
-});
+const route = bgpRoute;
 const wanted = (...routes: readonly Route[]): RouteSet => ({
   audience: 1,
   version: 1,

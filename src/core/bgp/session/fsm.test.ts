@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bgpRoute, SESSION_SETTINGS } from '../../../../test/builders.ts';
 import { parseAddress } from '../../net/address.ts';
 import { formatPrefix, parsePrefix } from '../../net/prefix.ts';
 import type { Route } from '../rib/route.ts';
@@ -10,26 +11,9 @@ import type { SessionSettings } from './negotiation.ts';
 import { established, type Initiator, initialSession, type SessionInput, type SessionOutput } from './state.ts';
 
 const NOW: CodecOptions = { fourOctetAs: true, extendedMessage: false };
-const SETTINGS: SessionSettings = {
-  asn: 64500,
-  localAsn: 64500,
-  peerAsn: 64501,
-  holdTime: 90_000,
-  keepaliveTime: undefined,
-  connectTime: undefined,
-  families: ['ipv4'],
-  gracefulRestart: false,
-  passive: false,
-  delayOpen: 0,
-};
+const SETTINGS = SESSION_SETTINGS;
 const LOCAL = { identifier: 0x0a000001, addresses: [parseAddress('10.0.0.1')!, parseAddress('2001:db8::1')!] };
-const route = (prefix: string, more: Partial<Route> = {}): Route => ({
-  prefix: parsePrefix(prefix)!,
-  localPref: 0,
-  communities: [],
-  largeCommunities: [],
-  ...more,
-});
+const route = bgpRoute;
 const whole = (routes: readonly Route[]): RouteSnapshot => ({ kind: 'snapshot', audience: 1, version: 1, routes });
 const peerOpen = (more: Partial<OpenMessage> = {}, ...capabilities: Capability[]): OpenMessage => ({
   kind: 'open',
