@@ -7,47 +7,37 @@ import type { KubernetesObject, LabelSelector } from '../api/kubernetes.ts';
 import { fieldPath, type ObjectReference, type Problem } from '../api/problem.ts';
 import { formatSelector, selectorMatches } from '../api/selector.ts';
 import type { Config } from './config.ts';
-import { type ConfigObjects, type ConfigResource, kindOf, type Resolved } from './resolve.ts';
+import { type ConfigObjects, type ConfigResource, isConfigResource, kindOf, type Resolved } from './resolve.ts';
+
+/** What is named by configuration, with its kind. */
+const NAMED = { ipaddresspools: 'IPAddressPool', bgppeers: 'BGPPeer', nodes: 'Node', namespaces: 'Namespace' } as const;
 
 /** How a field of the spec says which objects it means. */
 interface Naming {
   readonly field: readonly string[];
   readonly by: 'name' | 'selector';
-  /** What it names. */
-  readonly kind: string;
-  readonly of: (objects: ConfigObjects) => readonly KubernetesObject[] | undefined;
+  readonly of: keyof typeof NAMED;
 }
 
-const naming = (
-  field: readonly string[],
-  by: Naming['by'],
-  kind: string,
-  resource: 'ipaddresspools' | 'bgppeers' | 'nodes' | 'namespaces',
-): Naming => ({ field, by, kind, of: (objects) => known(objects, resource) });
-
-/** Undefined: this process does not read them, or has not yet. Configuration that is not there is known to be absent. */
-function known(
-  objects: ConfigObjects,
-  resource: 'ipaddresspools' | 'bgppeers' | 'nodes' | 'namespaces',
-): readonly KubernetesObject[] | undefined {
-  const list = objects[resource];
-  if (resource === 'ipaddresspools' || resource === 'bgppeers') return list ?? [];
-  return list === undefined || list.length === 0 ? undefined : list;
-}
-
-const POOLS_BY_NAME = naming(['ipAddressPools'], 'name', 'IPAddressPool', 'ipaddresspools');
-const POOLS_BY_LABEL = naming(['ipAddressPoolSelectors'], 'selector', 'IPAddressPool', 'ipaddresspools');
-const NODES_BY_LABEL = naming(['nodeSelectors'], 'selector', 'Node', 'nodes');
+const POOLS_BY_NAME: Naming = { field: ['ipAddressPools'], by: 'name', of: 'ipaddresspools' };
+const POOLS_BY_LABEL: Naming = { field: ['ipAddressPoolSelectors'], by: 'selector', of: 'ipaddresspools' };
+const NODES_BY_LABEL: Naming = { field: ['nodeSelectors'], by: 'selector', of: 'nodes' };
 
 const NAMINGS: Readonly<Partial<Record<ConfigResource, readonly Naming[]>>> = {
   ipaddresspools: [
-    naming(['serviceAllocation', 'namespaces'], 'name', 'Namespace', 'namespaces'),
-    naming(['serviceAllocation', 'namespaceSelectors'], 'selector', 'Namespace', 'namespaces'),
+    { field: ['serviceAllocation', 'namespaces'], by: 'name', of: 'namespaces' },
+    { field: ['serviceAllocation', 'namespaceSelectors'], by: 'selector', of: 'namespaces' },
   ],
   l2advertisements: [POOLS_BY_NAME, POOLS_BY_LABEL, NODES_BY_LABEL],
-  bgpadvertisements: [POOLS_BY_NAME, POOLS_BY_LABEL, NODES_BY_LABEL, naming(['peers'], 'name', 'BGPPeer', 'bgppeers')],
+  bgpadvertisements: [POOLS_BY_NAME, POOLS_BY_LABEL, NODES_BY_LABEL, { field: ['peers'], by: 'name', of: 'bgppeers' }],
   bgppeers: [NODES_BY_LABEL],
 };
+
+/** Undefined: this process does not read them, or has not yet. Configuration that is not there is known to be absent. */
+function known(objects: ConfigObjects, of: Naming['of']): readonly KubernetesObject[] | undefined {
+  const list = objects[of] ?? [];
+  return list.length === 0 && !isConfigResource(of) ? undefined : list;
+}
 
 /** Every name and selector of an object in force that matches nothing; Nodes and Namespaces only where they are known. */
 export function unmatched(
@@ -71,12 +61,13 @@ function idOf({ kind, namespace, name }: ObjectReference): string {
 }
 
 function unmatchedBy(
-  { field, by, kind, of }: Naming,
+  { field, by, of }: Naming,
   object: KubernetesObject,
   reference: ObjectReference,
   objects: ConfigObjects,
 ): Problem[] {
-  const candidates = of(objects);
+  const candidates = known(objects, of);
+  const kind = NAMED[of];
   const entries = valueAt((object as { spec?: unknown }).spec, field);
   if (candidates === undefined || !Array.isArray(entries)) return [];
   const problem = (i: number, value: string, message: string, cure: string): Problem => ({
@@ -89,7 +80,7 @@ function unmatchedBy(
   if (by === 'name') {
     const names = new Set(candidates.map(({ metadata }) => metadata.name));
     return (entries as string[]).flatMap((name, i) =>
-      names.has(name) ? [] : [problem(i, name, `there is no ${kind} of this name`, `create it, or correct the name`)],
+      names.has(name) ? [] : [problem(i, name, `there is no ${kind} of this name`, 'create it, or correct the name')],
     );
   }
   return (entries as LabelSelector[]).flatMap((selector, i) =>
