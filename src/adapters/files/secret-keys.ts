@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { equal } from '../../core/net/equal.ts';
 import { AdapterError } from '../errors.ts';
 
 /** The file with the key that seals. Those whose names go on behind this open as well. */
@@ -52,7 +53,7 @@ export function followSecretKeys(
     try {
       const found = readSecretKeys(directory);
       trouble = '';
-      if (Buffer.concat(found.map(lengthAndKey)).equals(Buffer.concat(known.map(lengthAndKey)))) return;
+      if (equal(found, known)) return;
       known = found;
       onKeys(found);
     } catch (error) {
@@ -71,8 +72,4 @@ export function followSecretKeys(
     onTrouble((error as Error).message);
     return () => {};
   }
-}
-
-function lengthAndKey(key: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(Uint32Array.of(key.length).buffer), key]);
 }
