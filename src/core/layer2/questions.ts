@@ -3,10 +3,9 @@
  * room for several.
  * @module
  */
+import { MAX_ADDRESSES } from '../liveness/codec.ts';
 import type { Layer2Output } from './state.ts';
 
-/** So many addresses are asked for at once: one datagram (RFC 8200 §5: 1280 bytes). */
-export const MOST_ASKED = 20;
 /** So many speakers are asked in one moment: claims with their MACs can be forged. */
 const MOST_SPEAKERS = 16;
 
@@ -29,8 +28,8 @@ export class Questions {
 
   outputs(): AskHolder[] {
     return [...this.#byKey.values()].flatMap(({ mac, yielded, addresses }) =>
-      Array.from({ length: Math.ceil(addresses.length / MOST_ASKED) }, (_, i): AskHolder => {
-        const some = addresses.slice(i * MOST_ASKED, (i + 1) * MOST_ASKED);
+      Array.from({ length: Math.ceil(addresses.length / MAX_ADDRESSES) }, (_, i): AskHolder => {
+        const some = addresses.slice(i * MAX_ADDRESSES, (i + 1) * MAX_ADDRESSES);
         return { kind: 'ask-holder', mac, yielded, addresses: some };
       }),
     );
